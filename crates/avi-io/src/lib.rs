@@ -1,0 +1,1 @@
+//! The Avi Controller client: sessions, reads, and the one door for writes.

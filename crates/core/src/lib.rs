@@ -1,0 +1,1 @@
+//! Configuration, the slim cluster snapshot, naming, checksums, the desired graph and diagnostics.

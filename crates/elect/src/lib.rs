@@ -1,0 +1,1 @@
+//! Leadership and the permit that every write to Avi needs.

@@ -1,0 +1,1 @@
+//! Dirty tracking, diff, ordered plan, deletion guard and retry, as a state machine without I/O.

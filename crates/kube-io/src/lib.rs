@@ -1,0 +1,1 @@
+//! Watches, status and event writers over the Kubernetes API.

@@ -1,0 +1,1 @@
+//! Kubernetes objects, slimmed to what the operator reads, and their conversion to the snapshot.

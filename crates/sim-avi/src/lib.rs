@@ -1,0 +1,1 @@
+//! A strict Avi Controller simulator for tests and demonstrations.

@@ -1,0 +1,1 @@
+//! Cluster snapshot to desired Avi objects and statuses.
