@@ -1,1 +1,44 @@
-//! Typed Avi objects: names, references, bodies as the Avi REST API spells them.
+//! Typed Avi objects: names, references and bodies as the Avi REST API spells
+//! them (Avi REST API 30.2.1).
+//!
+//! Invariants of this crate:
+//! - Every object that the operator writes is a variant of [`Object`]; its
+//!   serialised form is the request body, nothing is added on the way.
+//! - Lists whose order means nothing to Avi are kept sorted ([`Object::normalise`]),
+//!   so equal intent is equal bytes.
+//! - Nothing here knows Kubernetes, time or a network.
+
+pub mod certificate;
+pub mod change;
+pub mod datascript;
+pub mod go_json;
+pub mod http_policy;
+pub mod kind;
+pub mod l4_policy;
+pub mod marker;
+pub mod metadata;
+pub mod object;
+pub mod operation;
+pub mod pool;
+pub mod pool_group;
+pub mod reference;
+pub mod reply;
+pub mod virtual_service;
+pub mod vsvip;
+
+pub use certificate::{Certificate, PrivateKey, SslKeyAndCertificate};
+pub use change::FieldChange;
+pub use datascript::{DataScript, VsDataScriptSet};
+pub use http_policy::HttpPolicySet;
+pub use kind::Kind;
+pub use l4_policy::L4PolicySet;
+pub use marker::Marker;
+pub use metadata::ServiceMetadata;
+pub use object::{NAME_LIMIT, Object, ObjectKey};
+pub use operation::{Change, Observed, Operation};
+pub use pool::{IpAddress, Pool, Server};
+pub use pool_group::{PoolGroup, PoolGroupMember};
+pub use reference::Ref;
+pub use reply::{ErrorClass, Failure, Meta};
+pub use virtual_service::{VhMatch, VirtualService};
+pub use vsvip::{DnsInfo, Vip, VsVip};

@@ -1,0 +1,116 @@
+//! Pools: the servers that traffic is sent to.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::marker::Marker;
+use crate::metadata::ServiceMetadata;
+use crate::reference::Ref;
+
+/// `/api/pool`. Source: Avi REST API contract, §8.2.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Pool {
+    /// At most 255 bytes, unique in its tenant.
+    pub name: Arc<str>,
+    /// Upstream's checksum of what it compares, a decimal `u32`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cloud_config_cksum: Option<Arc<str>>,
+    /// The owner, `ako-<cluster>`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created_by: Option<Arc<str>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[allow(missing_docs)]
+    pub tenant_ref: Option<Ref>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[allow(missing_docs)]
+    pub cloud_ref: Option<Ref>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[allow(missing_docs)]
+    pub vrf_ref: Option<Ref>,
+    /// NSX-T tier-1 router, instead of a VRF.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tier1_lr: Option<Arc<str>>,
+    /// The link back to Kubernetes.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        serialize_with = "ServiceMetadata::serialize_text",
+        deserialize_with = "ServiceMetadata::deserialize_text"
+    )]
+    pub service_metadata: Option<ServiceMetadata>,
+    /// Whether the host name is sent as TLS SNI to servers.
+    #[serde(default)]
+    pub sni_enabled: bool,
+    /// Minutes in which a disabled server may finish its connections.
+    #[serde(default)]
+    pub graceful_disable_timeout: i32,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[allow(missing_docs)]
+    pub health_monitor_refs: Vec<Ref>,
+    /// A set: kept sorted by address and port.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub servers: Vec<Server>,
+    /// On vCenter and NSX-T VLAN clouds, the networks of the servers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub placement_networks: Vec<PlacementNetwork>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[allow(missing_docs)]
+    pub markers: Vec<Marker>,
+}
+
+/// A member of a [`Pool`].
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Server {
+    /// Its address.
+    pub ip: IpAddress,
+    /// Its port.
+    #[serde(default)]
+    pub port: u16,
+    /// `address:port`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub external_uuid: Option<Arc<str>>,
+    /// Whether new connections are sent to it; absent means yes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub enabled: Option<bool>,
+    /// The Node that it runs on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server_node: Option<Arc<str>>,
+}
+
+/// An address with its family, `{"addr":"10.0.0.1","type":"V4"}`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct IpAddress {
+    /// The address as text.
+    pub addr: Arc<str>,
+    /// `V4` or `V6`.
+    #[serde(rename = "type", default)]
+    pub family: Arc<str>,
+}
+
+/// A network in which a pool's or a VIP's addresses lie.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct PlacementNetwork {
+    #[allow(missing_docs)]
+    pub network_ref: Ref,
+    /// Its subnet.
+    pub subnet: Subnet,
+}
+
+/// `{"ip_addr":{…},"mask":24}`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Subnet {
+    /// The network's address, as it was written.
+    pub ip_addr: IpAddress,
+    /// The length of its prefix.
+    pub mask: u8,
+}
+
+impl IpAddress {
+    /// From text; what holds a colon is IPv6.
+    pub fn new(addr: impl Into<Arc<str>>) -> Self {
+        let addr = addr.into();
+        let family = if addr.contains(':') { "V6" } else { "V4" };
+        Self { addr, family: family.into() }
+    }
+}

@@ -1,0 +1,38 @@
+//! The annotations that are read from or written to Kubernetes objects.
+//! Source: L7 objects, §5.2; L4 and network, A6.
+
+/// Out: JSON object from host name to the virtual service's uuid.
+pub const VS_UUID_MAP: &str = "ako.vmware.com/host-fqdn-vs-uuid-map";
+/// Out: the controller cluster's uuid.
+pub const CLUSTER_UUID: &str = "ako.vmware.com/controller-cluster-uuid";
+/// Out on Ingresses and Services: the Avi tenant.
+pub const TENANT: &str = "ako.vmware.com/tenant-name";
+/// The three that are written together with a status.
+pub const PUBLISHED: [&str; 3] = [VS_UUID_MAP, CLUSTER_UUID, TENANT];
+
+/// In, IngressClass: whether it is the default class.
+pub const DEFAULT_CLASS: &str = "ingressclass.kubernetes.io/is-default-class";
+/// In, Ingress: TLS with the default certificate.
+pub const ENABLE_TLS: &str = "ako.vmware.com/enable-tls";
+/// In, Ingress: TLS goes through to the pods.
+pub const PASSTHROUGH: &str = "passthrough.ako.vmware.com/enabled";
+
+/// In, Service: Services with the same value share a VIP.
+pub const SHARED_VIP: &str = "ako.vmware.com/enable-shared-vip";
+/// In, Service: the wanted address.
+pub const LOAD_BALANCER_IP: &str = "ako.vmware.com/load-balancer-ip";
+/// In, Service: the application profile's name.
+pub const APPLICATION_PROFILE: &str = "ako.vmware.com/application-profile";
+/// In, Service: `true` keeps traffic off.
+pub const DISABLE_TRAFFIC: &str = "ako.vmware.com/disable-traffic";
+/// In, Service: the host name.
+pub const EXTERNAL_DNS: &str = "external-dns.alpha.kubernetes.io/hostname";
+/// In, Service: pod endpoints even in NodePort mode.
+pub const SKIP_NODE_PORT: &str = "skipnodeport.ako.vmware.com/enabled";
+
+/// In, Node: its IPv4 address according to Calico, with a mask.
+pub const CALICO_IPV4: &str = "projectcalico.org/IPv4Address";
+/// In, Node: its IPv6 address according to Calico, with a mask.
+pub const CALICO_IPV6: &str = "projectcalico.org/IPv6Address";
+/// In, Node: its addresses according to Antrea, separated by commas.
+pub const ANTREA_ADDRESSES: &str = "node.antrea.io/transport-addresses";

@@ -1,0 +1,96 @@
+//! The keys of the ConfigMap, and what becomes of a change to each.
+
+/// Whether a key has its effect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Support {
+    /// It has.
+    Full,
+    /// It is understood, but what it asks for does not exist yet; a value
+    /// other than the default is warned about.
+    NotYet,
+}
+
+/// One key.
+#[derive(Clone, Copy, Debug)]
+pub struct KeySpec {
+    /// Its name in the ConfigMap.
+    pub name: &'static str,
+    /// The environment variable of upstream's StatefulSet that means the same,
+    /// if there is one.
+    pub env: &'static str,
+    /// Whether a change takes effect without a restart.
+    pub live: bool,
+    /// Whether it has its effect.
+    pub support: Support,
+}
+
+const fn live(name: &'static str, env: &'static str) -> KeySpec {
+    KeySpec { name, env, live: true, support: Support::Full }
+}
+
+const fn restart(name: &'static str, env: &'static str) -> KeySpec {
+    KeySpec { name, env, live: false, support: Support::Full }
+}
+
+const fn not_yet(name: &'static str, env: &'static str) -> KeySpec {
+    KeySpec { name, env, live: false, support: Support::NotYet }
+}
+
+/// All keys, in the order of the documentation.
+///
+/// A key needs a restart if it decides which controller, cloud or tenant we
+/// talk to, or what objects are called: changing those under a running
+/// installation would replace all of it.
+pub fn keys() -> &'static [KeySpec] {
+    const KEYS: &[KeySpec] = &[
+        restart("clusterName", "CLUSTER_NAME"),
+        restart("controllerIP", "CTRL_IPADDRESS"),
+        restart("controllerVersion", "CTRL_VERSION"),
+        restart("cloudName", "CLOUD_NAME"),
+        restart("tenantName", "TENANT_NAME"),
+        restart("dedicatedTenantMode", "DEDICATED_TENANT_MODE"),
+        restart("vrfName", "VRF_NAME"),
+        live("serviceEngineGroupName", "SEG_NAME"),
+        restart("primaryInstance", "PRIMARY_AKO_FLAG"),
+        restart("enableEVH", "ENABLE_EVH"),
+        restart("shardVSSize", "SHARD_VS_SIZE"),
+        restart("passthroughShardSize", "PASSTHROUGH_SHARD_SIZE"),
+        restart("vipPerNamespace", "VIP_PER_NAMESPACE"),
+        live("serviceType", "SERVICE_TYPE"),
+        live("nodeKey", "NODE_KEY"),
+        live("nodeValue", "NODE_VALUE"),
+        live("layer7Only", ""),
+        live("noPGForSNI", ""),
+        live("fqdnReusePolicy", "FQDN_REUSE_POLICY"),
+        live("autoFQDN", "AUTO_L4_FQDN"),
+        live("defaultDomain", "DEFAULT_DOMAIN"),
+        live("defaultLBController", "DEFAULT_LB_CONTROLLER"),
+        live("defaultIngController", "DEFAULT_ING_CONTROLLER"),
+        live("vipNetworkList", "VIP_NETWORK_LIST"),
+        live("enableRHI", "ENABLE_RHI"),
+        live("bgpPeerLabels", "BGP_PEER_LABELS"),
+        live("ipFamily", "IP_FAMILY"),
+        restart("cniPlugin", "CNI_PLUGIN"),
+        live("fullSyncFrequency", "FULL_SYNC_INTERVAL"),
+        restart("apiServerPort", "AKO_API_PORT"),
+        live("logLevel", ""),
+        live("enableEvents", ""),
+        live("enablePrometheus", "PROMETHEUS_ENABLED"),
+        live("deletionGuardMinimum", ""),
+        live("deletionGuardPercent", ""),
+        not_yet("deleteConfig", ""),
+        not_yet("disableStaticRouteSync", "DISABLE_STATIC_ROUTE_SYNC"),
+        not_yet("nodeNetworkList", "NODE_NETWORK_LIST"),
+        not_yet("nsSyncLabelKey", "NAMESPACE_SYNC_LABEL_KEY"),
+        not_yet("nsSyncLabelValue", "NAMESPACE_SYNC_LABEL_VALUE"),
+        not_yet("blockedNamespaceList", "BLOCKED_NS_LIST"),
+        not_yet("nsxtT1LR", "NSXT_T1_LR"),
+        not_yet("servicesAPI", "SERVICES_API"),
+        not_yet("istioEnabled", "ISTIO_ENABLED"),
+        not_yet("enableMCI", "MCI_ENABLED"),
+        not_yet("vpcMode", "VPC_MODE"),
+        not_yet("useDefaultSecretsOnly", "USE_DEFAULT_SECRETS_ONLY"),
+        not_yet("akoCRDOperatorEnabled", "AKO_CRD_OPERATOR_ENABLED"),
+    ];
+    KEYS
+}

@@ -1,0 +1,230 @@
+//! The configuration: every key of ConfigMap `avi-k8s-config`, parsed into one
+//! typed value. Source: configuration, §1.
+
+mod key;
+mod parse;
+
+use std::sync::Arc;
+
+pub use key::{KeySpec, Support, keys};
+pub use parse::ConfigIssue;
+
+/// How hosts are put on virtual services.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ShardSize {
+    /// That many shared virtual services; a power of two.
+    Shared(u32),
+    /// A virtual service for every host.
+    Dedicated,
+}
+
+/// Where traffic is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum ServiceMode {
+    ClusterIp,
+    NodePort,
+    NodePortLocal,
+}
+
+/// How the names of LoadBalancer Services are made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AutoFqdn {
+    /// `<service>.<namespace>.<sub-domain>`
+    Default,
+    /// `<service>-<namespace>.<sub-domain>`
+    Flat,
+    /// No names.
+    Disabled,
+}
+
+/// Who may use a host that another namespace uses already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FqdnReuse {
+    /// Anybody.
+    InterNamespaceAllowed,
+    /// Only the namespace that claimed it first.
+    Strict,
+}
+
+/// Which address families are used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum IpFamily {
+    V4,
+    V6,
+    Both,
+}
+
+/// How much is logged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum LogLevel {
+    Debug,
+    Info,
+    Warn,
+    Error,
+}
+
+/// A network that VIPs are allocated from.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct VipNetwork {
+    /// Its name, if given by name.
+    pub name: Arc<str>,
+    /// Its uuid, if given; preferred over the name.
+    pub uuid: Arc<str>,
+    /// The IPv4 subnet to use, or empty.
+    pub cidr: Arc<str>,
+    /// The IPv6 subnet to use, or empty.
+    pub v6cidr: Arc<str>,
+}
+
+/// A label of the nodes that take NodePort traffic.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NodeSelector {
+    /// The key; empty means all nodes.
+    pub key: Arc<str>,
+    /// The value.
+    pub value: Arc<str>,
+}
+
+/// When mass deletions are held back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GuardLimits {
+    /// Up to so many deletions are never held.
+    pub minimum: usize,
+    /// Beyond the minimum, up to this share of the observed objects (per cent)
+    /// is not held.
+    pub share_percent: usize,
+}
+
+/// The configuration of one instance.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(clippy::struct_excessive_bools)] // each is a key of its own
+pub struct Config {
+    /// The namespace that the operator runs in.
+    pub operator_namespace: Arc<str>,
+    /// `clusterName`: part of every name and of the owner marker.
+    pub cluster_name: Arc<str>,
+    /// `controllerIP`: `host[:port]`.
+    pub controller_host: Arc<str>,
+    /// `cloudName`
+    pub cloud_name: Arc<str>,
+    /// `tenantName`
+    pub tenant: Arc<str>,
+    /// `dedicatedTenantMode`: read only our own tenant.
+    pub dedicated_tenant: bool,
+    /// `serviceEngineGroupName`
+    pub se_group: Arc<str>,
+    /// `vrfName`, or empty.
+    pub vrf_name: Arc<str>,
+    /// `primaryInstance`
+    pub primary: bool,
+    /// `enableEVH`
+    pub evh: bool,
+    /// `shardVSSize`
+    pub shard_size: ShardSize,
+    /// `passthroughShardSize`, a power of two.
+    pub passthrough_shards: u32,
+    /// `vipPerNamespace`; takes effect with EVH only.
+    pub vip_per_namespace: bool,
+    /// `serviceType`
+    pub service_mode: ServiceMode,
+    /// `nodeKey`, `nodeValue`
+    pub node_selector: NodeSelector,
+    /// `layer7Only`: Services of type LoadBalancer are not ours.
+    pub layer7_only: bool,
+    /// `noPGForSNI`: path rules lead to pools directly.
+    pub no_pool_group_for_sni: bool,
+    /// `fqdnReusePolicy`; takes effect with EVH only.
+    pub fqdn_reuse: FqdnReuse,
+    /// `autoFQDN`
+    pub auto_fqdn: AutoFqdn,
+    /// `defaultDomain`, or empty.
+    pub default_domain: Arc<str>,
+    /// `defaultLBController`: Services without a class are ours.
+    pub default_lb_controller: bool,
+    /// `vipNetworkList`
+    pub vip_networks: Vec<VipNetwork>,
+    /// `enableRHI`
+    pub rhi: bool,
+    /// `bgpPeerLabels`
+    pub bgp_peer_labels: Vec<Arc<str>>,
+    /// `ipFamily`; the cloud's default if `None`.
+    pub ip_family: Option<IpFamily>,
+    /// `cniPlugin`, lower case.
+    pub cni: Arc<str>,
+    /// `nsxtT1LR`, or empty.
+    pub tier1_router: Arc<str>,
+    /// `fullSyncFrequency` in seconds; 0 means never.
+    pub full_sync_s: u64,
+    /// `apiServerPort`
+    pub admin_port: u16,
+    /// `logLevel`
+    pub log_level: LogLevel,
+    /// `enableEvents`: Normal Events; Warnings are sent always.
+    pub events: bool,
+    /// `deleteConfig`: remove everything that is ours and stop.
+    pub delete_config: bool,
+    /// `enablePrometheus`
+    pub prometheus: bool,
+    /// `deletionGuardMinimum`, `deletionGuardPercent`: keys of our own.
+    pub guard: GuardLimits,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            operator_namespace: "avi-system".into(),
+            cluster_name: "".into(),
+            controller_host: "".into(),
+            cloud_name: "Default-Cloud".into(),
+            tenant: "admin".into(),
+            dedicated_tenant: false,
+            se_group: "Default-Group".into(),
+            vrf_name: "".into(),
+            primary: true,
+            evh: false,
+            shard_size: ShardSize::Shared(8),
+            passthrough_shards: 1,
+            vip_per_namespace: false,
+            service_mode: ServiceMode::ClusterIp,
+            node_selector: NodeSelector::default(),
+            layer7_only: false,
+            no_pool_group_for_sni: false,
+            fqdn_reuse: FqdnReuse::InterNamespaceAllowed,
+            auto_fqdn: AutoFqdn::Default,
+            default_domain: "".into(),
+            default_lb_controller: true,
+            vip_networks: Vec::new(),
+            rhi: false,
+            bgp_peer_labels: Vec::new(),
+            ip_family: None,
+            cni: "".into(),
+            tier1_router: "".into(),
+            full_sync_s: 1800,
+            admin_port: 8080,
+            log_level: LogLevel::Warn,
+            events: true,
+            delete_config: false,
+            prometheus: false,
+            guard: GuardLimits { minimum: 20, share_percent: 30 },
+        }
+    }
+}
+
+impl Config {
+    /// `created_by` of what this instance owns.
+    pub fn owner(&self) -> String {
+        if self.primary {
+            format!("ako-{}", self.cluster_name)
+        } else {
+            format!("ako-{}-{}", self.cluster_name, self.operator_namespace)
+        }
+    }
+
+    /// Whether a virtual service is shared between hosts by namespace.
+    pub fn shares_by_namespace(&self) -> bool {
+        self.evh && self.vip_per_namespace
+    }
+}

@@ -1,0 +1,393 @@
+//! From the ConfigMap's flat strings to a [`Config`].
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use serde::Deserialize;
+
+use super::key::{Support, keys};
+use super::{
+    AutoFqdn, Config, FqdnReuse, GuardLimits, IpFamily, LogLevel, NodeSelector, ServiceMode, ShardSize,
+    VipNetwork,
+};
+
+/// One problem with one key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigIssue {
+    /// The key.
+    pub key: &'static str,
+    /// Its value.
+    pub value: String,
+    /// What is wrong, and what would be right.
+    pub message: String,
+    /// Whether the operator cannot run like this; otherwise it goes on with the
+    /// key's default, or without its effect.
+    pub fatal: bool,
+}
+
+impl fmt::Display for ConfigIssue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}={:?}: {}", self.key, self.value, self.message)
+    }
+}
+
+impl Config {
+    /// Parses the data of ConfigMap `avi-k8s-config`, reporting every problem.
+    ///
+    /// Keys that are absent or empty have their default. The result is usable
+    /// if no issue is fatal.
+    pub fn parse(operator_namespace: &str, data: &BTreeMap<String, String>) -> (Self, Vec<ConfigIssue>) {
+        let mut parser = Parser { data, issues: Vec::new() };
+        let mut config = Config { operator_namespace: operator_namespace.into(), ..Config::default() };
+        parser.controller(&mut config);
+        parser.layout(&mut config);
+        parser.layer4(&mut config);
+        parser.network(&mut config);
+        parser.operation(&mut config);
+        parser.unsupported();
+        (config, parser.issues)
+    }
+}
+
+struct Parser<'a> {
+    data: &'a BTreeMap<String, String>,
+    issues: Vec<ConfigIssue>,
+}
+
+impl Parser<'_> {
+    fn controller(&mut self, c: &mut Config) {
+        c.cluster_name = self.text("clusterName", "");
+        if c.cluster_name.is_empty() {
+            self.fatal("clusterName", "is required; it names this cluster on the controller");
+        } else if !c.cluster_name.chars().all(|x| x.is_ascii_alphanumeric() || x == '-' || x == '_') {
+            self.fatal("clusterName", "may hold letters, digits, - and _ only");
+        }
+        c.controller_host = self.text("controllerIP", "");
+        if c.controller_host.is_empty() {
+            self.fatal("controllerIP", "is required: the controller's host, or host:port");
+        }
+        c.cloud_name = self.text("cloudName", "Default-Cloud");
+        c.tenant = self.text("tenantName", "admin");
+        c.dedicated_tenant = self.flag("dedicatedTenantMode", false);
+        c.se_group = self.text("serviceEngineGroupName", "Default-Group");
+        c.vrf_name = self.text("vrfName", "");
+        c.primary = self.flag("primaryInstance", true);
+        c.tier1_router = self.text("nsxtT1LR", "");
+    }
+
+    fn layout(&mut self, c: &mut Config) {
+        c.evh = self.flag("enableEVH", false);
+        c.shard_size = self.one_of(
+            "shardVSSize",
+            ShardSize::Shared(8),
+            &[
+                ("LARGE", ShardSize::Shared(8)),
+                ("MEDIUM", ShardSize::Shared(4)),
+                ("SMALL", ShardSize::Shared(1)),
+                ("DEDICATED", ShardSize::Dedicated),
+            ],
+        );
+        let sizes = [("LARGE", 8), ("MEDIUM", 4), ("SMALL", 1)];
+        c.passthrough_shards = self.one_of("passthroughShardSize", 1, &sizes);
+        c.vip_per_namespace = self.flag("vipPerNamespace", false);
+        if c.vip_per_namespace && !c.evh {
+            self.warn("vipPerNamespace", "has no effect without enableEVH=true");
+        }
+        c.no_pool_group_for_sni = self.flag("noPGForSNI", false);
+        c.fqdn_reuse = self.one_of_folded(
+            "fqdnReusePolicy",
+            FqdnReuse::InterNamespaceAllowed,
+            &[("InterNamespaceAllowed", FqdnReuse::InterNamespaceAllowed), ("Strict", FqdnReuse::Strict)],
+        );
+        if c.fqdn_reuse == FqdnReuse::Strict && !c.evh {
+            self.warn("fqdnReusePolicy", "Strict has no effect without enableEVH=true");
+        }
+        c.service_mode = self.one_of(
+            "serviceType",
+            ServiceMode::ClusterIp,
+            &[
+                ("ClusterIP", ServiceMode::ClusterIp),
+                ("NodePort", ServiceMode::NodePort),
+                ("NodePortLocal", ServiceMode::NodePortLocal),
+            ],
+        );
+        if c.service_mode == ServiceMode::NodePortLocal {
+            self.fatal("serviceType", "NodePortLocal is not supported yet; use ClusterIP or NodePort");
+        }
+        c.node_selector = NodeSelector { key: self.text("nodeKey", ""), value: self.text("nodeValue", "") };
+    }
+
+    fn layer4(&mut self, c: &mut Config) {
+        c.layer7_only = self.flag("layer7Only", false);
+        c.default_lb_controller = self.flag("defaultLBController", true);
+        c.default_domain = self.text("defaultDomain", "");
+        // Anything else means that no names are made, in upstream too; but a
+        // typing error should not pass without a word.
+        c.auto_fqdn = match self.get("autoFQDN") {
+            None => AutoFqdn::Default,
+            Some("default") => AutoFqdn::Default,
+            Some("flat") => AutoFqdn::Flat,
+            Some("disabled") => AutoFqdn::Disabled,
+            Some(_) => {
+                self.warn("autoFQDN", "is none of default, flat, disabled; taken as disabled");
+                AutoFqdn::Disabled
+            }
+        };
+    }
+
+    fn network(&mut self, c: &mut Config) {
+        c.vip_networks = self.vip_networks();
+        c.rhi = self.flag("enableRHI", false);
+        c.bgp_peer_labels = self.json::<Vec<String>>("bgpPeerLabels").into_iter().map(Arc::from).collect();
+        if !c.bgp_peer_labels.is_empty() && !c.rhi {
+            self.fatal("bgpPeerLabels", "need enableRHI=true");
+        }
+        c.ip_family = self.one_of(
+            "ipFamily",
+            None,
+            &[("V4", Some(IpFamily::V4)), ("V6", Some(IpFamily::V6)), ("V4_V6", Some(IpFamily::Both))],
+        );
+        c.cni = self.text("cniPlugin", "").to_lowercase().into();
+        const KNOWN: [&str; 9] =
+            ["", "calico", "canal", "flannel", "openshift", "antrea", "ncp", "ovn-kubernetes", "cilium"];
+        if !KNOWN.contains(&&*c.cni) {
+            self.warn(
+                "cniPlugin",
+                "is not a plugin that is treated specially; pod CIDRs are taken from the Nodes",
+            );
+        }
+    }
+
+    fn vip_networks(&mut self) -> Vec<VipNetwork> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Row {
+            #[serde(default)]
+            network_name: String,
+            #[serde(default, rename = "networkUUID")]
+            network_uuid: String,
+            #[serde(default)]
+            cidr: String,
+            #[serde(default)]
+            v6cidr: String,
+        }
+        let rows = self.json::<Vec<Row>>("vipNetworkList");
+        if rows.is_empty() && !self.issues.iter().any(|i| i.key == "vipNetworkList") {
+            self.fatal("vipNetworkList", "is required: a list such as [{\"networkName\":\"vip-net\"}]");
+        }
+        for row in &rows {
+            if row.network_name.is_empty() && row.network_uuid.is_empty() {
+                self.fatal("vipNetworkList", "each entry needs networkName or networkUUID");
+            }
+            for cidr in [&row.cidr, &row.v6cidr] {
+                if !cidr.is_empty() && split_cidr(cidr).is_none() {
+                    self.fatal("vipNetworkList", "cidr and v6cidr have the form <address>/<bits>");
+                }
+            }
+        }
+        let network = |row: Row| VipNetwork {
+            name: row.network_name.into(),
+            uuid: row.network_uuid.into(),
+            cidr: row.cidr.into(),
+            v6cidr: row.v6cidr.into(),
+        };
+        rows.into_iter().map(network).collect()
+    }
+
+    fn operation(&mut self, c: &mut Config) {
+        c.full_sync_s = self.number("fullSyncFrequency", 1800);
+        c.admin_port = self.number("apiServerPort", 8080);
+        c.log_level = self.one_of(
+            "logLevel",
+            LogLevel::Warn,
+            &[
+                ("DEBUG", LogLevel::Debug),
+                ("INFO", LogLevel::Info),
+                ("WARN", LogLevel::Warn),
+                ("ERROR", LogLevel::Error),
+            ],
+        );
+        c.events = self.flag("enableEvents", true);
+        c.delete_config = self.flag("deleteConfig", false);
+        c.prometheus = self.flag("enablePrometheus", false);
+        c.guard = GuardLimits {
+            minimum: self.number("deletionGuardMinimum", c.guard.minimum),
+            share_percent: self.number("deletionGuardPercent", c.guard.share_percent),
+        };
+        if c.guard.share_percent > 100 {
+            self.warn("deletionGuardPercent", "is above 100: no plan is ever held");
+        }
+    }
+
+    /// Keys that ask for something that does not exist yet.
+    fn unsupported(&mut self) {
+        for key in keys().iter().filter(|k| k.support == Support::NotYet) {
+            let Some(value) = self.get(key.name) else { continue };
+            let inert = match key.name {
+                // Static routes are not written, which is what `true` asks for.
+                "disableStaticRouteSync" => parse_bool(value) == Some(true),
+                _ => matches!(value, "[]" | "null") || parse_bool(value) == Some(false),
+            };
+            if !inert {
+                self.warn(key.name, "is understood but has no effect yet");
+            }
+        }
+    }
+
+    fn get(&self, key: &str) -> Option<&str> {
+        self.data.get(key).map(|v| v.trim()).filter(|v| !v.is_empty())
+    }
+
+    fn text(&self, key: &'static str, default: &str) -> Arc<str> {
+        self.get(key).unwrap_or(default).into()
+    }
+
+    fn flag(&mut self, key: &'static str, default: bool) -> bool {
+        let Some(value) = self.get(key) else { return default };
+        parse_bool(value).unwrap_or_else(|| {
+            self.warn(key, &format!("is not true or false; taken as {default}"));
+            default
+        })
+    }
+
+    fn number<T: std::str::FromStr + fmt::Display + Copy>(&mut self, key: &'static str, default: T) -> T {
+        let Some(value) = self.get(key) else { return default };
+        value.parse().unwrap_or_else(|_| {
+            self.warn(key, &format!("is not a number in range; taken as {default}"));
+            default
+        })
+    }
+
+    fn one_of<T: Copy>(&mut self, key: &'static str, default: T, allowed: &[(&str, T)]) -> T {
+        self.choose(key, default, allowed, |a, b| a == b)
+    }
+
+    fn one_of_folded<T: Copy>(&mut self, key: &'static str, default: T, allowed: &[(&str, T)]) -> T {
+        self.choose(key, default, allowed, str::eq_ignore_ascii_case)
+    }
+
+    fn choose<T: Copy>(
+        &mut self,
+        key: &'static str,
+        default: T,
+        allowed: &[(&str, T)],
+        same: impl Fn(&str, &str) -> bool,
+    ) -> T {
+        let Some(value) = self.get(key) else { return default };
+        if let Some((_, found)) = allowed.iter().find(|(name, _)| same(name, value)) {
+            return *found;
+        }
+        let names: Vec<_> = allowed.iter().map(|(name, _)| *name).collect();
+        self.fatal(key, &format!("is none of {}", names.join(", ")));
+        default
+    }
+
+    fn json<T: serde::de::DeserializeOwned + Default>(&mut self, key: &'static str) -> T {
+        let Some(value) = self.get(key).filter(|v| *v != "null") else { return T::default() };
+        serde_json::from_str(value).unwrap_or_else(|error| {
+            self.fatal(key, &format!("is not the JSON list that is expected: {error}"));
+            T::default()
+        })
+    }
+
+    fn fatal(&mut self, key: &'static str, message: &str) {
+        self.issue(key, message, true);
+    }
+
+    fn warn(&mut self, key: &'static str, message: &str) {
+        self.issue(key, message, false);
+    }
+
+    fn issue(&mut self, key: &'static str, message: &str, fatal: bool) {
+        let value = self.data.get(key).cloned().unwrap_or_default();
+        self.issues.push(ConfigIssue { key, value, message: message.to_owned(), fatal });
+    }
+}
+
+/// Go's `strconv.ParseBool`.
+fn parse_bool(text: &str) -> Option<bool> {
+    match text {
+        "1" | "t" | "T" | "TRUE" | "true" | "True" => Some(true),
+        "0" | "f" | "F" | "FALSE" | "false" | "False" => Some(false),
+        _ => None,
+    }
+}
+
+/// `<address>/<bits>` into its parts; the address stays as it was written.
+pub(crate) fn split_cidr(cidr: &str) -> Option<(&str, u8)> {
+    let (address, bits) = cidr.split_once('/')?;
+    let ip: std::net::IpAddr = address.parse().ok()?;
+    let bits: u8 = bits.parse().ok()?;
+    let limit = if ip.is_ipv4() { 32 } else { 128 };
+    (bits <= limit).then_some((address, bits))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(pairs: &[(&str, &str)]) -> (Config, Vec<String>) {
+        let base =
+            [("clusterName", "c1"), ("controllerIP", "c"), ("vipNetworkList", r#"[{"networkName":"n"}]"#)];
+        let data = base.iter().chain(pairs).map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        let (config, issues) = Config::parse("avi-system", &data);
+        (config, issues.iter().map(|i| format!("{}{i}", if i.fatal { "! " } else { "" })).collect())
+    }
+
+    #[test]
+    fn the_defaults_are_upstreams() {
+        let (config, issues) = parse(&[]);
+        assert_eq!(issues, Vec::<String>::new());
+        let expected = Config {
+            cluster_name: "c1".into(),
+            controller_host: "c".into(),
+            vip_networks: vec![VipNetwork { name: "n".into(), ..VipNetwork::default() }],
+            ..Config::default()
+        };
+        assert_eq!(config, expected);
+    }
+
+    #[test]
+    fn every_problem_is_reported_at_once() {
+        let (_, issues) = parse(&[
+            ("clusterName", "a b"),
+            ("shardVSSize", "HUGE"),
+            ("enableEVH", "maybe"),
+            ("bgpPeerLabels", "[\"peer\"]"),
+            ("vipNetworkList", "[{\"cidr\":\"10.0.0.0/40\"}]"),
+            ("fullSyncFrequency", "soon"),
+            ("istioEnabled", "true"),
+            ("servicesAPI", "false"),
+        ]);
+        assert_eq!(
+            issues,
+            [
+                "! clusterName=\"a b\": may hold letters, digits, - and _ only",
+                "enableEVH=\"maybe\": is not true or false; taken as false",
+                "! shardVSSize=\"HUGE\": is none of LARGE, MEDIUM, SMALL, DEDICATED",
+                "! vipNetworkList=\"[{\\\"cidr\\\":\\\"10.0.0.0/40\\\"}]\": each entry needs networkName or networkUUID",
+                "! vipNetworkList=\"[{\\\"cidr\\\":\\\"10.0.0.0/40\\\"}]\": cidr and v6cidr have the form <address>/<bits>",
+                "! bgpPeerLabels=\"[\\\"peer\\\"]\": need enableRHI=true",
+                "fullSyncFrequency=\"soon\": is not a number in range; taken as 1800",
+                "istioEnabled=\"true\": is understood but has no effect yet",
+            ]
+        );
+    }
+
+    #[test]
+    fn absent_required_keys_are_fatal() {
+        let (_, issues) = Config::parse("avi-system", &BTreeMap::new());
+        let fatal: Vec<_> = issues.iter().filter(|i| i.fatal).map(|i| i.key).collect();
+        assert_eq!(fatal, ["clusterName", "controllerIP", "vipNetworkList"]);
+    }
+
+    #[test]
+    fn the_owner_tells_instances_apart() {
+        let (mut config, _) = parse(&[]);
+        assert_eq!(config.owner(), "ako-c1");
+        config.primary = false;
+        config.operator_namespace = "blue".into();
+        assert_eq!(config.owner(), "ako-c1-blue");
+    }
+}

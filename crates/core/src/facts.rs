@@ -1,0 +1,78 @@
+//! What the controller says about itself and about the cloud that we use.
+
+use std::sync::Arc;
+
+/// Facts that translation depends on. They are read before the first
+/// translation and refreshed with every full synchronisation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Facts {
+    /// `/api/cluster` `uuid`; goes into annotations.
+    pub cluster_uuid: Arc<str>,
+    /// Whether the licence is one of the ENTERPRISE tiers, which decides the
+    /// network profile of TCP services.
+    pub enterprise: bool,
+    /// The cloud's type.
+    pub cloud: CloudType,
+    /// The VRF that our objects lie in. Source: L4 and network, B3.
+    pub vrf: Arc<str>,
+    /// The DNS sub-domains of the cloud, sorted, without a leading dot.
+    pub subdomains: Vec<Arc<str>>,
+}
+
+/// The type of a cloud, as far as it makes a difference.
+/// Source: L4 and network, B2.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum CloudType {
+    VCenter,
+    /// No-access.
+    #[default]
+    None,
+    NsxT,
+    Aws,
+    Azure,
+    OpenStack,
+    Gcp,
+    /// Linux server and others: no code of their own.
+    Other,
+}
+
+impl CloudType {
+    /// From the cloud's `vtype`.
+    pub fn parse(vtype: &str) -> Self {
+        match vtype {
+            "CLOUD_VCENTER" | "" => Self::VCenter,
+            "CLOUD_NONE" => Self::None,
+            "CLOUD_NSXT" => Self::NsxT,
+            "CLOUD_AWS" => Self::Aws,
+            "CLOUD_AZURE" => Self::Azure,
+            "CLOUD_OPENSTACK" => Self::OpenStack,
+            "CLOUD_GCP" => Self::Gcp,
+            _ => Self::Other,
+        }
+    }
+
+    /// Whether VIPs are built one a network, by the network's own id.
+    pub fn vip_per_network(self) -> bool {
+        matches!(self, Self::Aws | Self::Azure | Self::OpenStack)
+    }
+
+    /// Whether the cloud is a public one.
+    pub fn is_public(self) -> bool {
+        self.vip_per_network() || self == Self::Gcp
+    }
+
+    /// Whether IPv6 addresses can be used.
+    pub fn supports_ipv6(self) -> bool {
+        matches!(self, Self::VCenter | Self::None | Self::NsxT)
+    }
+}
+
+impl Facts {
+    /// The sub-domain for generated names: the configured one if the cloud
+    /// serves it, else the first.
+    pub fn subdomain(&self, default_domain: &str) -> Option<&Arc<str>> {
+        let wanted = default_domain.trim_start_matches('.');
+        self.subdomains.iter().find(|s| &***s == wanted).or_else(|| self.subdomains.first())
+    }
+}

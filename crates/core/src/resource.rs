@@ -1,0 +1,361 @@
+//! Kubernetes objects, slimmed to what translation reads.
+//!
+//! Conversion from the API's JSON is at the edge (`kube-types`); from here on
+//! every value is trusted.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::id::NamespacedName;
+use crate::secret::Redacted;
+
+/// The kinds that a [`crate::Snapshot`] holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[allow(missing_docs)]
+pub enum ResourceKind {
+    Namespace,
+    Node,
+    IngressClass,
+    Secret,
+    Service,
+    EndpointSlice,
+    Ingress,
+}
+
+impl ResourceKind {
+    /// All of them.
+    pub const ALL: [ResourceKind; 7] = [
+        Self::Namespace,
+        Self::Node,
+        Self::IngressClass,
+        Self::Secret,
+        Self::Service,
+        Self::EndpointSlice,
+        Self::Ingress,
+    ];
+
+    /// The kind's name in Kubernetes.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Namespace => "Namespace",
+            Self::Node => "Node",
+            Self::IngressClass => "IngressClass",
+            Self::Secret => "Secret",
+            Self::Service => "Service",
+            Self::EndpointSlice => "EndpointSlice",
+            Self::Ingress => "Ingress",
+        }
+    }
+}
+
+/// A kind and the name of one of its objects.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ResourceId {
+    /// The kind.
+    pub kind: ResourceKind,
+    /// The name.
+    pub name: NamespacedName,
+}
+
+impl std::fmt::Display for ResourceId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}", self.kind.as_str(), self.name)
+    }
+}
+
+/// One object of any kind.
+#[derive(Clone, Debug, PartialEq)]
+#[allow(missing_docs)]
+pub enum Resource {
+    Namespace(Namespace),
+    Node(Node),
+    IngressClass(IngressClass),
+    Secret(Secret),
+    Service(Service),
+    EndpointSlice(EndpointSlice),
+    Ingress(Ingress),
+}
+
+impl Resource {
+    /// Its kind and name.
+    pub fn id(&self) -> ResourceId {
+        let (kind, name) = match self {
+            Self::Namespace(x) => (ResourceKind::Namespace, NamespacedName::cluster(x.name.clone())),
+            Self::Node(x) => (ResourceKind::Node, NamespacedName::cluster(x.name.clone())),
+            Self::IngressClass(x) => (ResourceKind::IngressClass, NamespacedName::cluster(x.name.clone())),
+            Self::Secret(x) => (ResourceKind::Secret, x.id.clone()),
+            Self::Service(x) => (ResourceKind::Service, x.id.clone()),
+            Self::EndpointSlice(x) => (ResourceKind::EndpointSlice, x.id.clone()),
+            Self::Ingress(x) => (ResourceKind::Ingress, x.id.clone()),
+        };
+        ResourceId { kind, name }
+    }
+}
+
+/// A namespace with its labels and the annotations that steer us.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Namespace {
+    /// Its name.
+    pub name: Arc<str>,
+    /// All labels.
+    pub labels: BTreeMap<Arc<str>, Arc<str>>,
+    /// Annotation [`crate::annotation::TENANT`], if not empty.
+    pub tenant: Option<Arc<str>>,
+}
+
+/// A node: where NodePort traffic can be sent.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Node {
+    /// Its name.
+    pub name: Arc<str>,
+    /// All labels.
+    pub labels: BTreeMap<Arc<str>, Arc<str>>,
+    /// `status.addresses` of type InternalIP, in order.
+    pub internal_ips: Vec<Arc<str>>,
+    /// The addresses that the CNI announces in annotations, masks stripped.
+    pub cni_ips: Vec<Arc<str>>,
+}
+
+/// An IngressClass.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct IngressClass {
+    /// Its name.
+    pub name: Arc<str>,
+    /// `spec.controller`.
+    pub controller: Arc<str>,
+    /// Whether Ingresses without a class belong to it.
+    pub is_default: bool,
+}
+
+/// The parts of a Secret that a certificate is made of.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Secret {
+    /// Its name.
+    pub id: NamespacedName,
+    /// `tls.crt`, PEM.
+    pub certificate: Option<Arc<str>>,
+    /// `tls.key`, PEM.
+    pub key: Redacted,
+    /// `alt.crt`, PEM: a second certificate for other clients.
+    pub alternate_certificate: Option<Arc<str>>,
+    /// `alt.key`, PEM.
+    pub alternate_key: Redacted,
+}
+
+/// The type of a Service that we look at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum ServiceType {
+    #[default]
+    ClusterIp,
+    NodePort,
+    LoadBalancer,
+    /// Of no use to us: a DNS alias.
+    ExternalName,
+}
+
+/// The protocol of a port.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[allow(missing_docs)]
+pub enum Protocol {
+    #[default]
+    Tcp,
+    Udp,
+    Sctp,
+}
+
+impl Protocol {
+    /// `TCP`, `UDP` or `SCTP`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Tcp => "TCP",
+            Self::Udp => "UDP",
+            Self::Sctp => "SCTP",
+        }
+    }
+}
+
+/// A port by number or by name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum PortRef {
+    Number(u16),
+    Name(Arc<str>),
+}
+
+/// One port of a Service.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ServicePort {
+    /// Its name, empty if it has none.
+    pub name: Arc<str>,
+    /// The Service's port.
+    pub port: u16,
+    /// The pods' port; absent means the same number.
+    pub target_port: Option<PortRef>,
+    /// Its protocol.
+    pub protocol: Protocol,
+    /// The nodes' port, if one is allocated.
+    pub node_port: Option<u16>,
+}
+
+/// A Service.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Service {
+    /// Its name.
+    pub id: NamespacedName,
+    /// Creation time, seconds since the epoch.
+    pub created: i64,
+    /// `spec.type`.
+    pub service_type: ServiceType,
+    /// `spec.ports`.
+    pub ports: Vec<ServicePort>,
+    /// `spec.loadBalancerClass`.
+    pub class: Option<Arc<str>>,
+    /// `spec.loadBalancerIP`, if not empty.
+    pub load_balancer_ip: Option<Arc<str>>,
+    /// `spec.ipFamilies`: whether IPv4 is among them (or none is given).
+    pub ipv4: bool,
+    /// Whether IPv6 is among them.
+    pub ipv6: bool,
+    /// `spec.externalTrafficPolicy` is `Local`.
+    pub local_traffic_only: bool,
+    /// The annotations that steer us; others are dropped.
+    pub annotations: BTreeMap<Arc<str>, Arc<str>>,
+    /// What was published on the object.
+    pub published: Published,
+}
+
+/// An endpoint of a slice. Only the first address counts, as in upstream.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Endpoint {
+    /// Its address.
+    pub address: Arc<str>,
+    /// `conditions.ready`; the API says that absent means ready.
+    pub ready: bool,
+    /// `conditions.terminating`.
+    pub terminating: bool,
+    /// The Node that it runs on.
+    pub node: Option<Arc<str>>,
+}
+
+/// A port of a slice.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SlicePort {
+    /// Its name, empty if it has none.
+    pub name: Arc<str>,
+    /// The number; absent means all ports, which is of no use to us.
+    pub port: Option<u16>,
+    /// Its protocol.
+    pub protocol: Protocol,
+}
+
+/// An EndpointSlice.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct EndpointSlice {
+    /// Its name.
+    pub id: NamespacedName,
+    /// The Service that it belongs to, from label `kubernetes.io/service-name`.
+    pub service: Option<NamespacedName>,
+    /// `addressType` is `IPv6`.
+    pub is_ipv6: bool,
+    /// Its endpoints.
+    pub endpoints: Vec<Endpoint>,
+    /// Its ports.
+    pub ports: Vec<SlicePort>,
+}
+
+/// How a path is to be matched.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[allow(missing_docs)]
+pub enum PathType {
+    Exact,
+    Prefix,
+    #[default]
+    ImplementationSpecific,
+}
+
+/// A Service and a port of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Backend {
+    /// The Service's name, in the Ingress's namespace.
+    pub service: Arc<str>,
+    /// Its port.
+    pub port: PortRef,
+}
+
+/// One path of an [`IngressRule`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct IngressPath {
+    /// The path, possibly empty.
+    pub path: Arc<str>,
+    /// How it is matched.
+    pub path_type: PathType,
+    /// Where it leads; `None` for a resource backend, which is not supported.
+    pub backend: Option<Backend>,
+}
+
+/// The paths of one host.
+#[derive(Clone, Debug, PartialEq)]
+pub struct IngressRule {
+    /// The host; absent means one generated from the Ingress's name.
+    pub host: Option<Arc<str>>,
+    /// Its paths; `None` if the rule has no `http` part.
+    pub paths: Option<Vec<IngressPath>>,
+}
+
+/// Hosts and the Secret that holds their certificate.
+#[derive(Clone, Debug, PartialEq)]
+pub struct IngressTls {
+    /// The hosts.
+    pub hosts: Vec<Arc<str>>,
+    /// The Secret's name, in the Ingress's namespace.
+    pub secret: Arc<str>,
+}
+
+/// An Ingress.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Ingress {
+    /// Its name.
+    pub id: NamespacedName,
+    /// Creation time, seconds since the epoch.
+    pub created: i64,
+    /// `spec.ingressClassName`.
+    pub class: Option<Arc<str>>,
+    /// Annotation [`crate::annotation::ENABLE_TLS`].
+    pub enable_tls: bool,
+    /// Annotation [`crate::annotation::PASSTHROUGH`].
+    pub passthrough: bool,
+    /// `spec.rules`.
+    pub rules: Vec<IngressRule>,
+    /// `spec.tls`.
+    pub tls: Vec<IngressTls>,
+    /// Whether `spec.defaultBackend` is set, which has no effect.
+    pub has_default_backend: bool,
+    /// What was published on the object.
+    pub published: Published,
+}
+
+/// What we wrote to an object, as it was last seen.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Published {
+    /// `status.loadBalancer.ingress`.
+    pub addresses: Vec<PublishedAddress>,
+    /// Those of [`crate::annotation::PUBLISHED`] that are there.
+    pub annotations: BTreeMap<Arc<str>, Arc<str>>,
+}
+
+impl Published {
+    /// Whether nothing was published.
+    pub fn is_empty(&self) -> bool {
+        self.addresses.is_empty() && self.annotations.is_empty()
+    }
+}
+
+/// One entry of `status.loadBalancer.ingress`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct PublishedAddress {
+    /// The host; empty if none.
+    pub hostname: Arc<str>,
+    /// The address.
+    pub ip: Arc<str>,
+}

@@ -1,0 +1,448 @@
+//! The cluster as translation sees it: one value, with the indexes that it is
+//! read through.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crate::annotation;
+use crate::id::NamespacedName;
+use crate::resource::{
+    EndpointSlice, Ingress, IngressClass, Namespace, Node, Resource, ResourceId, ResourceKind, Secret,
+    Service, ServiceType,
+};
+
+/// What a translation can depend on. Reading one of these records a
+/// dependency, present or not; changing an object touches the keys that its old
+/// and its new version are found under.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Key {
+    /// All IngressClasses: there are few, and the default one matters to every
+    /// Ingress without a class.
+    IngressClasses,
+    /// All Nodes: NodePort pools hold every one of them.
+    Nodes,
+    /// The Ingresses that name a host.
+    Host(Arc<str>),
+    /// One Ingress.
+    Ingress(NamespacedName),
+    /// One Service.
+    Service(NamespacedName),
+    /// The EndpointSlices of a Service.
+    Endpoints(NamespacedName),
+    /// The Services of a namespace that share a VIP under a key.
+    SharedVip(NamespacedName),
+    /// One Secret.
+    Secret(NamespacedName),
+    /// One Namespace.
+    Namespace(Arc<str>),
+}
+
+/// A change of the cluster.
+#[derive(Clone, Debug)]
+pub enum Delta {
+    /// An object was created or changed.
+    Apply(Resource),
+    /// An object was deleted.
+    Delete(ResourceId),
+    /// These are all objects of a kind. Only a complete list may be sent.
+    Reset(ResourceKind, Vec<Resource>),
+}
+
+/// The objects of the cluster and their indexes.
+#[derive(Clone, Debug, Default)]
+pub struct Snapshot {
+    /// The sub-domain of generated hosts; set by [`Snapshot::set_subdomain`].
+    subdomain: Option<Arc<str>>,
+    complete: BTreeSet<ResourceKind>,
+    namespaces: BTreeMap<Arc<str>, Namespace>,
+    nodes: BTreeMap<Arc<str>, Node>,
+    classes: BTreeMap<Arc<str>, IngressClass>,
+    secrets: BTreeMap<NamespacedName, Arc<Secret>>,
+    services: BTreeMap<NamespacedName, Arc<Service>>,
+    slices: BTreeMap<NamespacedName, Arc<EndpointSlice>>,
+    ingresses: BTreeMap<NamespacedName, Arc<Ingress>>,
+    slices_of: BTreeMap<NamespacedName, BTreeSet<NamespacedName>>,
+    ingresses_of: BTreeMap<Arc<str>, BTreeSet<NamespacedName>>,
+    shared_vips: BTreeMap<NamespacedName, BTreeSet<NamespacedName>>,
+}
+
+impl Snapshot {
+    /// Takes a change over and answers what it touched. Nothing is touched by
+    /// an object that is equal to what was known.
+    pub fn apply(&mut self, delta: Delta) -> BTreeSet<Key> {
+        let mut touched = BTreeSet::new();
+        match delta {
+            Delta::Apply(resource) => self.put(resource, &mut touched),
+            Delta::Delete(id) => self.remove(&id, &mut touched),
+            Delta::Reset(kind, resources) => {
+                let live: BTreeSet<_> = resources.iter().map(Resource::id).collect();
+                for id in self.ids(kind).into_iter().filter(|id| !live.contains(id)) {
+                    self.remove(&id, &mut touched);
+                }
+                resources.into_iter().for_each(|r| self.put(r, &mut touched));
+                self.complete.insert(kind);
+            }
+        }
+        touched
+    }
+
+    /// Whether a complete list of every kind was seen. Before that, an absent
+    /// object means nothing.
+    pub fn is_complete(&self) -> bool {
+        ResourceKind::ALL.iter().all(|kind| self.complete.contains(kind))
+    }
+
+    /// The kinds of which no complete list was seen yet.
+    pub fn incomplete_kinds(&self) -> Vec<ResourceKind> {
+        ResourceKind::ALL.into_iter().filter(|kind| !self.complete.contains(kind)).collect()
+    }
+
+    /// How many objects of a kind there are.
+    pub fn count(&self, kind: ResourceKind) -> usize {
+        match kind {
+            ResourceKind::Namespace => self.namespaces.len(),
+            ResourceKind::Node => self.nodes.len(),
+            ResourceKind::IngressClass => self.classes.len(),
+            ResourceKind::Secret => self.secrets.len(),
+            ResourceKind::Service => self.services.len(),
+            ResourceKind::EndpointSlice => self.slices.len(),
+            ResourceKind::Ingress => self.ingresses.len(),
+        }
+    }
+
+    /// Sets the sub-domain under which hosts are generated for Ingress rules
+    /// without one, and answers what that touched.
+    pub fn set_subdomain(&mut self, subdomain: Option<Arc<str>>) -> BTreeSet<Key> {
+        let mut touched = BTreeSet::new();
+        if self.subdomain == subdomain {
+            return touched;
+        }
+        let ingresses: Vec<_> = self.ingresses.values().cloned().collect();
+        for ingress in &ingresses {
+            self.unindex_ingress(ingress, &mut touched);
+        }
+        self.subdomain = subdomain;
+        for ingress in &ingresses {
+            self.index_ingress(ingress, &mut touched);
+        }
+        touched
+    }
+
+    /// The host of an Ingress rule: its own, or `<ingress>.<namespace>.<sub-domain>`.
+    pub fn host_of(&self, ingress: &NamespacedName, host: Option<&Arc<str>>) -> Option<Arc<str>> {
+        match (host, &self.subdomain) {
+            (Some(host), _) => Some(host.clone()),
+            (None, Some(domain)) => Some(format!("{}.{}.{domain}", ingress.name, ingress.namespace).into()),
+            (None, None) => None,
+        }
+    }
+
+    /// The Ingresses that name a host.
+    pub fn ingresses_of(&self, host: &str) -> impl Iterator<Item = &Arc<Ingress>> {
+        self.ingresses_of.get(host).into_iter().flatten().filter_map(|id| self.ingresses.get(id))
+    }
+
+    /// Every host that an Ingress names.
+    pub fn hosts(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.ingresses_of.keys()
+    }
+
+    /// The slices of a Service, by name.
+    pub fn slices_of(&self, service: &NamespacedName) -> impl Iterator<Item = &Arc<EndpointSlice>> {
+        self.slices_of.get(service).into_iter().flatten().filter_map(|id| self.slices.get(id))
+    }
+
+    /// The Services that share a VIP under a key (in the place of the name).
+    pub fn shared_vip(&self, key: &NamespacedName) -> impl Iterator<Item = &Arc<Service>> {
+        self.shared_vips.get(key).into_iter().flatten().filter_map(|id| self.services.get(id))
+    }
+
+    /// Every key under which Services share a VIP.
+    pub fn shared_vip_keys(&self) -> impl Iterator<Item = &NamespacedName> {
+        self.shared_vips.keys()
+    }
+
+    /// One Ingress.
+    pub fn ingress(&self, id: &NamespacedName) -> Option<&Arc<Ingress>> {
+        self.ingresses.get(id)
+    }
+
+    /// One Service.
+    pub fn service(&self, id: &NamespacedName) -> Option<&Arc<Service>> {
+        self.services.get(id)
+    }
+
+    /// One Secret.
+    pub fn secret(&self, id: &NamespacedName) -> Option<&Arc<Secret>> {
+        self.secrets.get(id)
+    }
+
+    /// One Namespace.
+    pub fn namespace(&self, name: &str) -> Option<&Namespace> {
+        self.namespaces.get(name)
+    }
+
+    /// All IngressClasses, by name.
+    pub fn classes(&self) -> impl Iterator<Item = &IngressClass> {
+        self.classes.values()
+    }
+
+    /// All Nodes, by name.
+    pub fn nodes(&self) -> impl Iterator<Item = &Node> {
+        self.nodes.values()
+    }
+
+    /// All Ingresses, by name.
+    pub fn ingresses(&self) -> impl Iterator<Item = &Arc<Ingress>> {
+        self.ingresses.values()
+    }
+
+    /// All Services, by name.
+    pub fn services(&self) -> impl Iterator<Item = &Arc<Service>> {
+        self.services.values()
+    }
+
+    fn ids(&self, kind: ResourceKind) -> Vec<ResourceId> {
+        let cluster =
+            |names: Vec<&Arc<str>>| names.into_iter().map(|n| NamespacedName::cluster(n.clone())).collect();
+        let names: Vec<NamespacedName> = match kind {
+            ResourceKind::Namespace => cluster(self.namespaces.keys().collect()),
+            ResourceKind::Node => cluster(self.nodes.keys().collect()),
+            ResourceKind::IngressClass => cluster(self.classes.keys().collect()),
+            ResourceKind::Secret => self.secrets.keys().cloned().collect(),
+            ResourceKind::Service => self.services.keys().cloned().collect(),
+            ResourceKind::EndpointSlice => self.slices.keys().cloned().collect(),
+            ResourceKind::Ingress => self.ingresses.keys().cloned().collect(),
+        };
+        names.into_iter().map(|name| ResourceId { kind, name }).collect()
+    }
+
+    fn put(&mut self, resource: Resource, touched: &mut BTreeSet<Key>) {
+        match resource {
+            Resource::Namespace(x) => {
+                if self.namespaces.get(&x.name) != Some(&x) {
+                    touched.insert(Key::Namespace(x.name.clone()));
+                    self.namespaces.insert(x.name.clone(), x);
+                }
+            }
+            Resource::Node(x) => {
+                if self.nodes.get(&x.name) != Some(&x) {
+                    touched.insert(Key::Nodes);
+                    self.nodes.insert(x.name.clone(), x);
+                }
+            }
+            Resource::IngressClass(x) => {
+                if self.classes.get(&x.name) != Some(&x) {
+                    touched.insert(Key::IngressClasses);
+                    self.classes.insert(x.name.clone(), x);
+                }
+            }
+            Resource::Secret(x) => {
+                if self.secrets.get(&x.id).map(|o| &**o) != Some(&x) {
+                    touched.insert(Key::Secret(x.id.clone()));
+                    self.secrets.insert(x.id.clone(), Arc::new(x));
+                }
+            }
+            Resource::Service(x) => self.put_service(x, touched),
+            Resource::EndpointSlice(x) => self.put_slice(x, touched),
+            Resource::Ingress(x) => self.put_ingress(x, touched),
+        }
+    }
+
+    fn put_service(&mut self, service: Service, touched: &mut BTreeSet<Key>) {
+        let id = service.id.clone();
+        if self.services.get(&id).is_some_and(|old| **old == service) {
+            return;
+        }
+        if let Some(old) = self.services.get(&id).and_then(|s| shared_vip_key(s)) {
+            remove_from(&mut self.shared_vips, &old, &id);
+            touched.insert(Key::SharedVip(old));
+        }
+        if let Some(key) = shared_vip_key(&service) {
+            self.shared_vips.entry(key.clone()).or_default().insert(id.clone());
+            touched.insert(Key::SharedVip(key));
+        }
+        touched.insert(Key::Service(id.clone()));
+        self.services.insert(id, Arc::new(service));
+    }
+
+    fn put_slice(&mut self, slice: EndpointSlice, touched: &mut BTreeSet<Key>) {
+        let id = slice.id.clone();
+        if self.slices.get(&id).is_some_and(|old| **old == slice) {
+            return;
+        }
+        if let Some(service) = self.slices.get(&id).and_then(|s| s.service.clone()) {
+            remove_from(&mut self.slices_of, &service, &id);
+            touched.insert(Key::Endpoints(service));
+        }
+        if let Some(service) = &slice.service {
+            self.slices_of.entry(service.clone()).or_default().insert(id.clone());
+            touched.insert(Key::Endpoints(service.clone()));
+        }
+        self.slices.insert(id, Arc::new(slice));
+    }
+
+    fn put_ingress(&mut self, ingress: Ingress, touched: &mut BTreeSet<Key>) {
+        let id = ingress.id.clone();
+        let old = self.ingresses.get(&id).cloned();
+        if old.as_ref().is_some_and(|old| **old == ingress) {
+            return;
+        }
+        let ingress = Arc::new(ingress);
+        // What we published on it ourselves changes nothing for its hosts.
+        let only_published = old.as_ref().is_some_and(|old| {
+            Ingress { published: ingress.published.clone(), ..(**old).clone() } == *ingress
+        });
+        if only_published {
+            self.ingresses.insert(id.clone(), ingress);
+        } else {
+            if let Some(old) = old {
+                self.unindex_ingress(&old, touched);
+            }
+            self.ingresses.insert(id.clone(), ingress.clone());
+            self.index_ingress(&ingress, touched);
+        }
+        touched.insert(Key::Ingress(id));
+    }
+
+    fn remove(&mut self, id: &ResourceId, touched: &mut BTreeSet<Key>) {
+        let name = &id.name;
+        match id.kind {
+            ResourceKind::Namespace => {
+                if self.namespaces.remove(&name.name).is_some() {
+                    touched.insert(Key::Namespace(name.name.clone()));
+                }
+            }
+            ResourceKind::Node => {
+                if self.nodes.remove(&name.name).is_some() {
+                    touched.insert(Key::Nodes);
+                }
+            }
+            ResourceKind::IngressClass => {
+                if self.classes.remove(&name.name).is_some() {
+                    touched.insert(Key::IngressClasses);
+                }
+            }
+            ResourceKind::Secret => {
+                if self.secrets.remove(name).is_some() {
+                    touched.insert(Key::Secret(name.clone()));
+                }
+            }
+            ResourceKind::Service => {
+                if let Some(old) = self.services.remove(name) {
+                    if let Some(key) = shared_vip_key(&old) {
+                        remove_from(&mut self.shared_vips, &key, name);
+                        touched.insert(Key::SharedVip(key));
+                    }
+                    touched.insert(Key::Service(name.clone()));
+                }
+            }
+            ResourceKind::EndpointSlice => {
+                if let Some(service) = self.slices.remove(name).and_then(|s| s.service.clone()) {
+                    remove_from(&mut self.slices_of, &service, name);
+                    touched.insert(Key::Endpoints(service));
+                }
+            }
+            ResourceKind::Ingress => {
+                if let Some(old) = self.ingresses.remove(name) {
+                    self.unindex_ingress(&old, touched);
+                    touched.insert(Key::Ingress(name.clone()));
+                }
+            }
+        }
+    }
+
+    fn index_ingress(&mut self, ingress: &Ingress, touched: &mut BTreeSet<Key>) {
+        for rule in &ingress.rules {
+            let Some(host) = self.host_of(&ingress.id, rule.host.as_ref()) else { continue };
+            self.ingresses_of.entry(host.clone()).or_default().insert(ingress.id.clone());
+            touched.insert(Key::Host(host));
+        }
+    }
+
+    fn unindex_ingress(&mut self, ingress: &Ingress, touched: &mut BTreeSet<Key>) {
+        for rule in &ingress.rules {
+            let Some(host) = self.host_of(&ingress.id, rule.host.as_ref()) else { continue };
+            remove_from(&mut self.ingresses_of, &host, &ingress.id);
+            touched.insert(Key::Host(host));
+        }
+    }
+}
+
+/// The key under which a Service shares a VIP, if it does.
+pub fn shared_vip_key(service: &Service) -> Option<NamespacedName> {
+    let key = service.annotations.get(annotation::SHARED_VIP).filter(|key| !key.is_empty())?;
+    (service.service_type == ServiceType::LoadBalancer)
+        .then(|| NamespacedName::new(service.id.namespace.clone(), key.clone()))
+}
+
+fn remove_from<K: Ord>(index: &mut BTreeMap<K, BTreeSet<NamespacedName>>, key: &K, id: &NamespacedName) {
+    if let Some(set) = index.get_mut(key) {
+        set.remove(id);
+        if set.is_empty() {
+            index.remove(key);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::resource::{IngressRule, Published, PublishedAddress};
+
+    fn ingress(name: &str, host: Option<&str>) -> Ingress {
+        let rules = vec![IngressRule { host: host.map(Arc::from), paths: Some(Vec::new()) }];
+        Ingress { id: NamespacedName::new("ns", name), rules, ..Ingress::default() }
+    }
+
+    fn apply(snapshot: &mut Snapshot, ingress: Ingress) -> BTreeSet<Key> {
+        snapshot.apply(Delta::Apply(Resource::Ingress(ingress)))
+    }
+
+    #[test]
+    fn a_move_touches_the_old_and_the_new_place() {
+        let mut snapshot = Snapshot::default();
+        apply(&mut snapshot, ingress("a", Some("one.com")));
+        let touched = apply(&mut snapshot, ingress("a", Some("two.com")));
+        assert!(touched.contains(&Key::Host("one.com".into())));
+        assert!(touched.contains(&Key::Host("two.com".into())));
+        assert_eq!(snapshot.hosts().map(|h| &**h).collect::<Vec<_>>(), ["two.com"]);
+    }
+
+    #[test]
+    fn an_equal_object_touches_nothing() {
+        let mut snapshot = Snapshot::default();
+        apply(&mut snapshot, ingress("a", Some("one.com")));
+        assert!(apply(&mut snapshot, ingress("a", Some("one.com"))).is_empty());
+    }
+
+    #[test]
+    fn our_own_status_does_not_touch_the_host() {
+        let mut snapshot = Snapshot::default();
+        apply(&mut snapshot, ingress("a", Some("one.com")));
+        let address = PublishedAddress { hostname: "one.com".into(), ip: "1.2.3.4".into() };
+        let published = Published { addresses: vec![address], ..Published::default() };
+        let touched = apply(&mut snapshot, Ingress { published, ..ingress("a", Some("one.com")) });
+        assert_eq!(touched, BTreeSet::from([Key::Ingress(NamespacedName::new("ns", "a"))]));
+    }
+
+    #[test]
+    fn a_complete_list_removes_what_it_does_not_hold() {
+        let mut snapshot = Snapshot::default();
+        apply(&mut snapshot, ingress("a", Some("one.com")));
+        assert!(!snapshot.is_complete());
+        let list = vec![Resource::Ingress(ingress("b", Some("two.com")))];
+        let touched = snapshot.apply(Delta::Reset(ResourceKind::Ingress, list));
+        assert!(touched.contains(&Key::Host("one.com".into())));
+        assert_eq!(snapshot.count(ResourceKind::Ingress), 1);
+    }
+
+    #[test]
+    fn hosts_are_generated_under_the_subdomain() {
+        let mut snapshot = Snapshot::default();
+        apply(&mut snapshot, ingress("a", None));
+        assert_eq!(snapshot.hosts().count(), 0);
+        let touched = snapshot.set_subdomain(Some("avi.internal".into()));
+        assert!(touched.contains(&Key::Host("a.ns.avi.internal".into())));
+    }
+}
