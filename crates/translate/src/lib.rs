@@ -1,1 +1,40 @@
 //! Cluster snapshot to desired Avi objects and statuses.
+//!
+//! The work is cut in two. A *unit* is what can be translated by itself: one
+//! host with everything that serves it, or one LoadBalancer Service. A *front*
+//! is a virtual service that many units share; it is assembled from what they
+//! contribute to it. A changed Kubernetes object makes the units that read it
+//! translate again, and only the fronts whose contributions changed are
+//! assembled again.
+//!
+//! Invariants of this crate:
+//! - It is total: bad input costs one object a [`Diagnostic`](ako_core::Diagnostic),
+//!   never another object, and never a panic.
+//! - It is a function: equal input gives equal output, whatever the order in
+//!   which the cluster came to be what it is.
+//! - Everything that a unit looked at, absent objects included, is in its
+//!   read-set.
+
+mod certificate;
+mod claim;
+mod context;
+mod dedicated;
+mod endpoints;
+mod evh;
+mod fqdn;
+mod front;
+mod host;
+mod l4;
+mod passthrough;
+mod path_policy;
+mod pool;
+mod shared_vip;
+mod sni;
+mod unit;
+mod view;
+mod virtual_service;
+mod vsvip;
+
+pub use context::Translator;
+pub use front::{Contribution, FrontKey, FrontKind};
+pub use unit::{Binding, UnitKey, UnitOutput};

@@ -7,7 +7,7 @@ mod parse;
 use std::sync::Arc;
 
 pub use key::{KeySpec, Support, keys};
-pub use parse::ConfigIssue;
+pub use parse::{ConfigIssue, split_cidr};
 
 /// How hosts are put on virtual services.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

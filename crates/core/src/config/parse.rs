@@ -315,7 +315,7 @@ fn parse_bool(text: &str) -> Option<bool> {
 }
 
 /// `<address>/<bits>` into its parts; the address stays as it was written.
-pub(crate) fn split_cidr(cidr: &str) -> Option<(&str, u8)> {
+pub fn split_cidr(cidr: &str) -> Option<(&str, u8)> {
     let (address, bits) = cidr.split_once('/')?;
     let ip: std::net::IpAddr = address.parse().ok()?;
     let bits: u8 = bits.parse().ok()?;

@@ -1,0 +1,56 @@
+//! The certificates of a host. Source: L7 objects, §3.5, §5.3.
+
+use std::sync::Arc;
+
+use ako_avi_types::{Certificate, Object, PrivateKey, SslKeyAndCertificate};
+use ako_core::secret::Redacted;
+
+use crate::claim::Tls;
+use crate::context::Translator;
+use crate::host::Site;
+use crate::unit::{UnitOutput, ingress_id};
+
+/// Adds the certificates of a host and answers their names, the first one
+/// first.
+pub(crate) fn add(t: &Translator, site: &Site<'_>, tls: &Tls<'_>, out: &mut UnitOutput) -> Vec<Arc<str>> {
+    let names = t.names();
+    let (first, second, host) = if tls.is_default {
+        (names.default_certificate(false), names.default_certificate(true), Vec::new())
+    } else {
+        let host = vec![site.host.clone()];
+        (names.child_vs(&site.host), names.alternate_certificate(&site.host), host)
+    };
+    let secret = tls.secret;
+    let pairs = [
+        (first, secret.certificate.as_ref(), &secret.key),
+        (second, secret.alternate_certificate.as_ref(), &secret.alternate_key),
+    ];
+    let mut added = Vec::new();
+    for (name, certificate, key) in pairs {
+        let Some(certificate) = certificate.filter(|c| !c.is_empty() && !key.is_empty()) else { continue };
+        let object = build(t, &name, certificate, key, host.clone());
+        if out.add(Object::SslKeyAndCertificate(object), &ingress_id(&site.claims[0].ingress.id)) {
+            added.push(name.into());
+        }
+    }
+    added
+}
+
+fn build(
+    t: &Translator,
+    name: &str,
+    certificate: &Arc<str>,
+    key: &Redacted,
+    host: Vec<Arc<str>>,
+) -> SslKeyAndCertificate {
+    SslKeyAndCertificate {
+        name: name.into(),
+        created_by: Some(t.owner.clone()),
+        tenant_ref: Some(t.tenant_ref.clone()),
+        certificate: Certificate { certificate: certificate.clone() },
+        key: PrivateKey::new(key.reveal().clone()),
+        certificate_type: "SSL_CERTIFICATE_TYPE_VIRTUALSERVICE".into(),
+        ca_certs: Vec::new(),
+        markers: t.markers(vec![("Host", host)]),
+    }
+}

@@ -1,0 +1,224 @@
+//! Who may serve a host: the Ingresses that name it, sorted out.
+//! Source: L7 objects, §5.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use ako_core::config::FqdnReuse;
+use ako_core::resource::{Backend, Ingress, IngressPath, PathType, Secret};
+use ako_core::{CONTROLLER_NAME, NamespacedName, Reason};
+
+use crate::context::Translator;
+use crate::unit::{UnitOutput, ingress_id};
+use crate::view::View;
+
+/// How a host is to be served for one Ingress.
+#[derive(Clone, Debug)]
+pub(crate) enum Security<'a> {
+    Insecure,
+    Secure(Tls<'a>),
+    Passthrough,
+}
+
+/// The certificate of a host.
+#[derive(Clone, Debug)]
+pub(crate) struct Tls<'a> {
+    pub(crate) secret: &'a Arc<Secret>,
+    /// Whether it is the one that all hosts with `enable-tls` share.
+    pub(crate) is_default: bool,
+}
+
+/// One Ingress's claim to a host.
+#[derive(Clone, Debug)]
+pub(crate) struct Claim<'a> {
+    pub(crate) ingress: &'a Arc<Ingress>,
+    pub(crate) security: Security<'a>,
+    pub(crate) paths: Vec<ClaimedPath>,
+}
+
+/// One path of a claim.
+#[derive(Clone, Debug)]
+pub(crate) struct ClaimedPath {
+    pub(crate) path: Arc<str>,
+    pub(crate) path_type: PathType,
+    pub(crate) backend: Backend,
+}
+
+/// The claims to a host that are to be served, oldest first.
+pub(crate) fn of_host<'a>(
+    t: &Translator,
+    view: &View<'a>,
+    host: &Arc<str>,
+    out: &mut UnitOutput,
+) -> Vec<Claim<'a>> {
+    let ingresses = accepted(view, host);
+    if ingresses.is_empty() {
+        return Vec::new();
+    }
+    if !inside_subdomain(t, host) {
+        let message = format!(
+            "host {host} is under none of the cloud's DNS domains ({}): use one of them, or add its domain there",
+            t.facts.subdomains.join(", ")
+        );
+        for ingress in ingresses {
+            out.tell(&ingress_id(&ingress.id), Reason::HostOutsideSubdomain, message.clone());
+        }
+        return Vec::new();
+    }
+    let mut taken = BTreeSet::new();
+    let mut claims = Vec::new();
+    for ingress in &ingresses {
+        if may_use(t, view, host, ingress, ingresses[0], out) {
+            claims.extend(claim(t, view, host, ingress, &mut taken, out));
+        }
+    }
+    claims
+}
+
+/// The Ingresses of our classes that name a host, oldest first.
+fn accepted<'a>(view: &View<'a>, host: &Arc<str>) -> Vec<&'a Arc<Ingress>> {
+    let mut ingresses: Vec<_> = view.ingresses_of(host).into_iter().filter(|i| is_ours(view, i)).collect();
+    ingresses.sort_by(|a, b| (a.created, &a.id).cmp(&(b.created, &b.id)));
+    ingresses
+}
+
+/// Whether an Ingress belongs to a class of ours. Without a class it does if
+/// one of ours is the default.
+fn is_ours(view: &View<'_>, ingress: &Ingress) -> bool {
+    let mut ours = view.classes().filter(|class| &*class.controller == CONTROLLER_NAME);
+    match &ingress.class {
+        Some(name) => ours.any(|class| class.name == *name),
+        None => ours.any(|class| class.is_default),
+    }
+}
+
+/// A host lies under a domain by plain suffix, as upstream has it.
+fn inside_subdomain(t: &Translator, host: &str) -> bool {
+    t.facts.subdomains.is_empty() || t.facts.subdomains.iter().any(|domain| host.ends_with(&**domain))
+}
+
+/// Whether an Ingress may use a host that the oldest one claimed first.
+fn may_use(
+    t: &Translator,
+    view: &View<'_>,
+    host: &Arc<str>,
+    ingress: &Arc<Ingress>,
+    oldest: &Arc<Ingress>,
+    out: &mut UnitOutput,
+) -> bool {
+    let foreign = |owner: &Ingress| owner.id.namespace != ingress.id.namespace;
+    if t.config.shares_by_namespace() && foreign(oldest) {
+        let message = format!(
+            "host {host} has a virtual service in namespace {} already, and each namespace has its own: use another host",
+            oldest.id.namespace
+        );
+        out.tell(&ingress_id(&ingress.id), Reason::DuplicateHost, message);
+        return false;
+    }
+    if !t.config.evh || t.config.fqdn_reuse != FqdnReuse::Strict {
+        return true;
+    }
+    // An Ingress that names a host of another namespace is refused as a whole.
+    let hosts: BTreeSet<_> =
+        ingress.rules.iter().filter_map(|r| view.host_of(ingress, r.host.as_ref())).collect();
+    let taken = hosts
+        .into_iter()
+        .find_map(|h| accepted(view, &h).first().copied().filter(|o| foreign(o)).map(|o| (h, o)));
+    if let Some((taken, owner)) = &taken {
+        let message = format!(
+            "Host {taken} already claimed by {}, and fqdnReusePolicy is Strict: remove the host from this Ingress",
+            owner.id
+        );
+        out.tell(&ingress_id(&ingress.id), Reason::HostAlreadyClaimed, message);
+    }
+    taken.is_none()
+}
+
+fn claim<'a>(
+    t: &Translator,
+    view: &View<'a>,
+    host: &Arc<str>,
+    ingress: &'a Arc<Ingress>,
+    taken: &mut BTreeSet<Arc<str>>,
+    out: &mut UnitOutput,
+) -> Option<Claim<'a>> {
+    let id = ingress_id(&ingress.id);
+    if ingress.has_default_backend {
+        out.tell(
+            &id,
+            Reason::DefaultBackendIgnored,
+            "spec.defaultBackend is not supported: give the path / of each host",
+        );
+    }
+    let security = security(t, view, host, ingress, out)?;
+    let mut paths = Vec::new();
+    for rule in ingress.rules.iter().filter(|r| view.host_of(ingress, r.host.as_ref()).as_ref() == Some(host))
+    {
+        let Some(rule_paths) = &rule.paths else {
+            let message =
+                format!("the rule for host {host} has no http part, so it leads nowhere: add paths");
+            out.tell(&id, Reason::InvalidRule, message);
+            continue;
+        };
+        for path in rule_paths {
+            paths.extend(claim_path(host, path, ingress, taken, out));
+        }
+    }
+    (!paths.is_empty()).then_some(Claim { ingress, security, paths })
+}
+
+fn claim_path(
+    host: &Arc<str>,
+    path: &IngressPath,
+    ingress: &Ingress,
+    taken: &mut BTreeSet<Arc<str>>,
+    out: &mut UnitOutput,
+) -> Option<ClaimedPath> {
+    let id = ingress_id(&ingress.id);
+    let Some(backend) = path.backend.clone() else {
+        let message =
+            format!("the backend of {host}{} is not a Service, which is all that is supported", path.path);
+        out.tell(&id, Reason::UnsupportedBackend, message);
+        return None;
+    };
+    if !taken.insert(path.path.clone()) {
+        let message =
+            format!("{host}{} is served by an older Ingress or rule: remove it from this one", path.path);
+        out.tell(&id, Reason::DuplicateHostPath, message);
+        return None;
+    }
+    Some(ClaimedPath { path: path.path.clone(), path_type: path.path_type, backend })
+}
+
+/// How an Ingress wants a host to be served; `None` if it wants TLS and there
+/// is no certificate for it.
+fn security<'a>(
+    t: &Translator,
+    view: &View<'a>,
+    host: &Arc<str>,
+    ingress: &Ingress,
+    out: &mut UnitOutput,
+) -> Option<Security<'a>> {
+    if ingress.passthrough {
+        return Some(Security::Passthrough);
+    }
+    let named = ingress.tls.iter().find(|tls| tls.hosts.contains(host));
+    let (secret, is_default) = match (ingress.enable_tls, named) {
+        (true, _) => (NamespacedName::new(t.config.operator_namespace.clone(), "router-certs-default"), true),
+        (false, Some(tls)) => (NamespacedName::new(ingress.id.namespace.clone(), tls.secret.clone()), false),
+        (false, None) => return Some(Security::Insecure),
+    };
+    let id = ingress_id(&ingress.id);
+    let Some(found) = view.secret(&secret) else {
+        let message =
+            format!("Secret {secret} for host {host} does not exist, or holds no tls.crt: create it");
+        out.tell(&id, Reason::MissingSecret, message);
+        return None;
+    };
+    if found.certificate.as_ref().is_none_or(|c| c.is_empty()) || found.key.is_empty() {
+        let message = format!("Secret {secret} for host {host} needs both tls.crt and tls.key");
+        out.tell(&id, Reason::InvalidSecret, message);
+        return None;
+    }
+    Some(Security::Secure(Tls { secret: found, is_default }))
+}

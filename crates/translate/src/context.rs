@@ -1,0 +1,133 @@
+//! What all translations of one configuration have in common.
+
+use std::sync::Arc;
+
+use ako_avi_types::{Kind, Marker, Object, ObjectKey, Ref};
+use ako_core::checksum::Checksum;
+use ako_core::name::Names;
+use ako_core::{Config, Facts, Key, NamespacedName, Snapshot};
+
+use crate::front::{self, Contribution, FrontKey};
+use crate::unit::{UnitKey, UnitOutput};
+use crate::view::View;
+use crate::{host, l4, shared_vip};
+
+/// Translates for one configuration and one set of facts.
+#[derive(Clone, Debug)]
+pub struct Translator {
+    pub(crate) config: Config,
+    pub(crate) facts: Facts,
+    pub(crate) owner: Arc<str>,
+    pub(crate) tenant_ref: Ref,
+    pub(crate) cloud_ref: Ref,
+    pub(crate) se_group_ref: Ref,
+    /// The VRF, or nothing where a tier-1 router takes its place.
+    pub(crate) vrf_ref: Option<Ref>,
+    cluster: Arc<str>,
+}
+
+impl Translator {
+    /// A translator.
+    pub fn new(config: Config, facts: Facts) -> Self {
+        let vrf_ref = config.tier1_router.is_empty().then(|| Ref::named(Kind::VrfContext, facts.vrf.clone()));
+        Self {
+            owner: config.owner().into(),
+            tenant_ref: Ref::named(Kind::Tenant, config.tenant.clone()),
+            cloud_ref: Ref::named(Kind::Cloud, config.cloud_name.clone()),
+            se_group_ref: Ref::named(Kind::ServiceEngineGroup, config.se_group.clone()),
+            vrf_ref,
+            cluster: config.cluster_name.clone(),
+            config,
+            facts,
+        }
+    }
+
+    /// The configuration.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The facts.
+    pub fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
+    /// The sub-domain under which hosts and names are generated.
+    pub fn subdomain(&self) -> Option<Arc<str>> {
+        self.facts.subdomain(&self.config.default_domain).cloned()
+    }
+
+    /// Translates one unit. A unit that nothing asks for yields nothing but its
+    /// read-set.
+    pub fn unit(&self, snapshot: &Snapshot, key: &UnitKey) -> UnitOutput {
+        let view = View::new(snapshot);
+        let mut out = UnitOutput::default();
+        match key {
+            UnitKey::Host(name) => host::translate(self, &view, name, &mut out),
+            UnitKey::Service(id) => l4::translate(self, &view, id, &mut out),
+            UnitKey::SharedVip(key) => shared_vip::translate(self, &view, key, &mut out),
+        }
+        out.reads = view.into_reads();
+        out.reads.insert(own_key(key));
+        out.diagnostics.sort();
+        out
+    }
+
+    /// Assembles one front from what units contribute to it, in order of the
+    /// units. A front without contributions is an empty virtual service.
+    pub fn front<'a>(
+        &self,
+        key: &FrontKey,
+        parts: impl IntoIterator<Item = &'a Contribution>,
+    ) -> Vec<Arc<Object>> {
+        front::assemble(self, key, parts)
+    }
+
+    /// The front that a virtual service's name stands for, if it is one of
+    /// ours: how fronts are recognised that nothing contributes to any more.
+    pub fn front_of(&self, vs: &ObjectKey) -> Option<FrontKey> {
+        front::recognise(self, vs)
+    }
+
+    /// Every unit of a snapshot.
+    pub fn units(&self, snapshot: &Snapshot) -> Vec<UnitKey> {
+        let hosts = snapshot.hosts().map(|h| UnitKey::Host(h.clone()));
+        let services = snapshot.services().map(|s| UnitKey::Service(s.id.clone()));
+        let shared = snapshot.shared_vip_keys().map(|k| UnitKey::SharedVip(k.clone()));
+        hosts.chain(services).chain(shared).collect()
+    }
+
+    pub(crate) fn names(&self) -> Names<'_> {
+        Names::new(&self.config)
+    }
+
+    pub(crate) fn checksum(&self) -> Checksum {
+        Checksum::of_cluster(&self.cluster)
+    }
+
+    /// The markers of an object: the cluster's first, then the given ones that
+    /// have values.
+    pub(crate) fn markers(&self, fields: Vec<(&'static str, Vec<Arc<str>>)>) -> Vec<Marker> {
+        let cluster = Marker { key: "clustername".into(), values: vec![self.cluster.clone()] };
+        let others = fields.into_iter().filter_map(|(key, values)| ako_core::name::marker(key, values));
+        std::iter::once(cluster).chain(others).collect()
+    }
+
+    pub(crate) fn key(&self, kind: Kind, name: impl Into<Arc<str>>) -> ObjectKey {
+        ObjectKey::new(kind, self.config.tenant.clone(), name)
+    }
+
+    /// A tier-1 router, if the cloud is configured with one.
+    pub(crate) fn tier1(&self) -> Option<Arc<str>> {
+        Some(self.config.tier1_router.clone()).filter(|router| !router.is_empty())
+    }
+}
+
+/// The key under which a unit is found even before it looked at anything.
+fn own_key(unit: &UnitKey) -> Key {
+    match unit {
+        UnitKey::Host(host) => Key::Host(host.clone()),
+        UnitKey::Service(id) => Key::Service(id.clone()),
+        UnitKey::SharedVip(key) => Key::SharedVip(NamespacedName::clone(key)),
+    }
+}

@@ -1,0 +1,77 @@
+//! A virtual service for every host, in SNI and EVH mode.
+//! Source: L7 objects, §1.4, §3.1.
+
+use std::sync::Arc;
+
+use ako_avi_types::{Kind, Object, Ref, ServiceMetadata, go_json};
+
+use crate::context::Translator;
+use crate::host::Site;
+use crate::unit::{UnitOutput, ingress_id};
+use crate::view::View;
+use crate::virtual_service::{self as vs, Covered};
+use crate::{certificate, evh, vsvip};
+
+pub(crate) fn translate(t: &Translator, view: &View<'_>, site: &Site<'_>, out: &mut UnitOutput) {
+    let source = ingress_id(&site.claims[0].ingress.id);
+    let name: Arc<str> = t.names().dedicated_vs(&site.host).into();
+    let certificates = site.tls().map(|tls| certificate::add(t, site, tls, out)).unwrap_or_default();
+    let Some(policies) = evh::policies(t, view, site, &name, out) else { return };
+    let vip = vsvip::build(t, &name, vec![site.host.clone()], None);
+    if !out.add(Object::VsVip(vip), &source) {
+        return;
+    }
+    let service = virtual_service(t, site, &name, &policies, &certificates);
+    if out.add(Object::VirtualService(service), &source) {
+        site.bind_all(&t.key(Kind::VirtualService, name.clone()), &t.key(Kind::VsVip, name), out);
+    }
+}
+
+fn virtual_service(
+    t: &Translator,
+    site: &Site<'_>,
+    name: &Arc<str>,
+    policies: &[String],
+    certificates: &[Arc<str>],
+) -> ako_avi_types::VirtualService {
+    let secure = !certificates.is_empty();
+    let profile = if secure { vs::SYSTEM_SECURE_HTTP } else { vs::SYSTEM_HTTP };
+    let mut tokens: Vec<_> = policies.iter().map(|p| format!("HttpPolicy{p}")).collect();
+    tokens.extend(certificates.iter().map(|c| format!("SSLKeyCert{c}")));
+    tokens.push(format!("VSVIP{name}"));
+    let mut covered = Covered {
+        tokens,
+        application_profile: profile.to_owned(),
+        network_profile: vs::SYSTEM_TCP_PROXY,
+        ports: Covered::http_ports(secure),
+        ..Covered::default()
+    };
+    let (metadata, markers) = if t.config.evh {
+        covered.tokens.extend(evh::strict_token(t, site));
+        covered.evh_host = site.host.to_string();
+        (evh::metadata(site), evh::markers(t, site))
+    } else {
+        covered.references = go_json::marshal(&[&site.host]);
+        covered.more.push(vs::rhi_text(t));
+        // Upstream leaves the host out where there is no certificate.
+        let host = if secure { vec![site.host.clone()] } else { Vec::new() };
+        let markers = t.markers(vec![("Namespace", vec![site.namespace().clone()]), ("Host", host)]);
+        (ServiceMetadata { host_namespace_ingress_name: None, ..evh::metadata(site) }, markers)
+    };
+    let mut service = vs::base(t, name, &covered, metadata, markers);
+    service.vs_type = Some("VS_TYPE_NORMAL".into());
+    service.vsvip_ref = Some(Ref::named(Kind::VsVip, name.clone()));
+    service.application_profile_ref = vs::application_profile(profile);
+    service.network_profile_ref = vs::network_profile(vs::SYSTEM_TCP_PROXY);
+    service.services = vec![vs::listener(80, false, !t.config.evh)];
+    service.services.extend(secure.then(|| vs::listener(443, true, !t.config.evh)));
+    service.ssl_key_and_certificate_refs = vs::certificate_refs(certificates);
+    service.http_policies = vs::http_policies(policies.iter().map(String::as_str));
+    service.enable_rhi = vs::enable_rhi(t);
+    if t.config.evh {
+        service.min_pools_up = Some(1);
+    } else {
+        service.east_west_placement = Some(false);
+    }
+    service
+}

@@ -1,0 +1,87 @@
+//! The names of LoadBalancer Services. Source: L4 and network, A5.
+
+use std::sync::Arc;
+
+use ako_core::annotation;
+use ako_core::config::AutoFqdn;
+use ako_core::resource::Service;
+
+use crate::context::Translator;
+
+/// The longest DNS label.
+const LABEL_LIMIT: usize = 63;
+/// What is left of a namespace where even the service's name fills a label.
+const NAMESPACE_LIMIT: usize = 48;
+
+/// The name of a Service: the one that it asks for, or a generated one.
+pub(crate) fn of_service(t: &Translator, service: &Service) -> Option<Arc<str>> {
+    if t.config.auto_fqdn == AutoFqdn::Disabled {
+        return None;
+    }
+    if let Some(name) = service.annotations.get(annotation::EXTERNAL_DNS).filter(|n| !n.is_empty()) {
+        return Some(name.clone());
+    }
+    let domain = t.subdomain()?;
+    let name = as_label(&service.id.name, 's');
+    let namespace = as_label(&service.id.namespace, 'n');
+    if t.config.auto_fqdn == AutoFqdn::Flat {
+        Some(format!("{}.{domain}", flat_label(&name, &namespace)).into())
+    } else {
+        Some(format!("{name}.{namespace}.{domain}").into())
+    }
+}
+
+/// A name with a letter in front, where that makes a DNS label of it.
+fn as_label(name: &str, prefix: char) -> String {
+    let prefixed = format!("{prefix}{name}");
+    if !is_label(name) && is_label(&prefixed) { prefixed } else { name.to_owned() }
+}
+
+/// `^[a-z]([-a-z0-9]*[a-z0-9])?$`, at most 63 bytes.
+fn is_label(text: &str) -> bool {
+    let inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+    text.len() <= LABEL_LIMIT
+        && text.starts_with(|c: char| c.is_ascii_lowercase())
+        && text.bytes().all(inner)
+        && !text.ends_with('-')
+}
+
+/// `<service>-<namespace>`, cut to the length of a label.
+fn flat_label(name: &str, namespace: &str) -> String {
+    let room = |other: &str| LABEL_LIMIT.saturating_sub(other.len() + 1);
+    if name.len() + 1 + namespace.len() <= LABEL_LIMIT {
+        return format!("{name}-{namespace}");
+    }
+    if room(namespace) > 0 {
+        return format!("{}-{namespace}", cut(name, room(namespace)));
+    }
+    let keep = if room(name) > 0 { room(name) } else { NAMESPACE_LIMIT };
+    let namespace = cut(namespace, keep).trim_end_matches('-');
+    let name = cut(name, room(namespace));
+    format!("{name}-{namespace}")
+}
+
+/// The start of a text; Kubernetes names are ASCII.
+fn cut(text: &str, length: usize) -> &str {
+    text.get(..length).unwrap_or(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn flat_names_fit_a_label() {
+        assert_eq!(flat_label("web", "red"), "web-red");
+        let long = "a".repeat(60);
+        assert_eq!(flat_label(&long, "red").len(), LABEL_LIMIT);
+        assert_eq!(flat_label("web", &"n".repeat(63)), format!("web-{}", "n".repeat(59)));
+        assert!(flat_label(&"a".repeat(63), &"n".repeat(63)).len() <= LABEL_LIMIT);
+    }
+
+    #[test]
+    fn names_become_labels() {
+        assert_eq!(as_label("7up", 's'), "s7up");
+        assert_eq!(as_label("web", 's'), "web");
+    }
+}

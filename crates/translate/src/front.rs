@@ -1,0 +1,312 @@
+//! Fronts: the virtual services that many hosts share.
+//! Source: L7 objects, §1.2–1.4.
+
+use std::sync::Arc;
+
+use ako_avi_types::datascript::DataScript;
+use ako_avi_types::virtual_service::DataScriptAttachment;
+use ako_avi_types::{
+    Kind, Object, ObjectKey, PoolGroupMember, Ref, ServiceMetadata, VirtualService, VsDataScriptSet,
+};
+use ako_core::config::AutoFqdn;
+use ako_core::name::dns_label_of_tenant;
+
+use crate::context::Translator;
+use crate::virtual_service::{self as vs, Covered, PortText};
+use crate::{path_policy, pool, vsvip};
+
+/// How hosts share a front.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum FrontKind {
+    /// A parent with SNI children and a datascript for insecure hosts.
+    Sni,
+    /// A parent with EVH children.
+    Evh,
+    /// TLS goes through by SNI.
+    Passthrough,
+}
+
+/// A front: its kind, tenant and name.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FrontKey {
+    /// How it is shared.
+    pub kind: FrontKind,
+    /// The tenant.
+    pub tenant: Arc<str>,
+    /// The name of the virtual service, its VsVip and what else is shared.
+    pub name: Arc<str>,
+}
+
+impl FrontKey {
+    pub(crate) fn new(t: &Translator, kind: FrontKind, name: &str) -> Self {
+        Self { kind, tenant: t.config.tenant.clone(), name: name.into() }
+    }
+
+    /// The virtual service.
+    pub fn vs(&self) -> ObjectKey {
+        ObjectKey::new(Kind::VirtualService, self.tenant.clone(), self.name.clone())
+    }
+
+    /// Its VsVip.
+    pub fn vsvip(&self) -> ObjectKey {
+        ObjectKey::new(Kind::VsVip, self.tenant.clone(), self.name.clone())
+    }
+}
+
+/// What a unit adds to a front.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Contribution {
+    /// Names for the VsVip.
+    pub fqdns: Vec<Arc<str>>,
+    /// SNI: pools of insecure paths.
+    pub members: Vec<PoolGroupMember>,
+    /// Child virtual services.
+    pub children: Vec<Arc<str>>,
+    /// Hosts that are redirected to HTTPS.
+    pub redirects: Vec<Arc<str>>,
+    /// EVH: certificates on the parent.
+    pub certificates: Vec<Arc<str>>,
+    /// Passthrough: the pool groups of hosts.
+    pub pool_groups: Vec<Arc<str>>,
+}
+
+pub(crate) fn assemble<'a>(
+    t: &Translator,
+    key: &FrontKey,
+    parts: impl IntoIterator<Item = &'a Contribution>,
+) -> Vec<Arc<Object>> {
+    let mut sum = Contribution::default();
+    for part in parts {
+        sum.fqdns.extend_from_slice(&part.fqdns);
+        sum.members.extend_from_slice(&part.members);
+        sum.children.extend_from_slice(&part.children);
+        sum.redirects.extend_from_slice(&part.redirects);
+        sum.certificates.extend_from_slice(&part.certificates);
+        sum.pool_groups.extend_from_slice(&part.pool_groups);
+    }
+    sum.certificates.sort();
+    sum.certificates.dedup();
+    let mut objects = match key.kind {
+        FrontKind::Sni => sni(t, key, sum),
+        FrontKind::Evh => evh(t, key, sum),
+        FrontKind::Passthrough => passthrough(t, key, sum),
+    };
+    objects.iter_mut().for_each(Object::normalise);
+    objects.into_iter().map(Arc::new).collect()
+}
+
+/// Only a virtual service of ours has such a name: host names hold no capitals.
+pub(crate) fn recognise(t: &Translator, vs: &ObjectKey) -> Option<FrontKey> {
+    let names = t.names();
+    let rest = vs.name.strip_prefix(&names.prefix())?;
+    let rest = if t.config.primary {
+        rest
+    } else {
+        rest.strip_prefix(&*t.config.operator_namespace)?.strip_prefix('-')?
+    };
+    let kind = if rest.starts_with("Shared-Passthrough-") {
+        (!rest.ends_with("-insecure")).then_some(FrontKind::Passthrough)?
+    } else if t.config.evh {
+        rest.strip_prefix("Shared-L7-EVH-").map(|_| FrontKind::Evh)?
+    } else {
+        let shard = rest.strip_prefix("Shared-L7-")?;
+        shard.parse::<u32>().ok().map(|_| FrontKind::Sni)?
+    };
+    Some(FrontKey { kind, tenant: vs.tenant.clone(), name: vs.name.clone() })
+}
+
+fn sni(t: &Translator, key: &FrontKey, sum: Contribution) -> Vec<Object> {
+    let name = &key.name;
+    let mut tokens = vec![format!("HTTPDS{name}"), format!("VSVIP{name}")];
+    tokens.extend(sum.children.iter().map(|c| format!("SNINode{c}")));
+    let mut objects = vec![front_vsvip(t, key, sum.fqdns, true)];
+    objects.push(Object::PoolGroup(pool::group(t, name, sum.members, t.markers(Vec::new()), true)));
+    let redirected = !sum.redirects.is_empty();
+    if redirected {
+        tokens.push(format!("HttpPolicy{name}"));
+        let set = path_policy::redirect(t, name, sum.redirects, t.markers(Vec::new()));
+        objects.push(Object::HttpPolicySet(set));
+    }
+    objects.push(datascript(
+        t,
+        name,
+        "VS_DATASCRIPT_EVT_HTTP_REQ",
+        &insecure_script(name),
+        vec![name.clone()],
+        &[],
+    ));
+    let covered = Covered {
+        tokens,
+        application_profile: vs::SYSTEM_HTTP.to_owned(),
+        network_profile: vs::SYSTEM_TCP_PROXY,
+        ports: Covered::http_ports(true),
+        more: vec![vs::rhi_text(t)],
+        ..Covered::default()
+    };
+    let mut parent = parent(t, key, &covered, true);
+    parent.vs_datascripts = attach_datascript(name);
+    if redirected {
+        parent.http_policies = vs::http_policies([&**name]);
+    }
+    objects.push(Object::VirtualService(parent));
+    objects
+}
+
+fn evh(t: &Translator, key: &FrontKey, sum: Contribution) -> Vec<Object> {
+    let name = &key.name;
+    let mut tokens = vec![format!("VSVIP{name}")];
+    tokens.extend(sum.children.iter().map(|c| format!("EVHNode{c}")));
+    tokens.extend(sum.certificates.iter().map(|c| format!("SSLKeyCert{c}")));
+    let covered = Covered {
+        tokens,
+        application_profile: vs::SYSTEM_HTTP.to_owned(),
+        network_profile: vs::SYSTEM_TCP_PROXY,
+        ports: Covered::http_ports(true),
+        ..Covered::default()
+    };
+    let mut parent = parent(t, key, &covered, false);
+    parent.vh_type = Some("VS_TYPE_VH_ENHANCED".into());
+    parent.ssl_key_and_certificate_refs = vs::certificate_refs(&sum.certificates);
+    vec![front_vsvip(t, key, sum.fqdns, !t.config.shares_by_namespace()), Object::VirtualService(parent)]
+}
+
+fn parent(t: &Translator, key: &FrontKey, covered: &Covered, range: bool) -> VirtualService {
+    let mut parent = vs::base(t, &key.name, covered, ServiceMetadata::default(), t.markers(Vec::new()));
+    parent.vs_type = Some("VS_TYPE_VH_PARENT".into());
+    parent.vsvip_ref = Some(Ref::named(Kind::VsVip, key.name.clone()));
+    parent.application_profile_ref = vs::application_profile(vs::SYSTEM_HTTP);
+    parent.network_profile_ref = vs::network_profile(vs::SYSTEM_TCP_PROXY);
+    parent.services = vec![vs::listener(80, false, range), vs::listener(443, true, range)];
+    parent.enable_rhi = vs::enable_rhi(t);
+    parent
+}
+
+fn passthrough(t: &Translator, key: &FrontKey, sum: Contribution) -> Vec<Object> {
+    let name = &key.name;
+    let insecure: Arc<str> = format!("{name}-insecure").into();
+    let mut groups = sum.pool_groups;
+    groups.sort();
+    let script = passthrough_script(&t.names().prefix());
+    let parser = [Ref::named(Kind::ProtocolParser, "Default-TLS")];
+    vec![
+        front_vsvip(t, key, sum.fqdns, false),
+        datascript(t, name, "VS_DATASCRIPT_EVT_L4_REQUEST", &script, groups, &parser),
+        Object::VirtualService(passthrough_secure(t, name, &insecure)),
+        Object::HttpPolicySet(path_policy::redirect(t, &insecure, sum.redirects, t.markers(Vec::new()))),
+        Object::VirtualService(passthrough_insecure(t, name, &insecure)),
+    ]
+}
+
+fn passthrough_secure(t: &Translator, name: &Arc<str>, insecure: &Arc<str>) -> VirtualService {
+    let covered = Covered {
+        tokens: vec![format!("HTTPDS{name}"), format!("VSVIP{name}"), format!("PassthroughChild{insecure}")],
+        application_profile: "System-L4-Application".to_owned(),
+        network_profile: vs::SYSTEM_TCP_PROXY,
+        ports: vec![PortText::http(443, false)],
+        more: vec![vs::rhi_text(t)],
+        ..Covered::default()
+    };
+    let metadata = ServiceMetadata { passthrough_child_ref: insecure.clone(), ..ServiceMetadata::default() };
+    let mut secure = vs::base(t, name, &covered, metadata, t.markers(Vec::new()));
+    secure.vsvip_ref = Some(Ref::named(Kind::VsVip, name.clone()));
+    secure.application_profile_ref = vs::application_profile("System-L4-Application");
+    secure.network_profile_ref = vs::network_profile(vs::SYSTEM_TCP_PROXY);
+    secure.services = vec![vs::listener(443, false, true)];
+    secure.vs_datascripts = attach_datascript(name);
+    secure.remove_listening_port_on_vs_down = Some(true);
+    secure.enable_rhi = vs::enable_rhi(t);
+    secure
+}
+
+fn passthrough_insecure(t: &Translator, name: &Arc<str>, insecure: &Arc<str>) -> VirtualService {
+    let covered = Covered {
+        tokens: vec![format!("HttpPolicy{insecure}"), format!("VSVIP{name}")],
+        application_profile: vs::SYSTEM_HTTP.to_owned(),
+        network_profile: vs::SYSTEM_TCP_PROXY,
+        ports: vec![PortText::http(80, false)],
+        more: vec![vs::rhi_text(t)],
+        ..Covered::default()
+    };
+    let metadata = ServiceMetadata { passthrough_parent_ref: name.clone(), ..ServiceMetadata::default() };
+    let mut child = vs::base(t, insecure, &covered, metadata, t.markers(Vec::new()));
+    child.vsvip_ref = Some(Ref::named(Kind::VsVip, name.clone()));
+    child.application_profile_ref = vs::application_profile(vs::SYSTEM_HTTP);
+    child.network_profile_ref = vs::network_profile(vs::SYSTEM_TCP_PROXY);
+    child.services = vec![vs::listener(80, false, true)];
+    child.http_policies = vs::http_policies([&**insecure]);
+    child.enable_rhi = vs::enable_rhi(t);
+    child
+}
+
+/// The VsVip of a front; `named` if the front has a name of its own in DNS.
+fn front_vsvip(t: &Translator, key: &FrontKey, mut fqdns: Vec<Arc<str>>, named: bool) -> Object {
+    if named {
+        fqdns.extend(own_fqdn(t, &key.name));
+    }
+    Object::VsVip(vsvip::build(t, &key.name, fqdns, None))
+}
+
+fn own_fqdn(t: &Translator, name: &str) -> Option<Arc<str>> {
+    let (domain, tenant) = (t.subdomain()?, dns_label_of_tenant(&t.config.tenant));
+    match t.config.auto_fqdn {
+        AutoFqdn::Default => Some(format!("{name}.{tenant}.{domain}").into()),
+        AutoFqdn::Flat => Some(format!("{name}-{tenant}.{domain}").into()),
+        AutoFqdn::Disabled => None,
+    }
+}
+
+fn attach_datascript(name: &Arc<str>) -> Vec<DataScriptAttachment> {
+    vec![DataScriptAttachment {
+        vs_datascript_set_ref: Ref::named(Kind::VsDataScriptSet, name.clone()),
+        index: 0,
+    }]
+}
+
+fn datascript(
+    t: &Translator,
+    name: &Arc<str>,
+    event: &str,
+    script: &str,
+    groups: Vec<Arc<str>>,
+    parsers: &[Ref],
+) -> Object {
+    Object::VsDataScriptSet(VsDataScriptSet {
+        name: name.clone(),
+        created_by: Some(t.owner.clone()),
+        tenant_ref: Some(t.tenant_ref.clone()),
+        datascript: vec![DataScript { evt: event.into(), script: script.into() }],
+        pool_group_refs: groups.into_iter().map(|group| Ref::named(Kind::PoolGroup, group)).collect(),
+        protocol_parser_refs: parsers.to_vec(),
+        markers: t.markers(Vec::new()),
+    })
+}
+
+/// Selects a pool of the front's pool group by `host/path`: the group's
+/// implicit priority labels make the longest label that is a prefix win.
+fn insecure_script(pool_group: &str) -> String {
+    format!(
+        "local host = avi.http.get_host_tokens(1)\n\
+         if not host then return end\n\
+         local colon = string.find(host, \":\", 1, true)\n\
+         if colon then host = string.sub(host, 1, colon - 1) end\n\
+         local path = avi.http.get_path_tokens(1) or \"\"\n\
+         avi.poolgroup.select(\"{pool_group}\", string.lower(host .. \"/\" .. path))\n"
+    )
+}
+
+/// Reads the host from the TLS ClientHello and selects the pool group that is
+/// called after it; what is no TLS, or names no host, is closed.
+fn passthrough_script(prefix: &str) -> String {
+    format!(
+        "local head, length = avi.l4.read(20)\n\
+         if length < 20 then avi.l4.collect(20) return end\n\
+         if not avi.tls.is_client_hello(head) then avi.vs.close_conn() return end\n\
+         local wanted = avi.tls.client_hello_length(head)\n\
+         local hello, got = avi.l4.read(wanted)\n\
+         if got < wanted then avi.l4.collect(wanted) return end\n\
+         local host = avi.tls.get_sni(hello)\n\
+         if not host or host == \"\" then avi.vs.close_conn() return end\n\
+         avi.poolgroup.select(\"{prefix}\" .. host)\n\
+         avi.l4.ds_done()\n"
+    )
+}

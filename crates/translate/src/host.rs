@@ -1,0 +1,91 @@
+//! A host: everything that serves it, whatever the mode.
+
+use std::sync::Arc;
+
+use ako_avi_types::ObjectKey;
+use ako_core::resource::Ingress;
+
+use crate::claim::{self, Claim, Security, Tls};
+use crate::context::Translator;
+use crate::unit::{Binding, UnitOutput, ingress_id};
+use crate::view::View;
+use crate::{dedicated, evh, passthrough, sni};
+
+/// Translates a host.
+pub(crate) fn translate(t: &Translator, view: &View<'_>, host: &Arc<str>, out: &mut UnitOutput) {
+    let claims = claim::of_host(t, view, host, out);
+    let (passed, ended): (Vec<_>, Vec<_>) =
+        claims.into_iter().partition(|c| matches!(c.security, Security::Passthrough));
+    passthrough::translate(t, view, host, &passed, out);
+    if ended.is_empty() {
+        return;
+    }
+    let site = Site { host: host.clone(), claims: ended };
+    match t.names().shared_vs(host, site.namespace()) {
+        None => dedicated::translate(t, view, &site, out),
+        Some(parent) if t.config.evh => evh::translate(t, view, &site, &parent, out),
+        Some(parent) => sni::translate(t, view, &site, &parent, out),
+    }
+}
+
+/// A host whose TLS ends at Avi, or that has none, with the claims to it.
+#[derive(Debug)]
+pub(crate) struct Site<'a> {
+    pub(crate) host: Arc<str>,
+    /// Never empty; oldest first.
+    pub(crate) claims: Vec<Claim<'a>>,
+}
+
+impl<'a> Site<'a> {
+    /// The certificate of the host: that of the oldest Ingress with one.
+    pub(crate) fn tls(&self) -> Option<&Tls<'a>> {
+        self.claims.iter().find_map(|claim| match &claim.security {
+            Security::Secure(tls) => Some(tls),
+            _ => None,
+        })
+    }
+
+    /// The namespace that the host is attributed to: the oldest claim's.
+    pub(crate) fn namespace(&self) -> &Arc<str> {
+        &self.claims[0].ingress.id.namespace
+    }
+
+    /// The namespaces that have paths of the host, sorted.
+    pub(crate) fn namespaces(&self) -> Vec<Arc<str>> {
+        let mut namespaces: Vec<_> = self.claims.iter().map(|c| c.ingress.id.namespace.clone()).collect();
+        namespaces.sort();
+        namespaces.dedup();
+        namespaces
+    }
+
+    /// `namespace/name` of the Ingresses that serve the host, sorted.
+    pub(crate) fn ingress_names(&self) -> Vec<Arc<str>> {
+        let mut names: Vec<Arc<str>> = self.claims.iter().map(|c| c.ingress.id.to_string().into()).collect();
+        names.sort();
+        names
+    }
+
+    /// Publishes a virtual service's addresses on all Ingresses of the host.
+    pub(crate) fn bind_all(&self, vs: &ObjectKey, vsvip: &ObjectKey, out: &mut UnitOutput) {
+        for claim in &self.claims {
+            bind(claim.ingress, &self.host, vs, vsvip, out);
+        }
+    }
+}
+
+/// Publishes a virtual service's addresses on an Ingress.
+pub(crate) fn bind(
+    ingress: &Ingress,
+    host: &Arc<str>,
+    vs: &ObjectKey,
+    vsvip: &ObjectKey,
+    out: &mut UnitOutput,
+) {
+    // A generated host is not in the spec, but it is how clients get here.
+    out.bindings.push(Binding {
+        object: ingress_id(&ingress.id),
+        hostname: host.clone(),
+        vs: vs.clone(),
+        vsvip: vsvip.clone(),
+    });
+}

@@ -1,0 +1,291 @@
+//! Services of type LoadBalancer with a VIP of their own.
+//! Source: L4 and network, A1–A7.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use ako_avi_types::l4_policy::{
+    L4Action, L4ConnectionPolicy, L4Match, L4Rule, PortMatch, ProtocolMatch, SelectPool,
+};
+use ako_avi_types::virtual_service::{L4PolicyAttachment, Listener};
+use ako_avi_types::{Kind, L4PolicySet, Marker, Object, Ref, ServiceMetadata, VirtualService, go_json};
+use ako_core::annotation;
+use ako_core::resource::{Protocol, Service, ServicePort, ServiceType};
+use ako_core::snapshot::shared_vip_key;
+use ako_core::{CONTROLLER_NAME, NamespacedName, Reason};
+
+use crate::context::Translator;
+use crate::endpoints::{self, BackendPort};
+use crate::pool;
+use crate::unit::{Binding, UnitOutput, service_id};
+use crate::view::View;
+use crate::virtual_service::{self as vs, Covered, PortText};
+use crate::{fqdn, vsvip};
+
+const L4_APPLICATION: &str = "System-L4-Application";
+
+pub(crate) fn translate(t: &Translator, view: &View<'_>, id: &NamespacedName, out: &mut UnitOutput) {
+    let Some(service) = view.service(id).filter(|s| is_ours(t, s) && shared_vip_key(s).is_none()) else {
+        return;
+    };
+    let source = service_id(id);
+    let name: Arc<str> = t.names().l4_vs(&id.namespace, &id.name).into();
+    let Ok(address) = wanted_address(service, out) else { return };
+    let hostname = fqdn::of_service(t, service);
+    let pools = pools(t, view, service, None, out);
+    let policy = policy_set(t, &name, &pools, policy_markers(t, service));
+    let vip = vsvip::build(t, &name, hostname.iter().cloned().collect(), address.as_ref());
+    let service_vs = virtual_service(t, service, &name, &pools, hostname.as_ref());
+    let objects = [Object::L4PolicySet(policy), Object::VsVip(vip), Object::VirtualService(service_vs)];
+    if pools.is_empty() || !objects.into_iter().all(|object| out.add(object, &source)) {
+        return;
+    }
+    out.bindings.push(Binding {
+        object: source,
+        hostname: hostname.unwrap_or_default(),
+        vs: t.key(Kind::VirtualService, name.clone()),
+        vsvip: t.key(Kind::VsVip, name),
+    });
+}
+
+/// Whether a Service asks for a load balancer, and asks us.
+pub(crate) fn is_ours(t: &Translator, service: &Service) -> bool {
+    let asked = match &service.class {
+        Some(class) => &**class == CONTROLLER_NAME,
+        None => t.config.default_lb_controller,
+    };
+    service.service_type == ServiceType::LoadBalancer && asked && !t.config.layer7_only
+}
+
+/// The address that a Service asks for; an error if it is none.
+pub(crate) fn wanted_address(service: &Service, out: &mut UnitOutput) -> Result<Option<Arc<str>>, ()> {
+    let annotated = service.annotations.get(annotation::LOAD_BALANCER_IP).filter(|a| !a.is_empty());
+    let Some(address) = service.load_balancer_ip.as_ref().or(annotated) else { return Ok(None) };
+    if address.parse::<std::net::IpAddr>().is_err() {
+        let message =
+            format!("the wanted load balancer IP {address:?} is no IP address: correct or remove it");
+        out.tell(&service_id(&service.id), Reason::InvalidAddress, message);
+        return Err(());
+    }
+    Ok(Some(address.clone()))
+}
+
+/// A pool of a Service's port.
+#[derive(Clone, Debug)]
+pub(crate) struct PortPool {
+    pub(crate) name: Arc<str>,
+    pub(crate) port: u16,
+    pub(crate) protocol: Protocol,
+    pub(crate) port_name: Arc<str>,
+    pub(crate) target_port: u16,
+}
+
+impl PortPool {
+    fn reference(&self) -> Ref {
+        Ref::named(Kind::Pool, self.name.clone())
+    }
+}
+
+/// What pools of a Service that shares a VIP carry besides.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SharedWith<'a> {
+    pub(crate) key: &'a Arc<str>,
+    pub(crate) hostname: Option<&'a Arc<str>>,
+}
+
+/// Adds the pools of a Service, one a port.
+pub(crate) fn pools(
+    t: &Translator,
+    view: &View<'_>,
+    service: &Service,
+    shared: Option<SharedWith<'_>>,
+    out: &mut UnitOutput,
+) -> Vec<PortPool> {
+    let mut pools = Vec::new();
+    for port in &service.ports {
+        let names = t.names();
+        let key = shared.map(|s| &**s.key);
+        let name = names.l4_pool(&service.id.namespace, &service.id.name, key, port.protocol, port.port);
+        let object = port_pool(t, view, service, port, name.clone(), shared);
+        if out.add(Object::Pool(object), &service_id(&service.id)) {
+            pools.push(PortPool {
+                name: name.into(),
+                port: port.port,
+                protocol: port.protocol,
+                port_name: port.name.clone(),
+                target_port: endpoints::target_number(port),
+            });
+        }
+    }
+    pools
+}
+
+fn port_pool(
+    t: &Translator,
+    view: &View<'_>,
+    service: &Service,
+    port: &ServicePort,
+    name: String,
+    shared: Option<SharedWith<'_>>,
+) -> ako_avi_types::Pool {
+    let backend = BackendPort { name: &port.name, target: endpoints::target_number(port) };
+    let mut members = endpoints::of_service(t, view, service, &backend);
+    if members.port == 0 {
+        members.port = port.port;
+    }
+    let mut fields = vec![
+        ("Namespace", vec![service.id.namespace.clone()]),
+        ("ServiceName", vec![service.id.name.clone()]),
+        ("Port", vec![port.port.to_string().into()]),
+    ];
+    let mut metadata = ServiceMetadata::default();
+    if let Some(shared) = shared {
+        fields.push(("Protocol", vec![port.protocol.as_str().into()]));
+        fields.push(("GatewayName", vec![shared.key.clone()]));
+        metadata.namespace_svc_name = Some(vec![service.id.to_string().into()]);
+        metadata.hostnames = shared.hostname.map(|h| vec![h.clone()]);
+    }
+    let covered = pool::Covered {
+        protocol: port.protocol.as_str(),
+        members: &members,
+        port_name: &port.name,
+        label: "",
+        metadata: &metadata,
+    };
+    pool::build(t, name, &covered, t.markers(fields), port.protocol)
+}
+
+/// The policy set that leads each port to its pool.
+pub(crate) fn policy_set(
+    t: &Translator,
+    name: &Arc<str>,
+    pools: &[PortPool],
+    markers: Vec<Marker>,
+) -> L4PolicySet {
+    let rule = |(pool, index): (&PortPool, u32)| L4Rule {
+        name: pool.reference().plain().into(),
+        index,
+        matches: L4Match {
+            port: PortMatch { match_criteria: "IS_IN".into(), ports: vec![pool.port] },
+            protocol: ProtocolMatch {
+                match_criteria: "IS_IN".into(),
+                protocol: format!("PROTOCOL_{}", pool.protocol.as_str()).into(),
+            },
+        },
+        action: L4Action {
+            select_pool: SelectPool {
+                action_type: "L4_RULE_ACTION_SELECT_POOL".into(),
+                pool_ref: pool.reference(),
+            },
+        },
+    };
+    L4PolicySet {
+        name: name.clone(),
+        created_by: Some(t.owner.clone()),
+        tenant_ref: Some(t.tenant_ref.clone()),
+        l4_connection_policy: L4ConnectionPolicy { rules: pools.iter().zip(0..).map(rule).collect() },
+        markers,
+    }
+}
+
+fn policy_markers(t: &Translator, service: &Service) -> Vec<Marker> {
+    let protocols: BTreeSet<_> = service.ports.iter().map(|p| p.protocol.as_str()).collect();
+    let protocols: Vec<_> = protocols.into_iter().collect();
+    t.markers(vec![
+        ("Namespace", vec![service.id.namespace.clone()]),
+        ("ServiceName", vec![service.id.name.clone()]),
+        ("Protocol", vec![protocols.join(",").into()]),
+    ])
+}
+
+fn virtual_service(
+    t: &Translator,
+    service: &Service,
+    name: &Arc<str>,
+    pools: &[PortPool],
+    hostname: Option<&Arc<str>>,
+) -> VirtualService {
+    let metadata = ServiceMetadata {
+        hostnames: hostname.map(|h| vec![h.clone()]),
+        namespace_svc_name: Some(vec![service.id.to_string().into()]),
+        ..ServiceMetadata::default()
+    };
+    let profile = service.annotations.get(annotation::APPLICATION_PROFILE).filter(|p| !p.is_empty());
+    let markers = t.markers(vec![
+        ("Namespace", vec![service.id.namespace.clone()]),
+        ("ServiceName", vec![service.id.name.clone()]),
+    ]);
+    let disabled = service.annotations.get(annotation::DISABLE_TRAFFIC);
+    let traffic = !disabled.is_some_and(|value| value.eq_ignore_ascii_case("true"));
+    let profile = profile.map_or(L4_APPLICATION, |p| &**p);
+    let mut built = listening(t, name, pools, metadata, markers, profile, Some(traffic));
+    built.traffic_enabled = Some(traffic);
+    built
+}
+
+/// A virtual service that listens on the ports of pools.
+pub(crate) fn listening(
+    t: &Translator,
+    name: &Arc<str>,
+    pools: &[PortPool],
+    metadata: ServiceMetadata,
+    markers: Vec<Marker>,
+    application_profile: &str,
+    traffic: Option<bool>,
+) -> VirtualService {
+    let protocols: BTreeSet<_> = pools.iter().map(|p| p.protocol).collect();
+    let network_profile = network_profile(t, &protocols);
+    let mut tokens = vec![format!("L4Policy{name}"), format!("VSVIP{name}")];
+    tokens.extend(pools.iter().map(|p| format!("Pool{}", p.name)));
+    let mut more: Vec<_> = traffic.iter().map(ToString::to_string).collect();
+    more.push(vs::rhi_text(t));
+    let mut sorted: Vec<_> = pools.iter().collect();
+    sorted.sort_by(|a, b| a.port_name.cmp(&b.port_name));
+    let covered = Covered {
+        tokens,
+        application_profile: application_profile.to_owned(),
+        network_profile,
+        ports: sorted
+            .iter()
+            .map(|p| PortText::l4(p.port, p.target_port, p.protocol, p.port_name.clone()))
+            .collect(),
+        references: metadata.hostnames.as_ref().map(go_json::marshal).unwrap_or_default(),
+        more,
+        ..Covered::default()
+    };
+    let mut built = vs::base(t, name, &covered, metadata, markers);
+    built.vsvip_ref = Some(Ref::named(Kind::VsVip, name.clone()));
+    built.application_profile_ref = vs::application_profile(application_profile);
+    built.network_profile_ref = vs::network_profile(network_profile);
+    built.services = sorted.iter().map(|p| listener(p, protocols.len() > 1)).collect();
+    built.l4_policies =
+        vec![L4PolicyAttachment { l4_policy_set_ref: Ref::named(Kind::L4PolicySet, name.clone()), index: 0 }];
+    built.remove_listening_port_on_vs_down = Some(true);
+    built.enable_rhi = vs::enable_rhi(t);
+    built
+}
+
+/// Among several protocols, those other than TCP override the profile.
+fn listener(pool: &PortPool, mixed: bool) -> Listener {
+    let profile = match pool.protocol {
+        Protocol::Udp if mixed => Some("System-UDP-Fast-Path"),
+        Protocol::Sctp if mixed => Some("System-SCTP-Proxy"),
+        _ => None,
+    };
+    Listener {
+        override_network_profile_ref: profile.and_then(vs::network_profile),
+        ..vs::listener(pool.port, false, true)
+    }
+}
+
+/// The network profile for a set of protocols: TCP's if there is TCP, and it
+/// depends on the licence.
+fn network_profile(t: &Translator, protocols: &BTreeSet<Protocol>) -> &'static str {
+    if protocols.contains(&Protocol::Tcp) {
+        if t.facts.enterprise { vs::SYSTEM_TCP_PROXY } else { "System-TCP-Fast-Path" }
+    } else if protocols.contains(&Protocol::Udp) {
+        "System-UDP-Fast-Path"
+    } else {
+        "System-SCTP-Proxy"
+    }
+}

@@ -1,0 +1,63 @@
+//! Hosts whose TLS goes through to the pods. Source: L7 objects, §1.4.
+//!
+//! A datascript reads the host from the ClientHello and selects the pool group
+//! of that name; paths cannot be told apart.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use ako_avi_types::{Kind, Object, PoolGroupMember, Ref};
+
+use crate::claim::{Claim, ClaimedPath};
+use crate::context::Translator;
+use crate::front::{Contribution, FrontKey, FrontKind};
+use crate::host;
+use crate::pool::{self, INGRESS_RATIO, PathOf};
+use crate::unit::{UnitOutput, ingress_id};
+use crate::view::View;
+
+pub(crate) fn translate(
+    t: &Translator,
+    view: &View<'_>,
+    name: &Arc<str>,
+    claims: &[Claim<'_>],
+    out: &mut UnitOutput,
+) {
+    let Some(first) = claims.first() else { return };
+    let front = FrontKey::new(t, FrontKind::Passthrough, &t.names().passthrough_vs(name));
+    let markers = |service: Option<&Arc<str>>| {
+        t.markers(vec![("Host", vec![name.clone()]), ("ServiceName", service.into_iter().cloned().collect())])
+    };
+    // One pool a service, whatever paths lead to it.
+    let mut services: BTreeMap<&Arc<str>, (&Claim<'_>, &ClaimedPath)> = BTreeMap::new();
+    for claim in claims {
+        for path in &claim.paths {
+            services.entry(&path.backend.service).or_insert((claim, path));
+        }
+    }
+    let mut members = Vec::new();
+    for (service, (claim, path)) in services {
+        let pool_name = t.names().passthrough_pool(name, service);
+        let of = PathOf { ingress: claim.ingress, host: name, path };
+        let pool = pool::of_path(t, view, of, pool_name.clone(), "", markers(Some(service)), out);
+        if out.add(Object::Pool(pool), &ingress_id(&claim.ingress.id)) {
+            let pool_ref = Ref::named(Kind::Pool, pool_name);
+            members.push(PoolGroupMember { pool_ref, priority_label: None, ratio: INGRESS_RATIO });
+        }
+    }
+    let group_name: Arc<str> = t.names().passthrough_pool_group(name).into();
+    let group = pool::group(t, &group_name, members, markers(None), false);
+    if !out.add(Object::PoolGroup(group), &ingress_id(&first.ingress.id)) {
+        return;
+    }
+    for claim in claims {
+        host::bind(claim.ingress, name, &front.vs(), &front.vsvip(), out);
+    }
+    let contribution = Contribution {
+        fqdns: vec![name.clone()],
+        redirects: vec![name.clone()],
+        pool_groups: vec![group_name],
+        ..Contribution::default()
+    };
+    out.contributions.push((front, contribution));
+}

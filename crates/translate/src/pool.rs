@@ -1,0 +1,239 @@
+//! Pools and pool groups of Ingress paths. Source: L7 objects, §3.2, §3.3, §4.2.
+
+use std::sync::Arc;
+
+use ako_avi_types::{Kind, Marker, Pool, PoolGroup, PoolGroupMember, Ref, Server, ServiceMetadata, go_json};
+use ako_core::config::ServiceMode;
+use ako_core::facts::CloudType;
+use ako_core::name::PathName;
+use ako_core::resource::{Ingress, PortRef, Protocol, ServiceType};
+use ako_core::{NamespacedName, Reason};
+use serde::Serialize;
+
+use crate::claim::ClaimedPath;
+use crate::context::Translator;
+use crate::endpoints::{self, Members};
+use crate::unit::{UnitOutput, ingress_id};
+use crate::view::View;
+
+/// The weight of an Ingress's pools: they have no siblings.
+pub(crate) const INGRESS_RATIO: u32 = 100;
+
+/// A path of an Ingress, under a host.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PathOf<'a> {
+    pub(crate) ingress: &'a Ingress,
+    pub(crate) host: &'a Arc<str>,
+    pub(crate) path: &'a ClaimedPath,
+}
+
+impl<'a> PathOf<'a> {
+    pub(crate) fn name(&self) -> PathName<'a> {
+        PathName {
+            namespace: &self.ingress.id.namespace,
+            ingress: &self.ingress.id.name,
+            host: self.host,
+            path: &self.path.path,
+        }
+    }
+
+    /// `host/path`, the label that datascripts select by.
+    pub(crate) fn label(&self) -> String {
+        format!("{}{}", self.host, self.path.path)
+    }
+
+    pub(crate) fn service(&self) -> NamespacedName {
+        NamespacedName::new(self.ingress.id.namespace.clone(), self.path.backend.service.clone())
+    }
+}
+
+/// The markers of what is made for a path; `service` only where upstream names
+/// it.
+pub(crate) fn path_markers(t: &Translator, of: PathOf<'_>, service: bool) -> Vec<Marker> {
+    let service = if service { vec![of.path.backend.service.clone()] } else { Vec::new() };
+    t.markers(vec![
+        ("Namespace", vec![of.ingress.id.namespace.clone()]),
+        ("Host", vec![of.host.clone()]),
+        ("ServiceName", service),
+        ("Path", vec![of.path.path.clone()]),
+        ("IngressName", vec![of.ingress.id.name.clone()]),
+    ])
+}
+
+/// The pool of a path. `label` goes into the checksum where upstream has one.
+pub(crate) fn of_path(
+    t: &Translator,
+    view: &View<'_>,
+    of: PathOf<'_>,
+    name: String,
+    label: &str,
+    markers: Vec<Marker>,
+    out: &mut UnitOutput,
+) -> Pool {
+    let (members, port_name) = members(t, view, of, out);
+    let metadata = ServiceMetadata {
+        ingress_name: of.ingress.id.name.clone(),
+        namespace: of.ingress.id.namespace.clone(),
+        hostnames: Some(vec![of.host.clone()]),
+        pool_ratio: INGRESS_RATIO,
+        ..ServiceMetadata::default()
+    };
+    let covered =
+        Covered { protocol: "", members: &members, port_name: &port_name, label, metadata: &metadata };
+    build(t, name, &covered, markers, Protocol::Tcp)
+}
+
+fn members(t: &Translator, view: &View<'_>, of: PathOf<'_>, out: &mut UnitOutput) -> (Members, String) {
+    let id = of.service();
+    let port = &of.path.backend.port;
+    let service = view.service(&id);
+    let backend = endpoints::backend_port(service.map(|s| &**s), port);
+    let usable = service.filter(|s| {
+        s.service_type != ServiceType::ExternalName
+            && (s.service_type != ServiceType::LoadBalancer || t.config.layer7_only || is_node_port(t))
+    });
+    if usable.is_none() {
+        let why = match service {
+            None => "does not exist: create it",
+            Some(_) => "is of a type that cannot back an Ingress: use ClusterIP or NodePort",
+        };
+        let message = format!("Service {id} for {}{} {why}", of.host, of.path.path);
+        out.tell(&ingress_id(&of.ingress.id), Reason::MissingService, message);
+    }
+    let mut members = usable.map(|s| endpoints::of_service(t, view, s, &backend)).unwrap_or_default();
+    if members.port == 0 {
+        // What upstream assumes where no endpoint tells.
+        members.port = if let PortRef::Number(number) = port { *number } else { 80 };
+    }
+    (members, backend.name.to_owned())
+}
+
+fn is_node_port(t: &Translator) -> bool {
+    t.config.service_mode == ServiceMode::NodePort
+}
+
+/// What upstream's checksum of a pool covers.
+#[derive(Debug)]
+pub(crate) struct Covered<'a> {
+    /// The protocol's name; empty for pools of Ingresses.
+    pub(crate) protocol: &'a str,
+    pub(crate) members: &'a Members,
+    pub(crate) port_name: &'a str,
+    pub(crate) label: &'a str,
+    pub(crate) metadata: &'a ServiceMetadata,
+}
+
+/// A pool with the fields that all pools have.
+pub(crate) fn build(
+    t: &Translator,
+    name: String,
+    covered: &Covered<'_>,
+    markers: Vec<Marker>,
+    protocol: Protocol,
+) -> Pool {
+    let tier1_lr = t.tier1();
+    let mut checksum = t.checksum().text(&covered_text(t, covered)).markers(&markers).text("");
+    if let Some(router) = &tier1_lr {
+        checksum = checksum.text(router);
+    }
+    Pool {
+        name: name.into(),
+        cloud_config_cksum: Some(checksum.finish()),
+        created_by: Some(t.owner.clone()),
+        tenant_ref: Some(t.tenant_ref.clone()),
+        cloud_ref: Some(t.cloud_ref.clone()),
+        vrf_ref: t.vrf_ref.clone(),
+        tier1_lr,
+        service_metadata: Some(covered.metadata.clone()),
+        sni_enabled: false,
+        graceful_disable_timeout: 1,
+        health_monitor_refs: vec![Ref::named(Kind::HealthMonitor, format!("System-{}", protocol.as_str()))],
+        servers: covered.members.servers.clone(),
+        placement_networks: Vec::new(),
+        markers,
+    }
+}
+
+fn covered_text(t: &Translator, covered: &Covered<'_>) -> String {
+    let servers: Vec<_> = covered.members.servers.iter().map(ServerText::from).collect();
+    let servers = if servers.is_empty() { "null".to_owned() } else { go_json::marshal(&servers) };
+    // Upstream has an empty map instead of none where node networks can be.
+    let node_networks = if t.facts.cloud == CloudType::VCenter { "{}" } else { "null" };
+    let mut parts = vec![
+        covered.protocol.to_owned(),
+        covered.members.port.to_string(),
+        covered.port_name.to_owned(),
+        servers,
+        "false".to_owned(),
+        covered.label.to_owned(),
+        node_networks.to_owned(),
+    ];
+    parts.extend(covered.metadata.namespace_svc_name.as_ref().map(go_json::marshal));
+    parts.extend(covered.metadata.hostnames.as_ref().map(go_json::marshal));
+    parts.join(":")
+}
+
+/// A server as upstream's checksum spells it.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct ServerText<'a> {
+    ip: &'a ako_avi_types::IpAddress,
+    server_node: &'a str,
+    port: u16,
+    enabled: Option<bool>,
+}
+
+impl<'a> From<&'a Server> for ServerText<'a> {
+    fn from(server: &'a Server) -> Self {
+        Self {
+            ip: &server.ip,
+            server_node: server.server_node.as_deref().unwrap_or(""),
+            port: 0,
+            enabled: server.enabled,
+        }
+    }
+}
+
+/// A pool group.
+pub(crate) fn group(
+    t: &Translator,
+    name: &str,
+    members: Vec<PoolGroupMember>,
+    markers: Vec<Marker>,
+    implicit: bool,
+) -> PoolGroup {
+    let mut members = members;
+    members.sort();
+    members.dedup();
+    let texts: Vec<_> = members.iter().map(MemberText::from).collect();
+    let text = if texts.is_empty() { "null".to_owned() } else { go_json::marshal(&texts) };
+    PoolGroup {
+        name: name.into(),
+        cloud_config_cksum: Some(t.checksum().text(&text).markers(&markers).finish()),
+        created_by: Some(t.owner.clone()),
+        tenant_ref: Some(t.tenant_ref.clone()),
+        cloud_ref: Some(t.cloud_ref.clone()),
+        implicit_priority_labels: implicit,
+        members,
+        markers,
+    }
+}
+
+/// A member as upstream's checksum spells it.
+#[derive(Serialize)]
+struct MemberText<'a> {
+    pool_ref: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    priority_label: &'a Option<Arc<str>>,
+    ratio: u32,
+}
+
+impl<'a> From<&'a PoolGroupMember> for MemberText<'a> {
+    fn from(member: &'a PoolGroupMember) -> Self {
+        Self {
+            pool_ref: member.pool_ref.plain(),
+            priority_label: &member.priority_label,
+            ratio: member.ratio,
+        }
+    }
+}

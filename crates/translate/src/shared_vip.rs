@@ -1,0 +1,113 @@
+//! Services of type LoadBalancer that share a VIP. Source: L4 and network, A8.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use ako_avi_types::{Kind, Object, ServiceMetadata};
+use ako_core::resource::Service;
+use ako_core::{NamespacedName, Reason};
+
+use crate::context::Translator;
+use crate::l4::{self, SharedWith};
+use crate::unit::{Binding, UnitOutput, service_id};
+use crate::view::View;
+use crate::{fqdn, vsvip};
+
+pub(crate) fn translate(t: &Translator, view: &View<'_>, key: &NamespacedName, out: &mut UnitOutput) {
+    let mut services = view.shared_vip(key);
+    for service in &services {
+        // Its ports and annotations are read below.
+        view.service(&service.id);
+    }
+    services.sort_by(|a, b| (a.created, &a.id).cmp(&(b.created, &b.id)));
+    let Some(members) = members(t, &services, key, out) else { return };
+    let name: Arc<str> = t.names().l4_vs(&key.namespace, &key.name).into();
+    let mut pools = Vec::new();
+    let mut hostnames = Vec::new();
+    for service in &members.services {
+        let hostname = fqdn::of_service(t, service);
+        let shared = SharedWith { key: &key.name, hostname: hostname.as_ref() };
+        pools.extend(l4::pools(t, view, service, Some(shared), out));
+        out.bindings.push(Binding {
+            object: service_id(&service.id),
+            hostname: hostname.clone().unwrap_or_default(),
+            vs: t.key(Kind::VirtualService, name.clone()),
+            vsvip: t.key(Kind::VsVip, name.clone()),
+        });
+        hostnames.extend(hostname);
+    }
+    // Upstream sorts rules and listeners by protocol and port as text.
+    pools.sort_by_key(|p| format!("{}-{}", p.protocol.as_str(), p.port));
+    let markers =
+        t.markers(vec![("Namespace", vec![key.namespace.clone()]), ("GatewayName", vec![key.name.clone()])]);
+    let metadata = ServiceMetadata {
+        hostnames: (!hostnames.is_empty()).then(|| sorted(&hostnames)),
+        ..ServiceMetadata::default()
+    };
+    let policy = l4::policy_set(t, &name, &pools, markers.clone());
+    let vip = vsvip::build(t, &name, hostnames, members.address.as_ref());
+    let service = l4::listening(t, &name, &pools, metadata, markers, "System-L4-Application", None);
+    let source = service_id(&members.services[0].id);
+    let objects = [Object::L4PolicySet(policy), Object::VsVip(vip), Object::VirtualService(service)];
+    if !objects.into_iter().all(|object| out.add(object, &source)) {
+        out.bindings.clear();
+    }
+}
+
+/// The Services that take part, and their address.
+struct Members<'a> {
+    /// Oldest first; never empty.
+    services: Vec<&'a Arc<Service>>,
+    address: Option<Arc<str>>,
+}
+
+/// Sorts out who takes part. The oldest Service decides on the address; one
+/// that wants another address, or a port that is taken, stays out and is told.
+fn members<'a>(
+    t: &Translator,
+    services: &[&'a Arc<Service>],
+    key: &NamespacedName,
+    out: &mut UnitOutput,
+) -> Option<Members<'a>> {
+    let mut taken = BTreeSet::new();
+    let mut members: Option<Members<'a>> = None;
+    for service in services.iter().filter(|s| l4::is_ours(t, s)) {
+        let id = service_id(&service.id);
+        let Ok(address) = l4::wanted_address(service, out) else { continue };
+        if let Some(group) = &members
+            && address.is_some()
+            && address != group.address
+        {
+            let message = format!(
+                "the Services that share VIP {} have the address of {}, which is {}: ask for the same, or for none",
+                key.name,
+                group.services[0].id,
+                group.address.as_deref().unwrap_or("allocated by the controller"),
+            );
+            out.tell(&id, Reason::SharedVipConflict, message);
+            continue;
+        }
+        let ports: Vec<_> = service.ports.iter().map(|p| (p.protocol, p.port)).collect();
+        if let Some((protocol, port)) = ports.iter().find(|p| taken.contains(*p)) {
+            let message = format!(
+                "{} port {port} of shared VIP {} is taken by an older Service: use another port or another VIP",
+                protocol.as_str(),
+                key.name
+            );
+            out.tell(&id, Reason::PortConflict, message);
+            continue;
+        }
+        taken.extend(ports);
+        match &mut members {
+            Some(group) => group.services.push(service),
+            None => members = Some(Members { services: vec![service], address }),
+        }
+    }
+    members
+}
+
+fn sorted(names: &[Arc<str>]) -> Vec<Arc<str>> {
+    let mut names = names.to_vec();
+    names.sort();
+    names
+}

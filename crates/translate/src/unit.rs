@@ -1,0 +1,115 @@
+//! What is translated by itself, and what comes out.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::Arc;
+
+use ako_avi_types::{Object, ObjectKey};
+use ako_core::{Diagnostic, Key, NamespacedName, Reason, ResourceId, ResourceKind};
+
+use crate::front::{Contribution, FrontKey};
+
+/// A unit of translation.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum UnitKey {
+    /// A host that Ingresses name.
+    Host(Arc<str>),
+    /// A Service of type LoadBalancer with a VIP of its own.
+    Service(NamespacedName),
+    /// The Services of a namespace that share a VIP under a key (in the place
+    /// of the name).
+    SharedVip(NamespacedName),
+}
+
+impl UnitKey {
+    /// The units that a touched key can bring into being. What exists already
+    /// is found through its read-set.
+    pub fn born_of(key: &Key) -> Option<Self> {
+        match key {
+            Key::Host(host) => Some(Self::Host(host.clone())),
+            Key::Service(id) => Some(Self::Service(id.clone())),
+            Key::SharedVip(key) => Some(Self::SharedVip(key.clone())),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for UnitKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Host(host) => write!(f, "host {host}"),
+            Self::Service(id) => write!(f, "service {id}"),
+            Self::SharedVip(id) => write!(f, "shared VIP {id}"),
+        }
+    }
+}
+
+/// What becomes of a unit.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct UnitOutput {
+    /// Its own objects.
+    pub objects: Vec<Arc<Object>>,
+    /// What it adds to fronts.
+    pub contributions: Vec<(FrontKey, Contribution)>,
+    /// Where its addresses are to be published.
+    pub bindings: Vec<Binding>,
+    /// What is wrong with its input.
+    pub diagnostics: Vec<Diagnostic>,
+    /// Everything that it looked at.
+    pub reads: BTreeSet<Key>,
+}
+
+/// Says that an object is served under a host by a virtual service, so that the
+/// addresses of the VsVip go into its status.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Binding {
+    /// The Ingress or Service.
+    pub object: ResourceId,
+    /// The host; empty for a Service without one.
+    pub hostname: Arc<str>,
+    /// The virtual service whose uuid is published.
+    pub vs: ObjectKey,
+    /// The VsVip whose addresses are published.
+    pub vsvip: ObjectKey,
+}
+
+impl UnitOutput {
+    /// Adds an object, unless Avi would not take its name; then whoever asked
+    /// for it is told. Answers whether it was added.
+    pub(crate) fn add(&mut self, object: Object, source: &ResourceId) -> bool {
+        let (kind, name) = (object.kind(), object.name().clone());
+        if !ako_core::name::fits(&name) {
+            let message = format!(
+                "the Avi {kind} would be called {name:?}, which is {} bytes long and Avi takes 255: \
+                 use shorter names, hosts or paths",
+                name.len()
+            );
+            self.tell(source, Reason::NameTooLong, message);
+            return false;
+        }
+        if self.objects.iter().any(|o| o.kind() == kind && *o.name() == name) {
+            let message = format!("two paths lead to the same Avi {kind} {name:?}; the first is served");
+            self.tell(source, Reason::DuplicateHostPath, message);
+            return false;
+        }
+        let mut object = object;
+        object.normalise();
+        self.objects.push(Arc::new(object));
+        true
+    }
+
+    pub(crate) fn tell(&mut self, object: &ResourceId, reason: Reason, message: impl Into<Arc<str>>) {
+        let diagnostic = Diagnostic { object: object.clone(), reason, message: message.into() };
+        if !self.diagnostics.contains(&diagnostic) {
+            self.diagnostics.push(diagnostic);
+        }
+    }
+}
+
+pub(crate) fn ingress_id(id: &NamespacedName) -> ResourceId {
+    ResourceId { kind: ResourceKind::Ingress, name: id.clone() }
+}
+
+pub(crate) fn service_id(id: &NamespacedName) -> ResourceId {
+    ResourceId { kind: ResourceKind::Service, name: id.clone() }
+}

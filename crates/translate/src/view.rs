@@ -1,0 +1,75 @@
+//! The snapshot as a unit sees it: every look is recorded.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use ako_core::resource::{EndpointSlice, Ingress, IngressClass, Node, Secret, Service};
+use ako_core::{Key, NamespacedName, Snapshot};
+
+/// Reads a snapshot and remembers what was asked for.
+#[derive(Debug)]
+pub(crate) struct View<'a> {
+    snapshot: &'a Snapshot,
+    reads: RefCell<BTreeSet<Key>>,
+}
+
+impl<'a> View<'a> {
+    pub(crate) fn new(snapshot: &'a Snapshot) -> Self {
+        Self { snapshot, reads: RefCell::default() }
+    }
+
+    /// What was looked at so far.
+    pub(crate) fn into_reads(self) -> BTreeSet<Key> {
+        self.reads.into_inner()
+    }
+
+    fn note(&self, key: Key) {
+        self.reads.borrow_mut().insert(key);
+    }
+
+    pub(crate) fn ingresses_of(&self, host: &Arc<str>) -> Vec<&'a Arc<Ingress>> {
+        self.note(Key::Host(host.clone()));
+        self.snapshot.ingresses_of(host).collect()
+    }
+
+    /// The host that a rule stands for. It depends on the rule's Ingress, which
+    /// is found under the host, and on the sub-domain, which is part of it.
+    pub(crate) fn host_of(&self, ingress: &Ingress, host: Option<&Arc<str>>) -> Option<Arc<str>> {
+        self.snapshot.host_of(&ingress.id, host)
+    }
+
+    pub(crate) fn classes(&self) -> impl Iterator<Item = &'a IngressClass> + use<'a> {
+        self.note(Key::IngressClasses);
+        self.snapshot.classes()
+    }
+
+    pub(crate) fn service(&self, id: &NamespacedName) -> Option<&'a Arc<Service>> {
+        self.note(Key::Service(id.clone()));
+        self.snapshot.service(id)
+    }
+
+    pub(crate) fn slices_of(
+        &self,
+        id: &NamespacedName,
+    ) -> impl Iterator<Item = &'a Arc<EndpointSlice>> + Clone + use<'a> {
+        self.note(Key::Endpoints(id.clone()));
+        let slices: Vec<_> = self.snapshot.slices_of(id).collect();
+        slices.into_iter()
+    }
+
+    pub(crate) fn shared_vip(&self, key: &NamespacedName) -> Vec<&'a Arc<Service>> {
+        self.note(Key::SharedVip(key.clone()));
+        self.snapshot.shared_vip(key).collect()
+    }
+
+    pub(crate) fn secret(&self, id: &NamespacedName) -> Option<&'a Arc<Secret>> {
+        self.note(Key::Secret(id.clone()));
+        self.snapshot.secret(id)
+    }
+
+    pub(crate) fn nodes(&self) -> impl Iterator<Item = &'a Node> + use<'a> {
+        self.note(Key::Nodes);
+        self.snapshot.nodes()
+    }
+}

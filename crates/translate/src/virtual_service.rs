@@ -1,0 +1,176 @@
+//! What all virtual services have in common, and upstream's checksum of them.
+//! Source: L7 objects, §1.4, §3.6, §4.2; L4 and network, A3.
+
+use std::sync::Arc;
+
+use ako_avi_types::virtual_service::{HttpPolicyAttachment, Listener};
+use ako_avi_types::{Kind, Marker, Ref, ServiceMetadata, VirtualService, go_json};
+use ako_core::resource::Protocol;
+use serde::Serialize;
+
+use crate::context::Translator;
+
+/// Profiles of the controller that are referred to.
+pub(crate) const SYSTEM_HTTP: &str = "System-HTTP";
+pub(crate) const SYSTEM_SECURE_HTTP: &str = "System-Secure-HTTP";
+pub(crate) const SYSTEM_TCP_PROXY: &str = "System-TCP-Proxy";
+
+/// The first index of HTTP policy sets on a virtual service.
+const FIRST_POLICY_INDEX: u32 = 11;
+
+/// A port as upstream's checksum spells it.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct PortText {
+    port_map: Option<()>,
+    port: u16,
+    target_port: u16,
+    protocol: &'static str,
+    hosts: Option<()>,
+    secret: &'static str,
+    passthrough: bool,
+    redirect: bool,
+    #[serde(rename = "EnableSSL")]
+    enable_ssl: bool,
+    #[serde(rename = "EnableHTTP2")]
+    enable_http2: bool,
+    name: Arc<str>,
+}
+
+impl PortText {
+    /// A port of an HTTP front.
+    pub(crate) fn http(port: u16, enable_ssl: bool) -> Self {
+        Self::new(port, 0, "HTTP", enable_ssl, "".into())
+    }
+
+    /// A port of a Service.
+    pub(crate) fn l4(port: u16, target_port: u16, protocol: Protocol, name: Arc<str>) -> Self {
+        Self::new(port, target_port, protocol.as_str(), false, name)
+    }
+
+    fn new(port: u16, target_port: u16, protocol: &'static str, enable_ssl: bool, name: Arc<str>) -> Self {
+        Self {
+            port_map: None,
+            port,
+            target_port,
+            protocol,
+            hosts: None,
+            secret: "",
+            passthrough: false,
+            redirect: false,
+            enable_ssl,
+            enable_http2: false,
+            name,
+        }
+    }
+}
+
+/// What upstream's checksum of a virtual service covers.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Covered {
+    /// The names of what is attached, each after its kind's token.
+    pub(crate) tokens: Vec<String>,
+    /// Empty for children.
+    pub(crate) application_profile: String,
+    /// Empty for children.
+    pub(crate) network_profile: &'static str,
+    pub(crate) ports: Vec<PortText>,
+    /// Goes into the first hash.
+    pub(crate) evh_host: String,
+    /// Hashed by itself, if not empty.
+    pub(crate) references: String,
+    /// Further hashes, each added.
+    pub(crate) more: Vec<String>,
+}
+
+impl Covered {
+    /// The ports of an HTTP front.
+    pub(crate) fn http_ports(secure: bool) -> Vec<PortText> {
+        let secure = secure.then(|| PortText::http(443, true));
+        std::iter::once(PortText::http(80, false)).chain(secure).collect()
+    }
+
+    fn checksum(&self, t: &Translator, markers: &[Marker]) -> Arc<str> {
+        let mut tokens = self.tokens.clone();
+        tokens.sort();
+        let first = format!(
+            "{}{}{}{}{}{}",
+            tokens.join(":"),
+            self.application_profile,
+            t.config.se_group,
+            self.network_profile,
+            go_json::marshal(&self.ports),
+            self.evh_host,
+        );
+        let mut checksum = t.checksum().text(&first).markers(markers).text("");
+        if !self.references.is_empty() {
+            checksum = checksum.text(&self.references);
+        }
+        self.more.iter().fold(checksum, |checksum, text| checksum.text(text)).finish()
+    }
+}
+
+/// A virtual service with the fields that all have.
+pub(crate) fn base(
+    t: &Translator,
+    name: &str,
+    covered: &Covered,
+    metadata: ServiceMetadata,
+    markers: Vec<Marker>,
+) -> VirtualService {
+    VirtualService {
+        name: name.into(),
+        cloud_config_cksum: Some(covered.checksum(t, &markers)),
+        created_by: Some(t.owner.clone()),
+        tenant_ref: Some(t.tenant_ref.clone()),
+        cloud_ref: Some(t.cloud_ref.clone()),
+        se_group_ref: Some(t.se_group_ref.clone()),
+        vrf_context_ref: t.vrf_ref.clone(),
+        service_metadata: Some(metadata),
+        markers,
+        ..VirtualService::default()
+    }
+}
+
+/// The text that says whether routes to the VIP are announced.
+pub(crate) fn rhi_text(t: &Translator) -> String {
+    t.config.rhi.to_string()
+}
+
+/// `enable_rhi`, sent only where it is on.
+pub(crate) fn enable_rhi(t: &Translator) -> Option<bool> {
+    t.config.rhi.then_some(true)
+}
+
+pub(crate) fn application_profile(name: &str) -> Option<Ref> {
+    Some(Ref::named(Kind::ApplicationProfile, name))
+}
+
+pub(crate) fn network_profile(name: &str) -> Option<Ref> {
+    Some(Ref::named(Kind::NetworkProfile, name))
+}
+
+/// A listener; EVH virtual services send no end of the port range.
+pub(crate) fn listener(port: u16, enable_ssl: bool, range: bool) -> Listener {
+    Listener {
+        port,
+        port_range_end: range.then_some(port),
+        enable_ssl,
+        enable_http2: false,
+        override_network_profile_ref: None,
+    }
+}
+
+/// Attaches HTTP policy sets in this order.
+pub(crate) fn http_policies<'a>(names: impl IntoIterator<Item = &'a str>) -> Vec<HttpPolicyAttachment> {
+    let attach = |(name, index)| HttpPolicyAttachment {
+        http_policy_set_ref: Ref::named(Kind::HttpPolicySet, name),
+        index,
+    };
+    names.into_iter().map(Arc::<str>::from).zip(FIRST_POLICY_INDEX..).map(attach).collect()
+}
+
+/// References to certificates.
+pub(crate) fn certificate_refs(names: &[Arc<str>]) -> Vec<Ref> {
+    names.iter().map(|name| Ref::named(Kind::SslKeyAndCertificate, name.clone())).collect()
+}
