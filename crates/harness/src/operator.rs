@@ -17,7 +17,7 @@ use tempfile::TempDir;
 use crate::process::{Process, Program};
 use crate::{cluster, eventually};
 
-const READY_WITHIN: Duration = Duration::from_secs(60);
+const READY_WITHIN: Duration = Duration::from_mins(1);
 
 /// The ConfigMap that the operator reads.
 pub const CONFIG_MAP: &str = "avi-k8s-config";

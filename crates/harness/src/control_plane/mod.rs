@@ -8,7 +8,7 @@
 //! # Ok(()) }
 //! ```
 //!
-//! Where the programs were not built, `start` prints `SKIPPED: <why>` and
+//! Where the programs were not built, or with `AKO_SKIP_CONTROL_PLANE=1`, `start` prints `SKIPPED: <why>` and
 //! returns none, and the test returns; with `AKO_REQUIRE_CONTROL_PLANE=1` it
 //! fails instead.
 //!

@@ -135,9 +135,8 @@ impl Servers {
     }
 
     pub(super) fn log_tails(&self) -> String {
-        self.running()
-            .map(|process| format!("--- {}\n{}\n", process.log().display(), process.log_tail()))
-            .collect()
+        let tail = |process: &Process| format!("--- {}\n{}", process.log().display(), process.log_tail());
+        self.running().map(tail).collect::<Vec<_>>().join("\n")
     }
 
     fn running(&self) -> impl Iterator<Item = &Process> {

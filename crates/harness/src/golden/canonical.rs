@@ -59,7 +59,9 @@ fn avi_fields(fields: &mut Map<String, Value>, rules: Rules<'_>) {
     // Any script does: what it must do is not written in its text.
     fields.remove("script");
     if let Some(Value::Array(vips)) = fields.get_mut("vip") {
-        vips.iter_mut().for_each(|vip| hide_vip_address(vip, rules));
+        for vip in vips {
+            hide_vip_address(vip, rules);
+        }
     }
     hide_node_uid(fields);
     if let Some(Value::String(metadata)) = fields.get_mut("service_metadata") {
