@@ -119,7 +119,6 @@ impl Asset {
             .arg(folder.join(self.program))
             .arg(self.package)
             .current_dir(sources)
-            .env("CGO_ENABLED", "0")
             .status();
         match status {
             Ok(status) if status.success() => Ok(()),

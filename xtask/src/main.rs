@@ -34,7 +34,7 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    match run(Arguments::parse().command) {
+    match run(&Arguments::parse().command) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
@@ -44,15 +44,15 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(command: Command) -> anyhow::Result<bool> {
+fn run(command: &Command) -> anyhow::Result<bool> {
     let root = root()?;
     match command {
         Command::Assets { helm } => {
-            let asset = if helm { &assets::HELM } else { &assets::CONTROL_PLANE };
+            let asset = if *helm { &assets::HELM } else { &assets::CONTROL_PLANE };
             println!("{}", asset.provide(&root)?.display());
             Ok(true)
         }
-        Command::Test { skip_control_plane } => checks::run(&root, skip_control_plane),
+        Command::Test { skip_control_plane } => Ok(checks::run(&root, *skip_control_plane)),
     }
 }
 

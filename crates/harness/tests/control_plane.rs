@@ -1,4 +1,5 @@
 //! The control plane itself: up, used, restarted, gone.
+#![allow(clippy::unwrap_used, reason = "a test may end at any surprise, in its helpers too")]
 
 use std::time::{Duration, Instant};
 
