@@ -4,6 +4,7 @@
 use std::time::{Duration, Instant};
 
 use ako_harness::control_plane::ControlPlane;
+use ako_harness::operator::{CONFIG_MAP, Controller, SECRET, install};
 use ako_harness::{cluster, eventually, golden, running_in_group};
 use serde_json::json;
 
@@ -141,4 +142,32 @@ async fn the_controller_manager_works_and_users_have_only_their_rights() {
     let weak = plane.client_as("weak", "weak-token").await.unwrap();
     let error = cluster::apply(&weak, &deployment).await.unwrap_err();
     assert!(format!("{error:#}").contains("forbidden"), "{error:#}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn installing_creates_what_the_operator_reads() {
+    let Some(plane) = ControlPlane::shared().await.unwrap() else { return };
+    let client = plane.client().await.unwrap();
+    let case = case("l4-secondary-instance");
+    let controller = Controller {
+        address: "127.0.0.1:9443",
+        ca_pem: "a certificate",
+        username: "admin",
+        password: "secret",
+    };
+    let installed = install(&client, &case.namespace, &case.config, controller).await.unwrap();
+    assert_eq!(installed.namespace, "blue-ako");
+
+    let read = async |kind: &str, name: &str| {
+        let metadata = json!({"name": name, "namespace": "blue-ako"});
+        let object = json!({"apiVersion": "v1", "kind": kind, "metadata": metadata});
+        cluster::get(&client, &object).await.unwrap().unwrap()
+    };
+    let data = &read("ConfigMap", CONFIG_MAP).await["data"];
+    assert_eq!(data["controllerIP"], "127.0.0.1:9443");
+    assert_eq!(data["apiServerPort"], installed.port.to_string());
+    assert_eq!(data["clusterName"], case.config["clusterName"]);
+    let keys: Vec<String> =
+        read("Secret", SECRET).await["data"].as_object().unwrap().keys().cloned().collect();
+    assert_eq!(keys, ["certificateAuthorityData", "password", "username"]);
 }

@@ -21,6 +21,8 @@ pub use observed::observed_status;
 pub struct Case {
     /// Its folder's name.
     pub name: String,
+    /// The folder itself, for programs that read its files.
+    pub folder: PathBuf,
     /// The data of the operator's ConfigMap, without the controller's address.
     pub config: BTreeMap<String, String>,
     /// The operator's own namespace.
@@ -123,7 +125,7 @@ fn read_case(folder: &Path) -> anyhow::Result<Case> {
         steps.push(read_step(folder, steps.len() + 1)?);
     }
     ensure!(!steps.is_empty(), "a case without steps");
-    Ok(Case { name: name.to_owned(), config, namespace, crds, steps })
+    Ok(Case { name: name.to_owned(), folder: folder.to_owned(), config, namespace, crds, steps })
 }
 
 fn read_step(folder: &Path, number: usize) -> anyhow::Result<Step> {
