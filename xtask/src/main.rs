@@ -1,3 +1,62 @@
-//! What a developer runs.
+//! What a developer runs: `cargo xtask <command>`.
 
-fn main() {}
+mod assets;
+mod checks;
+mod tally;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "Builds and checks this repository")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Builds etcd, kube-apiserver, kube-controller-manager and kubectl for tests
+    Assets {
+        /// Builds helm instead
+        #[arg(long)]
+        helm: bool,
+    },
+    /// Runs every check; the last line is the sum of all tests
+    Test {
+        /// Skips the tests that need a Kubernetes control plane
+        #[arg(long)]
+        skip_control_plane: bool,
+    },
+}
+
+fn main() -> ExitCode {
+    match run(&Arguments::parse().command) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: &Command) -> anyhow::Result<bool> {
+    let root = root()?;
+    match command {
+        Command::Assets { helm } => {
+            let asset = if *helm { &assets::HELM } else { &assets::CONTROL_PLANE };
+            println!("{}", asset.provide(&root)?.display());
+            Ok(true)
+        }
+        Command::Test { skip_control_plane } => Ok(checks::run(&root, *skip_control_plane)),
+    }
+}
+
+fn root() -> anyhow::Result<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent();
+    root.map(Path::to_owned).context("this crate is not inside a workspace")
+}

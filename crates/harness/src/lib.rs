@@ -1,1 +1,24 @@
-//! A real Kubernetes control plane, the simulator and the operator, wired together for tests.
+//! What tests of the whole operator are built from: a real Kubernetes control
+//! plane, recorded behaviour to compare with, and the operator as a process.
+//!
+//! Invariants:
+//! - No process outlives the test that started it, however the test ends.
+//! - Nothing listens anywhere but on loopback.
+//! - Nothing waits for a fixed time: [`eventually`] polls a condition and says
+//!   what was missing when the deadline passed.
+//!
+//! Tests that need the control plane are skipped where its programs were not
+//! built (`cargo xtask assets` builds them), see [`control_plane`].
+
+pub mod cluster;
+pub mod control_plane;
+pub mod golden;
+pub mod operator;
+
+mod eventually;
+mod loopback;
+mod process;
+
+pub use eventually::eventually;
+pub use loopback::free_port;
+pub use process::running_in_group;

@@ -1,0 +1,157 @@
+//! The processes of a control plane and the flags that they are started with.
+
+use std::path::{Path, PathBuf};
+
+use super::credentials::Credentials;
+use super::programs::Programs;
+use crate::free_port;
+use crate::process::{Process, Program};
+
+/// Chosen once: a server that is started again keeps its port.
+#[derive(Debug)]
+pub(super) struct Ports {
+    etcd_client: u16,
+    etcd_peer: u16,
+    api_server: u16,
+    controller_manager: u16,
+}
+
+impl Ports {
+    pub(super) fn choose() -> anyhow::Result<Self> {
+        Ok(Self {
+            etcd_client: free_port()?,
+            etcd_peer: free_port()?,
+            api_server: free_port()?,
+            controller_manager: free_port()?,
+        })
+    }
+
+    pub(super) fn url(&self) -> String {
+        format!("https://127.0.0.1:{}", self.api_server)
+    }
+}
+
+/// Dropped in the order of the fields: etcd goes last.
+#[derive(Debug)]
+pub(super) struct Servers {
+    controller_manager: Option<Process>,
+    api_server: Option<Process>,
+    etcd: Option<Process>,
+    folder: PathBuf,
+    ports: Ports,
+    service_accounts: bool,
+}
+
+impl Servers {
+    pub(super) fn new(folder: &Path, ports: Ports, service_accounts: bool) -> Self {
+        Self {
+            controller_manager: None,
+            api_server: None,
+            etcd: None,
+            folder: folder.to_owned(),
+            ports,
+            service_accounts,
+        }
+    }
+
+    pub(super) fn start_etcd(&mut self, programs: &Programs) -> anyhow::Result<()> {
+        let client = format!("http://127.0.0.1:{}", self.ports.etcd_client);
+        let args = vec![
+            format!("--data-dir={}", self.folder.join("etcd").display()),
+            format!("--listen-client-urls={client}"),
+            format!("--advertise-client-urls={client}"),
+            format!("--listen-peer-urls=http://127.0.0.1:{}", self.ports.etcd_peer),
+            "--log-level=warn".to_owned(),
+            // Data need not survive the machine.
+            "--unsafe-no-fsync".to_owned(),
+        ];
+        self.etcd = Some(self.start(programs, "etcd", args)?);
+        Ok(())
+    }
+
+    pub(super) fn start_api_server(
+        &mut self,
+        programs: &Programs,
+        credentials: &Credentials,
+    ) -> anyhow::Result<()> {
+        let mut args = vec![
+            format!("--etcd-servers=http://127.0.0.1:{}", self.ports.etcd_client),
+            format!("--secure-port={}", self.ports.api_server),
+            "--bind-address=127.0.0.1".to_owned(),
+            format!("--cert-dir={}", self.folder.join("api-server").display()),
+            format!("--tls-cert-file={}", credentials.certificate.display()),
+            format!("--tls-private-key-file={}", credentials.key.display()),
+            format!("--token-auth-file={}", credentials.tokens.display()),
+            "--authorization-mode=RBAC".to_owned(),
+            format!("--service-account-key-file={}", credentials.signing_public_key.display()),
+            format!("--service-account-signing-key-file={}", credentials.signing_key.display()),
+            "--service-account-issuer=https://kubernetes.default.svc".to_owned(),
+            "--service-cluster-ip-range=10.96.0.0/16".to_owned(),
+            "--allow-privileged=true".to_owned(),
+            "--endpoint-reconciler-type=none".to_owned(),
+        ];
+        if !self.service_accounts {
+            // Nobody creates the accounts that this plugin asks for.
+            args.push("--disable-admission-plugins=ServiceAccount".to_owned());
+        }
+        self.api_server = Some(self.start(programs, "kube-apiserver", args)?);
+        Ok(())
+    }
+
+    pub(super) fn stop_api_server(&mut self) {
+        self.api_server = None;
+    }
+
+    pub(super) fn start_controller_manager(
+        &mut self,
+        programs: &Programs,
+        credentials: &Credentials,
+        kubeconfig: &Path,
+    ) -> anyhow::Result<()> {
+        let args = vec![
+            format!("--kubeconfig={}", kubeconfig.display()),
+            "--leader-elect=false".to_owned(),
+            format!("--service-account-private-key-file={}", credentials.signing_key.display()),
+            format!("--root-ca-file={}", credentials.ca.display()),
+            format!("--secure-port={}", self.ports.controller_manager),
+            "--bind-address=127.0.0.1".to_owned(),
+            format!("--cert-dir={}", self.folder.join("controller-manager").display()),
+            "--controllers=*,-nodeipam".to_owned(),
+        ];
+        self.controller_manager = Some(self.start(programs, "kube-controller-manager", args)?);
+        Ok(())
+    }
+
+    /// An error, with the end of its log, if a server has ended by itself.
+    pub(super) fn check_running(&mut self) -> anyhow::Result<()> {
+        [&mut self.etcd, &mut self.api_server, &mut self.controller_manager]
+            .into_iter()
+            .flatten()
+            .try_for_each(Process::check_running)
+    }
+
+    pub(super) fn process_groups(&self) -> Vec<u32> {
+        self.running().map(Process::id).collect()
+    }
+
+    pub(super) fn log_tails(&self) -> String {
+        let tail = |process: &Process| format!("--- {}\n{}", process.log().display(), process.log_tail());
+        self.running().map(tail).collect::<Vec<_>>().join("\n")
+    }
+
+    fn running(&self) -> impl Iterator<Item = &Process> {
+        [&self.etcd, &self.api_server, &self.controller_manager].into_iter().flatten()
+    }
+
+    fn start(&self, programs: &Programs, name: &str, args: Vec<String>) -> anyhow::Result<Process> {
+        let path = programs.path(name);
+        Process::start(Program {
+            name,
+            path: &path,
+            args,
+            env: Vec::new(),
+            logs: &self.folder,
+            scratch: Some(&self.folder),
+        })
+    }
+}
