@@ -1,0 +1,73 @@
+//! From a Kubernetes object to what the snapshot holds.
+
+use ako_core::{Diagnostic, Resource, ResourceKind};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::{EndpointSlice, Ingress, IngressClass, Namespace, Node, Secret, Service};
+
+/// What became of an object.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Converted {
+    /// What the snapshot is to hold; `None` if the object is of no use to us:
+    /// the snapshot must not hold an older version of it either.
+    pub resource: Option<Resource>,
+    /// What is wrong with it.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// A Kubernetes object that the snapshot can hold.
+pub trait Convert: kube::Resource<DynamicType = ()> {
+    /// The kind that it becomes.
+    const KIND: ResourceKind;
+
+    /// Whether what is in it may be shown in error texts.
+    const SECRET: bool = false;
+
+    /// Converts it. Total: bad parts are left out and named.
+    fn convert(self) -> Converted;
+}
+
+/// Converts an object of a JSON or YAML file. Objects of kinds that we do not
+/// read give no resource.
+///
+/// # Errors
+///
+/// If the object has no kind, no name, or not the form of its kind.
+pub fn from_json(object: &Value) -> Result<Converted, String> {
+    let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+    let (api_version, kind, name) = (text("/apiVersion"), text("/kind"), text("/metadata/name"));
+    if kind.is_empty() {
+        return Err("an object without kind".to_owned());
+    }
+    match (api_version, kind) {
+        ("v1", "Namespace") => typed::<Namespace>(object, name),
+        ("v1", "Node") => typed::<Node>(object, name),
+        ("v1", "Secret") => typed::<Secret>(object, name),
+        ("v1", "Service") => typed::<Service>(object, name),
+        ("networking.k8s.io/v1", "Ingress") => typed::<Ingress>(object, name),
+        ("networking.k8s.io/v1", "IngressClass") => typed::<IngressClass>(object, name),
+        ("discovery.k8s.io/v1", "EndpointSlice") => typed::<EndpointSlice>(object, name),
+        _ => Ok(Converted::default()),
+    }
+}
+
+fn typed<K: Convert + DeserializeOwned>(object: &Value, name: &str) -> Result<Converted, String> {
+    let kind = K::KIND.as_str();
+    if name.is_empty() {
+        return Err(format!("{kind} without metadata.name"));
+    }
+    let decoded = K::deserialize(object);
+    decoded.map(Convert::convert).map_err(|error| undecodable::<K>(name, &error.to_string()))
+}
+
+/// What to say about an object that does not have the form of its kind. The
+/// decoder's text quotes the object, which must not happen to a Secret.
+pub fn undecodable<K: Convert>(name: &str, error: &str) -> String {
+    let kind = K::KIND.as_str();
+    if K::SECRET {
+        format!("{kind} {name} does not have the form of a {kind}")
+    } else {
+        format!("{kind} {name}: {error}")
+    }
+}

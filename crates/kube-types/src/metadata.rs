@@ -1,0 +1,131 @@
+//! The metadata of an object, without what nobody reads.
+//!
+//! An object's `managedFields` and foreign annotations (above all kubectl's
+//! copy of the whole object) are most of its size; they are dropped while
+//! decoding.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use ako_core::NamespacedName;
+use ako_core::annotation;
+use ako_core::resource::{Published, PublishedAddress};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::core::ObjectMeta;
+use serde::{Deserialize, Deserializer};
+
+/// The annotations that any object may steer us with.
+/// Source: L7 objects, "Annotations"; L4 and network, "Annotations on Services".
+const READ: [&str; 15] = [
+    annotation::VS_UUID_MAP,
+    annotation::CLUSTER_UUID,
+    annotation::TENANT,
+    annotation::DEFAULT_CLASS,
+    annotation::ENABLE_TLS,
+    annotation::PASSTHROUGH,
+    annotation::SHARED_VIP,
+    annotation::LOAD_BALANCER_IP,
+    annotation::APPLICATION_PROFILE,
+    annotation::DISABLE_TRAFFIC,
+    annotation::EXTERNAL_DNS,
+    annotation::SKIP_NODE_PORT,
+    annotation::CALICO_IPV4,
+    annotation::CALICO_IPV6,
+    annotation::ANTREA_ADDRESSES,
+];
+
+/// The namespace that an object of a file is in if it names none, as in kubectl.
+const DEFAULT_NAMESPACE: &str = "default";
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Wire {
+    name: Option<String>,
+    namespace: Option<String>,
+    resource_version: Option<String>,
+    creation_timestamp: Option<Time>,
+    labels: Option<BTreeMap<String, String>>,
+    annotations: Option<BTreeMap<String, String>>,
+}
+
+/// Decodes metadata without what nobody reads.
+pub(crate) fn slim<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ObjectMeta, D::Error> {
+    let Some(wire) = Option::<Wire>::deserialize(deserializer)? else { return Ok(ObjectMeta::default()) };
+    let annotations = wire.annotations.map(|mut all| {
+        all.retain(|key, _| READ.contains(&key.as_str()));
+        all
+    });
+    Ok(ObjectMeta {
+        name: wire.name,
+        namespace: wire.namespace,
+        resource_version: wire.resource_version,
+        creation_timestamp: wire.creation_timestamp,
+        labels: wire.labels,
+        annotations,
+        ..ObjectMeta::default()
+    })
+}
+
+/// The name of an object of the cluster.
+pub(crate) fn name(meta: &ObjectMeta) -> Arc<str> {
+    meta.name.as_deref().unwrap_or_default().into()
+}
+
+/// The name of an object of a namespace.
+pub(crate) fn namespaced_name(meta: &ObjectMeta) -> NamespacedName {
+    let namespace = meta.namespace.as_deref().filter(|n| !n.is_empty()).unwrap_or(DEFAULT_NAMESPACE);
+    NamespacedName::new(namespace, name(meta))
+}
+
+/// The creation time in seconds since the epoch; 0 if there is none.
+pub(crate) fn created(meta: &ObjectMeta) -> i64 {
+    meta.creation_timestamp.as_ref().map_or(0, |time| time.0.as_second())
+}
+
+/// All labels.
+pub(crate) fn labels(meta: &ObjectMeta) -> BTreeMap<Arc<str>, Arc<str>> {
+    let labels = meta.labels.iter().flatten();
+    labels.map(|(key, value)| (key.as_str().into(), value.as_str().into())).collect()
+}
+
+/// One annotation, if it is there.
+pub(crate) fn annotation<'a>(meta: &'a ObjectMeta, key: &str) -> Option<&'a str> {
+    meta.annotations.as_ref()?.get(key).map(String::as_str)
+}
+
+/// Those of the named annotations that are there.
+pub(crate) fn annotations(meta: &ObjectMeta, keys: &[&str]) -> BTreeMap<Arc<str>, Arc<str>> {
+    let present = keys.iter().filter_map(|key| annotation(meta, key).map(|value| (*key, value)));
+    present.map(|(key, value)| (key.into(), value.into())).collect()
+}
+
+/// `status` of an Ingress or a Service.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Status {
+    load_balancer: Option<LoadBalancer>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+struct LoadBalancer {
+    ingress: Option<Vec<Address>>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+struct Address {
+    ip: Option<String>,
+    hostname: Option<String>,
+}
+
+/// What was published on an object, in its status and its annotations.
+pub(crate) fn published(meta: &ObjectMeta, status: Option<Status>) -> Published {
+    let addresses = status.and_then(|s| s.load_balancer).and_then(|l| l.ingress).unwrap_or_default();
+    let text = |text: Option<String>| text.unwrap_or_default().into();
+    Published {
+        addresses: addresses
+            .into_iter()
+            .map(|a| PublishedAddress { hostname: text(a.hostname), ip: text(a.ip) })
+            .collect(),
+        annotations: annotations(meta, &annotation::PUBLISHED),
+    }
+}

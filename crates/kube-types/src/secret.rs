@@ -1,0 +1,150 @@
+//! Secret, core/v1.
+
+use std::fmt;
+use std::sync::Arc;
+
+use ako_core::secret::Redacted;
+use ako_core::{Reason, Resource, ResourceId, ResourceKind};
+use k8s_openapi::ByteString;
+use kube::core::ObjectMeta;
+use serde::Deserialize;
+
+use crate::convert::{Convert, Converted};
+use crate::finding::Findings;
+use crate::{kubernetes_resource, metadata};
+
+/// A Secret, core/v1: the parts that certificates are made of.
+#[derive(Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Secret {
+    #[serde(default, deserialize_with = "metadata::slim")]
+    metadata: ObjectMeta,
+    data: Option<Data>,
+    /// Only in files; the API server turns it into `data`, over which it wins.
+    string_data: Option<StringData>,
+}
+
+#[derive(Clone, Default, Deserialize)]
+struct Data {
+    #[serde(rename = "tls.crt")]
+    certificate: Option<ByteString>,
+    #[serde(rename = "tls.key")]
+    key: Option<ByteString>,
+    #[serde(rename = "alt.crt")]
+    alternate_certificate: Option<ByteString>,
+    #[serde(rename = "alt.key")]
+    alternate_key: Option<ByteString>,
+}
+
+#[derive(Clone, Default, Deserialize)]
+struct StringData {
+    #[serde(rename = "tls.crt")]
+    certificate: Option<String>,
+    #[serde(rename = "tls.key")]
+    key: Option<String>,
+    #[serde(rename = "alt.crt")]
+    alternate_certificate: Option<String>,
+    #[serde(rename = "alt.key")]
+    alternate_key: Option<String>,
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Secret").field("metadata", &self.metadata).finish_non_exhaustive()
+    }
+}
+
+kubernetes_resource!(Secret, "", "secrets", NamespaceResourceScope);
+
+impl Convert for Secret {
+    const KIND: ResourceKind = ResourceKind::Secret;
+    const SECRET: bool = true;
+
+    /// Only a Secret with a certificate counts.
+    fn convert(self) -> Converted {
+        let id = metadata::namespaced_name(&self.metadata);
+        let mut findings = Findings::about(ResourceId { kind: Self::KIND, name: id.clone() });
+        let (data, plain) = (self.data.unwrap_or_default(), self.string_data.unwrap_or_default());
+        let mut text = |key: &str, bytes: Option<ByteString>, plain: Option<String>| -> Option<Arc<str>> {
+            if let Some(plain) = plain {
+                return Some(plain.into());
+            }
+            let text = String::from_utf8(bytes?.0).ok();
+            if text.is_none() {
+                findings.add(Reason::InvalidSecret, format!("{key} is not text"));
+            }
+            text.map(Into::into)
+        };
+        let has_certificate = [&data.certificate, &data.alternate_certificate].iter().any(|c| c.is_some())
+            || [&plain.certificate, &plain.alternate_certificate].iter().any(|c| c.is_some());
+        if !has_certificate {
+            return Converted::default();
+        }
+        let secret = ako_core::resource::Secret {
+            id,
+            certificate: text("tls.crt", data.certificate, plain.certificate),
+            key: redacted(text("tls.key", data.key, plain.key)),
+            alternate_certificate: text("alt.crt", data.alternate_certificate, plain.alternate_certificate),
+            alternate_key: redacted(text("alt.key", data.alternate_key, plain.alternate_key)),
+        };
+        Converted { resource: Some(Resource::Secret(secret)), diagnostics: findings.into_diagnostics() }
+    }
+}
+
+fn redacted(text: Option<Arc<str>>) -> Redacted {
+    text.map(Redacted::new).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::convert::from_json;
+
+    fn secret(data: &Value, string_data: &Value) -> Value {
+        json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s", "namespace": "ns"},
+            "data": data, "stringData": string_data})
+    }
+
+    #[test]
+    fn a_certificate_and_its_key() {
+        let converted =
+            from_json(&secret(&json!({"tls.crt": "Y3J0", "tls.key": "a2V5"}), &json!(null))).unwrap();
+        let Some(Resource::Secret(secret)) = converted.resource else { panic!("no secret") };
+        assert_eq!(secret.certificate.as_deref(), Some("crt"));
+        assert_eq!(&**secret.key.reveal(), "key");
+        assert_eq!(secret.alternate_certificate, None);
+    }
+
+    #[test]
+    fn a_file_may_hold_plain_text() {
+        let converted =
+            from_json(&secret(&json!({"tls.crt": "Y3J0"}), &json!({"tls.crt": "plain"}))).unwrap();
+        let Some(Resource::Secret(secret)) = converted.resource else { panic!("no secret") };
+        assert_eq!(secret.certificate.as_deref(), Some("plain"));
+    }
+
+    #[test]
+    fn without_a_certificate_it_does_not_count() {
+        assert_eq!(
+            from_json(&secret(&json!({"tls.key": "a2V5"}), &json!(null))).unwrap(),
+            Converted::default()
+        );
+    }
+
+    #[test]
+    fn what_is_not_text_is_named() {
+        let converted = from_json(&secret(&json!({"tls.crt": "/w=="}), &json!(null))).unwrap();
+        assert_eq!(converted.diagnostics.len(), 1);
+        assert_eq!(converted.diagnostics[0].reason, Reason::InvalidSecret);
+    }
+
+    #[test]
+    fn nothing_secret_is_shown() {
+        let broken = from_json(&secret(&json!("hunter2"), &json!(null))).unwrap_err();
+        assert!(!broken.contains("hunter2"), "{broken}");
+        let fine: Secret = serde_json::from_value(secret(&json!({"tls.key": "a2V5"}), &json!(null))).unwrap();
+        assert!(!format!("{fine:?}").contains("107"), "{fine:?}");
+    }
+}
