@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use crate::config::{Config, ServiceMode};
+
 /// Facts that translation depends on. They are read before the first
 /// translation and refreshed with every full synchronisation.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,4 +77,28 @@ impl Facts {
         let wanted = default_domain.trim_start_matches('.');
         self.subdomains.iter().find(|s| &***s == wanted).or_else(|| self.subdomains.first())
     }
+}
+
+/// The VRF that our objects lie in. Source: L4 and network, B3.
+///
+/// `network_vrf` is the VRF of the first VIP network, `tier1_vrf` the one that
+/// NSX-T maps to our tier-1 router.
+pub fn choose_vrf(
+    config: &Config,
+    cloud: CloudType,
+    network_vrf: Option<&str>,
+    tier1_vrf: Option<&str>,
+) -> Arc<str> {
+    let configured = Some(&*config.vrf_name).filter(|name| !name.is_empty());
+    let chosen = match cloud {
+        CloudType::OpenStack if &*config.tenant != "admin" => {
+            return format!("{}-default", config.tenant).into();
+        }
+        cloud if cloud.is_public() => None,
+        _ if config.service_mode == ServiceMode::NodePort => configured,
+        CloudType::VCenter | CloudType::None if configured.is_some() => configured,
+        CloudType::NsxT if tier1_vrf.is_some() => tier1_vrf,
+        _ => network_vrf,
+    };
+    chosen.unwrap_or("global").into()
 }

@@ -38,6 +38,7 @@ fn virtual_service(
     let profile = if secure { vs::SYSTEM_SECURE_HTTP } else { vs::SYSTEM_HTTP };
     let mut tokens: Vec<_> = policies.iter().map(|p| format!("HttpPolicy{p}")).collect();
     tokens.extend(certificates.iter().map(|c| format!("SSLKeyCert{c}")));
+    tokens.extend(secure.then(|| format!("VHDomain{}", site.host)));
     tokens.push(format!("VSVIP{name}"));
     let mut covered = Covered {
         tokens,

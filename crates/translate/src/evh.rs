@@ -49,21 +49,20 @@ fn child(
     let name: Arc<str> = t.names().child_vs(&site.host).into();
     let policies = policies(t, view, site, &name, out)?;
     let mut tokens: Vec<_> = policies.iter().map(|p| format!("HttpPolicy{p}")).collect();
+    tokens.push(format!("VHDomain{}", site.host));
     tokens.extend(strict_token(t, site));
-    let matches = vec![host_match(&site.host)];
     let covered = Covered {
         tokens,
         application_profile: vs::SYSTEM_HTTP.to_owned(),
         ports: Covered::http_ports(true),
         evh_host: site.host.to_string(),
-        more: vec![ako_avi_types::go_json::marshal(&matches)],
         ..Covered::default()
     };
     let mut child = vs::base(t, &name, &covered, metadata(site), markers(t, site));
     child.vs_type = Some("VS_TYPE_VH_CHILD".into());
     child.vh_type = Some("VS_TYPE_VH_ENHANCED".into());
     child.vh_parent_vs_ref = Some(Ref::named(Kind::VirtualService, parent));
-    child.vh_matches = matches;
+    child.vh_matches = vec![host_match(&site.host)];
     child.min_pools_up = Some(1);
     child.application_profile_ref = vs::application_profile(vs::SYSTEM_HTTP);
     child.network_profile_ref = vs::network_profile(vs::SYSTEM_TCP_PROXY);

@@ -188,13 +188,18 @@ fn passthrough(t: &Translator, key: &FrontKey, sum: Contribution) -> Vec<Object>
     groups.sort();
     let script = passthrough_script(&t.names().prefix());
     let parser = [Ref::named(Kind::ProtocolParser, "Default-TLS")];
-    vec![
+    let redirects = !sum.redirects.is_empty();
+    let mut objects = vec![
         front_vsvip(t, key, sum.fqdns, false),
         datascript(t, name, "VS_DATASCRIPT_EVT_L4_REQUEST", &script, groups, &parser),
         Object::VirtualService(passthrough_secure(t, name, &insecure)),
-        Object::HttpPolicySet(path_policy::redirect(t, &insecure, sum.redirects, t.markers(Vec::new()))),
-        Object::VirtualService(passthrough_insecure(t, name, &insecure)),
-    ]
+        Object::VirtualService(passthrough_insecure(t, name, &insecure, redirects)),
+    ];
+    if redirects {
+        let set = path_policy::redirect(t, &insecure, sum.redirects, t.markers(Vec::new()));
+        objects.push(Object::HttpPolicySet(set));
+    }
+    objects
 }
 
 fn passthrough_secure(t: &Translator, name: &Arc<str>, insecure: &Arc<str>) -> VirtualService {
@@ -218,13 +223,20 @@ fn passthrough_secure(t: &Translator, name: &Arc<str>, insecure: &Arc<str>) -> V
     secure
 }
 
-fn passthrough_insecure(t: &Translator, name: &Arc<str>, insecure: &Arc<str>) -> VirtualService {
+/// The companion on port 80; it stays when its last host went.
+fn passthrough_insecure(
+    t: &Translator,
+    name: &Arc<str>,
+    insecure: &Arc<str>,
+    redirects: bool,
+) -> VirtualService {
+    let policy = redirects.then_some(&**insecure);
+    let policy_token = policy.map(|p| format!("HttpPolicy{p}"));
     let covered = Covered {
-        tokens: vec![format!("HttpPolicy{insecure}"), format!("VSVIP{name}")],
+        tokens: policy_token.into_iter().chain([format!("VSVIP{name}")]).collect(),
         application_profile: vs::SYSTEM_HTTP.to_owned(),
         network_profile: vs::SYSTEM_TCP_PROXY,
         ports: vec![PortText::http(80, false)],
-        more: vec![vs::rhi_text(t)],
         ..Covered::default()
     };
     let metadata = ServiceMetadata { passthrough_parent_ref: name.clone(), ..ServiceMetadata::default() };
@@ -233,7 +245,7 @@ fn passthrough_insecure(t: &Translator, name: &Arc<str>, insecure: &Arc<str>) ->
     child.application_profile_ref = vs::application_profile(vs::SYSTEM_HTTP);
     child.network_profile_ref = vs::network_profile(vs::SYSTEM_TCP_PROXY);
     child.services = vec![vs::listener(80, false, true)];
-    child.http_policies = vs::http_policies([&**insecure]);
+    child.http_policies = vs::http_policies(policy);
     child.enable_rhi = vs::enable_rhi(t);
     child
 }

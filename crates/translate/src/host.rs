@@ -81,6 +81,10 @@ pub(crate) fn bind(
     vsvip: &ObjectKey,
     out: &mut UnitOutput,
 ) {
+    // The API server takes no wildcard as the host name of a status.
+    if host.starts_with('*') {
+        return;
+    }
     // A generated host is not in the spec, but it is how clients get here.
     out.bindings.push(Binding {
         object: ingress_id(&ingress.id),

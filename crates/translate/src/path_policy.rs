@@ -21,8 +21,8 @@ use crate::context::Translator;
 pub(crate) struct Switch {
     pub(crate) path: Arc<str>,
     pub(crate) path_type: PathType,
-    /// The pool group's name before it is encoded; it goes into the checksum.
-    pub(crate) plain_name: String,
+    /// What upstream's map calls it: as the pool group, even if there is none.
+    pub(crate) map_name: String,
     pub(crate) target: Target,
     pub(crate) ingress: Arc<str>,
     pub(crate) service_port: u16,
@@ -160,7 +160,7 @@ fn switch_checksum(switch: &Switch) -> u32 {
     };
     let text = |checksum| {
         go_json::marshal(&SwitchText {
-            name: &switch.plain_name,
+            name: &switch.map_name,
             checksum,
             host: None,
             path: (!switch.path.is_empty()).then_some([&*switch.path]),

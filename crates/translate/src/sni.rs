@@ -218,7 +218,7 @@ fn switch(
     Some(Switch {
         path: of.path.path.clone(),
         path_type: of.path.path_type,
-        plain_name: plain_group,
+        map_name: names.encode(&plain_group),
         target,
         ingress: of.ingress.id.name.clone(),
         service_port: if anonymous { 0 } else { service_port(of) },

@@ -1,0 +1,64 @@
+//! What a controller holds beforehand, from a file instead of a controller.
+
+use std::sync::Arc;
+
+use ako_avi_types::Ref;
+use ako_core::facts::{CloudType, choose_vrf};
+use ako_core::{Config, Facts};
+use anyhow::Context as _;
+use serde_json::Value;
+
+/// Objects of a controller in canonical form, or nothing: then a No-access
+/// cloud without DNS domains is assumed.
+#[derive(Clone, Debug, Default)]
+pub struct Environment(Option<Value>);
+
+impl Environment {
+    /// From the content of a file.
+    pub fn new(objects: Value) -> Self {
+        Self(Some(objects))
+    }
+
+    /// What translation has to know about the controller.
+    ///
+    /// # Errors
+    /// If the configured cloud is not among the objects.
+    pub fn facts(&self, config: &Config) -> anyhow::Result<Facts> {
+        let mut facts = Facts {
+            cluster_uuid: "cluster-00000000".into(),
+            enterprise: true,
+            cloud: CloudType::None,
+            vrf: choose_vrf(config, CloudType::None, None, None),
+            subdomains: Vec::new(),
+        };
+        if self.0.is_none() {
+            return Ok(facts);
+        }
+        let cloud = self.find("cloud", &config.cloud_name).with_context(|| {
+            format!("cloud {:?} is not there: set cloudName to one that is", &*config.cloud_name)
+        })?;
+        facts.cloud = CloudType::parse(cloud["vtype"].as_str().unwrap_or_default());
+        let first = config.vip_networks.first();
+        let network = first.and_then(|network| self.find("network", &network.name));
+        let network_vrf =
+            network.and_then(|n| n["vrf_context_ref"].as_str()).map(Ref::parse).and_then(|r| r.name);
+        facts.vrf = choose_vrf(config, facts.cloud, network_vrf.as_deref(), None);
+        facts.subdomains = self.subdomains(cloud);
+        Ok(facts)
+    }
+
+    fn subdomains(&self, cloud: &Value) -> Vec<Arc<str>> {
+        let provider = cloud["dns_provider_ref"].as_str().map(Ref::parse).and_then(|r| r.name);
+        let profile = provider.and_then(|name| self.find("ipamdnsproviderprofile", &name));
+        let domains = profile.and_then(|p| p.pointer("/internal_profile/dns_service_domain")?.as_array());
+        let names = domains.into_iter().flatten().filter_map(|domain| domain["domain_name"].as_str());
+        let mut names: Vec<Arc<str>> = names.map(|name| name.trim_start_matches('.').into()).collect();
+        names.sort();
+        names
+    }
+
+    fn find(&self, kind: &str, name: &str) -> Option<&Value> {
+        let objects = self.0.as_ref()?.get(kind)?.as_object()?;
+        objects.values().find(|object| object["name"].as_str() == Some(name))
+    }
+}

@@ -1,0 +1,89 @@
+//! `ako translate`: the translator without a cluster and without a controller.
+
+mod environment;
+mod status;
+
+use std::collections::BTreeMap;
+
+use ako_core::{Config, ConfigIssue, Delta, Diagnostic, Snapshot};
+use ako_engine::Desired;
+use ako_translate::Translator;
+use anyhow::{Context as _, bail};
+use serde_json::Value;
+
+pub use environment::Environment;
+
+/// What a translation starts from.
+#[derive(Clone, Debug)]
+pub struct Input {
+    /// The data of ConfigMap `avi-k8s-config`. Keys that start with `$` are not
+    /// of the ConfigMap and are left alone.
+    pub config: BTreeMap<String, String>,
+    /// The namespace of the operator.
+    pub namespace: String,
+    /// Kubernetes objects, in any order.
+    pub objects: Vec<Value>,
+    /// What the controller holds beforehand.
+    pub environment: Environment,
+}
+
+/// What becomes of it.
+#[derive(Debug)]
+pub struct Output {
+    /// The objects that are wanted on the controller.
+    pub desired: Desired,
+    /// What was read.
+    pub snapshot: Snapshot,
+    /// What is wrong with the input.
+    pub diagnostics: Vec<Diagnostic>,
+    /// What is wrong with the configuration, without being fatal.
+    pub issues: Vec<ConfigIssue>,
+    objects: Vec<Value>,
+}
+
+/// Translates.
+///
+/// # Errors
+/// If the configuration cannot be used, or an object has no kind or name.
+pub fn translate(input: Input) -> anyhow::Result<Output> {
+    let data = input.config.into_iter().filter(|(key, _)| !key.starts_with('$')).collect();
+    let (config, issues) = Config::parse(&input.namespace, &data);
+    // Nobody is called, so nobody's address is needed.
+    let (fatal, issues): (Vec<_>, Vec<_>) =
+        issues.into_iter().filter(|issue| issue.key != "controllerIP").partition(|issue| issue.fatal);
+    if !fatal.is_empty() {
+        let texts: Vec<_> = fatal.iter().map(ToString::to_string).collect();
+        bail!("the configuration cannot be used:\n  {}", texts.join("\n  "));
+    }
+    let facts = input.environment.facts(&config).context("environment")?;
+    let translator = Translator::new(config, facts);
+    let mut snapshot = Snapshot::default();
+    snapshot.set_subdomain(translator.subdomain());
+    let mut diagnostics = Vec::new();
+    for object in &input.objects {
+        let converted = ako_kube_types::convert::from_json(object).map_err(anyhow::Error::msg)?;
+        diagnostics.extend(converted.diagnostics);
+        if let Some(resource) = converted.resource {
+            snapshot.apply(Delta::Apply(resource));
+        }
+    }
+    let desired = Desired::of(translator, &snapshot);
+    diagnostics.extend(desired.diagnostics().cloned());
+    diagnostics.sort();
+    diagnostics.dedup();
+    Ok(Output { desired, snapshot, diagnostics, issues, objects: input.objects })
+}
+
+impl Output {
+    /// The wanted objects in canonical form.
+    pub fn avi(&self) -> Value {
+        crate::canonical::objects(self.desired.objects().map(|(key, object)| (key, &**object)))
+    }
+
+    /// The statuses that would be written, in canonical form. What only a
+    /// controller can tell is shown as `<auto>` (addresses) and
+    /// `virtualservice-UUID`.
+    pub fn status(&self) -> Value {
+        status::render(&self.desired, &self.objects)
+    }
+}

@@ -1,0 +1,51 @@
+//! Recorded cases of the reference system: the first step of each, offline.
+#![allow(clippy::unwrap_used, reason = "a broken recording should stop the test")]
+
+use ako_app::offline::{Environment, Input, translate};
+use ako_harness::golden::{self, Addresses, Case};
+
+/// Cases of features that do not exist yet, by the word in their name.
+const NOT_YET: [&str; 5] = ["nodeportlocal", "selector", "blocked", "tenant-per-namespace", "secondary"];
+
+fn differences(case: &Case) -> Vec<String> {
+    let input = Input {
+        config: case.config.clone(),
+        namespace: case.namespace.clone(),
+        objects: case.steps[0].objects.clone(),
+        environment: Environment::new(golden::environment().unwrap()),
+    };
+    let output = match translate(input) {
+        Ok(output) => output,
+        Err(error) => return vec![format!("refused: {error:#}")],
+    };
+    let comparison = case.comparison(Addresses::Unknown);
+    let avi = comparison.avi(&case.steps[0].avi, &output.avi());
+    let status = comparison.status(&case.steps[0].status, &output.status());
+    avi.iter().chain(&status).map(ToString::to_string).collect()
+}
+
+#[test]
+fn the_first_step_of_every_case_is_reproduced() {
+    let cases = golden::cases().unwrap();
+    let in_scope = |case: &&Case| {
+        (case.name.starts_with("l4-") || case.name.starts_with("l7-"))
+            && !NOT_YET.iter().any(|word| case.name.contains(word))
+    };
+    let mut failed = 0;
+    let chosen: Vec<_> = cases.iter().filter(in_scope).collect();
+    for case in &chosen {
+        let differences = differences(case);
+        if !differences.is_empty() {
+            failed += 1;
+            println!("{}:", case.name);
+            differences.iter().take(12).for_each(|d| println!("    {d}"));
+        }
+    }
+    println!(
+        "{} cases compared, {} left out ({})",
+        chosen.len(),
+        cases.len() - chosen.len(),
+        NOT_YET.join(", ")
+    );
+    assert_eq!(failed, 0, "{failed} cases differ");
+}

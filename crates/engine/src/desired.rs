@@ -1,0 +1,298 @@
+//! What is wanted on the controller, kept up to date unit by unit.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use ako_avi_types::{Object, ObjectKey};
+use ako_core::{Diagnostic, Key, ResourceId, Snapshot};
+use ako_translate::{Binding, FrontKey, Translator, UnitKey, UnitOutput};
+
+/// Who asks for an object.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Maker {
+    Unit(UnitKey),
+    Front(FrontKey),
+}
+
+/// An object and all that ask for it. They nearly always agree, as with a
+/// certificate that hosts share; where they do not, the first one's version is
+/// taken, so that the outcome does not depend on the order of events.
+#[derive(Clone, Debug, Default)]
+struct Wanted {
+    makers: BTreeMap<Maker, Arc<Object>>,
+}
+
+/// What a change came to.
+#[derive(Clone, Debug, Default)]
+pub struct Changes {
+    /// Objects that are wanted differently, no longer, or for the first time.
+    pub objects: BTreeSet<ObjectKey>,
+    /// Kubernetes objects whose bindings changed.
+    pub resources: BTreeSet<ResourceId>,
+    /// Units whose diagnostics changed.
+    pub diagnosed: BTreeSet<UnitKey>,
+    /// How many units were translated.
+    pub translated: usize,
+    /// How many fronts were assembled.
+    pub assembled: usize,
+}
+
+/// The wanted objects of one configuration, with everything that is needed to
+/// update them.
+#[derive(Clone, Debug)]
+pub struct Desired {
+    translator: Translator,
+    units: BTreeMap<UnitKey, UnitOutput>,
+    readers: BTreeMap<Key, BTreeSet<UnitKey>>,
+    /// The units that contribute to each front. A front whose last unit went
+    /// stays: clients may have its address cached, and the next host must not
+    /// get another one. It is cleaned up by the next process.
+    fronts: BTreeMap<FrontKey, BTreeSet<UnitKey>>,
+    front_objects: BTreeMap<FrontKey, Vec<Arc<Object>>>,
+    wanted: BTreeMap<ObjectKey, Wanted>,
+    bindings: BTreeMap<ResourceId, BTreeSet<Binding>>,
+}
+
+impl Desired {
+    /// Nothing is wanted yet.
+    pub fn new(translator: Translator) -> Self {
+        Self {
+            translator,
+            units: BTreeMap::new(),
+            readers: BTreeMap::new(),
+            fronts: BTreeMap::new(),
+            front_objects: BTreeMap::new(),
+            wanted: BTreeMap::new(),
+            bindings: BTreeMap::new(),
+        }
+    }
+
+    /// Everything that a snapshot asks for.
+    pub fn of(translator: Translator, snapshot: &Snapshot) -> Self {
+        let mut desired = Self::new(translator);
+        let units = desired.translator.units(snapshot).into_iter().collect();
+        desired.translate(snapshot, units);
+        desired
+    }
+
+    /// The translator.
+    pub fn translator(&self) -> &Translator {
+        &self.translator
+    }
+
+    /// Takes over what changed in a snapshot.
+    pub fn update(&mut self, snapshot: &Snapshot, touched: &BTreeSet<Key>) -> Changes {
+        let mut dirty: BTreeSet<UnitKey> = touched.iter().filter_map(UnitKey::born_of).collect();
+        for key in touched {
+            dirty.extend(self.readers.get(key).into_iter().flatten().cloned());
+        }
+        self.translate(snapshot, dirty)
+    }
+
+    /// Translates everything anew, for another configuration or other facts.
+    pub fn reconfigure(&mut self, translator: Translator, snapshot: &Snapshot) -> Changes {
+        self.translator = translator;
+        let mut all: BTreeSet<UnitKey> = self.translator.units(snapshot).into_iter().collect();
+        all.extend(self.units.keys().cloned());
+        let mut changes = self.translate(snapshot, all);
+        let fronts: BTreeSet<_> = self.fronts.keys().cloned().collect();
+        self.assemble(fronts, &mut changes);
+        changes
+    }
+
+    /// The object of a key.
+    pub fn get(&self, key: &ObjectKey) -> Option<&Arc<Object>> {
+        self.wanted.get(key).and_then(|wanted| wanted.makers.values().next())
+    }
+
+    /// All objects, in order of creation.
+    pub fn objects(&self) -> impl Iterator<Item = (&ObjectKey, &Arc<Object>)> {
+        self.wanted.iter().filter_map(|(key, wanted)| Some((key, wanted.makers.values().next()?)))
+    }
+
+    /// How many objects there are.
+    pub fn len(&self) -> usize {
+        self.wanted.len()
+    }
+
+    /// Whether nothing is wanted.
+    pub fn is_empty(&self) -> bool {
+        self.wanted.is_empty()
+    }
+
+    /// Whether an object is shared by many units, so that many changes in a row
+    /// lead to it.
+    pub fn is_shared(&self, key: &ObjectKey) -> bool {
+        self.wanted.get(key).is_some_and(|w| w.makers.keys().any(|maker| matches!(maker, Maker::Front(_))))
+    }
+
+    /// What asks for an object, for people.
+    pub fn reason(&self, key: &ObjectKey) -> Option<String> {
+        let wanted = self.wanted.get(key)?;
+        let texts: Vec<_> = wanted.makers.keys().take(3).map(Maker::to_string).collect();
+        Some(texts.join(", "))
+    }
+
+    /// Where the addresses of a Kubernetes object come from.
+    pub fn bindings(&self, resource: &ResourceId) -> impl Iterator<Item = &Binding> {
+        self.bindings.get(resource).into_iter().flatten()
+    }
+
+    /// The Kubernetes objects that addresses are published on.
+    pub fn bound(&self) -> impl Iterator<Item = &ResourceId> {
+        self.bindings.keys()
+    }
+
+    /// All findings, by unit.
+    pub fn diagnostics(&self) -> impl Iterator<Item = &Diagnostic> {
+        self.units.values().flat_map(|unit| &unit.diagnostics)
+    }
+
+    /// The findings of one unit.
+    pub fn diagnostics_of(&self, unit: &UnitKey) -> &[Diagnostic] {
+        self.units.get(unit).map(|output| &*output.diagnostics).unwrap_or_default()
+    }
+
+    /// The units that there are.
+    pub fn units(&self) -> impl Iterator<Item = &UnitKey> {
+        self.units.keys()
+    }
+
+    fn translate(&mut self, snapshot: &Snapshot, dirty: BTreeSet<UnitKey>) -> Changes {
+        let mut changes = Changes::default();
+        let mut fronts = BTreeSet::new();
+        for key in dirty {
+            let output = self.translator.unit(snapshot, &key);
+            changes.translated += 1;
+            self.replace(key, output, &mut fronts, &mut changes);
+        }
+        self.assemble(fronts, &mut changes);
+        changes
+    }
+
+    fn replace(
+        &mut self,
+        key: UnitKey,
+        output: UnitOutput,
+        fronts: &mut BTreeSet<FrontKey>,
+        changes: &mut Changes,
+    ) {
+        let old = self.units.remove(&key).unwrap_or_default();
+        self.index_reads(&key, &old, &output);
+        if old.diagnostics != output.diagnostics {
+            changes.diagnosed.insert(key.clone());
+        }
+        if old.bindings != output.bindings {
+            self.rebind(&old, &output, changes);
+        }
+        if old.contributions != output.contributions {
+            for (front, part) in &old.contributions {
+                let kept = output.contributions.iter().any(|(f, p)| f == front && p == part);
+                if !kept {
+                    fronts.insert(front.clone());
+                }
+                if let Some(units) = self.fronts.get_mut(front) {
+                    units.remove(&key);
+                }
+            }
+            for (front, part) in &output.contributions {
+                self.fronts.entry(front.clone()).or_default().insert(key.clone());
+                if !old.contributions.iter().any(|(f, p)| f == front && p == part) {
+                    fronts.insert(front.clone());
+                }
+            }
+        }
+        self.remake(&Maker::Unit(key.clone()), &old.objects, &output.objects, changes);
+        // A unit that asks for nothing and depends on nothing but its own key
+        // comes back by that key.
+        let inert = output.reads.len() <= 1
+            && output.objects.is_empty()
+            && output.contributions.is_empty()
+            && output.diagnostics.is_empty();
+        if inert {
+            self.forget_reads(&key, &output);
+        } else {
+            self.units.insert(key, output);
+        }
+    }
+
+    fn index_reads(&mut self, key: &UnitKey, old: &UnitOutput, new: &UnitOutput) {
+        for read in old.reads.difference(&new.reads) {
+            remove_from(&mut self.readers, read, key);
+        }
+        for read in new.reads.difference(&old.reads) {
+            self.readers.entry(read.clone()).or_default().insert(key.clone());
+        }
+    }
+
+    fn forget_reads(&mut self, key: &UnitKey, output: &UnitOutput) {
+        for read in &output.reads {
+            remove_from(&mut self.readers, read, key);
+        }
+    }
+
+    fn rebind(&mut self, old: &UnitOutput, new: &UnitOutput, changes: &mut Changes) {
+        for binding in &old.bindings {
+            remove_from(&mut self.bindings, &binding.object, binding);
+            changes.resources.insert(binding.object.clone());
+        }
+        for binding in &new.bindings {
+            self.bindings.entry(binding.object.clone()).or_default().insert(binding.clone());
+            changes.resources.insert(binding.object.clone());
+        }
+    }
+
+    fn assemble(&mut self, fronts: BTreeSet<FrontKey>, changes: &mut Changes) {
+        for front in fronts {
+            let units = self.fronts.get(&front).into_iter().flatten();
+            let parts = units.filter_map(|unit| self.units.get(unit)).flat_map(|u| &u.contributions);
+            let parts = parts.filter(|(key, _)| *key == front).map(|(_, part)| part);
+            let objects = self.translator.front(&front, parts);
+            changes.assembled += 1;
+            let old = self.front_objects.insert(front.clone(), objects.clone()).unwrap_or_default();
+            self.remake(&Maker::Front(front), &old, &objects, changes);
+        }
+    }
+
+    fn remake(&mut self, maker: &Maker, old: &[Arc<Object>], new: &[Arc<Object>], changes: &mut Changes) {
+        let new_keys: BTreeSet<_> = new.iter().map(|object| object.key()).collect();
+        for key in old.iter().map(|object| object.key()).filter(|key| !new_keys.contains(key)) {
+            if let Some(wanted) = self.wanted.get_mut(&key) {
+                wanted.makers.remove(maker);
+                if wanted.makers.is_empty() {
+                    self.wanted.remove(&key);
+                }
+            }
+            changes.objects.insert(key);
+        }
+        for object in new {
+            let key = object.key();
+            let makers = &mut self.wanted.entry(key.clone()).or_default().makers;
+            // An equal object keeps its place in memory: that is how it is seen
+            // later, without comparing, to be what was sent.
+            if makers.get(maker).is_some_and(|old| old == object) {
+                continue;
+            }
+            makers.insert(maker.clone(), object.clone());
+            changes.objects.insert(key);
+        }
+    }
+}
+
+impl std::fmt::Display for Maker {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Unit(unit) => write!(f, "{unit}"),
+            Self::Front(front) => write!(f, "shared virtual service {}", front.name),
+        }
+    }
+}
+
+fn remove_from<K: Ord, V: Ord>(index: &mut BTreeMap<K, BTreeSet<V>>, key: &K, value: &V) {
+    if let Some(set) = index.get_mut(key) {
+        set.remove(value);
+        if set.is_empty() {
+            index.remove(key);
+        }
+    }
+}
