@@ -154,7 +154,8 @@ impl Store {
         name: &str,
     ) -> Option<&Arc<Object>> {
         let fits = |object: &&Arc<Object>| {
-            object.visible_to(tenant) && (cloud.is_none() || object.cloud.is_none() || object.cloud.as_deref() == cloud)
+            object.visible_to(tenant)
+                && (cloud.is_none() || object.cloud.is_none() || object.cloud.as_deref() == cloud)
         };
         self.named(kind, name).filter(fits).max_by_key(|object| &*object.tenant == tenant)
     }
