@@ -198,7 +198,9 @@ impl Controller {
         let Some(uuid) = uuid else {
             let mut page = self.lists.page(store, kind, &scope, &call.query, view)?;
             if let Some(results) = page["results"].as_array_mut() {
-                results.iter_mut().for_each(|object| *object = operational(object.take()));
+                for object in results {
+                    *object = operational(object);
+                }
             }
             if let Some(next) = page["next"].as_str() {
                 let (plain, listed) = (format!("/api/{}?", kind.path), format!("/api/{name}?"));
@@ -208,12 +210,12 @@ impl Controller {
         };
         let object = store.get(uuid).filter(|object| object.kind == kind && scope.sees(object));
         let object = object.ok_or_else(|| Refusal::absent(kind))?;
-        let state = operational(view.show(store, object));
+        let state = operational(&view.show(store, object));
         Ok(if runtime_only { state["runtime"].clone() } else { state })
     }
 }
 
-fn operational(object: Value) -> Value {
+fn operational(object: &Value) -> Value {
     let up = json!({ "state": "OPER_UP", "reason": [], "last_changed_time": { "secs": 0, "usecs": 0 } });
     json!({
         "uuid": object["uuid"],

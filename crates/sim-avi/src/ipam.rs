@@ -65,7 +65,9 @@ impl Ipam {
                 (None, None) => self.grant(store, vip, who, &mut fresh),
             };
             if let Err(refusal) = outcome {
-                fresh.iter().for_each(|slot| self.release(slot));
+                for slot in &fresh {
+                    self.release(slot);
+                }
                 return Err(refusal);
             }
         }
@@ -161,7 +163,7 @@ impl Ipam {
             }
         }
         if let Some((network, subnet)) = used {
-            describe(store, vip, &network, subnet);
+            describe(store, vip, &network, &subnet);
         }
         Ok(())
     }
@@ -210,6 +212,10 @@ fn changed_vip() -> Refusal {
     Refusal::invalid("Changing an existing VIP's vip_id is not supported")
 }
 
+/// What a vip keeps as long as it exists.
+const KEPT: &[&str] =
+    &["ip_address", "ip6_address", "floating_ip", "ipam_network_subnet", "discovered_networks"];
+
 /// A vip that stays keeps its addresses, whatever the new body leaves out.
 fn keep(vip: &mut Fields, earlier: &Fields) -> Granted<()> {
     for key in ["ip_address", "ip6_address"] {
@@ -220,8 +226,6 @@ fn keep(vip: &mut Fields, earlier: &Fields) -> Granted<()> {
             return Err(Refusal::invalid(error));
         }
     }
-    const KEPT: &[&str] =
-        &["ip_address", "ip6_address", "floating_ip", "ipam_network_subnet", "discovered_networks"];
     for key in KEPT {
         if let Some(value) = earlier.get(*key) {
             vip.insert((*key).to_owned(), value.clone());
@@ -240,7 +244,7 @@ fn addresses(vip: &Fields) -> impl Iterator<Item = IpAddr> {
 }
 
 /// Records where the addresses came from, and the floating address of a public vip.
-fn describe(store: &Store, vip: &mut Fields, network: &Arc<str>, subnet: Value) {
+fn describe(store: &Store, vip: &mut Fields, network: &Arc<str>, subnet: &Value) {
     if let Some(network) = store.get(network).filter(|object| object.kind.path == "network") {
         let link = reference::internal(network.kind, &network.uuid);
         let mut chosen = match vip.remove("ipam_network_subnet") {

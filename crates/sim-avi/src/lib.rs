@@ -106,7 +106,7 @@ impl Default for Options {
             version: "30.2.1".to_owned(),
             cluster_uuid: "cluster-00000000".to_owned(),
             licence: "ENTERPRISE".to_owned(),
-            session_idle: Duration::from_secs(15 * 60),
+            session_idle: Duration::from_mins(15),
             strict: true,
             unique_fqdn: false,
             most_objects: 200_000,
@@ -281,7 +281,8 @@ impl SimAvi {
                 merge(&mut value, changes);
                 let mut fields = value.as_object().cloned().unwrap_or_default();
                 // A dangling reference is what the caller asked for: it stays as written.
-                let _ = controller.configuration.resolve(&mut fields, &old.tenant, old.cloud.as_deref());
+                let _ =
+                    controller.configuration.resolve_known(&mut fields, &old.tenant, old.cloud.as_deref());
                 fields
             };
             let (sent, full) = (patched(&old.sent), patched(&old.full));

@@ -49,7 +49,9 @@ pub(crate) fn plant(configuration: &mut Configuration, environment: &Value, cloc
     }
     let vsvips: Vec<_> =
         kind::find("vsvip").into_iter().flat_map(|kind| configuration.store.of_kind(kind).cloned()).collect();
-    vsvips.iter().for_each(|vsvip| configuration.ipam.adopt(&configuration.store, vsvip));
+    for vsvip in &vsvips {
+        configuration.ipam.adopt(&configuration.store, vsvip);
+    }
     problems
 }
 
@@ -97,7 +99,7 @@ fn fill_object(configuration: &mut Configuration, object: &Arc<Object>, clock: &
     let kind = object.kind;
     let mut sent = object.sent.clone();
     sent.remove("url");
-    let resolved = configuration.resolve(&mut sent, &object.tenant, None);
+    let problems = configuration.resolve_known(&mut sent, &object.tenant, None);
     let cloud: Option<Arc<str>> = if kind.in_cloud {
         let clouds = kind::find("cloud").ok_or("no clouds")?;
         let default = || store.meant(clouds, ADMIN, None, "Default-Cloud").map(|cloud| cloud.uuid.clone());
@@ -121,8 +123,8 @@ fn fill_object(configuration: &mut Configuration, object: &Arc<Object>, clock: &
         // A shipped certificate may be a mere placeholder: it stays undescribed.
         let _ = certificate::import(&mut full, clock.now());
     }
-    configuration.store.put(Object { sent, full, cloud, ..Object::clone(object) });
-    resolved.map_err(|refusal| refusal.error)
+    configuration.store.put(Object { cloud, sent, full, ..Object::clone(object) });
+    if problems.is_empty() { Ok(()) } else { Err(problems.join(", ")) }
 }
 
 /// A fresh Controller with a network to allocate from and a domain, in canonical

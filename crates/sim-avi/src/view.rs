@@ -94,9 +94,9 @@ fn hide_secrets(kind: &Kind, fields: &mut Fields, written: bool) {
         "sslkeyandcertificate" if written => {
             fields.remove("key");
             if let Some(Value::Object(certificate)) = fields.get_mut("certificate") {
-                PEM_FIELDS.iter().for_each(|key| {
+                for key in PEM_FIELDS {
                     certificate.remove(*key);
-                });
+                }
             }
         }
         "sslkeyandcertificate" => {

@@ -1,5 +1,6 @@
 //! Writing objects: create, replace, patch, delete (Avi REST API contract, §4).
 
+use std::convert::Infallible;
 use std::sync::Arc;
 
 use http::StatusCode;
@@ -180,9 +181,9 @@ impl Configuration {
         mut body: Fields,
         old: Option<&Object>,
     ) -> Granted<Draft> {
-        READ_ONLY.iter().for_each(|key| {
+        for key in READ_ONLY {
             body.remove(*key);
-        });
+        }
         if !kind.has_creator {
             body.remove("created_by");
         }
@@ -313,6 +314,26 @@ impl Configuration {
                     .map_or_else(|| text.to_owned(), |object| reference::internal(object.kind, &object.uuid)),
             ))
         })
+    }
+
+    /// [`Self::resolve`] for seeds and edits: what leads nowhere stays as written, and
+    /// is returned.
+    pub(crate) fn resolve_known(&self, body: &mut Fields, tenant: &str, cloud: Option<&str>) -> Vec<String> {
+        let mut dangling = Vec::new();
+        let Ok(()) = reference::rewrite_fields::<Infallible>(body, &mut |key, text| {
+            if text.is_empty() {
+                return Ok(None);
+            }
+            let found = self.lookup(key, text, tenant, cloud).unwrap_or_else(|_| {
+                dangling.push(format!("{key} {text} leads nowhere"));
+                None
+            });
+            Ok(Some(
+                found
+                    .map_or_else(|| text.to_owned(), |object| reference::internal(object.kind, &object.uuid)),
+            ))
+        });
+        dangling
     }
 
     /// The object a reference means; `None` for types the simulator does not hold.
