@@ -1,8 +1,6 @@
 //! Objects: references, lists, writes, defaults and the error catalogue.
 
-mod client;
-
-use client::{Client, path};
+use crate::client::{Client, path};
 use http::StatusCode;
 use serde_json::{Value, json};
 

@@ -1,9 +1,7 @@
 //! Allocation of virtual IP addresses.
 
-mod client;
-
+use crate::client::{Client, path};
 use ako_sim_avi::{Options, SimAvi};
-use client::{Client, path};
 use http::StatusCode;
 use serde_json::{Value, json};
 

@@ -1,12 +1,10 @@
 //! Log-in, CSRF, expiry, tenants and what is there once per Controller.
 
-mod client;
-
 use std::time::Duration;
 
+use crate::client::{Client, path};
 use ako_sim_avi::{Options, SimAvi};
 use axum::body::Body;
-use client::Client;
 use http::{Method, Request, StatusCode};
 use serde_json::json;
 
@@ -106,18 +104,15 @@ async fn tenants_separate_objects() {
 
     assert_eq!(blue.get("/api/pool?name=p").await.json()["count"], 1);
     assert_eq!(admin.in_tenant("*").get("/api/pool?name=p").await.json()["count"], 2);
-    let foreign = admin.get(&client::path(&pool)).await;
+    let foreign = admin.get(&path(&pool)).await;
     assert_eq!((foreign.status, foreign.error().as_str()), (StatusCode::NOT_FOUND, "Pool object not found!"));
 
     let vrf = blue.get("/api/vrfcontext?name=global").await.json()["results"][0].clone();
-    let refused = blue.put(&client::path(&vrf), vrf.clone()).await;
+    let refused = blue.put(&path(&vrf), vrf.clone()).await;
     assert_eq!(refused.status, StatusCode::BAD_REQUEST);
     assert!(refused.error().contains("Cannot modify VrfContext"));
 
     let owner = json!({"name": "q", "tenant_ref": "/api/tenant/?name=blue"});
     let pool = admin.in_tenant("*").create("pool", owner).await;
-    assert_eq!(
-        blue.send(Method::GET, &client::path(&pool), None).await.expect("a reply").status,
-        StatusCode::OK
-    );
+    assert_eq!(blue.send(Method::GET, &path(&pool), None).await.expect("a reply").status, StatusCode::OK);
 }

@@ -10,41 +10,41 @@ use tower::ServiceExt;
 
 /// A reply that was read completely.
 #[derive(Debug)]
-pub struct Reply {
-    pub status: StatusCode,
-    pub headers: HeaderMap,
-    pub text: String,
+pub(crate) struct Reply {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) text: String,
 }
 
 impl Reply {
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.text).unwrap_or_else(|_| panic!("not JSON: {}", self.text))
     }
 
     /// The error text of a refusal.
-    pub fn error(&self) -> String {
+    pub(crate) fn error(&self) -> String {
         self.json()["error"].as_str().expect("an error").to_owned()
     }
 }
 
 /// A session, and the tenant it works in.
 #[derive(Clone)]
-pub struct Client {
-    pub router: Router,
-    pub cookies: String,
-    pub csrf: String,
-    pub tenant: String,
+pub(crate) struct Client {
+    pub(crate) router: Router,
+    pub(crate) cookies: String,
+    pub(crate) csrf: String,
+    pub(crate) tenant: String,
 }
 
 impl Client {
     /// A fresh simulator and a session with it.
-    pub async fn fresh() -> (SimAvi, Self) {
+    pub(crate) async fn fresh() -> (SimAvi, Self) {
         let sim = SimAvi::new(Options::default());
         let client = Self::login(&sim).await;
         (sim, client)
     }
 
-    pub async fn login(sim: &SimAvi) -> Self {
+    pub(crate) async fn login(sim: &SimAvi) -> Self {
         let mut client = Self {
             router: sim.router(),
             cookies: String::new(),
@@ -63,17 +63,17 @@ impl Client {
             .filter_map(|value| value.to_str().ok()?.split(';').next().map(str::to_owned))
             .collect();
         let csrf = cookies.iter().find_map(|cookie| cookie.strip_prefix("csrftoken="));
-        client.csrf = csrf.expect("a CSRF cookie").to_owned();
+        csrf.expect("a CSRF cookie").clone_into(&mut client.csrf);
         client.cookies = cookies.join("; ");
         client
     }
 
-    pub fn in_tenant(&self, tenant: &str) -> Self {
+    pub(crate) fn in_tenant(&self, tenant: &str) -> Self {
         Self { tenant: tenant.to_owned(), ..self.clone() }
     }
 
     /// Sends a request; `None` if the connection was dropped.
-    pub async fn send(&self, method: Method, path: &str, body: Option<Value>) -> Option<Reply> {
+    pub(crate) async fn send(&self, method: Method, path: &str, body: Option<Value>) -> Option<Reply> {
         let mut request = Request::builder()
             .method(method)
             .uri(path)
@@ -87,7 +87,7 @@ impl Client {
         self.exchange(request.body(body).expect("a request")).await
     }
 
-    pub async fn exchange(&self, request: Request<Body>) -> Option<Reply> {
+    pub(crate) async fn exchange(&self, request: Request<Body>) -> Option<Reply> {
         let response = self.router.clone().oneshot(request).await.expect("the router is infallible");
         let (parts, body) = response.into_parts();
         let text = body.collect().await.ok()?.to_bytes();
@@ -95,28 +95,28 @@ impl Client {
         Some(Reply { status: parts.status, headers: parts.headers, text })
     }
 
-    pub async fn get(&self, path: &str) -> Reply {
+    pub(crate) async fn get(&self, path: &str) -> Reply {
         self.send(Method::GET, path, None).await.expect("a reply")
     }
 
-    pub async fn post(&self, path: &str, body: Value) -> Reply {
+    pub(crate) async fn post(&self, path: &str, body: Value) -> Reply {
         self.send(Method::POST, path, Some(body)).await.expect("a reply")
     }
 
-    pub async fn put(&self, path: &str, body: Value) -> Reply {
+    pub(crate) async fn put(&self, path: &str, body: Value) -> Reply {
         self.send(Method::PUT, path, Some(body)).await.expect("a reply")
     }
 
-    pub async fn patch(&self, path: &str, body: Value) -> Reply {
+    pub(crate) async fn patch(&self, path: &str, body: Value) -> Reply {
         self.send(Method::PATCH, path, Some(body)).await.expect("a reply")
     }
 
-    pub async fn delete(&self, path: &str) -> Reply {
+    pub(crate) async fn delete(&self, path: &str) -> Reply {
         self.send(Method::DELETE, path, None).await.expect("a reply")
     }
 
     /// Creates an object that must be accepted, and shows it.
-    pub async fn create(&self, kind: &str, body: Value) -> Value {
+    pub(crate) async fn create(&self, kind: &str, body: Value) -> Value {
         let reply = self.post(&format!("/api/{kind}"), body).await;
         assert_eq!(reply.status, StatusCode::CREATED, "{}", reply.text);
         reply.json()
@@ -124,7 +124,7 @@ impl Client {
 }
 
 /// The path of an object in a reply.
-pub fn path(object: &Value) -> String {
+pub(crate) fn path(object: &Value) -> String {
     let url = object["url"].as_str().expect("a url");
     let start = url.find("/api/").expect("an API path");
     url[start..].split('#').next().expect("a path").to_owned()

@@ -1,9 +1,7 @@
 //! Objects as an operator sends them come out of the dump as they were sent.
 
-mod client;
-
+use crate::client::{Client, path};
 use ako_sim_avi::{Options, SimAvi};
-use client::Client;
 use http::StatusCode;
 use serde_json::Value;
 
@@ -65,7 +63,7 @@ async fn reading_and_writing_back_changes_nothing() {
         let list = client.get(&format!("/api/{kind}?include_name&page_size=200")).await.json();
         for object in list["results"].as_array().expect("results") {
             if object["name"].as_str().is_some_and(|name| name.starts_with("c1--")) {
-                let reply = client.put(&client::path(object), object.clone()).await;
+                let reply = client.put(&path(object), object.clone()).await;
                 assert_eq!(reply.status, StatusCode::OK, "{}", reply.text);
             }
         }

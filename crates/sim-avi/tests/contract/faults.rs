@@ -1,11 +1,9 @@
 //! Faults, weather, the journal and the admin API.
 
-mod client;
-
 use std::time::Duration;
 
+use crate::client::{Client, path};
 use ako_sim_avi::{Action, Fault, Weather};
-use client::{Client, path};
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 use tokio::time::Instant;
