@@ -20,7 +20,7 @@ use crate::session;
 const MAX_BODY: usize = 16 * 1024 * 1024;
 
 /// Marks a response that a network client must never see: the server closes the
-/// connection instead. In process its body fails when it is read.
+/// connection instead. In process it has status 502, and its body fails when it is read.
 #[derive(Clone, Copy, Debug)]
 pub struct ConnectionDropped;
 

@@ -60,9 +60,9 @@ impl Ipam {
                 elements(previous, "vip").find(|old| old.get("vip_id") == vip.get("vip_id"))
             });
             let outcome = match (who.previous, earlier.and_then(Value::as_object)) {
-                (Some(_), None) => Err(changed_vip()),
-                (_, Some(earlier)) => keep(vip, earlier),
-                (None, None) => self.grant(store, vip, who, &mut fresh),
+                (Some(previous), None) if elements(previous, "vip").next().is_some() => Err(changed_vip()),
+                (_, Some(earlier)) if addresses(earlier).next().is_some() => keep(vip, earlier),
+                _ => self.grant(store, vip, who, &mut fresh),
             };
             if let Err(refusal) = outcome {
                 for slot in &fresh {
@@ -213,8 +213,7 @@ fn changed_vip() -> Refusal {
 }
 
 /// What a vip keeps as long as it exists.
-const KEPT: &[&str] =
-    &["ip_address", "ip6_address", "floating_ip", "ipam_network_subnet", "discovered_networks"];
+const KEPT: &[&str] = &["ip_address", "ip6_address", "floating_ip", "discovered_networks"];
 
 /// A vip that stays keeps its addresses, whatever the new body leaves out.
 fn keep(vip: &mut Fields, earlier: &Fields) -> Granted<()> {
@@ -230,6 +229,13 @@ fn keep(vip: &mut Fields, earlier: &Fields) -> Granted<()> {
         if let Some(value) = earlier.get(*key) {
             vip.insert((*key).to_owned(), value.clone());
         }
+    }
+    // Another network is stored as asked for, but the address stays where it is.
+    let network = |vip: &Fields| vip.get("ipam_network_subnet")?.get("network_ref").cloned();
+    if network(vip).is_none_or(|asked| network(earlier) == Some(asked))
+        && let Some(subnet) = earlier.get("ipam_network_subnet")
+    {
+        vip.insert("ipam_network_subnet".to_owned(), subnet.clone());
     }
     Ok(())
 }

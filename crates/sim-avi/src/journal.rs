@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, VecDeque};
 
 use serde::Serialize;
 
-/// Longest path that is kept; the rest is cut off.
-const MAX_PATH: usize = 2048;
+/// Longest text that is kept of a request; the rest is cut off.
+const MAX_TEXT: usize = 2048;
 
 /// An answered request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -52,6 +52,13 @@ pub struct Stats {
     pub sessions: usize,
 }
 
+fn cut(text: &mut String) {
+    if text.len() > MAX_TEXT {
+        let end = (0..=MAX_TEXT).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
+        text.truncate(end);
+    }
+}
+
 /// The last requests, and counters of all.
 #[derive(Debug)]
 pub(crate) struct Journal {
@@ -70,17 +77,17 @@ impl Journal {
     pub(crate) fn record(&mut self, mut record: RequestRecord, known: bool) {
         self.last += 1;
         record.seq = self.last;
-        if record.path.len() > MAX_PATH {
-            let end = (0..=MAX_PATH).rev().find(|end| record.path.is_char_boundary(*end)).unwrap_or(0);
-            record.path.truncate(end);
-        }
+        let texts = [&mut record.path, &mut record.kind, &mut record.name, &mut record.tenant];
+        texts.into_iter().chain([&mut record.user_agent]).for_each(cut);
         if record.method == "GET" {
             self.stats.reads += 1;
         } else if !matches!(record.kind.as_str(), "login" | "logout" | "user-token") {
             self.stats.writes += 1;
         }
         self.stats.commits += u64::from(record.committed);
-        let (method, kind) = if known { (&*record.method, &*record.kind) } else { ("ANY", "unknown") };
+        let usual = matches!(&*record.method, "GET" | "POST" | "PUT" | "PATCH" | "DELETE");
+        let (method, kind) =
+            if known && usual { (&*record.method, &*record.kind) } else { ("ANY", "unknown") };
         *self.stats.by_outcome.entry(format!("{method} {kind} {}", record.status)).or_default() += 1;
         if self.capacity == 0 {
             return;

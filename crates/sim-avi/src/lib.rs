@@ -264,7 +264,8 @@ impl SimAvi {
     /// Returns to the last snapshot; `false` if there is none.
     pub fn restore(&self) -> bool {
         self.with(|controller| {
-            let Some(saved) = controller.saved.clone() else { return false };
+            let Some(mut saved) = controller.saved.clone() else { return false };
+            saved.store.continue_from(&controller.configuration.store);
             controller.configuration = saved;
             controller.lists.forget();
             true

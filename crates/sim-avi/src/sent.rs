@@ -2,7 +2,8 @@
 //!
 //! A client that reads an object, changes a field and writes all of it back also
 //! sends the Controller's own additions. Those are not its words: [`own_words`]
-//! leaves them out, so that dumps show what was configured.
+//! leaves them out, so that dumps show what was configured. A body that a client built
+//! itself ([`is_read_back`] is false) is taken at its word.
 
 use serde_json::Value;
 
@@ -20,6 +21,11 @@ pub(crate) const READ_ONLY: &[&str] = &[
     "tls_ticket_key",
     "marked_for_delete",
 ];
+
+/// Whether a body was read from the Controller: it carries what only that sets.
+pub(crate) fn is_read_back(body: &Fields) -> bool {
+    ["_last_modified", "uuid", "url"].iter().any(|key| body.contains_key(*key))
+}
 
 /// The body without what merely repeats an addition of the Controller: a field that
 /// was never sent before and has the value the Controller gave it.

@@ -27,6 +27,8 @@ use crate::front::ConnectionDropped;
 const MOST_CONNECTIONS: usize = 2048;
 /// How long a client may take for the TLS handshake or the head of a request.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// How long to wait after a connection could not be accepted.
+const RECOVERY: Duration = Duration::from_millis(10);
 
 /// How the port is protected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,7 +90,7 @@ async fn accept(listener: TcpListener, acceptor: Option<TlsAcceptor>, router: Ro
             Err(error) => {
                 // The client went away, or descriptors ran out: the next may succeed.
                 tracing::debug!(%error, "accepting a connection failed");
-                tokio::task::yield_now().await;
+                tokio::time::sleep(RECOVERY).await;
                 continue;
             }
         };

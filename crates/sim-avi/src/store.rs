@@ -110,6 +110,11 @@ impl Store {
         self.stamp
     }
 
+    /// Goes on counting where another store stopped: time stamps never repeat.
+    pub(crate) fn continue_from(&mut self, other: &Self) {
+        self.stamp = self.stamp.max(other.stamp);
+    }
+
     pub(crate) fn next_position(&mut self) -> u64 {
         self.position += 1;
         self.position

@@ -12,7 +12,7 @@ use crate::ipam::{Applicant, Ipam};
 use crate::kind::{self, Kind};
 use crate::reference::{self, Target};
 use crate::refusal::{Granted, Refusal};
-use crate::sent::{READ_ONLY, own_words};
+use crate::sent::{READ_ONLY, is_read_back, own_words};
 use crate::store::{ADMIN, Fields, Object, Store};
 use crate::{certificate, validation, virtual_service};
 
@@ -101,6 +101,7 @@ impl Configuration {
         require_current(old, &body)?;
         let kind = old.kind;
         let mut body = body;
+        let echoes = is_read_back(&body);
         if kind.path == "sslkeyandcertificate" && body.get("key").is_some_and(|key| key == "<sensitive>") {
             let key = old.full.get("key").cloned().unwrap_or_default();
             body.insert("key".to_owned(), key);
@@ -113,7 +114,7 @@ impl Configuration {
         self.require_unique(kind, &draft, Some(old))?;
         let full = self.complete(kind, &draft, &old.uuid, Some(old), rules, clock)?;
         self.ipam.settle(&old.uuid, Some(&full));
-        let sent = own_words(&draft.body, &old.sent, &old.full);
+        let sent = if echoes { own_words(&draft.body, &old.sent, &old.full) } else { draft.body };
         let modified = self.store.stamp(clock.micros());
         let name = draft.name.into();
         let object = Object { name, modified, version: old.version + 1, sent, full, ..Object::clone(old) };

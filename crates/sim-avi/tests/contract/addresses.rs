@@ -45,6 +45,21 @@ async fn an_existing_vip_does_not_move() {
 }
 
 #[tokio::test]
+async fn another_network_does_not_move_the_address() {
+    let (_sim, client) = Client::fresh().await;
+    client.create("network", json!({"name": "other"})).await;
+    let held = client.create("vsvip", vsvip("a")).await;
+    let mut moved = vsvip("a");
+    moved["vip"][0]["ipam_network_subnet"] = json!({"network_ref": "/api/network?name=other"});
+    let moved = client.put(&path(&held), moved).await.json();
+    assert_eq!(address(&moved), "100.64.0.10");
+    let network = moved["vip"][0]["ipam_network_subnet"]["network_ref"].as_str();
+    assert!(network.is_some_and(|network| network.ends_with("#other")));
+    assert_eq!(client.delete(&path(&held)).await.status, StatusCode::NO_CONTENT);
+    assert_eq!(address(&client.create("vsvip", vsvip("b")).await), "100.64.0.10");
+}
+
+#[tokio::test]
 async fn a_preferred_address_must_be_free_and_in_range() {
     let (_sim, client) = Client::fresh().await;
     let at = |name: &str, address: &str| {

@@ -105,6 +105,12 @@ async fn the_admin_api() {
     assert_eq!(client.delete("/sim/objects/pool/admin/p").await.status, StatusCode::NOT_FOUND);
     assert_eq!(client.post("/sim/restore", json!({})).await.status, StatusCode::NO_CONTENT);
     assert_eq!(sim.dump(), pool);
+    let stamp = |list: &Value| list["results"][0]["_last_modified"].as_str().map(str::to_owned);
+    let restored = client.get("/api/pool?name=p").await.json();
+    assert!(stamp(&restored) < stamp(&edited));
+    let body = json!({"name": "p", "created_by": "ako"});
+    client.put(&path(&restored["results"][0]), body).await;
+    assert!(stamp(&client.get("/api/pool?name=p").await.json()) > stamp(&edited));
 
     let request = http::Request::post("/sim/faults")
         .header("content-type", "application/json")
@@ -120,7 +126,7 @@ async fn the_admin_api() {
     sim.inject(Fault::new(Action::ExpireSession).times(1));
     assert_eq!(client.get("/api/pool").await.status, StatusCode::UNAUTHORIZED);
     let stats = client.get("/sim/stats").await.json();
-    assert_eq!((&stats["commits"], &stats["by_outcome"]["POST pool 201"]), (&json!(1), &json!(1)));
+    assert_eq!((&stats["commits"], &stats["by_outcome"]["POST pool 201"]), (&json!(2), &json!(1)));
     let all = client.get("/sim/requests").await.json();
     let last =
         all.as_array().and_then(|all| all.last()).expect("a request")["seq"].as_u64().expect("a position");

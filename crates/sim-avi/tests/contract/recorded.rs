@@ -3,7 +3,7 @@
 use crate::client::{Client, path};
 use ako_sim_avi::{Options, SimAvi};
 use http::StatusCode;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// Types in an order in which references lead to objects that exist.
 const ORDER: &[&str] = &[
@@ -53,6 +53,15 @@ async fn a_secure_host() {
     let recorded = read(include_str!("data/l7-sni-secure-one-host.json"));
     let (sim, _client) = replay(&recorded).await;
     assert_eq!(sim.dump(), recorded);
+}
+
+#[tokio::test]
+async fn a_default_that_is_sent_is_shown() {
+    let (sim, client) = Client::fresh().await;
+    let pool = client.create("pool", json!({"name": "p", "created_by": "ako"})).await;
+    let body = json!({"name": "p", "created_by": "ako", "enabled": true});
+    assert_eq!(client.put(&path(&pool), body.clone()).await.status, StatusCode::OK);
+    assert_eq!(sim.dump()["pool"]["admin/p"], body);
 }
 
 #[tokio::test]
