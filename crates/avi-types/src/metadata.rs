@@ -67,7 +67,6 @@ impl ServiceMetadata {
         for list in [&mut self.namespace_ingress_name, &mut self.hostnames, &mut self.namespace_svc_name] {
             list.iter_mut().for_each(|l| l.sort());
         }
-        self.host_namespace_ingress_name.iter_mut().flat_map(|m| m.values_mut()).for_each(|l| l.sort());
     }
 
     /// Serialises as a string that holds JSON.

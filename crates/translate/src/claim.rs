@@ -44,17 +44,16 @@ pub(crate) struct ClaimedPath {
     pub(crate) backend: Backend,
 }
 
-/// The claims to a host that are to be served, oldest first.
+/// The claims to a host that are to be served, oldest first, and the namespace
+/// that the host belongs to; `None` if it is not ours.
 pub(crate) fn of_host<'a>(
     t: &Translator,
     view: &View<'a>,
     host: &Arc<str>,
     out: &mut UnitOutput,
-) -> Vec<Claim<'a>> {
+) -> Option<(Arc<str>, Vec<Claim<'a>>)> {
     let ingresses = accepted(view, host);
-    if ingresses.is_empty() {
-        return Vec::new();
-    }
+    let owner = ingresses.first()?.id.namespace.clone();
     if !inside_subdomain(t, host) {
         let message = format!(
             "host {host} is under none of the cloud's DNS domains ({}): use one of them, or add its domain there",
@@ -63,7 +62,7 @@ pub(crate) fn of_host<'a>(
         for ingress in ingresses {
             out.tell(&ingress_id(&ingress.id), Reason::HostOutsideSubdomain, message.clone());
         }
-        return Vec::new();
+        return None;
     }
     let mut taken = BTreeSet::new();
     let mut claims = Vec::new();
@@ -72,7 +71,7 @@ pub(crate) fn of_host<'a>(
             claims.extend(claim(t, view, host, ingress, &mut taken, out));
         }
     }
-    claims
+    Some((owner, claims))
 }
 
 /// The Ingresses of our classes that name a host, oldest first.

@@ -38,7 +38,7 @@ fn virtual_service(
     let profile = if secure { vs::SYSTEM_SECURE_HTTP } else { vs::SYSTEM_HTTP };
     let mut tokens: Vec<_> = policies.iter().map(|p| format!("HttpPolicy{p}")).collect();
     tokens.extend(certificates.iter().map(|c| format!("SSLKeyCert{c}")));
-    tokens.extend(secure.then(|| format!("VHDomain{}", site.host)));
+    tokens.extend((secure || t.config.evh).then(|| format!("VHDomain{}", site.host)));
     tokens.push(format!("VSVIP{name}"));
     let mut covered = Covered {
         tokens,
@@ -49,7 +49,6 @@ fn virtual_service(
     };
     let (metadata, markers) = if t.config.evh {
         covered.tokens.extend(evh::strict_token(t, site));
-        covered.evh_host = site.host.to_string();
         (evh::metadata(site), evh::markers(t, site))
     } else {
         covered.references = go_json::marshal(&[&site.host]);
@@ -69,10 +68,7 @@ fn virtual_service(
     service.ssl_key_and_certificate_refs = vs::certificate_refs(certificates);
     service.http_policies = vs::http_policies(policies.iter().map(String::as_str));
     service.enable_rhi = vs::enable_rhi(t);
-    if t.config.evh {
-        service.min_pools_up = Some(1);
-    } else {
-        service.east_west_placement = Some(false);
-    }
+    service.east_west_placement = Some(false);
+    service.min_pools_up = t.config.evh.then_some(1);
     service
 }

@@ -102,7 +102,7 @@ pub(crate) fn markers(t: &Translator, site: &Site<'_>) -> Vec<ako_avi_types::Mar
 
 /// The metadata of the virtual service of an EVH host.
 pub(crate) fn metadata(site: &Site<'_>) -> ServiceMetadata {
-    let names = site.ingress_names();
+    let names = site.first_ingress_names();
     ServiceMetadata {
         namespace_ingress_name: Some(names.clone()),
         namespace: site.namespace().clone(),
@@ -115,7 +115,7 @@ pub(crate) fn metadata(site: &Site<'_>) -> ServiceMetadata {
 /// With the Strict policy upstream's checksum covers who claimed the host.
 pub(crate) fn strict_token(t: &Translator, site: &Site<'_>) -> Option<String> {
     (t.config.fqdn_reuse == FqdnReuse::Strict)
-        .then(|| hash(&format!("{}=[{}]", site.host, site.ingress_names().join(" "))).to_string())
+        .then(|| hash(&format!("{}=[{}]", site.host, site.first_ingress_names().join(" "))).to_string())
 }
 
 fn host_match(host: &Arc<str>) -> VhMatch {

@@ -8,7 +8,8 @@ use ako_avi_types::virtual_service::DataScriptAttachment;
 use ako_avi_types::{
     Kind, Object, ObjectKey, PoolGroupMember, Ref, ServiceMetadata, VirtualService, VsDataScriptSet,
 };
-use ako_core::config::AutoFqdn;
+use ako_core::checksum::hash;
+use ako_core::config::{AutoFqdn, FqdnReuse};
 use ako_core::name::dns_label_of_tenant;
 
 use crate::context::Translator;
@@ -157,6 +158,8 @@ fn evh(t: &Translator, key: &FrontKey, sum: Contribution) -> Vec<Object> {
     let mut tokens = vec![format!("VSVIP{name}")];
     tokens.extend(sum.children.iter().map(|c| format!("EVHNode{c}")));
     tokens.extend(sum.certificates.iter().map(|c| format!("SSLKeyCert{c}")));
+    // With the Strict policy upstream covers the parent's claims, which are none.
+    tokens.extend((t.config.fqdn_reuse == FqdnReuse::Strict).then(|| hash("").to_string()));
     let covered = Covered {
         tokens,
         application_profile: vs::SYSTEM_HTTP.to_owned(),

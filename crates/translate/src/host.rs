@@ -1,5 +1,6 @@
 //! A host: everything that serves it, whatever the mode.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use ako_avi_types::ObjectKey;
@@ -7,21 +8,29 @@ use ako_core::resource::Ingress;
 
 use crate::claim::{self, Claim, Security, Tls};
 use crate::context::Translator;
+use crate::front::{Contribution, FrontKey, FrontKind};
 use crate::unit::{Binding, UnitOutput, ingress_id};
 use crate::view::View;
 use crate::{dedicated, evh, passthrough, sni};
 
 /// Translates a host.
 pub(crate) fn translate(t: &Translator, view: &View<'_>, host: &Arc<str>, out: &mut UnitOutput) {
-    let claims = claim::of_host(t, view, host, out);
+    let Some((owner, claims)) = claim::of_host(t, view, host, out) else { return };
     let (passed, ended): (Vec<_>, Vec<_>) =
         claims.into_iter().partition(|c| matches!(c.security, Security::Passthrough));
     passthrough::translate(t, view, host, &passed, out);
+    let parent = t.names().shared_vs(host, &owner);
     if ended.is_empty() {
+        // Upstream makes the shared virtual service before it looks at
+        // certificates; its address is there when the certificate comes.
+        if let Some(parent) = parent.filter(|_| passed.is_empty()) {
+            let kind = if t.config.evh { FrontKind::Evh } else { FrontKind::Sni };
+            out.contributions.push((FrontKey::new(t, kind, &parent), Contribution::default()));
+        }
         return;
     }
     let site = Site { host: host.clone(), claims: ended };
-    match t.names().shared_vs(host, site.namespace()) {
+    match parent {
         None => dedicated::translate(t, view, &site, out),
         Some(parent) if t.config.evh => evh::translate(t, view, &site, &parent, out),
         Some(parent) => sni::translate(t, view, &site, &parent, out),
@@ -45,9 +54,10 @@ impl<'a> Site<'a> {
         })
     }
 
-    /// The namespace that the host is attributed to: the oldest claim's.
+    /// The namespace that upstream names on the host's virtual service: that of
+    /// the claim that it came across last.
     pub(crate) fn namespace(&self) -> &Arc<str> {
-        &self.claims[0].ingress.id.namespace
+        &self.claims[self.claims.len() - 1].ingress.id.namespace
     }
 
     /// The namespaces that have paths of the host, sorted.
@@ -58,11 +68,12 @@ impl<'a> Site<'a> {
         namespaces
     }
 
-    /// `namespace/name` of the Ingresses that serve the host, sorted.
-    pub(crate) fn ingress_names(&self) -> Vec<Arc<str>> {
-        let mut names: Vec<Arc<str>> = self.claims.iter().map(|c| c.ingress.id.to_string().into()).collect();
-        names.sort();
-        names
+    /// `namespace/name` of the Ingresses that serve the host, oldest first; only
+    /// the oldest of each namespace, which is what upstream records in EVH mode.
+    pub(crate) fn first_ingress_names(&self) -> Vec<Arc<str>> {
+        let mut seen = BTreeSet::new();
+        let first = self.claims.iter().filter(|c| seen.insert(&c.ingress.id.namespace));
+        first.map(|c| c.ingress.id.to_string().into()).collect()
     }
 
     /// Publishes a virtual service's addresses on all Ingresses of the host.

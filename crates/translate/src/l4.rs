@@ -22,6 +22,8 @@ use crate::view::View;
 use crate::virtual_service::{self as vs, Covered, PortText};
 use crate::{fqdn, vsvip};
 
+/// What upstream's checksum has for the network profile of several protocols.
+const MIXED_PROFILE: &str = "Mixed-Network-Profile-Internal";
 const L4_APPLICATION: &str = "System-L4-Application";
 
 pub(crate) fn translate(t: &Translator, view: &View<'_>, id: &NamespacedName, out: &mut UnitOutput) {
@@ -223,7 +225,8 @@ fn virtual_service(
     built
 }
 
-/// A virtual service that listens on the ports of pools.
+/// A virtual service that listens on the ports of pools. `traffic` is `None` on
+/// a shared VIP, where nothing is said about it.
 pub(crate) fn listening(
     t: &Translator,
     name: &Arc<str>,
@@ -236,7 +239,9 @@ pub(crate) fn listening(
     let protocols: BTreeSet<_> = pools.iter().map(|p| p.protocol).collect();
     let network_profile = network_profile(t, &protocols);
     let mut tokens = vec![format!("L4Policy{name}"), format!("VSVIP{name}")];
-    tokens.extend(pools.iter().map(|p| format!("Pool{}", p.name)));
+    if traffic.is_some() {
+        tokens.extend(pools.iter().map(|p| format!("Pool{}", p.name)));
+    }
     let mut more: Vec<_> = traffic.iter().map(ToString::to_string).collect();
     more.push(vs::rhi_text(t));
     let mut sorted: Vec<_> = pools.iter().collect();
@@ -244,11 +249,8 @@ pub(crate) fn listening(
     let covered = Covered {
         tokens,
         application_profile: application_profile.to_owned(),
-        network_profile,
-        ports: sorted
-            .iter()
-            .map(|p| PortText::l4(p.port, p.target_port, p.protocol, p.port_name.clone()))
-            .collect(),
+        network_profile: if protocols.len() > 1 { MIXED_PROFILE } else { network_profile },
+        ports: sorted.iter().map(|p| port_text(p, traffic.is_none())).collect(),
         references: metadata.hostnames.as_ref().map(go_json::marshal).unwrap_or_default(),
         more,
         ..Covered::default()
@@ -263,6 +265,16 @@ pub(crate) fn listening(
     built.remove_listening_port_on_vs_down = Some(true);
     built.enable_rhi = vs::enable_rhi(t);
     built
+}
+
+/// A port as upstream's checksum spells it; on a shared VIP it is called after
+/// its protocol.
+fn port_text(pool: &PortPool, shared: bool) -> PortText {
+    if shared {
+        PortText::l4(pool.port, 0, pool.protocol, format!("{}-{}", pool.protocol.as_str(), pool.port).into())
+    } else {
+        PortText::l4(pool.port, pool.target_port, pool.protocol, pool.port_name.clone())
+    }
 }
 
 /// Among several protocols, those other than TCP override the profile.

@@ -92,7 +92,7 @@ fn child(
     let claims: Vec<_> = site.claims.iter().filter(|c| secure(c)).collect();
     let mut contributors: Vec<Arc<str>> = claims.iter().map(|c| c.ingress.id.to_string().into()).collect();
     contributors.sort();
-    let namespace = claims[0].ingress.id.namespace.clone();
+    let namespace = claims[claims.len() - 1].ingress.id.namespace.clone();
     let metadata = ServiceMetadata {
         namespace_ingress_name: Some(contributors),
         namespace: namespace.clone(),
@@ -167,7 +167,8 @@ fn set_markers(
 ) -> Vec<ako_avi_types::Marker> {
     // Upstream leaves the host out here.
     let anonymous = t.names().is_dedicated() && !t.config.evh && site.tls().is_none();
-    let mut paths: Vec<_> = switches.iter().map(|s| s.path.clone()).collect();
+    let paths = switches.iter().map(|s| s.path.clone()).filter(|path| !path.is_empty());
+    let mut paths: Vec<_> = paths.collect();
     let mut ingresses: Vec<_> = switches.iter().map(|s| s.ingress.clone()).collect();
     paths.sort();
     ingresses.sort();

@@ -60,8 +60,9 @@ pub fn translate(input: Input) -> anyhow::Result<Output> {
     let mut snapshot = Snapshot::default();
     snapshot.set_subdomain(translator.subdomain());
     let mut diagnostics = Vec::new();
-    for object in &input.objects {
-        let converted = ako_kube_types::convert::from_json(object).map_err(anyhow::Error::msg)?;
+    for (object, order) in input.objects.iter().zip(0..) {
+        let converted =
+            ako_kube_types::convert::from_json(&dated(object, order)).map_err(anyhow::Error::msg)?;
         diagnostics.extend(converted.diagnostics);
         if let Some(resource) = converted.resource {
             snapshot.apply(Delta::Apply(resource));
@@ -72,6 +73,18 @@ pub fn translate(input: Input) -> anyhow::Result<Output> {
     diagnostics.sort();
     diagnostics.dedup();
     Ok(Output { desired, snapshot, diagnostics, issues, objects: input.objects })
+}
+
+/// Gives an object without a creation time one, so that of two objects in a
+/// file the first one is the older.
+fn dated(object: &Value, order: u32) -> Value {
+    let mut object = object.clone();
+    if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
+        let (minutes, seconds) = (order / 60, order % 60);
+        let time = format!("1970-01-01T{:02}:{:02}:{seconds:02}Z", (minutes / 60) % 24, minutes % 60);
+        metadata.entry("creationTimestamp").or_insert(Value::String(time));
+    }
+    object
 }
 
 impl Output {
