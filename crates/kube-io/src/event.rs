@@ -78,7 +78,7 @@ pub struct EventCounts {
     /// Not sent, since the same was sent less than
     /// [`REPEAT_WINDOW`](crate::REPEAT_WINDOW) ago.
     pub repeated: u64,
-    /// Dropped, since the queue was full.
+    /// Dropped, since the queue was full or our own pod is not known.
     pub dropped: u64,
     /// Refused by the API server, or not answered. Not sent again: Events are
     /// for people, who have the log as well.
@@ -137,6 +137,10 @@ impl EventWriter {
     /// Has an Event sent, unless it was sent recently. Never waits.
     pub fn publish(&self, mut occurrence: Occurrence) {
         if occurrence.severity == Severity::Normal && !self.shared.normal.load(Ordering::Relaxed) {
+            return;
+        }
+        if occurrence.about == About::OwnPod && self.shared.own_pod.is_none() {
+            self.shared.queue().dropped += 1;
             return;
         }
         if occurrence.message.len() > MESSAGE_LIMIT {

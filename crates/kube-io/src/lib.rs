@@ -10,7 +10,8 @@
 //! - Nothing of a Secret reaches a log, an error text or a diagnostic.
 //!
 //! The last one needs the process's help: kube logs answers that it cannot
-//! decode in full, so the log target `kube_client` must be kept at `error`.
+//! decode in full, so the log targets `kube_client` and `kube_runtime` must be
+//! kept at `error`.
 
 mod config_source;
 mod connect;
