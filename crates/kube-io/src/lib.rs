@@ -1,1 +1,40 @@
 //! Watches, status and event writers over the Kubernetes API.
+//!
+//! Invariants of this crate:
+//! - It decides nothing about objects: what to publish, and what a change
+//!   means, is decided elsewhere.
+//! - A list is handed on complete or not at all.
+//! - A status is written under a [`WritePermit`](ako_elect::WritePermit) only,
+//!   looked at immediately before each request.
+//! - Every queue, request and retry has a bound with a name.
+//! - Nothing of a Secret reaches a log, an error text or a diagnostic.
+//!
+//! The last one needs the process's help: kube logs answers that it cannot
+//! decode in full, so the log targets `kube_client` and `kube_runtime` must be
+//! kept at `error`.
+
+mod config_source;
+mod connect;
+mod error;
+mod event;
+mod own_pod;
+mod path;
+mod preflight;
+mod recent;
+mod source;
+mod status;
+mod tracker;
+mod watch;
+
+pub use config_source::{
+    CONFIG_MAP, CREDENTIALS_SECRET, ConfigEvent, ConfigSource, Credentials, environment_fallback,
+};
+pub use connect::{ConnectError, KubernetesVersion, client, kubernetes_version};
+pub use error::ErrorClass;
+pub use event::{About, COMPONENT, EventCounts, EventWriter, Occurrence, QUEUE_LIMIT, Severity, WallClock};
+pub use own_pod::{OwnPod, own_pod, replicas};
+pub use preflight::{MissingRule, missing_permissions};
+pub use recent::{RECENT_LIMIT, REPEAT_WINDOW};
+pub use source::{Source, SourceEvent};
+pub use status::{CONFLICT_RETRIES, Outcome, REQUEST_TIMEOUT, StatusError, StatusWriter};
+pub use watch::{PAGE_SIZE, SECRET_PAGE_SIZE, WATCH_TIMEOUT};

@@ -136,8 +136,8 @@ fn ingress_path(path: WirePath) -> Result<IngressPath, String> {
         Some("Prefix") => PathType::Prefix,
         Some(other) => return Err(format!("pathType {other:?} is not known")),
     };
-    let may_be_empty = path_type == PathType::ImplementationSpecific;
-    if !text.starts_with('/') && !(text.is_empty() && may_be_empty) {
+    let is_allowed_empty = text.is_empty() && path_type == PathType::ImplementationSpecific;
+    if !text.starts_with('/') && !is_allowed_empty {
         return Err(format!("path {text:?} does not start with /"));
     }
     let backend = path.backend.unwrap_or_default();

@@ -1,0 +1,175 @@
+//! The operator's own configuration: a ConfigMap and a Secret.
+//! Source: Configuration, lifecycle and HA, "Configuration surface" and
+//! "ConfigMap and Secret watch".
+
+use std::collections::BTreeMap;
+use std::pin::pin;
+
+use ako_core::config::keys;
+use ako_core::secret::Redacted;
+use futures::StreamExt;
+use k8s_openapi::ByteString;
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use kube::runtime::WatchStreamExt;
+use kube::runtime::watcher::{Error, watch_object};
+use kube::{Api, Client};
+use tokio::sync::mpsc;
+
+use crate::error::describe_watch;
+
+/// The ConfigMap that holds the configuration.
+pub const CONFIG_MAP: &str = "avi-k8s-config";
+
+/// The Secret that holds the credentials of the controller.
+pub const CREDENTIALS_SECRET: &str = "avi-secret";
+
+/// What became of the configuration. Sent on real changes only.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ConfigEvent {
+    /// The ConfigMap's data.
+    Data(BTreeMap<String, String>),
+    /// There is no ConfigMap.
+    ConfigMapDeleted,
+    /// The credentials.
+    Credentials(Credentials),
+    /// There are no credentials, and why.
+    CredentialsMissing(String),
+}
+
+/// How to log in to the controller.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Credentials {
+    /// Key `username`.
+    pub username: String,
+    /// Key `password`; empty if there is only a token.
+    pub password: Redacted,
+    /// Key `authtoken`; empty if there is only a password.
+    pub token: Redacted,
+    /// Key `certificateAuthorityData`, PEM.
+    pub ca: Option<String>,
+}
+
+/// Watches the ConfigMap and the Secret.
+#[derive(Debug)]
+pub struct ConfigSource(());
+
+impl ConfigSource {
+    /// Watches, and sends what changes, until the receiver is gone. `namespace`
+    /// is our own. The first events are what is there at the start.
+    pub async fn run(client: Client, namespace: &str, events: mpsc::Sender<ConfigEvent>) {
+        let config_maps = Api::<ConfigMap>::namespaced(client.clone(), namespace);
+        let secrets = Api::<Secret>::namespaced(client, namespace);
+        let mut config_maps = pin!(watch_object(config_maps, CONFIG_MAP).default_backoff());
+        let mut secrets = pin!(watch_object(secrets, CREDENTIALS_SECRET).default_backoff());
+        let (mut last_config, mut last_credentials) = (None, None);
+        loop {
+            let (last, event) = tokio::select! {
+                Some(item) = config_maps.next() => (&mut last_config, read(CONFIG_MAP, item, config_event)),
+                Some(item) = secrets.next() =>
+                    (&mut last_credentials, read(CREDENTIALS_SECRET, item, credentials_event)),
+                () = events.closed() => return,
+                else => return,
+            };
+            let Some(event) = event else { continue };
+            if last.as_ref() == Some(&event) {
+                continue;
+            }
+            *last = Some(event.clone());
+            if events.send(event).await.is_err() {
+                return;
+            }
+        }
+    }
+}
+
+/// What an item of a watch says. What is known stands while it fails.
+fn read<K>(
+    name: &str,
+    item: Result<Option<K>, Error>,
+    event: impl FnOnce(Option<K>) -> ConfigEvent,
+) -> Option<ConfigEvent> {
+    let failed = |error| tracing::warn!(name, "the watch failed and is resumed: {}", describe_watch(&error));
+    item.map(event).map_err(failed).ok()
+}
+
+fn config_event(config_map: Option<ConfigMap>) -> ConfigEvent {
+    match config_map {
+        Some(config_map) => ConfigEvent::Data(config_map.data.unwrap_or_default()),
+        None => ConfigEvent::ConfigMapDeleted,
+    }
+}
+
+fn credentials_event(secret: Option<Secret>) -> ConfigEvent {
+    let Some(secret) = secret else {
+        return ConfigEvent::CredentialsMissing(format!("there is no Secret {CREDENTIALS_SECRET}"));
+    };
+    match credentials(secret.data.unwrap_or_default()) {
+        Ok(credentials) => ConfigEvent::Credentials(credentials),
+        Err(reason) => ConfigEvent::CredentialsMissing(format!("Secret {CREDENTIALS_SECRET}: {reason}")),
+    }
+}
+
+/// Needs a username, and a password or a token.
+fn credentials(mut data: BTreeMap<String, ByteString>) -> Result<Credentials, String> {
+    let mut text = |key: &str| match data.remove(key) {
+        None => Ok(String::new()),
+        Some(ByteString(bytes)) => String::from_utf8(bytes).map_err(|_| format!("key {key} is not text")),
+    };
+    let (username, password) = (text("username")?, text("password")?);
+    let (token, ca) = (text("authtoken")?, text("certificateAuthorityData")?);
+    if username.is_empty() {
+        return Err("key username is missing".to_owned());
+    }
+    if password.is_empty() && token.is_empty() {
+        return Err("keys password and authtoken are missing".to_owned());
+    }
+    Ok(Credentials {
+        username,
+        password: Redacted::new(password),
+        token: Redacted::new(token),
+        ca: Some(ca).filter(|ca| !ca.is_empty()),
+    })
+}
+
+/// The configuration according to the environment variables of upstream's
+/// StatefulSet, under the keys of the ConfigMap. For where there is no
+/// ConfigMap; variables that are not set or empty give no key.
+pub fn environment_fallback(get: impl Fn(&str) -> Option<String>) -> BTreeMap<String, String> {
+    let named = keys().iter().filter(|key| !key.env.is_empty());
+    let set = named.filter_map(|key| Some((key.name, get(key.env)?)));
+    set.filter(|(_, value)| !value.is_empty()).map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn data(pairs: &[(&str, &str)]) -> BTreeMap<String, ByteString> {
+        pairs.iter().map(|(k, v)| ((*k).to_owned(), ByteString((*v).as_bytes().to_vec()))).collect()
+    }
+
+    #[test]
+    fn a_password_or_a_token() {
+        let with_token = credentials(data(&[("username", "u"), ("authtoken", "t")])).unwrap();
+        assert_eq!(&**with_token.token.reveal(), "t");
+        assert_eq!((with_token.password.is_empty(), with_token.ca), (true, None));
+        assert!(credentials(data(&[("username", "u")])).is_err());
+        assert!(credentials(data(&[("password", "p")])).is_err());
+    }
+
+    #[test]
+    fn what_is_not_text_is_refused_unseen() {
+        let bytes = BTreeMap::from([("password".to_owned(), ByteString(vec![0xff]))]);
+        assert_eq!(credentials(bytes).unwrap_err(), "key password is not text");
+    }
+
+    #[test]
+    fn the_environment_of_upstream() {
+        let config = environment_fallback(|name| match name {
+            "CLUSTER_NAME" => Some("c".to_owned()),
+            "CLOUD_NAME" => Some(String::new()),
+            _ => None,
+        });
+        assert_eq!(config, BTreeMap::from([("clusterName".to_owned(), "c".to_owned())]));
+    }
+}

@@ -1,0 +1,43 @@
+//! The pod that we run in.
+
+use k8s_openapi::api::apps::v1::{ReplicaSet, StatefulSet};
+use k8s_openapi::api::core::v1::{ObjectReference, Pod};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+use kube::{Api, Client, Resource};
+
+/// Our pod.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OwnPod {
+    /// What Events about the operator refer to.
+    pub reference: ObjectReference,
+    /// What controls the pod.
+    pub controller: Option<OwnerReference>,
+}
+
+/// Reads our pod; its names come from `POD_NAMESPACE` and `POD_NAME`.
+pub async fn own_pod(client: &Client, namespace: &str, name: &str) -> kube::Result<OwnPod> {
+    let pod = Api::<Pod>::namespaced(client.clone(), namespace).get(name).await?;
+    let owners = pod.metadata.owner_references.iter().flatten();
+    let controller = owners.into_iter().find(|owner| owner.controller == Some(true)).cloned();
+    Ok(OwnPod { reference: pod.object_ref(&()), controller })
+}
+
+/// How many replicas of us there are to be; `None` if nothing that we know
+/// controls the pod.
+pub async fn replicas(client: &Client, pod: &OwnPod) -> kube::Result<Option<u32>> {
+    let Some(owner) = &pod.controller else { return Ok(None) };
+    let namespace = pod.reference.namespace.as_deref().unwrap_or_default();
+    let wanted = match owner.kind.as_str() {
+        "StatefulSet" => {
+            let set = Api::<StatefulSet>::namespaced(client.clone(), namespace).get(&owner.name).await?;
+            set.spec.and_then(|spec| spec.replicas)
+        }
+        "ReplicaSet" => {
+            let set = Api::<ReplicaSet>::namespaced(client.clone(), namespace).get(&owner.name).await?;
+            set.spec.and_then(|spec| spec.replicas)
+        }
+        _ => return Ok(None),
+    };
+    // The API's default is one.
+    Ok(Some(u32::try_from(wanted.unwrap_or(1)).unwrap_or(0)))
+}

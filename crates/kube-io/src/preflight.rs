@@ -1,0 +1,93 @@
+//! Whether we are allowed to do what we will do.
+
+use std::fmt;
+
+use futures::{StreamExt, TryStreamExt, stream};
+use k8s_openapi::api::authorization::v1::{
+    ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec,
+};
+use kube::api::PostParams;
+use kube::{Api, Client};
+
+/// How many questions are asked at a time.
+const CONCURRENT_REVIEWS: usize = 8;
+
+/// A rule that the service account's roles lack.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct MissingRule {
+    /// The API group; empty for the core group.
+    pub group: &'static str,
+    /// The resource, with its subresource after a slash.
+    pub resource: &'static str,
+    /// The verb.
+    pub verb: &'static str,
+    /// The namespace; `None` for all of them, which takes a ClusterRole.
+    pub namespace: Option<String>,
+}
+
+impl fmt::Display for MissingRule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let group = if self.group.is_empty() { "core" } else { self.group };
+        write!(f, "{} {} (group {group})", self.verb, self.resource)?;
+        match &self.namespace {
+            Some(namespace) => write!(f, " in namespace {namespace}"),
+            None => f.write_str(" in the cluster"),
+        }
+    }
+}
+
+/// Group, resource, verbs, and whether our own namespace is enough.
+type Need = (&'static str, &'static str, &'static [&'static str], bool);
+
+/// Everything that this crate and the Lease driver ask of the API server.
+const NEEDS: [Need; 15] = [
+    ("", "namespaces", &["list", "watch"], false),
+    ("", "nodes", &["list", "watch"], false),
+    ("", "secrets", &["list", "watch"], false),
+    ("", "services", &["get", "list", "watch", "patch"], false),
+    ("", "services/status", &["patch"], false),
+    ("discovery.k8s.io", "endpointslices", &["list", "watch"], false),
+    ("networking.k8s.io", "ingressclasses", &["list", "watch"], false),
+    ("networking.k8s.io", "ingresses", &["get", "list", "watch", "patch"], false),
+    ("networking.k8s.io", "ingresses/status", &["patch"], false),
+    ("", "events", &["create"], false),
+    ("", "configmaps", &["list", "watch"], true),
+    ("", "secrets", &["list", "watch"], true),
+    ("", "pods", &["get"], true),
+    ("apps", "statefulsets", &["get"], true),
+    ("coordination.k8s.io", "leases", &["get", "create", "update"], true),
+];
+
+/// Asks the API server about every rule that we need, and answers those that
+/// are missing. `namespace` is our own.
+pub async fn missing_permissions(client: &Client, namespace: &str) -> kube::Result<Vec<MissingRule>> {
+    let rules = NEEDS.iter().flat_map(|&(group, resource, verbs, own)| {
+        let namespace = own.then(|| namespace.to_owned());
+        verbs.iter().map(move |&verb| MissingRule { group, resource, verb, namespace: namespace.clone() })
+    });
+    let answers = stream::iter(rules).map(|rule| async {
+        let allowed = is_allowed(client, &rule).await?;
+        Ok::<_, kube::Error>((!allowed).then_some(rule))
+    });
+    let missing: Vec<_> = answers.buffered(CONCURRENT_REVIEWS).try_collect().await?;
+    Ok(missing.into_iter().flatten().collect())
+}
+
+async fn is_allowed(client: &Client, rule: &MissingRule) -> kube::Result<bool> {
+    let (resource, subresource) = match rule.resource.split_once('/') {
+        Some((resource, subresource)) => (resource, Some(subresource)),
+        None => (rule.resource, None),
+    };
+    let attributes = ResourceAttributes {
+        group: Some(rule.group.to_owned()),
+        resource: Some(resource.to_owned()),
+        subresource: subresource.map(str::to_owned),
+        verb: Some(rule.verb.to_owned()),
+        namespace: rule.namespace.clone(),
+        ..ResourceAttributes::default()
+    };
+    let spec = SelfSubjectAccessReviewSpec { resource_attributes: Some(attributes), ..Default::default() };
+    let review = SelfSubjectAccessReview { spec, ..SelfSubjectAccessReview::default() };
+    let review = Api::all(client.clone()).create(&PostParams::default(), &review).await?;
+    Ok(review.status.is_some_and(|status| status.allowed))
+}

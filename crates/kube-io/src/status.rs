@@ -1,0 +1,246 @@
+//! Publishing addresses and annotations on Ingresses and Services.
+//! Source: L7 objects, "Status"; L4 and network, "Status".
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use ako_core::annotation::PUBLISHED;
+use ako_core::resource::{Published, PublishedAddress};
+use ako_core::{ResourceId, ResourceKind};
+use ako_elect::{Moment, WritePermit};
+use kube::Client;
+use kube::api::{Patch, PatchParams};
+use kube::core::Request;
+use serde::de::IgnoredAny;
+use serde_json::{Map, Value, json};
+
+use crate::error::{ErrorClass, class_of, code_of};
+use crate::path;
+
+/// How long a patch may take; less if the permit ends earlier.
+pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How often a patch that met a conflict is repeated.
+pub const CONFLICT_RETRIES: u32 = 3;
+
+/// How long to wait before a patch is repeated, times the number of the repeat.
+const CONFLICT_DELAY: Duration = Duration::from_millis(100);
+
+/// Our name in an object's `managedFields`.
+const FIELD_MANAGER: &str = "ako-rs";
+
+/// What became of a publication.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Nothing was to be written, and nothing was.
+    Unchanged,
+    /// Something was written.
+    Written {
+        /// The addresses were.
+        addresses: bool,
+        /// The annotations were.
+        annotations: bool,
+    },
+    /// The object no longer exists, so there is nothing to publish on.
+    Gone,
+}
+
+/// Why something was not published.
+#[derive(Debug, thiserror::Error)]
+pub enum StatusError {
+    /// The permit has ended.
+    #[error("{object}: the permit to write has ended")]
+    Fenced {
+        /// The object.
+        object: ResourceId,
+    },
+    /// Nothing is published on objects of this kind.
+    #[error("{object}: nothing is published on this kind")]
+    Unsupported {
+        /// The object.
+        object: ResourceId,
+    },
+    /// There was no answer in time; whether the patch had its effect is not
+    /// known.
+    #[error("{object}: no answer to the patch of the {part}")]
+    Timeout {
+        /// The object.
+        object: ResourceId,
+        /// `status` or `annotations`.
+        part: &'static str,
+    },
+    /// The patch failed.
+    #[error("{object}: the patch of the {part} failed")]
+    Request {
+        /// The object.
+        object: ResourceId,
+        /// `status` or `annotations`.
+        part: &'static str,
+        /// Why.
+        #[source]
+        source: Box<kube::Error>,
+    },
+}
+
+impl StatusError {
+    /// What to do about it: an ended permit is [`ErrorClass::Fenced`], a kind
+    /// that nothing is published on [`ErrorClass::Bug`], no answer
+    /// [`ErrorClass::Retry`]; of answers, 401 and 403 are
+    /// [`ErrorClass::Auth`], 409 (after all repeats) [`ErrorClass::Conflict`],
+    /// 408, 429 and 5xx [`ErrorClass::Retry`], others [`ErrorClass::Rejected`].
+    pub fn class(&self) -> ErrorClass {
+        match self {
+            Self::Fenced { .. } => ErrorClass::Fenced,
+            Self::Unsupported { .. } => ErrorClass::Bug,
+            Self::Timeout { .. } => ErrorClass::Retry,
+            Self::Request { source, .. } => class_of(source),
+        }
+    }
+}
+
+/// Writes statuses. The only code that does.
+#[derive(Clone)]
+pub struct StatusWriter {
+    client: Client,
+}
+
+impl StatusWriter {
+    /// Writes with this client.
+    pub fn new(client: Client) -> Self {
+        Self { client }
+    }
+
+    /// Makes what is published on an Ingress or a Service what is wanted. What
+    /// is equal is not written; `current` is what the watch saw last. The
+    /// permit is held against `now()` immediately before each request.
+    pub async fn publish(
+        &self,
+        permit: &WritePermit,
+        now: &(dyn Fn() -> Moment + Sync),
+        object: &ResourceId,
+        wanted: &Published,
+        current: &Published,
+    ) -> Result<Outcome, StatusError> {
+        if !matches!(object.kind, ResourceKind::Ingress | ResourceKind::Service) {
+            return Err(StatusError::Unsupported { object: object.clone() });
+        }
+        let writing = Writing { client: &self.client, permit, now, object };
+        let addresses = address_set(wanted) != address_set(current);
+        if addresses && !writing.patch(Part::Status, &status_patch(&wanted.addresses)).await? {
+            return Ok(Outcome::Gone);
+        }
+        let patch = annotations_patch(&wanted.annotations, &current.annotations);
+        if let Some(patch) = &patch
+            && !writing.patch(Part::Annotations, patch).await?
+        {
+            return Ok(Outcome::Gone);
+        }
+        let annotations = patch.is_some();
+        Ok(if addresses || annotations {
+            Outcome::Written { addresses, annotations }
+        } else {
+            Outcome::Unchanged
+        })
+    }
+}
+
+/// One publication.
+struct Writing<'a> {
+    client: &'a Client,
+    permit: &'a WritePermit,
+    now: &'a (dyn Fn() -> Moment + Sync),
+    object: &'a ResourceId,
+}
+
+#[derive(Clone, Copy)]
+enum Part {
+    Status,
+    Annotations,
+}
+
+impl Part {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Status => "status",
+            Self::Annotations => "annotations",
+        }
+    }
+}
+
+impl Writing<'_> {
+    /// Sends a merge patch, again if it meets a conflict. Answers whether the
+    /// object exists.
+    async fn patch(&self, part: Part, patch: &Value) -> Result<bool, StatusError> {
+        let mut repeats = 0;
+        loop {
+            let Err(error) = self.patch_once(part, patch).await? else { return Ok(true) };
+            match code_of(&error) {
+                Some(404) => return Ok(false),
+                Some(409) if repeats < CONFLICT_RETRIES => {
+                    repeats += 1;
+                    tokio::time::sleep(CONFLICT_DELAY * repeats).await;
+                }
+                _ => return Err(self.failed(part, error)),
+            }
+        }
+    }
+
+    /// Sends a merge patch under the permit. The inner result is the answer.
+    async fn patch_once(&self, part: Part, patch: &Value) -> Result<kube::Result<()>, StatusError> {
+        let name = &self.object.name;
+        let request = Request::new(path::collection(self.object.kind, name));
+        let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+        let request = match part {
+            Part::Status => request.patch_subresource("status", &name.name, &params, &Patch::Merge(patch)),
+            Part::Annotations => request.patch(&name.name, &params, &Patch::Merge(patch)),
+        };
+        let request = request.map_err(|error| self.failed(part, kube::Error::BuildRequest(error)))?;
+        let object = || self.object.clone();
+        let Some(remaining) = self.permit.remaining((self.now)()) else {
+            return Err(StatusError::Fenced { object: object() });
+        };
+        let answer = self.client.request::<IgnoredAny>(request);
+        match tokio::time::timeout(REQUEST_TIMEOUT.min(remaining), answer).await {
+            Ok(answer) => Ok(answer.map(|_| ())),
+            Err(_) => Err(StatusError::Timeout { object: object(), part: part.name() }),
+        }
+    }
+
+    fn failed(&self, part: Part, source: kube::Error) -> StatusError {
+        StatusError::Request { object: self.object.clone(), part: part.name(), source: Box::new(source) }
+    }
+}
+
+fn address_set(published: &Published) -> BTreeSet<&PublishedAddress> {
+    published.addresses.iter().collect()
+}
+
+/// Other parts of the status, such as a Service's conditions, belong to
+/// others: they stay, unlike in upstream, which clears with `{"status":null}`.
+fn status_patch(addresses: &[PublishedAddress]) -> Value {
+    let entry = |address: &PublishedAddress| {
+        if address.hostname.is_empty() {
+            json!({"ip": &*address.ip})
+        } else {
+            json!({"ip": &*address.ip, "hostname": &*address.hostname})
+        }
+    };
+    let entries: Vec<_> = addresses.iter().map(entry).collect();
+    let entries = if entries.is_empty() { Value::Null } else { Value::Array(entries) };
+    json!({"status": {"loadBalancer": {"ingress": entries}}})
+}
+
+/// Exactly the annotations that are ours, `null` removing one; `None` if they
+/// are what they are to be.
+fn annotations_patch(
+    wanted: &BTreeMap<Arc<str>, Arc<str>>,
+    current: &BTreeMap<Arc<str>, Arc<str>>,
+) -> Option<Value> {
+    if PUBLISHED.iter().all(|&key| wanted.get(key) == current.get(key)) {
+        return None;
+    }
+    let value = |key| wanted.get(key).map_or(Value::Null, |value| Value::from(&**value));
+    let ours: Map<_, _> = PUBLISHED.iter().map(|&key| (key.to_owned(), value(key))).collect();
+    Some(json!({"metadata": {"annotations": ours}}))
+}

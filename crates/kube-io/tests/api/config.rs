@@ -1,0 +1,73 @@
+//! The watch of the operator's own configuration.
+
+use std::time::Duration;
+
+use ako_kube_io::{CONFIG_MAP, CREDENTIALS_SECRET, ConfigEvent, ConfigSource};
+use serde_json::{Value, json};
+use tokio::sync::mpsc;
+
+use crate::fake::{Fake, FaultKind};
+
+const PATIENCE: Duration = Duration::from_secs(200);
+
+fn config_map(value: &str) -> Value {
+    json!({"metadata": {"name": CONFIG_MAP, "namespace": "avi"}, "data": {"logLevel": value}})
+}
+
+fn secret(data: &Value) -> Value {
+    json!({"metadata": {"name": CREDENTIALS_SECRET, "namespace": "avi"}, "data": data})
+}
+
+fn start(fake: &Fake) -> mpsc::Receiver<ConfigEvent> {
+    let (sender, events) = mpsc::channel(4);
+    let client = fake.client();
+    tokio::spawn(async move { ConfigSource::run(client, "avi", sender).await });
+    events
+}
+
+async fn next(events: &mut mpsc::Receiver<ConfigEvent>) -> ConfigEvent {
+    tokio::time::timeout(PATIENCE, events.recv()).await.expect("an event").expect("a source that runs")
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_config_map_comes_changes_and_goes() {
+    let fake = Fake::new();
+    fake.put("configmaps", config_map("INFO"));
+    fake.put("configmaps", json!({"metadata": {"name": "other", "namespace": "avi"}, "data": {"a": "b"}}));
+    fake.put("secrets", secret(&json!({"username": "YQ==", "password": "Yg=="})));
+    let mut events = start(&fake);
+    let (mut data, mut credentials) = (next(&mut events).await, next(&mut events).await);
+    if matches!(data, ConfigEvent::Credentials(_)) {
+        std::mem::swap(&mut data, &mut credentials);
+    }
+    let level = |level: &str| ConfigEvent::Data([("logLevel".to_owned(), level.to_owned())].into());
+    assert_eq!(data, level("INFO"));
+    let ConfigEvent::Credentials(credentials) = credentials else { panic!("no credentials") };
+    assert_eq!((credentials.username.as_str(), &**credentials.password.reveal()), ("a", "b"));
+    assert!(!format!("{credentials:?}").contains("\"b\""));
+
+    // Only a real change is one.
+    fake.put("configmaps", config_map("INFO"));
+    fake.put("configmaps", config_map("DEBUG"));
+    assert_eq!(next(&mut events).await, level("DEBUG"));
+    fake.delete("configmaps", "avi", CONFIG_MAP);
+    assert_eq!(next(&mut events).await, ConfigEvent::ConfigMapDeleted);
+    fake.put("secrets", secret(&json!({"username": "YQ=="})));
+    assert!(matches!(next(&mut events).await, ConfigEvent::CredentialsMissing(_)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_known_stands_while_the_server_is_away() {
+    let fake = Fake::new();
+    fake.put("configmaps", config_map("INFO"));
+    for _ in 0..3 {
+        fake.fail(FaultKind::Code(500), |seen| seen.path.ends_with("/configmaps"));
+    }
+    let mut events = start(&fake);
+    assert!(matches!(next(&mut events).await, ConfigEvent::CredentialsMissing(_)));
+    assert!(matches!(next(&mut events).await, ConfigEvent::Data(_)));
+    fake.cut_watches();
+    fake.fail(FaultKind::Code(500), |seen| seen.path.ends_with("/configmaps"));
+    fake.put("configmaps", config_map("WARN"));
+    assert!(matches!(next(&mut events).await, ConfigEvent::Data(_)));
+}

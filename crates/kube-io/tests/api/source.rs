@@ -1,0 +1,253 @@
+//! The watches.
+
+use std::time::Duration;
+
+use ako_core::id::NamespacedName;
+use ako_core::{Delta, Resource, ResourceKind, Snapshot};
+use ako_kube_io::{Source, SourceEvent};
+use serde_json::{Value, json};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+use crate::fake::{Fake, FaultKind, Seen};
+
+/// Longer than any reconnect takes.
+const PATIENCE: Duration = Duration::from_secs(200);
+
+struct Watched {
+    fake: Fake,
+    events: mpsc::Receiver<SourceEvent>,
+    task: JoinHandle<()>,
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Watched {
+    fn start(fake: Fake) -> Self {
+        let (sender, events) = mpsc::channel(8);
+        let task = tokio::spawn(Source::run(fake.client(), sender));
+        Self { fake, events, task }
+    }
+
+    /// The next event about Services.
+    async fn next(&mut self) -> SourceEvent {
+        loop {
+            let event = tokio::time::timeout(PATIENCE, self.events.recv()).await;
+            let event = event.expect("an event").expect("a source that runs");
+            if kind_of(&event) == ResourceKind::Service {
+                return event;
+            }
+        }
+    }
+
+    async fn next_reset(&mut self) -> Vec<String> {
+        match self.next().await {
+            SourceEvent::Delta(Delta::Reset(_, resources)) => resources.iter().map(name_of).collect(),
+            other => panic!("not a list: {other:?}"),
+        }
+    }
+
+    async fn next_trouble(&mut self) -> String {
+        match self.next().await {
+            SourceEvent::Trouble { message, .. } => message,
+            other => panic!("no trouble: {other:?}"),
+        }
+    }
+
+    async fn next_recovery(&mut self) {
+        let event = self.next().await;
+        assert!(matches!(event, SourceEvent::Recovered { .. }), "{event:?}");
+    }
+
+    async fn next_apply(&mut self) -> String {
+        match self.next().await {
+            SourceEvent::Delta(Delta::Apply(resource)) => name_of(&resource),
+            other => panic!("not an object: {other:?}"),
+        }
+    }
+}
+
+fn kind_of(event: &SourceEvent) -> ResourceKind {
+    match event {
+        SourceEvent::Delta(Delta::Apply(resource)) => resource.id().kind,
+        SourceEvent::Delta(Delta::Delete(id)) | SourceEvent::Diagnostics(id, _) => id.kind,
+        SourceEvent::Delta(Delta::Reset(kind, _))
+        | SourceEvent::Undecodable { kind, .. }
+        | SourceEvent::Trouble { kind, .. }
+        | SourceEvent::Recovered { kind } => *kind,
+    }
+}
+
+fn name_of(resource: &Resource) -> String {
+    resource.id().name.name.to_string()
+}
+
+fn service(name: &str) -> Value {
+    json!({"metadata": {"name": name, "namespace": "ns"}, "spec": {"ports": [{"port": 80}]}})
+}
+
+fn broken(name: &str) -> Value {
+    json!({"metadata": {"name": name, "namespace": "ns"}, "spec": {"ports": "none"}})
+}
+
+fn lists_services(seen: &Seen) -> bool {
+    seen.path == "/api/v1/services" && !seen.is_watch()
+}
+
+fn watches_services(seen: &Seen) -> bool {
+    seen.path == "/api/v1/services" && seen.is_watch()
+}
+
+fn with(names: &[&str]) -> Fake {
+    let fake = Fake::new();
+    for name in names {
+        fake.put("services", service(name));
+    }
+    fake
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_kind_is_listed_whole() {
+    let mut watched = Watched::start(Fake::new());
+    let mut snapshot = Snapshot::default();
+    while !snapshot.is_complete() {
+        let event = tokio::time::timeout(PATIENCE, watched.events.recv()).await;
+        if let SourceEvent::Delta(delta) = event.expect("an event").expect("a source that runs") {
+            snapshot.apply(delta);
+        }
+    }
+    let seen = watched.fake.take_seen();
+    let secrets = seen.iter().find(|seen| seen.path == "/api/v1/secrets").expect("secrets are listed");
+    assert_eq!(secrets.query["fieldSelector"], "type!=helm.sh/release.v1");
+}
+
+#[tokio::test(start_paused = true)]
+async fn pages_make_one_list_and_changes_follow() {
+    let fake = with(&["a", "b", "c", "d", "e"]);
+    fake.page_limit(2);
+    let mut watched = Watched::start(fake);
+    assert_eq!(watched.next_reset().await, ["a", "b", "c", "d", "e"]);
+    assert_eq!(watched.fake.take_seen().iter().filter(|seen| lists_services(seen)).count(), 3);
+    watched.fake.put("services", service("f"));
+    assert_eq!(watched.next_apply().await, "f");
+    watched.fake.delete("services", "ns", "a");
+    let SourceEvent::Delta(Delta::Delete(id)) = watched.next().await else { panic!("no deletion") };
+    assert_eq!(id.name, NamespacedName::new("ns", "a"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_partial_list_is_never_sent() {
+    let fake = with(&["a", "b", "c"]);
+    fake.page_limit(2);
+    fake.fail(FaultKind::Cut, |seen| lists_services(seen) && seen.query.contains_key("continue"));
+    fake.fail(FaultKind::Code(500), |seen| lists_services(seen) && seen.query.contains_key("continue"));
+    let mut watched = Watched::start(fake);
+    assert!(watched.next_trouble().await.starts_with("list: "));
+    assert_eq!(watched.next_trouble().await, "list: fault 500 (500)");
+    assert_eq!(watched.next_reset().await, ["a", "b", "c"]);
+    watched.next_recovery().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_expired_version_leads_to_a_new_list() {
+    let mut watched = Watched::start(with(&["a", "b"]));
+    assert_eq!(watched.next_reset().await, ["a", "b"]);
+    // Everything happens while no watch is there to see it.
+    watched.fake.cut_watches();
+    watched.fake.delete("services", "ns", "a");
+    watched.fake.put("services", service("c"));
+    watched.fake.compact();
+    assert_eq!(watched.next_reset().await, ["b", "c"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_expired_version_may_be_answered_at_once() {
+    let fake = with(&["a"]);
+    fake.fail(FaultKind::Code(410), watches_services);
+    let mut watched = Watched::start(fake);
+    assert_eq!(watched.next_reset().await, ["a"]);
+    assert_eq!(watched.next_reset().await, ["a"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_resumed_watch_tells_that_it_works_before_anything_changes() {
+    let mut watched = Watched::start(with(&["a"]));
+    assert_eq!(watched.next_reset().await, ["a"]);
+    for _ in 0..3 {
+        watched.fake.fail(FaultKind::Code(503), watches_services);
+    }
+    watched.fake.cut_watches();
+    assert_eq!(watched.next_trouble().await, "watch: fault 503 (503)");
+    watched.next_recovery().await;
+    watched.fake.put("services", service("b"));
+    assert_eq!(watched.next_apply().await, "b");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_watch_is_renewed_for_ever_without_a_word() {
+    let mut watched = Watched::start(with(&["a"]));
+    assert_eq!(watched.next_reset().await, ["a"]);
+    tokio::time::sleep(Duration::from_hours(1)).await;
+    watched.fake.put("services", service("b"));
+    assert_eq!(watched.next_apply().await, "b");
+    assert_eq!(watched.fake.take_seen().iter().filter(|seen| lists_services(seen)).count(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_undecodable_object_keeps_its_old_version() {
+    let mut watched = Watched::start(with(&["a", "b", "c"]));
+    assert_eq!(watched.next_reset().await, ["a", "b", "c"]);
+    watched.fake.put("services", broken("a"));
+    let SourceEvent::Undecodable { name, message, .. } = watched.next().await else { panic!("decoded") };
+    assert_eq!(name, NamespacedName::new("ns", "a"));
+    assert!(message.starts_with("Service ns/a: "), "{message}");
+
+    // Also when a new list holds it, which therefore comes in single steps.
+    watched.fake.cut_watches();
+    watched.fake.delete("services", "ns", "b");
+    watched.fake.compact();
+    assert!(matches!(watched.next().await, SourceEvent::Undecodable { .. }));
+    assert_eq!(watched.next_apply().await, "c");
+    let SourceEvent::Delta(Delta::Delete(id)) = watched.next().await else { panic!("no deletion") };
+    assert_eq!(&*id.name.name, "b");
+    watched.fake.put("services", service("a"));
+    assert_eq!(watched.next_apply().await, "a");
+}
+
+#[tokio::test(start_paused = true)]
+async fn findings_are_said_and_taken_back() {
+    let bad = json!({"metadata": {"name": "a", "namespace": "ns"}, "spec": {"ports": [{"port": 0}]}});
+    let fake = Fake::new();
+    fake.put("services", bad.clone());
+    let mut watched = Watched::start(fake);
+    assert_eq!(watched.next_reset().await, ["a"]);
+    let SourceEvent::Diagnostics(_, found) = watched.next().await else { panic!("no findings") };
+    assert_eq!(found.len(), 1);
+    watched.fake.put("services", service("a"));
+    assert_eq!(watched.next_apply().await, "a");
+    let SourceEvent::Diagnostics(id, found) = watched.next().await else { panic!("not taken back") };
+    assert_eq!((&*id.name.name, found.len()), ("a", 0));
+
+    // Also when the object vanishes unseen.
+    watched.fake.put("services", bad);
+    assert_eq!(watched.next_apply().await, "a");
+    assert!(matches!(watched.next().await, SourceEvent::Diagnostics(..)));
+    watched.fake.cut_watches();
+    watched.fake.delete("services", "ns", "a");
+    watched.fake.compact();
+    assert!(watched.next_reset().await.is_empty());
+    let SourceEvent::Diagnostics(_, found) = watched.next().await else { panic!("not taken back") };
+    assert!(found.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_source_ends_with_its_receiver() {
+    let mut watched = Watched::start(Fake::new());
+    watched.events.close();
+    while watched.events.recv().await.is_some() {}
+    tokio::time::timeout(PATIENCE, &mut watched.task).await.expect("an end").expect("no panic");
+}
