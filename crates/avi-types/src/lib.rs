@@ -21,6 +21,7 @@ pub mod object;
 pub mod operation;
 pub mod pool;
 pub mod pool_group;
+mod reduce;
 pub mod reference;
 pub mod reply;
 pub mod virtual_service;

@@ -51,6 +51,8 @@ pub struct Desired {
     front_objects: BTreeMap<FrontKey, Vec<Arc<Object>>>,
     wanted: BTreeMap<ObjectKey, Wanted>,
     bindings: BTreeMap<ResourceId, BTreeSet<Binding>>,
+    /// The inverse: what is published of each object of the controller.
+    served_by: BTreeMap<ObjectKey, BTreeSet<ResourceId>>,
 }
 
 impl Desired {
@@ -64,6 +66,7 @@ impl Desired {
             front_objects: BTreeMap::new(),
             wanted: BTreeMap::new(),
             bindings: BTreeMap::new(),
+            served_by: BTreeMap::new(),
         }
     }
 
@@ -141,6 +144,22 @@ impl Desired {
     /// The Kubernetes objects that addresses are published on.
     pub fn bound(&self) -> impl Iterator<Item = &ResourceId> {
         self.bindings.keys()
+    }
+
+    /// The Kubernetes objects that show addresses or uuids of an object of the
+    /// controller.
+    pub fn bound_to(&self, key: &ObjectKey) -> impl Iterator<Item = &ResourceId> {
+        self.served_by.get(key).into_iter().flatten()
+    }
+
+    /// The Kubernetes objects that an object of the controller is made for.
+    pub fn resources_of(&self, key: &ObjectKey) -> BTreeSet<ResourceId> {
+        let makers = self.wanted.get(key).into_iter().flat_map(|wanted| wanted.makers.keys());
+        let units = makers.filter_map(|maker| match maker {
+            Maker::Unit(unit) => self.units.get(unit),
+            Maker::Front(_) => None,
+        });
+        units.flat_map(|unit| unit.bindings.iter().map(|binding| binding.object.clone())).collect()
     }
 
     /// All findings, by unit.
@@ -235,10 +254,19 @@ impl Desired {
         for binding in &old.bindings {
             remove_from(&mut self.bindings, &binding.object, binding);
             changes.resources.insert(binding.object.clone());
+            for key in [&binding.vs, &binding.vsvip] {
+                let left = self.bindings(&binding.object).any(|b| b.vs == *key || b.vsvip == *key);
+                if !left {
+                    remove_from(&mut self.served_by, key, &binding.object);
+                }
+            }
         }
         for binding in &new.bindings {
             self.bindings.entry(binding.object.clone()).or_default().insert(binding.clone());
             changes.resources.insert(binding.object.clone());
+            for key in [&binding.vs, &binding.vsvip] {
+                self.served_by.entry(key.clone()).or_default().insert(binding.object.clone());
+            }
         }
     }
 

@@ -1,6 +1,28 @@
 //! Dirty tracking, diff, ordered plan, deletion guard and retry, as a state
 //! machine without I/O.
+//!
+//! Invariants of this crate:
+//! - [`Engine::step`] is a function of its state, the event and the time; it
+//!   never waits, reads a clock or does anything itself.
+//! - It is level-triggered: what an object needs is decided from what is wanted
+//!   and what is there, never from the event that made it look.
+//! - Nothing is written before the cluster and the controller were both read
+//!   completely, and nothing is deleted that something still refers to.
 
+mod backoff;
+mod controller;
 mod desired;
+mod engine;
+mod event;
+mod guard;
+mod need;
+mod plan;
+mod publisher;
+mod status;
 
+pub use controller::{Controller, Observation};
 pub use desired::{Changes, Desired};
+pub use engine::{Counters, Engine, Pending};
+pub use event::{Effect, Event, Notice};
+pub use guard::Held;
+pub use plan::{Action, Planned, plan};

@@ -1,0 +1,170 @@
+//! What the controller holds, as far as it was read or written.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use ako_avi_types::{FieldChange, Kind, Object, ObjectKey, Observed, Ref};
+use ako_elect::Moment;
+
+/// A complete reading of everything that is ours.
+#[derive(Clone, Debug)]
+pub struct Observation {
+    /// When the reading began: what was written since is newer.
+    pub started: Moment,
+    /// The objects.
+    pub objects: Vec<(ObjectKey, Observed)>,
+}
+
+/// One object on the controller.
+#[derive(Clone, Debug)]
+struct Entry {
+    observed: Observed,
+    /// When it was last written or read by itself.
+    touched: Option<Moment>,
+    /// The wanted object that it was found to be equal to.
+    agreed: Option<Arc<Object>>,
+}
+
+/// The observed objects, with the references between them.
+#[derive(Clone, Debug, Default)]
+pub struct Controller {
+    entries: BTreeMap<ObjectKey, Entry>,
+    referrers: BTreeMap<ObjectKey, BTreeSet<ObjectKey>>,
+    /// When objects were deleted, while an older reading may still show them.
+    deleted: BTreeMap<ObjectKey, Moment>,
+    complete: bool,
+}
+
+impl Controller {
+    /// Whether everything was read at least once. Before that, an object that
+    /// is not here may well be there.
+    pub fn is_complete(&self) -> bool {
+        self.complete
+    }
+
+    /// Takes a complete reading over and answers what changed.
+    pub fn replace(&mut self, observation: Observation) -> BTreeSet<ObjectKey> {
+        let mut changed = BTreeSet::new();
+        let newer = |at: Option<&Moment>| at.is_some_and(|at| *at >= observation.started);
+        let mut seen = BTreeSet::new();
+        for (key, observed) in observation.objects {
+            seen.insert(key.clone());
+            let known = self.entries.get(&key);
+            if newer(known.and_then(|e| e.touched.as_ref())) || newer(self.deleted.get(&key)) {
+                continue;
+            }
+            if known.is_some_and(|e| e.observed == observed) {
+                continue;
+            }
+            changed.insert(key.clone());
+            self.insert(key, observed, None);
+        }
+        let gone = self.entries.iter().filter(|(key, e)| !seen.contains(*key) && !newer(e.touched.as_ref()));
+        let gone: Vec<_> = gone.map(|(key, _)| key.clone()).collect();
+        for key in gone {
+            self.take(&key);
+            changed.insert(key);
+        }
+        self.deleted.retain(|_, at| *at >= observation.started);
+        self.complete = true;
+        changed
+    }
+
+    /// Takes over one object that was written or read; `None` if it is gone.
+    pub fn set(&mut self, key: &ObjectKey, observed: Option<Observed>, now: Moment) {
+        match observed {
+            Some(observed) => {
+                self.deleted.remove(key);
+                self.insert(key.clone(), observed, Some(now));
+            }
+            None => {
+                self.take(key);
+                self.deleted.insert(key.clone(), now);
+            }
+        }
+    }
+
+    /// One object.
+    pub fn get(&self, key: &ObjectKey) -> Option<&Observed> {
+        self.entries.get(key).map(|entry| &entry.observed)
+    }
+
+    /// Whether an object is there.
+    pub fn contains(&self, key: &ObjectKey) -> bool {
+        self.entries.contains_key(key)
+    }
+
+    /// All keys, in order of creation.
+    pub fn keys(&self) -> impl DoubleEndedIterator<Item = &ObjectKey> {
+        self.entries.keys()
+    }
+
+    /// How many objects there are.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether there is nothing.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// What refers to an object.
+    pub fn referrers(&self, key: &ObjectKey) -> impl Iterator<Item = &ObjectKey> {
+        self.referrers.get(key).into_iter().flatten()
+    }
+
+    /// Whether an object is as it is wanted; remembers that it is.
+    pub fn agrees(&mut self, key: &ObjectKey, wanted: &Arc<Object>) -> bool {
+        let Some(entry) = self.entries.get_mut(key) else { return false };
+        if entry.agreed.as_ref().is_some_and(|agreed| Arc::ptr_eq(agreed, wanted)) {
+            return true;
+        }
+        let agrees = wanted.differences(&entry.observed.body).is_empty();
+        if agrees {
+            entry.agreed = Some(wanted.clone());
+            // One copy in memory is enough; of a VsVip the controller's is
+            // needed, as it holds the addresses.
+            if key.kind != Kind::VsVip {
+                entry.observed.body = wanted.clone();
+            }
+        }
+        agrees
+    }
+
+    /// How an object differs from what is wanted.
+    pub fn differences(&self, key: &ObjectKey, wanted: &Object) -> Vec<FieldChange> {
+        self.entries.get(key).map(|entry| wanted.differences(&entry.observed.body)).unwrap_or_default()
+    }
+
+    fn insert(&mut self, key: ObjectKey, observed: Observed, touched: Option<Moment>) {
+        self.take(&key);
+        for target in targets(&key, &observed.body) {
+            self.referrers.entry(target).or_default().insert(key.clone());
+        }
+        self.entries.insert(key, Entry { observed, touched, agreed: None });
+    }
+
+    fn take(&mut self, key: &ObjectKey) {
+        let Some(entry) = self.entries.remove(key) else { return };
+        for target in targets(key, &entry.observed.body) {
+            if let Some(set) = self.referrers.get_mut(&target) {
+                set.remove(key);
+                if set.is_empty() {
+                    self.referrers.remove(&target);
+                }
+            }
+        }
+    }
+}
+
+/// The objects that an object refers to. They lie in its own tenant.
+pub(crate) fn targets(key: &ObjectKey, body: &Object) -> Vec<ObjectKey> {
+    body.references().into_iter().filter_map(|reference| target(key, reference)).collect()
+}
+
+/// The object that a reference of an object leads to.
+pub(crate) fn target(from: &ObjectKey, reference: &Ref) -> Option<ObjectKey> {
+    let (kind, name) = (reference.kind?, reference.name.clone()?);
+    Some(ObjectKey { kind, tenant: from.tenant.clone(), name })
+}

@@ -1,0 +1,67 @@
+//! What happens to the engine, and what it asks for.
+
+use std::sync::Arc;
+
+use ako_avi_types::{Failure, ObjectKey, Observed, Operation};
+use ako_core::resource::Published;
+use ako_core::{Delta, ResourceId};
+use ako_translate::Translator;
+
+use crate::controller::Observation;
+
+/// Something that happened.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// The cluster changed.
+    Cluster(Delta),
+    /// The configuration or the facts about the controller changed.
+    Configured(Box<Translator>),
+    /// Everything that is ours on the controller was read.
+    Observed(Observation),
+    /// Writing is permitted from now on, or no longer.
+    Writing(bool),
+    /// A write ended: with the object as it is now, or `None` if it is gone.
+    Sent(ObjectKey, Result<Option<Observed>, Failure>),
+    /// An object was read by itself.
+    Read(ObjectKey, Result<Option<Observed>, Failure>),
+    /// A status was written, or not.
+    Published(ResourceId, Result<(), String>),
+    /// Somebody released the held deletions.
+    ReleaseDeletions,
+    /// Time went by.
+    Tick,
+}
+
+/// Something that the engine asks for. Each `Send`, `Read` and `Publish` is
+/// answered by one event about the same object.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Effect {
+    /// Write to the controller.
+    Send(Operation),
+    /// Read an object from the controller.
+    Read(ObjectKey),
+    /// Write a status.
+    Publish {
+        /// The Ingress or Service.
+        object: ResourceId,
+        /// What should stand there.
+        wanted: Published,
+        /// What stands there.
+        current: Published,
+    },
+    /// Tell the readers of an object's Events.
+    Tell(Notice),
+}
+
+/// An Event on a Kubernetes object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notice {
+    /// The object.
+    pub object: ResourceId,
+    /// Whether it is a warning.
+    pub warning: bool,
+    /// The machine-readable reason.
+    pub reason: &'static str,
+    /// The words.
+    pub message: Arc<str>,
+}

@@ -1,0 +1,104 @@
+//! Holds back mass deletions that nobody is known to have asked for.
+
+use std::collections::BTreeSet;
+
+use ako_avi_types::ObjectKey;
+use ako_core::config::GuardLimits;
+
+/// Deletions that are held back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Held {
+    /// How many.
+    pub count: usize,
+    /// Of how many observed objects.
+    pub of: usize,
+    /// Some of them, for people.
+    pub examples: Vec<ObjectKey>,
+}
+
+/// How many examples are shown.
+const EXAMPLES: usize = 10;
+
+/// Decides on deletions that no watched edit explains: those that follow a
+/// start, a new list, a change of configuration. A source that answers "there
+/// is nothing" by mistake looks just like that.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Guard {
+    unexplained: BTreeSet<ObjectKey>,
+    released: bool,
+}
+
+impl Guard {
+    /// An object is to be deleted and no edit explains it.
+    pub(crate) fn suspect(&mut self, key: &ObjectKey) {
+        self.unexplained.insert(key.clone());
+    }
+
+    /// An object is gone, wanted again, or its deletion explained.
+    pub(crate) fn clear(&mut self, key: &ObjectKey) {
+        self.unexplained.remove(key);
+        if self.unexplained.is_empty() {
+            self.released = false;
+        }
+    }
+
+    /// Lets the present deletions pass. Answers how many there were.
+    pub(crate) fn release(&mut self) -> usize {
+        self.released = !self.unexplained.is_empty();
+        self.unexplained.len()
+    }
+
+    pub(crate) fn is_suspect(&self, key: &ObjectKey) -> bool {
+        self.unexplained.contains(key)
+    }
+
+    /// What is held, if anything is.
+    pub(crate) fn held(&self, limits: GuardLimits, observed: usize) -> Option<Held> {
+        let count = self.unexplained.len();
+        let beyond = count > limits.minimum && count * 100 > observed * limits.share_percent;
+        (beyond && !self.released).then(|| Held {
+            count,
+            of: observed,
+            examples: self.unexplained.iter().take(EXAMPLES).cloned().collect(),
+        })
+    }
+
+    /// All deletions that no edit explains.
+    pub(crate) fn suspects(&self) -> impl Iterator<Item = &ObjectKey> {
+        self.unexplained.iter()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ako_avi_types::Kind;
+
+    const LIMITS: GuardLimits = GuardLimits { minimum: 5, share_percent: 30 };
+
+    fn guard(count: usize) -> Guard {
+        let mut guard = Guard::default();
+        for i in 0..count {
+            guard.suspect(&ObjectKey::new(Kind::Pool, "admin", format!("p{i}")));
+        }
+        guard
+    }
+
+    #[test]
+    fn both_limits_have_to_be_passed() {
+        assert_eq!(guard(5).held(LIMITS, 6), None);
+        assert_eq!(guard(30).held(LIMITS, 100), None);
+        assert_eq!(guard(31).held(LIMITS, 100).map(|h| (h.count, h.of)), Some((31, 100)));
+    }
+
+    #[test]
+    fn a_release_lasts_until_the_deletions_are_done() {
+        let mut guard = guard(40);
+        assert_eq!(guard.release(), 40);
+        assert_eq!(guard.held(LIMITS, 50), None);
+        let keys: Vec<_> = guard.suspects().cloned().collect();
+        keys.iter().for_each(|key| guard.clear(key));
+        keys.iter().for_each(|key| guard.suspect(key));
+        assert!(guard.held(LIMITS, 50).is_some());
+    }
+}

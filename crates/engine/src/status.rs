@@ -1,0 +1,99 @@
+//! What is to be published on Kubernetes objects.
+//! Source: L7 objects, §8; L4 and network, A9.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use ako_avi_types::{Object, go_json};
+use ako_core::resource::{Published, PublishedAddress, Service, ServiceType};
+use ako_core::{CONTROLLER_NAME, ResourceId, ResourceKind, Snapshot, annotation};
+
+use crate::controller::Controller;
+use crate::desired::Desired;
+
+/// What should stand on an object: addresses of the virtual services that are
+/// there. `None` if nothing can be said yet, or the object is not ours to touch.
+pub(crate) fn wanted(
+    resource: &ResourceId,
+    desired: &Desired,
+    controller: &Controller,
+    snapshot: &Snapshot,
+) -> Option<Published> {
+    let current = current(resource, snapshot)?;
+    let bindings: Vec<_> = desired.bindings(resource).collect();
+    if bindings.is_empty() {
+        let cleared = is_ours(resource, desired, snapshot, current) && !current.is_empty();
+        return cleared.then(Published::default);
+    }
+    let mut published = Published::default();
+    let mut uuids: BTreeMap<&Arc<str>, &Arc<str>> = BTreeMap::new();
+    for binding in bindings {
+        let Some(vs) = controller.get(&binding.vs) else { continue };
+        let Some(Object::VsVip(vip)) = controller.get(&binding.vsvip).map(|o| &*o.body) else { continue };
+        for ip in vip.published_addresses() {
+            published.addresses.push(PublishedAddress { hostname: binding.hostname.clone(), ip });
+        }
+        if !binding.hostname.is_empty() {
+            uuids.insert(&binding.hostname, &vs.meta.uuid);
+        }
+    }
+    if published.addresses.is_empty() {
+        // Still being made: what stood there stays until it is known better.
+        return None;
+    }
+    published.addresses.sort();
+    published.addresses.dedup();
+    if !uuids.is_empty() {
+        let (facts, config) = (desired.translator().facts(), desired.translator().config());
+        published.annotations = BTreeMap::from([
+            (annotation::VS_UUID_MAP.into(), go_json::marshal(&uuids).into()),
+            (annotation::CLUSTER_UUID.into(), facts.cluster_uuid.clone()),
+            (annotation::TENANT.into(), config.tenant.clone()),
+        ]);
+    }
+    Some(published)
+}
+
+/// What stands on an object now.
+pub(crate) fn current<'a>(resource: &ResourceId, snapshot: &'a Snapshot) -> Option<&'a Published> {
+    match resource.kind {
+        ResourceKind::Ingress => snapshot.ingress(&resource.name).map(|ingress| &ingress.published),
+        ResourceKind::Service => snapshot.service(&resource.name).map(|service| &service.published),
+        _ => None,
+    }
+}
+
+/// Whether what stands on an object was written by us, so that it is ours to
+/// remove: our annotation says so, or the object asks for nobody else.
+fn is_ours(resource: &ResourceId, desired: &Desired, snapshot: &Snapshot, current: &Published) -> bool {
+    if current.annotations.contains_key(annotation::VS_UUID_MAP) {
+        return true;
+    }
+    let config = desired.translator().config();
+    match resource.kind {
+        ResourceKind::Ingress => {
+            let class = snapshot.ingress(&resource.name).and_then(|ingress| ingress.class.as_ref());
+            let found = snapshot.classes().find(|c| class == Some(&c.name));
+            found.is_some_and(|c| &*c.controller == CONTROLLER_NAME)
+        }
+        ResourceKind::Service => {
+            let asks_us = |service: &Arc<Service>| match &service.class {
+                Some(class) => &**class == CONTROLLER_NAME,
+                None => config.default_lb_controller && !config.layer7_only,
+            };
+            let service = snapshot.service(&resource.name);
+            service.is_some_and(|s| s.service_type == ServiceType::LoadBalancer && asks_us(s))
+        }
+        _ => false,
+    }
+}
+
+/// Whether two statuses are the same to their readers.
+pub(crate) fn same(a: &Published, b: &Published) -> bool {
+    let sorted = |p: &Published| {
+        let mut addresses = p.addresses.clone();
+        addresses.sort();
+        addresses
+    };
+    sorted(a) == sorted(b) && a.annotations == b.annotations
+}
