@@ -133,7 +133,7 @@ impl Connection {
         if let Some(socket) = &self.socket {
             // Without it a reset on time-out still holds; only a narrower
             // bound is lost.
-            let _ = socket.set_tcp_user_timeout(Some(limit));
+            let _ = socket.set_tcp_user_timeout(Some(limit.max(Duration::from_millis(1))));
         }
     }
 

@@ -1,6 +1,8 @@
 //! A controller in memory: it logs in, records what it is asked and answers
 //! what the test says.
 
+#![allow(dead_code, unreachable_pub)]
+
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
