@@ -12,7 +12,7 @@ use serde_json::Value;
 pub const MAX_MESSAGE: usize = 2_000;
 
 /// The longest pause that the controller can ask for.
-pub const MAX_RETRY_AFTER: Duration = Duration::from_secs(3600);
+pub const MAX_RETRY_AFTER: Duration = Duration::from_hours(1);
 
 /// A reply that arrived whole.
 #[derive(Debug)]

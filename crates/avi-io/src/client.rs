@@ -53,7 +53,7 @@ impl Options {
             credentials,
             clock,
             api_version: None,
-            request_timeout: Duration::from_secs(60),
+            request_timeout: Duration::from_mins(1),
             max_concurrency: 48,
             dialer: None,
         }
@@ -93,12 +93,11 @@ impl fmt::Debug for AviClient {
 impl AviClient {
     /// A client. Nothing is sent yet: the first call logs in.
     pub fn new(options: Options) -> Result<Self, OptionsError> {
-        let dialer = match options.dialer {
-            Some(dialer) => dialer,
-            None => {
-                let tls = Arc::new(options.tls.config()?);
-                Arc::new(TcpDialer { endpoint: options.endpoint.clone(), tls })
-            }
+        let dialer = if let Some(dialer) = options.dialer {
+            dialer
+        } else {
+            let tls = Arc::new(options.tls.config()?);
+            Arc::new(TcpDialer { endpoint: options.endpoint.clone(), tls })
         };
         let api_version = match options.api_version {
             None => None,

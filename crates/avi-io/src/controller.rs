@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use ako_avi_types::{ErrorClass, Failure, Kind, Ref};
-use futures::future::{join_all, try_join_all};
-use futures::try_join;
+use futures::future::try_join_all;
+use futures::{join, try_join};
 use serde_json::Value;
 
 use crate::answer::unanswered;
@@ -131,10 +131,12 @@ impl AviClient {
     }
 
     async fn cluster(&self, wanted: &Wanted, runtime: &Value) -> Result<Cluster, Failure> {
-        let reads = ["/api/cluster", "/api/initial-data", "/api/systemconfiguration"];
-        let mut read = join_all(reads.map(|path| self.singleton(path, wanted))).await.into_iter();
-        let mut next = || read.next().unwrap_or_else(|| Ok(Value::Null));
-        let (cluster, initial, system) = (next(), next()?, next()?);
+        let (cluster, initial, system) = join!(
+            self.singleton("/api/cluster", wanted),
+            self.singleton("/api/initial-data", wanted),
+            self.singleton("/api/systemconfiguration", wanted),
+        );
+        let (initial, system) = (initial?, system?);
         // Reading `/api/cluster` takes a permission that the rest does not; the
         // runtime tells the uuid as well.
         let told = runtime.pointer("/node_info/cluster_uuid").and_then(Value::as_str).map(Arc::from);

@@ -57,5 +57,4 @@ mod deadline_tests;
 
 #[cfg(test)]
 #[path = "../tests/controller/mod.rs"]
-#[allow(unreachable_pub, dead_code)]
 mod controller_double;

@@ -275,7 +275,9 @@ mod tests {
             for _ in 0..limiter.limit() {
                 slots.push(take(&limiter, Precedence::Read).await);
             }
-            slots.iter_mut().for_each(|slot| slot.report(Strain::Answered));
+            for slot in &mut slots {
+                slot.report(Strain::Answered);
+            }
         }
         assert_eq!(limiter.limit(), 20);
     }

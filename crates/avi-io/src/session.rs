@@ -22,7 +22,7 @@ const FIRST_API_VERSION: &str = "18.2.6";
 /// The pause after the first login that failed; doubles with each.
 const FIRST_BACKOFF: Duration = Duration::from_millis(500);
 /// The longest pause between logins.
-const MAX_BACKOFF: Duration = Duration::from_secs(60);
+const MAX_BACKOFF: Duration = Duration::from_mins(1);
 /// How often a login is begun anew because the credentials changed meanwhile.
 const CREDENTIAL_CHANGES: usize = 3;
 
@@ -310,7 +310,7 @@ fn backoff(failures: u32) -> Duration {
     let doubled = FIRST_BACKOFF.saturating_mul(1 << failures.saturating_sub(1).min(10));
     let pause = doubled.min(MAX_BACKOFF);
     let spread = failures.wrapping_mul(0x9E37_79B9) >> 24;
-    pause - pause * spread / (4 * 256)
+    pause.saturating_sub(pause * spread / (4 * 256))
 }
 
 #[cfg(test)]

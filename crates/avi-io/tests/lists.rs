@@ -1,5 +1,7 @@
 //! Lists, observation and facts.
 
+#![allow(clippy::unwrap_used)] // in the functions that tests share
+
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
 use ako_avi_io::{ListQuery, NetworkName, Observer, Scope, ScopeTenant, Tenant, Wanted};

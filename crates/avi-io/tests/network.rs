@@ -1,5 +1,7 @@
 //! Real sockets: resets, refusals and TLS.
 
+#![allow(clippy::unwrap_used)] // in the functions that tests share
+
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -1,5 +1,7 @@
 //! Logging in, losing the session, changing credentials, secrecy.
 
+#![allow(clippy::unwrap_used)] // in the functions that tests share
+
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 

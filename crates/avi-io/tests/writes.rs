@@ -1,6 +1,9 @@
 //! The door for writes.
 
+#![allow(clippy::unwrap_used)] // in the functions that tests share
+
 use std::sync::Arc;
+use std::sync::atomic::Ordering::SeqCst;
 
 use ako_avi_io::token::ENOUGH;
 use ako_avi_io::{Secret, Writer};
@@ -181,6 +184,19 @@ async fn a_write_whose_answer_cannot_be_read_is_in_doubt() {
         let failure = send(&double, &operation("c--p", Change::Create(a_pool()))).await.unwrap_err();
         assert_eq!(failure.class, ErrorClass::Unknown, "{answer}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_was_closed_while_idle_is_replaced() {
+    let double = double(204, json!({}));
+    let writer = Writer::new(double.client());
+    let permit = SingleWriter::declare().permit();
+    let deletion = operation("c--p", Change::Delete(meta()));
+    writer.send(&permit, &deletion).await.unwrap();
+    double.hang_up();
+    tokio::task::yield_now().await;
+    writer.send(&permit, &deletion).await.unwrap();
+    assert_eq!((double.asked().len(), double.dialed.load(SeqCst)), (2, 2));
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,7 +1,8 @@
 //! A controller in memory: it logs in, records what it is asked and answers
 //! what the test says.
 
-#![allow(dead_code, unreachable_pub)]
+// A test may panic, and not every test uses all of it.
+#![allow(clippy::unwrap_used, dead_code, unreachable_pub)]
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst};
@@ -66,6 +67,7 @@ pub struct Double {
     /// Connections that are open.
     pub open: watch::Sender<usize>,
     pub dialed: AtomicUsize,
+    lines: Mutex<Vec<tokio::task::AbortHandle>>,
     /// The client's clock, in milliseconds.
     pub now: AtomicU64,
 }
@@ -80,6 +82,7 @@ impl Double {
             secret: Mutex::new("hunter2".into()),
             open: watch::Sender::new(0),
             dialed: AtomicUsize::new(0),
+            lines: Mutex::default(),
             now: AtomicU64::new(0),
         })
     }
@@ -106,6 +109,11 @@ impl Double {
     pub fn asked(&self) -> Vec<Seen> {
         let seen = self.seen.lock().unwrap();
         seen.iter().filter(|s| s.path != "/login" && s.path != "/api/initial-data").cloned().collect()
+    }
+
+    /// Closes all connections.
+    pub fn hang_up(&self) {
+        self.lines.lock().unwrap().drain(..).for_each(|line| line.abort());
     }
 
     fn answer(&self, seen: &Seen) -> Answer {
@@ -182,7 +190,8 @@ impl Dial for Line {
     fn dial(&self) -> Dialing {
         let (ours, theirs) = tokio::io::duplex(1 << 16);
         self.0.dialed.fetch_add(1, SeqCst);
-        tokio::spawn(self.0.clone().serve(theirs));
+        let line = tokio::spawn(self.0.clone().serve(theirs));
+        self.0.lines.lock().unwrap().push(line.abort_handle());
         Box::pin(async { Ok(Dialed::in_memory(ours)) })
     }
 }
