@@ -1,1 +1,60 @@
-//! The Avi Controller client: sessions, reads, and the one door for writes.
+//! The Avi Controller client: sessions, transport, paging, error mapping, and
+//! the one door for writes.
+//!
+//! Invariants of this crate:
+//! - [`Writer`] is the only code that changes anything on the controller, and
+//!   every request it sends is sent under a `WritePermit` that is checked when
+//!   the connection is ready, immediately before the request is handed over.
+//! - A call that is given up (timed out or dropped) closes its connection with
+//!   a reset; nothing goes on in the background.
+//! - A list is whole or it is a failure; never a part.
+//! - The tenant is an argument of each request; the session knows none.
+//! - Credentials, cookies and request bodies appear in no `Debug` and no error.
+//! - Nothing is decided here about what to write: that comes as an `Operation`.
+//!
+//! Bounds: connections and calls in flight ([`Options::max_concurrency`]),
+//! waiting calls ([`limiter::MAX_WAITING`]), pages of a list
+//! ([`reading::MAX_PAGES`]), bytes of a reply ([`connection::MAX_BODY`]), length
+//! of an error text ([`answer::MAX_MESSAGE`]).
+
+pub mod answer;
+pub mod call;
+pub mod client;
+pub mod connection;
+pub mod controller;
+pub mod counters;
+pub mod credentials;
+pub mod endpoint;
+pub mod limiter;
+pub mod observation;
+mod permission;
+pub mod reading;
+mod session;
+pub mod tls;
+pub mod token;
+mod transport;
+mod vsvip_update;
+pub mod writer;
+
+pub use call::Tenant;
+pub use client::{AviClient, Clock, Options};
+pub use connection::{Dial, Dialed, Dialing, Stream};
+pub use controller::{ControllerFacts, Leader, Network, NetworkName, Wanted};
+pub use counters::{RequestCount, Traffic};
+pub use credentials::{Credentials, Secret};
+pub use endpoint::{Endpoint, Scheme};
+pub use observation::{Observation, Observer, Scope, ScopeTenant, Unreadable};
+pub use reading::ListQuery;
+pub use tls::Tls;
+pub use token::NewToken;
+pub use writer::{Writer, Written};
+
+#[cfg(test)]
+extern crate self as ako_avi_io;
+
+#[cfg(test)]
+mod deadline_tests;
+
+#[cfg(test)]
+#[path = "../tests/controller/mod.rs"]
+mod controller_double;

@@ -1,0 +1,323 @@
+//! What the controller says about itself and about what we need of it.
+
+use std::sync::Arc;
+
+use ako_avi_types::{ErrorClass, Failure, Kind, Ref};
+use futures::future::try_join_all;
+use futures::{join, try_join};
+use serde_json::Value;
+
+use crate::answer::unanswered;
+use crate::call::Tenant;
+use crate::client::AviClient;
+use crate::reading::ListQuery;
+
+/// The states in which a controller can be worked with.
+/// Source: Avi REST API contract, §2.
+const ACCEPTED_STATES: [&str; 3] = ["CLUSTER_UP_NO_HA", "CLUSTER_UP_HA_ACTIVE", "CLUSTER_UP_HA_COMPROMISED"];
+
+/// How many alternatives an error names.
+const NAMED: usize = 20;
+
+/// What has to exist.
+#[derive(Clone, Debug)]
+pub struct Wanted {
+    /// The tenant's name.
+    pub tenant: Arc<str>,
+    /// The cloud's name.
+    pub cloud: Arc<str>,
+    /// The networks that addresses come from.
+    pub networks: Vec<NetworkName>,
+    /// The VRF's name, if one is configured.
+    pub vrf: Option<Arc<str>>,
+}
+
+/// How the configuration names a network.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NetworkName {
+    /// By its name.
+    Name(Arc<str>),
+    /// By its uuid.
+    Uuid(Arc<str>),
+}
+
+/// What the controller says. Source: Avi REST API contract, §2 and §8.14.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ControllerFacts {
+    /// `cluster-…`.
+    pub cluster_uuid: Arc<str>,
+    /// `default_license_tier`, such as `ENTERPRISE`.
+    pub licence_tier: Arc<str>,
+    /// The controller's version, such as `30.2.1`.
+    pub version: Arc<str>,
+    /// The cloud's type, such as `CLOUD_VCENTER`.
+    pub cloud_vtype: Arc<str>,
+    /// The cloud's uuid.
+    pub cloud_uuid: Arc<str>,
+    /// The tenant that the cloud belongs to.
+    pub cloud_tenant: Arc<str>,
+    /// The name of the cloud's IPAM profile.
+    pub ipam_profile: Option<Arc<str>>,
+    /// The name of the cloud's DNS profile.
+    pub dns_profile: Option<Arc<str>>,
+    /// The DNS sub-domains of the cloud, as the controller spells and orders
+    /// them.
+    pub subdomains: Vec<Arc<str>>,
+    /// The networks asked for, in that order.
+    pub networks: Vec<Network>,
+    /// The node that leads the controller cluster, if it says.
+    pub leader: Option<Leader>,
+}
+
+/// A network that exists.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Network {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Its uuid.
+    pub uuid: Arc<str>,
+    /// The name of the VRF that it lies in.
+    pub vrf: Option<Arc<str>>,
+}
+
+/// The leading node. If either changes, the controller has failed over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Leader {
+    /// The node's name.
+    pub node: Arc<str>,
+    /// Since when it is up, as the controller spells it.
+    pub up_since: Arc<str>,
+}
+
+/// What the cluster says about itself.
+struct Cluster {
+    uuid: Arc<str>,
+    version: Arc<str>,
+    licence_tier: Arc<str>,
+    leader: Option<Leader>,
+}
+
+impl AviClient {
+    /// Reads everything that work depends on.
+    ///
+    /// # Errors
+    /// [`ErrorClass::Waiting`] with a text that names what is missing and what
+    /// to do about it; otherwise the failure of the read.
+    pub async fn facts(&self, wanted: &Wanted) -> Result<ControllerFacts, Failure> {
+        // A controller that is not up answers the other reads with anything.
+        let runtime = self.singleton("/api/cluster/runtime", wanted).await?;
+        check_state(&runtime)?;
+        self.check_tenant(wanted).await?;
+        let (cluster, cloud) = try_join!(self.cluster(wanted, &runtime), self.cloud(wanted))?;
+        let cloud_uuid = text(&cloud, "uuid").unwrap_or_default();
+        let networks = wanted.networks.iter().map(|name| self.network(wanted, cloud_uuid, name));
+        let (subdomains, networks, ()) =
+            try_join!(self.subdomains(wanted, cloud_uuid), try_join_all(networks), self.check_vrf(wanted))?;
+        let reference = |field| text(&cloud, field).map(Ref::parse);
+        let tenant = reference("tenant_ref").and_then(|r| r.name.or(r.uuid));
+        Ok(ControllerFacts {
+            cluster_uuid: cluster.uuid,
+            licence_tier: cluster.licence_tier,
+            version: cluster.version,
+            cloud_vtype: text(&cloud, "vtype").unwrap_or_default().into(),
+            cloud_uuid: cloud_uuid.into(),
+            cloud_tenant: tenant.unwrap_or_else(|| "admin".into()),
+            ipam_profile: reference("ipam_provider_ref").and_then(|r| r.name),
+            dns_profile: reference("dns_provider_ref").and_then(|r| r.name),
+            subdomains,
+            networks,
+            leader: cluster.leader,
+        })
+    }
+
+    async fn cluster(&self, wanted: &Wanted, runtime: &Value) -> Result<Cluster, Failure> {
+        let (cluster, initial, system) = join!(
+            self.singleton("/api/cluster", wanted),
+            self.singleton("/api/initial-data", wanted),
+            self.singleton("/api/systemconfiguration", wanted),
+        );
+        let (initial, system) = (initial?, system?);
+        // Reading `/api/cluster` takes a permission that the rest does not; the
+        // runtime tells the uuid as well.
+        let told = runtime.pointer("/node_info/cluster_uuid").and_then(Value::as_str).map(Arc::from);
+        let uuid = match (cluster, told) {
+            (Ok(cluster), told) => text(&cluster, "uuid").map(Arc::from).or(told),
+            (Err(failure), Some(told)) if failure.class == ErrorClass::Denied => Some(told),
+            (Err(failure), _) => return Err(failure),
+        };
+        let uuid = uuid.ok_or_else(|| missing("the controller does not tell its cluster's uuid".into()))?;
+        let version = initial.pointer("/version/Version").and_then(Value::as_str);
+        Ok(Cluster {
+            uuid,
+            version: version.unwrap_or_default().into(),
+            licence_tier: text(&system, "default_license_tier").unwrap_or_default().into(),
+            leader: leader(runtime),
+        })
+    }
+
+    async fn check_tenant(&self, wanted: &Wanted) -> Result<(), Failure> {
+        let tenant = Tenant::Named(wanted.tenant.clone());
+        let unknown = match self.find(Kind::Tenant, &tenant, &wanted.tenant).await {
+            Ok(found) => found.is_none(),
+            // The controller refuses the tenant of the request itself.
+            Err(failure) if failure.message.contains("does not exist!") => true,
+            Err(failure) => return Err(failure),
+        };
+        if !unknown {
+            return Ok(());
+        }
+        let others = self.names(Kind::Tenant, &Tenant::All, Vec::new()).await;
+        let name = &wanted.tenant;
+        Err(missing(format!(
+            "tenant \"{name}\" does not exist on the controller: set tenantName to {others}"
+        )))
+    }
+
+    async fn cloud(&self, wanted: &Wanted) -> Result<Value, Failure> {
+        let filters = vec![("name".into(), wanted.cloud.to_string())];
+        let mut clouds = self.shared(wanted, Kind::Cloud, filters).await?;
+        clouds.retain(|cloud| text(cloud, "name") == Some(&*wanted.cloud));
+        if let Some(cloud) = clouds.pop().filter(|cloud| text(cloud, "uuid").is_some()) {
+            return Ok(cloud);
+        }
+        let tenant = Tenant::Named(wanted.tenant.clone());
+        let others = self.names(Kind::Cloud, &tenant, Vec::new()).await;
+        let name = &wanted.cloud;
+        Err(missing(format!("cloud \"{name}\" does not exist on the controller: set cloudName to {others}")))
+    }
+
+    async fn subdomains(&self, wanted: &Wanted, cloud_uuid: &str) -> Result<Vec<Arc<str>>, Failure> {
+        let query = [("cloud_uuid".to_owned(), cloud_uuid.to_owned())];
+        let tenant = Tenant::Named(wanted.tenant.clone());
+        let body = self.get_json("/api/ipamdnsproviderprofiledomainlist", &query, &tenant).await?;
+        let domains = body.get("domains").and_then(Value::as_array).into_iter().flatten();
+        Ok(domains.filter_map(Value::as_str).map(Arc::from).collect())
+    }
+
+    async fn check_vrf(&self, wanted: &Wanted) -> Result<(), Failure> {
+        let Some(name) = &wanted.vrf else { return Ok(()) };
+        let mut filters = vec![("name".to_owned(), name.to_string())];
+        filters.push(of_cloud(wanted));
+        let found = self.shared(wanted, Kind::VrfContext, filters).await?;
+        if found.iter().any(|vrf| text(vrf, "name") == Some(&**name)) {
+            return Ok(());
+        }
+        let tenant = Tenant::Named(wanted.tenant.clone());
+        let others = self.names(Kind::VrfContext, &tenant, vec![of_cloud(wanted)]).await;
+        let cloud = &wanted.cloud;
+        Err(missing(format!("VRF \"{name}\" does not exist in cloud \"{cloud}\": set vrfName to {others}")))
+    }
+
+    async fn network(
+        &self,
+        wanted: &Wanted,
+        cloud_uuid: &str,
+        name: &NetworkName,
+    ) -> Result<Network, Failure> {
+        let (mut filters, field, value) = match name {
+            NetworkName::Name(name) => (vec![of_cloud(wanted)], "name", name),
+            NetworkName::Uuid(uuid) => (vec![("cloud_uuid".to_owned(), cloud_uuid.to_owned())], "uuid", uuid),
+        };
+        filters.push((field.to_owned(), value.to_string()));
+        if let (NetworkName::Name(_), Some(vrf)) = (name, &wanted.vrf) {
+            filters.push(("vrf_context_ref.name".into(), vrf.to_string()));
+        }
+        let mut found = self.shared(wanted, Kind::Network, filters).await?;
+        found.retain(|network| text(network, field) == Some(&**value));
+        let cloud = &wanted.cloud;
+        if found.len() > 1 {
+            let uuids: Vec<_> = found.iter().filter_map(|n| text(n, "uuid")).take(NAMED).collect();
+            let message = format!(
+                "there are {} networks \"{value}\" in cloud \"{cloud}\": name one by its networkUUID in \
+                 vipNetworkList, of {}",
+                found.len(),
+                uuids.join(", ")
+            );
+            return Err(missing(message));
+        }
+        let Some(network) = found.pop() else {
+            let tenant = Tenant::Named(wanted.tenant.clone());
+            let others = self.names(Kind::Network, &tenant, vec![of_cloud(wanted)]).await;
+            return Err(missing(format!(
+                "network \"{value}\" does not exist in cloud \"{cloud}\": set vipNetworkList to {others}"
+            )));
+        };
+        Ok(Network {
+            name: text(&network, "name").unwrap_or_default().into(),
+            uuid: text(&network, "uuid").unwrap_or_default().into(),
+            vrf: text(&network, "vrf_context_ref").and_then(|r| Ref::parse(r).name),
+        })
+    }
+
+    /// Lists objects that tenants share with `admin`: a role may see them only
+    /// there. Source: Avi REST API contract, §6.
+    async fn shared(
+        &self,
+        wanted: &Wanted,
+        kind: Kind,
+        filters: Vec<(String, String)>,
+    ) -> Result<Vec<Value>, Failure> {
+        let query = ListQuery { kind, tenant: Tenant::Named(wanted.tenant.clone()), filters };
+        match self.list(query.clone()).await {
+            Err(failure) if failure.class == ErrorClass::Denied && &*wanted.tenant != "admin" => {
+                self.list(ListQuery { tenant: Tenant::named("admin"), ..query }).await
+            }
+            result => result,
+        }
+    }
+
+    /// "one of a, b, c", for an error. That they cannot be listed must not hide
+    /// the error.
+    async fn names(&self, kind: Kind, tenant: &Tenant, filters: Vec<(String, String)>) -> String {
+        let listed = self.list(ListQuery { kind, tenant: tenant.clone(), filters }).await.unwrap_or_default();
+        let mut names: Vec<_> = listed.iter().filter_map(|object| text(object, "name")).collect();
+        names.sort_unstable();
+        names.dedup();
+        let more = names.len().saturating_sub(NAMED);
+        names.truncate(NAMED);
+        match (names.is_empty(), more) {
+            (true, _) => format!("an existing one or create it ({kind})"),
+            (false, 0) => format!("one of {}", names.join(", ")),
+            (false, more) => format!("one of {} and {more} more", names.join(", ")),
+        }
+    }
+
+    async fn singleton(&self, path: &str, wanted: &Wanted) -> Result<Value, Failure> {
+        // The tenant is not known to exist yet, and these belong to none.
+        let own = Tenant::Named(wanted.tenant.clone());
+        match self.get_json(path, &[], &Tenant::named("admin")).await {
+            Err(failure) if failure.class == ErrorClass::Denied && &*wanted.tenant != "admin" => {
+                self.get_json(path, &[], &own).await
+            }
+            result => result,
+        }
+    }
+}
+
+fn check_state(runtime: &Value) -> Result<(), Failure> {
+    let state = runtime.pointer("/cluster_state/state").and_then(Value::as_str).unwrap_or("unknown");
+    if ACCEPTED_STATES.contains(&state) {
+        return Ok(());
+    }
+    let accepted = ACCEPTED_STATES.join(", ");
+    Err(missing(format!("the controller cluster's state is {state}: wait until it is one of {accepted}")))
+}
+
+fn leader(runtime: &Value) -> Option<Leader> {
+    let nodes = runtime.get("node_states")?.as_array()?;
+    let leader = nodes.iter().find(|node| text(node, "role") == Some("CLUSTER_LEADER"))?;
+    let field = |name| text(leader, name).unwrap_or_default().into();
+    Some(Leader { node: field("name"), up_since: field("up_since") })
+}
+
+fn of_cloud(wanted: &Wanted) -> (String, String) {
+    ("cloud_ref.name".to_owned(), wanted.cloud.to_string())
+}
+
+fn missing(message: String) -> Failure {
+    unanswered(ErrorClass::Waiting, message)
+}
+
+fn text<'a>(body: &'a Value, field: &str) -> Option<&'a str> {
+    body.get(field).and_then(Value::as_str)
+}

@@ -1,0 +1,209 @@
+//! What the controller holds of ours.
+
+use std::sync::Arc;
+
+use ako_avi_types::{Failure, Kind, Meta, Object, ObjectKey, Observed, Ref};
+use futures::future::join_all;
+use serde_json::Value;
+
+use crate::call::Tenant;
+use crate::client::AviClient;
+use crate::reading::ListQuery;
+
+/// Whose objects to observe.
+#[derive(Clone, Debug)]
+pub struct Scope {
+    /// The value of `created_by`, `ako-<cluster>`.
+    pub owner: Arc<str>,
+    /// The value of the marker `clustername`.
+    pub cluster_name: Arc<str>,
+    /// The start of all names, `<cluster>--`.
+    pub name_prefix: Arc<str>,
+    /// The cloud's name.
+    pub cloud: Arc<str>,
+    /// Where to look.
+    pub tenant: ScopeTenant,
+}
+
+/// Where to look for objects of ours.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ScopeTenant {
+    /// In one tenant, for accounts that see no other.
+    Own(Arc<str>),
+    /// In all tenants.
+    All,
+}
+
+/// What the controller held at the time of reading.
+#[derive(Clone, Debug, Default)]
+pub struct Observation {
+    /// The objects, in no order.
+    pub objects: Vec<(ObjectKey, Observed)>,
+    /// Objects of ours that are there but cannot be read.
+    pub unreadable: Vec<Unreadable>,
+    /// Kinds that could not be listed, and why.
+    pub failed: Vec<(Kind, Failure)>,
+    /// Whether all kinds were listed. If not, that an object is missing here
+    /// does not say that it does not exist.
+    pub complete: bool,
+}
+
+/// An object that cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unreadable {
+    /// Which; its name is its uuid if it has no name.
+    pub key: ObjectKey,
+    /// Its uuid, if it has one.
+    pub uuid: Option<Arc<str>>,
+    /// What is wrong with it.
+    pub message: String,
+}
+
+/// Reads what is ours. Source: Avi REST API contract, §9.
+#[derive(Clone, Debug)]
+pub struct Observer {
+    client: AviClient,
+}
+
+impl Observer {
+    /// An observer that reads through a client.
+    pub fn new(client: AviClient) -> Self {
+        Self { client }
+    }
+
+    /// Lists all kinds that we write, at the same time. Fails only if no kind
+    /// could be listed.
+    pub async fn observe(&self, scope: &Scope) -> Result<Observation, Failure> {
+        let lists = Kind::WRITTEN.iter().map(|kind| async {
+            let query = ListQuery { kind: *kind, tenant: scope.header(), filters: scope.filters(*kind) };
+            (*kind, self.client.list(query).await)
+        });
+        let mut observation = Observation::default();
+        for (kind, list) in join_all(lists).await {
+            match list {
+                Ok(bodies) => observation.add(scope, kind, bodies),
+                Err(failure) => observation.failed.push((kind, failure)),
+            }
+        }
+        if observation.failed.len() == Kind::WRITTEN.len()
+            && let Some((_, failure)) = observation.failed.pop()
+        {
+            return Err(failure);
+        }
+        observation.complete = observation.failed.is_empty();
+        Ok(observation)
+    }
+
+    /// Reads one object by its key, if it is ours; `None` if there is none or
+    /// it is somebody else's.
+    pub async fn observe_one(&self, scope: &Scope, key: &ObjectKey) -> Result<Option<Observed>, Failure> {
+        let mut filters = scope.filters(key.kind);
+        filters.push(("name".into(), key.name.to_string()));
+        let tenant = Tenant::Named(key.tenant.clone());
+        let bodies = self.client.list(ListQuery { kind: key.kind, tenant, filters }).await?;
+        let mut observation = Observation::default();
+        observation.add(scope, key.kind, bodies);
+        if let Some(unreadable) = observation.unreadable.into_iter().find(|u| u.key == *key) {
+            return Err(crate::answer::unanswered(
+                ako_avi_types::ErrorClass::Conflict,
+                format!("{key} cannot be read: {}", unreadable.message),
+            ));
+        }
+        Ok(observation.objects.into_iter().find(|(k, _)| k == key).map(|(_, observed)| observed))
+    }
+}
+
+impl Scope {
+    fn header(&self) -> Tenant {
+        match &self.tenant {
+            ScopeTenant::Own(name) => Tenant::Named(name.clone()),
+            ScopeTenant::All => Tenant::All,
+        }
+    }
+
+    /// What the controller filters by.
+    fn filters(&self, kind: Kind) -> Vec<(String, String)> {
+        let mut filters = Vec::new();
+        let mut add = |key: &str, value: &str| filters.push((key.to_owned(), value.to_owned()));
+        if kind.has_cloud() {
+            add("cloud_ref.name", &self.cloud);
+        }
+        if kind.has_created_by() {
+            add("created_by", &self.owner);
+        } else {
+            add("label_key", "clustername");
+            add("label_value", &self.cluster_name);
+        }
+        filters
+    }
+
+    /// Whether an object is ours. The filters are checked here once more: a
+    /// controller ignores parameters that it does not know, and what counts as
+    /// ours may be deleted.
+    fn owns(&self, kind: Kind, body: &Value) -> bool {
+        let cloud = || body.get("cloud_ref").and_then(Value::as_str).and_then(|r| Ref::parse(r).name);
+        if kind.has_cloud() && cloud().is_some_and(|name| name != self.cloud) {
+            return false;
+        }
+        if kind.has_created_by() {
+            return text(body, "created_by") == Some(&*self.owner);
+        }
+        let markers = body.get("markers").and_then(Value::as_array).into_iter().flatten();
+        let marked = markers.filter(|m| text(m, "key") == Some("clustername")).any(|m| {
+            let values = m.get("values").and_then(Value::as_array).into_iter().flatten();
+            values.filter_map(Value::as_str).any(|v| v == &*self.cluster_name)
+        });
+        marked && text(body, "name").is_some_and(|name| name.starts_with(&*self.name_prefix))
+    }
+
+    /// The tenant of an object; without a name in its reference only `admin`
+    /// is known, or the only tenant that we look at.
+    fn tenant_of(&self, body: &Value) -> Option<Arc<str>> {
+        let tenant = text(body, "tenant_ref").map(Ref::parse);
+        let named = tenant.as_ref().and_then(|t| t.name.clone());
+        let admin = || tenant.as_ref().and_then(|t| t.uuid.clone()).filter(|uuid| &**uuid == "admin");
+        named.or_else(admin).or_else(|| match &self.tenant {
+            ScopeTenant::Own(name) => Some(name.clone()),
+            ScopeTenant::All => None,
+        })
+    }
+}
+
+impl Observation {
+    fn add(&mut self, scope: &Scope, kind: Kind, bodies: Vec<Value>) {
+        for body in bodies.into_iter().filter(|body| scope.owns(kind, body)) {
+            match read(scope, kind, body) {
+                Ok(object) => self.objects.push(object),
+                Err(unreadable) => self.unreadable.push(unreadable),
+            }
+        }
+    }
+}
+
+fn read(scope: &Scope, kind: Kind, body: Value) -> Result<(ObjectKey, Observed), Unreadable> {
+    let uuid: Option<Arc<str>> = text(&body, "uuid").map(Arc::from);
+    let name: Option<Arc<str>> = text(&body, "name").map(Arc::from);
+    let tenant = scope.tenant_of(&body);
+    let known = name.clone().or(uuid.clone()).unwrap_or_else(|| "(no name)".into());
+    let key = ObjectKey::new(kind, tenant.clone().unwrap_or_else(|| "(unknown)".into()), known);
+    let unreadable = |key, message: String| Unreadable { key, uuid: uuid.clone(), message };
+    if name.is_none() || tenant.is_none() || uuid.is_none() {
+        return Err(unreadable(key, "it lacks a name, a tenant or a uuid".into()));
+    }
+    match observed(kind, body) {
+        Ok(observed) => Ok((key, observed)),
+        Err(message) => Err(unreadable(key, message)),
+    }
+}
+
+/// Reads the body of an object that the controller sent.
+pub(crate) fn observed(kind: Kind, body: Value) -> Result<Observed, String> {
+    let uuid = text(&body, "uuid").ok_or("it has no uuid")?.into();
+    let meta = Meta { uuid, last_modified: text(&body, "_last_modified").map(Arc::from) };
+    let object = Object::read(kind, body).map_err(|e| e.to_string())?;
+    Ok(Observed { meta, body: Arc::new(object) })
+}
+
+fn text<'a>(body: &'a Value, field: &str) -> Option<&'a str> {
+    body.get(field).and_then(Value::as_str)
+}

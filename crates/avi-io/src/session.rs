@@ -1,0 +1,336 @@
+//! The session: one for all connections, made on demand by one login at a time.
+
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
+
+use ako_avi_types::{ErrorClass, Failure};
+use bytes::Bytes;
+use http::HeaderMap;
+use http::header::{HeaderValue, SET_COOKIE};
+use serde_json::Value;
+use tokio::time::Instant;
+
+use crate::answer::Reply;
+use crate::call::{Call, Resource, Tenant, Verb};
+use crate::credentials::Credentials;
+use crate::transport::Transport;
+
+/// The newest API version that we speak. Source: Avi REST API contract, §2.
+pub(crate) const MAX_API_VERSION: &str = "30.2.1";
+/// The version named before the controller's own is known.
+const FIRST_API_VERSION: &str = "18.2.6";
+/// The pause after the first login that failed; doubles with each.
+const FIRST_BACKOFF: Duration = Duration::from_millis(500);
+/// The longest pause between logins.
+const MAX_BACKOFF: Duration = Duration::from_mins(1);
+/// How often a login is begun anew because the credentials changed meanwhile.
+const CREDENTIAL_CHANGES: usize = 3;
+
+/// What later requests need.
+pub(crate) struct Session {
+    generation: u64,
+    /// `None` if the controller sent none; then none are sent.
+    pub(crate) cookies: Option<Cookies>,
+    pub(crate) api_version: HeaderValue,
+}
+
+/// The cookies that count. Source: Avi REST API contract, §1.1.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Cookies {
+    csrf: String,
+    session: String,
+}
+
+impl Cookies {
+    /// The cookies that a reply sets; those that it does not set stay.
+    fn read(headers: &HeaderMap, before: Option<&Self>) -> Option<Self> {
+        let mut csrf = before.map(|c| c.csrf.clone());
+        let mut session = before.map(|c| c.session.clone());
+        for header in headers.get_all(SET_COOKIE) {
+            let Ok(text) = header.to_str() else { continue };
+            let Some((name, value)) = text.split(';').next().and_then(|pair| pair.split_once('=')) else {
+                continue;
+            };
+            match (name.trim(), value.trim().trim_matches('"')) {
+                (_, "") => {}
+                ("csrftoken", value) => csrf = Some(value.to_owned()),
+                ("sessionid" | "avi-sessionid", value) => session = Some(value.to_owned()),
+                _ => {}
+            }
+        }
+        Some(Self { csrf: csrf?, session: session? })
+    }
+
+    pub(crate) fn header(&self) -> HeaderValue {
+        let Self { csrf, session } = self;
+        sensitive(&format!("csrftoken={csrf}; sessionid={session}; avi-sessionid={session}"))
+    }
+
+    pub(crate) fn csrf_header(&self) -> HeaderValue {
+        sensitive(&self.csrf)
+    }
+}
+
+/// The values come out of headers, so they can be put into one.
+fn sensitive(text: &str) -> HeaderValue {
+    let mut value = HeaderValue::from_str(text).unwrap_or_else(|_| HeaderValue::from_static(""));
+    value.set_sensitive(true);
+    value
+}
+
+/// The current session and how to get another one.
+pub(crate) struct Sessions {
+    current: RwLock<Option<Arc<Session>>>,
+    credentials: Mutex<Known>,
+    /// Held during a login, so that there is one at a time.
+    login: tokio::sync::Mutex<Attempts>,
+    /// Overrides the version that the controller tells.
+    api_version: Option<HeaderValue>,
+}
+
+#[derive(Clone)]
+struct Known {
+    credentials: Arc<Credentials>,
+    /// Counts changes.
+    epoch: u64,
+}
+
+#[derive(Default)]
+struct Attempts {
+    generation: u64,
+    /// Failed logins in a row, with credentials of this epoch.
+    failures: u32,
+    epoch: u64,
+    last: Option<(Failure, Instant)>,
+}
+
+impl Sessions {
+    pub(crate) fn new(credentials: Credentials, api_version: Option<HeaderValue>) -> Self {
+        Self {
+            current: RwLock::new(None),
+            credentials: Mutex::new(Known { credentials: Arc::new(credentials), epoch: 0 }),
+            login: tokio::sync::Mutex::default(),
+            api_version,
+        }
+    }
+
+    /// Replaces the credentials. If they differ, the session ends and a pause
+    /// after failed logins with it.
+    pub(crate) fn set_credentials(&self, credentials: Credentials) {
+        let mut known = self.credentials.lock().unwrap_or_else(PoisonError::into_inner);
+        if *known.credentials != credentials {
+            *known = Known { credentials: Arc::new(credentials), epoch: known.epoch + 1 };
+            drop(known);
+            self.store(None);
+        }
+    }
+
+    /// The session; logs in if there is none.
+    pub(crate) async fn get(&self, transport: &Transport) -> Result<Arc<Session>, Failure> {
+        match self.current() {
+            Some(session) => Ok(session),
+            None => self.log_in(transport, 0).await,
+        }
+    }
+
+    /// A session other than one that turned out to be over.
+    pub(crate) async fn replace(
+        &self,
+        transport: &Transport,
+        over: &Session,
+    ) -> Result<Arc<Session>, Failure> {
+        self.log_in(transport, over.generation).await
+    }
+
+    /// Takes over cookies that a reply renews.
+    pub(crate) fn absorb(&self, session: &Session, reply: &Reply) {
+        if !reply.headers.contains_key(SET_COOKIE) || reply.ends_session() {
+            return;
+        }
+        let cookies = Cookies::read(&reply.headers, session.cookies.as_ref());
+        let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
+        let Some(now) = current.as_ref() else { return };
+        if now.generation == session.generation && cookies.is_some() && now.cookies != cookies {
+            let renewed =
+                Session { cookies, api_version: now.api_version.clone(), generation: now.generation };
+            *current = Some(Arc::new(renewed));
+        }
+    }
+
+    fn current(&self) -> Option<Arc<Session>> {
+        self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn store(&self, session: Option<Arc<Session>>) {
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = session;
+    }
+
+    fn known(&self) -> Known {
+        self.credentials.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Logs in unless there is a session newer than `over`, or a login failed
+    /// just now: then that failure is everybody's.
+    async fn log_in(&self, transport: &Transport, over: u64) -> Result<Arc<Session>, Failure> {
+        let mut attempts = self.login.lock().await;
+        if let Some(session) = self.current().filter(|s| s.generation > over) {
+            return Ok(session);
+        }
+        for _ in 0..CREDENTIAL_CHANGES {
+            let known = self.known();
+            attempts.check_pause(known.epoch)?;
+            match self.try_login(transport, &known.credentials, attempts.generation + 1).await {
+                Ok(session) => {
+                    *attempts = Attempts { generation: session.generation, ..Attempts::default() };
+                    if self.known().epoch != known.epoch {
+                        continue;
+                    }
+                    if over > 0 {
+                        transport.counters.relogin();
+                    }
+                    let session = Arc::new(session);
+                    self.store(Some(session.clone()));
+                    tracing::info!(user = &*known.credentials.username, "logged in to the controller");
+                    return Ok(session);
+                }
+                Err(failure) => return Err(attempts.failed(known.epoch, failure)),
+            }
+        }
+        Err(crate::answer::unanswered(ErrorClass::Retry, "the credentials change faster than a login takes"))
+    }
+
+    /// One login, and the controller's version. Nothing else was sent yet, so
+    /// no failure leaves an effect in doubt.
+    async fn try_login(
+        &self,
+        transport: &Transport,
+        credentials: &Credentials,
+        generation: u64,
+    ) -> Result<Session, Failure> {
+        let call = Call {
+            verb: Verb::Login(Bytes::from(credentials.login_body().to_string())),
+            resource: Resource::Login,
+            target: "/login".into(),
+            tenant: Tenant::All,
+        };
+        let reply = transport.send(&call, None).await.map_err(|b| b.failure(&call.verb))?;
+        if !reply.status.is_success() {
+            return Err(login_failure(&reply, credentials));
+        }
+        let first = HeaderValue::from_static(FIRST_API_VERSION);
+        let api_version = self.api_version.clone().unwrap_or(first);
+        let mut session = Session { generation, cookies: Cookies::read(&reply.headers, None), api_version };
+        if self.api_version.is_none() {
+            session.api_version = api_version_of(transport, &session).await?;
+        }
+        Ok(session)
+    }
+}
+
+/// Asks for the controller's version.
+async fn api_version_of(transport: &Transport, session: &Session) -> Result<HeaderValue, Failure> {
+    let call = Call {
+        verb: Verb::Get,
+        resource: Resource::Controller,
+        target: "/api/initial-data".into(),
+        tenant: Tenant::named("admin"),
+    };
+    let reply = transport.send(&call, Some(session)).await.map_err(|b| b.failure(&call.verb))?;
+    if !reply.status.is_success() {
+        return Err(harmless(reply.failure()));
+    }
+    let data = reply.json(ErrorClass::Retry)?;
+    let told = data.pointer("/version/Version").and_then(Value::as_str).unwrap_or(MAX_API_VERSION);
+    Ok(HeaderValue::from_str(capped(told)).unwrap_or(HeaderValue::from_static(MAX_API_VERSION)))
+}
+
+/// The lower of the controller's version and ours.
+fn capped(told: &str) -> &str {
+    let numbers = |version: &str| -> Option<Vec<u32>> {
+        version.split('-').next()?.split('.').map(|part| part.parse().ok()).collect()
+    };
+    match (numbers(told), numbers(MAX_API_VERSION)) {
+        (Some(theirs), Some(ours)) if theirs <= ours => told.split('-').next().unwrap_or(told),
+        _ => MAX_API_VERSION,
+    }
+}
+
+/// The failure of a login. What the controller says may quote what we sent.
+fn login_failure(reply: &Reply, credentials: &Credentials) -> Failure {
+    let mut failure = harmless(reply.failure());
+    let secret = credentials.secret.text();
+    if !secret.is_empty() {
+        failure.message = failure.message.replace(secret, "[redacted]");
+    }
+    if failure.class == ErrorClass::Session {
+        failure.class = ErrorClass::Denied;
+    }
+    failure.message = format!("login as {}: {}", credentials.username, failure.message);
+    failure
+}
+
+/// A failure of a request that changes nothing has no effect in doubt.
+pub(crate) fn harmless(mut failure: Failure) -> Failure {
+    if failure.class == ErrorClass::Unknown {
+        failure.class = ErrorClass::Retry;
+    }
+    failure
+}
+
+impl Attempts {
+    /// Fails while the pause after the last failed login lasts, with its
+    /// failure and what is left of the pause.
+    fn check_pause(&self, epoch: u64) -> Result<(), Failure> {
+        let Some((failure, until)) = &self.last else { return Ok(()) };
+        let left = until.saturating_duration_since(Instant::now());
+        if self.epoch != epoch || left.is_zero() {
+            return Ok(());
+        }
+        let retry_after_ms = u64::try_from(left.as_millis()).unwrap_or(u64::MAX).max(1);
+        Err(Failure { retry_after_ms: Some(retry_after_ms), ..failure.clone() })
+    }
+
+    fn failed(&mut self, epoch: u64, mut failure: Failure) -> Failure {
+        if self.epoch != epoch {
+            (self.epoch, self.failures) = (epoch, 0);
+        }
+        self.failures = self.failures.saturating_add(1);
+        let asked = Duration::from_millis(failure.retry_after_ms.unwrap_or(0));
+        let pause = backoff(self.failures).max(asked);
+        failure.retry_after_ms = u64::try_from(pause.as_millis()).ok();
+        self.last = Some((failure.clone(), Instant::now() + pause));
+        tracing::warn!(%failure, attempt = self.failures, "login to the controller failed");
+        failure
+    }
+}
+
+/// The pause after so many failures: doubling, bounded, and spread by up to a
+/// quarter so that attempts do not fall into step.
+fn backoff(failures: u32) -> Duration {
+    let doubled = FIRST_BACKOFF.saturating_mul(1 << failures.saturating_sub(1).min(10));
+    let pause = doubled.min(MAX_BACKOFF);
+    let spread = failures.wrapping_mul(0x9E37_79B9) >> 24;
+    pause.saturating_sub(pause * spread / (4 * 256))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_api_version_is_capped() {
+        for (told, used) in
+            [("30.1.1", "30.1.1"), ("31.2.1", "30.2.1"), ("30.2.1-9046", "30.2.1"), ("x", "30.2.1")]
+        {
+            assert_eq!(capped(told), used);
+        }
+    }
+
+    #[test]
+    fn pauses_grow_and_are_bounded() {
+        let pauses: Vec<_> = (1..40).map(backoff).collect();
+        assert!(pauses[0] >= Duration::from_millis(375) && pauses[0] <= FIRST_BACKOFF);
+        assert!(pauses.iter().all(|p| *p <= MAX_BACKOFF));
+        assert!(pauses[12] >= Duration::from_secs(45));
+    }
+}

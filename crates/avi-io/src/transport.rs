@@ -1,0 +1,219 @@
+//! Connections kept open, and requests sent over them.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use ako_avi_types::{ErrorClass, Failure};
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, COOKIE, HOST, HeaderName, HeaderValue, REFERER};
+use http::{HeaderMap, Request};
+use http_body_util::Full;
+use tokio::time::{Instant, timeout};
+
+use crate::answer::{Reply, unanswered};
+use crate::call::{Call, Verb};
+use crate::client::Clock;
+use crate::connection::{Connection, Dial, Interrupted, spelled};
+use crate::counters::Counters;
+use crate::endpoint::Endpoint;
+use crate::permission::Permission;
+use crate::session::Session;
+
+/// How long opening a connection may take, name resolution and TLS included.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a connection is kept without use: shorter than any server does, so
+/// that one rarely closes while we send.
+const IDLE_LIMIT: Duration = Duration::from_secs(30);
+
+/// How many connections are tried for one request, the last one a new one.
+const ATTEMPTS: usize = 3;
+
+/// Why there is no reply.
+#[derive(Debug)]
+pub(crate) enum Broken {
+    /// The permit ran out; nothing was sent.
+    NoPermit,
+    /// Nothing was sent.
+    NotSent(String),
+    /// Something was sent, then the connection failed.
+    InDoubt(String),
+    /// There was no whole reply in time; the connection was reset.
+    TimedOut { limit: Duration, by_permit: bool },
+}
+
+impl Broken {
+    /// The failure that it means. A read that was interrupted has no effect
+    /// that could be in doubt.
+    pub(crate) fn failure(&self, verb: &Verb<'_>) -> Failure {
+        let sent = if verb.permission().is_some() { ErrorClass::Unknown } else { ErrorClass::Retry };
+        match self {
+            Self::NoPermit => unanswered(
+                ErrorClass::NoPermit,
+                "the permit to write ran out before the request was sent; nothing was sent",
+            ),
+            Self::NotSent(why) => {
+                unanswered(ErrorClass::Retry, format!("the controller cannot be reached: {why}"))
+            }
+            Self::InDoubt(why) => unanswered(sent, format!("the connection broke before the answer: {why}")),
+            Self::TimedOut { limit, by_permit } => {
+                let which = if *by_permit { " (what was left of the permit to write)" } else { "" };
+                unanswered(
+                    sent,
+                    format!("no answer within {} ms{which}; connection reset", limit.as_millis()),
+                )
+            }
+        }
+    }
+}
+
+/// Sends requests; knows neither sessions nor limits.
+pub(crate) struct Transport {
+    pub(crate) dialer: Arc<dyn Dial>,
+    host: HeaderValue,
+    referer: HeaderValue,
+    /// Most recently used last.
+    idle: Mutex<Vec<Connection>>,
+    max_idle: usize,
+    request_timeout: Duration,
+    clock: Clock,
+    pub(crate) counters: Arc<Counters>,
+}
+
+impl Transport {
+    pub(crate) fn new(
+        endpoint: &Endpoint,
+        dialer: Arc<dyn Dial>,
+        request_timeout: Duration,
+        max_idle: usize,
+        clock: Clock,
+    ) -> Self {
+        // A host that was parsed as one is a valid header.
+        let header = |text: String| {
+            HeaderValue::try_from(text).unwrap_or_else(|_| HeaderValue::from_static("controller"))
+        };
+        Self {
+            dialer,
+            host: header(endpoint.authority()),
+            referer: header(format!("{endpoint}/")),
+            idle: Mutex::new(Vec::new()),
+            max_idle,
+            request_timeout,
+            clock,
+            counters: Arc::new(Counters::new()),
+        }
+    }
+
+    /// Sends one call and counts it.
+    pub(crate) async fn send(&self, call: &Call<'_>, session: Option<&Session>) -> Result<Reply, Broken> {
+        let _in_flight = self.counters.enter();
+        let result = match self.request(call, session) {
+            Ok(request) => self.exchange(&request, call.verb.permission()).await,
+            Err(why) => Err(Broken::NotSent(why)),
+        };
+        self.counters.count(&call.verb.method(), call.resource, &result);
+        result
+    }
+
+    /// The request with its headers. Source: Avi REST API contract, §1.2.
+    fn request(&self, call: &Call<'_>, session: Option<&Session>) -> Result<Request<Full<Bytes>>, String> {
+        let mut request = Request::new(Full::new(call.verb.body()));
+        *request.method_mut() = call.verb.method();
+        *request.uri_mut() = call.target.parse().map_err(|_| "the path is not valid".to_owned())?;
+        let headers = request.headers_mut();
+        headers.insert(HOST, self.host.clone());
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(REFERER, self.referer.clone());
+        headers.insert(HeaderName::from_static("x-avi-useragent"), HeaderValue::from_static("AKO"));
+        if let Some(session) = session {
+            let tenant = HeaderValue::from_bytes(call.tenant.header().as_bytes())
+                .map_err(|_| "the tenant's name cannot be a header".to_owned())?;
+            headers.insert(HeaderName::from_static("x-avi-tenant"), tenant);
+            session_headers(headers, session);
+        }
+        Ok(request)
+    }
+
+    /// Exchanges a request for a reply.
+    ///
+    /// The permission is checked last: when the connection is ready, just before
+    /// the request is handed over. A connection that was closed before it took
+    /// anything is replaced; one that broke under a read as well.
+    async fn exchange(
+        &self,
+        request: &Request<Full<Bytes>>,
+        permission: Option<&dyn Permission>,
+    ) -> Result<Reply, Broken> {
+        let mut attempt = 1;
+        loop {
+            let opening = timeout(CONNECT_TIMEOUT, self.ready(attempt == ATTEMPTS)).await;
+            let mut connection = opening.map_err(|_| {
+                Broken::NotSent(format!("no connection within {} s", CONNECT_TIMEOUT.as_secs()))
+            })??;
+            let (reused, outgoing) = (connection.reused, request.clone());
+            let (limit, by_permit) = self.allowed(permission)?;
+            connection.unacknowledged_for(limit);
+            let interrupted = match timeout(limit, connection.exchange(outgoing)).await {
+                Ok(Ok(reply)) => {
+                    self.keep(connection);
+                    return Ok(reply);
+                }
+                Ok(Err(interrupted)) => interrupted,
+                Err(_) => return Err(Broken::TimedOut { limit, by_permit }),
+            };
+            let replaceable = reused && attempt < ATTEMPTS;
+            match interrupted {
+                Interrupted::NotSent(_) if replaceable => attempt += 1,
+                Interrupted::NotSent(why) => return Err(Broken::NotSent(why)),
+                Interrupted::InDoubt(_) if replaceable && permission.is_none() => attempt += 1,
+                Interrupted::InDoubt(why) => return Err(Broken::InDoubt(why)),
+            }
+        }
+    }
+
+    /// How long the request may take, and whether it is the permission that
+    /// says so.
+    fn allowed(&self, permission: Option<&dyn Permission>) -> Result<(Duration, bool), Broken> {
+        let Some(permission) = permission else { return Ok((self.request_timeout, false)) };
+        let remaining = permission.remaining((self.clock)()).ok_or(Broken::NoPermit)?;
+        Ok((remaining.min(self.request_timeout), remaining < self.request_timeout))
+    }
+
+    /// A connection that can take a request.
+    async fn ready(&self, new: bool) -> Result<Connection, Broken> {
+        while let Some(mut connection) = if new { None } else { self.take() } {
+            if connection.ready().await {
+                return Ok(connection);
+            }
+        }
+        let opened = Connection::open(&*self.dialer).await;
+        let mut connection = opened.map_err(|e| Broken::NotSent(spelled(&e)))?;
+        if connection.ready().await {
+            Ok(connection)
+        } else {
+            Err(Broken::NotSent("the controller closed the connection at once".into()))
+        }
+    }
+
+    fn take(&self) -> Option<Connection> {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        idle.retain(|connection| connection.idle_since.elapsed() < IDLE_LIMIT);
+        idle.pop()
+    }
+
+    fn keep(&self, mut connection: Connection) {
+        connection.idle_since = Instant::now();
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        if idle.len() < self.max_idle {
+            idle.push(connection);
+        }
+    }
+}
+
+fn session_headers(headers: &mut HeaderMap, session: &Session) {
+    headers.insert(HeaderName::from_static("x-avi-version"), session.api_version.clone());
+    if let Some(cookies) = &session.cookies {
+        headers.insert(COOKIE, cookies.header());
+        headers.insert(HeaderName::from_static("x-csrftoken"), cookies.csrf_header());
+    }
+}

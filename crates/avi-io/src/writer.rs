@@ -1,0 +1,129 @@
+//! The one door for writes.
+
+use std::sync::Arc;
+
+use ako_avi_types::{
+    Change, ErrorClass, Failure, Meta, Object, ObjectKey, Observed, Operation, SslKeyAndCertificate,
+};
+use ako_elect::WritePermit;
+use bytes::Bytes;
+use serde_json::Value;
+
+use crate::answer::{Reply, unanswered};
+use crate::call::{Call, Resource, Tenant, Verb, segment};
+use crate::client::AviClient;
+use crate::observation::observed;
+use crate::permission::Permission;
+use crate::vsvip_update;
+
+/// What a write left behind.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Written {
+    /// The object as the controller holds it now; `None` after a deletion.
+    pub observed: Option<Observed>,
+}
+
+/// Writes to the controller. Nothing else does.
+#[derive(Clone, Debug)]
+pub struct Writer {
+    pub(crate) client: AviClient,
+}
+
+impl Writer {
+    /// A writer that sends through a client.
+    pub fn new(client: AviClient) -> Self {
+        Self { client }
+    }
+
+    /// Carries out one operation.
+    ///
+    /// The permit is checked when the connection is ready, immediately before
+    /// the request is handed over, and again for a replay; the request may take
+    /// no longer than what is left of it. Deleting what does not exist succeeds.
+    ///
+    /// # Errors
+    /// [`ErrorClass::NoPermit`] and [`ErrorClass::Retry`]: nothing was executed.
+    /// [`ErrorClass::Unknown`]: it may have been; read the object first. All
+    /// others are the controller's refusal.
+    pub async fn send(&self, permit: &WritePermit, operation: &Operation) -> Result<Written, Failure> {
+        self.send_under(permit, operation).await
+    }
+
+    pub(crate) async fn send_under(
+        &self,
+        permission: &dyn Permission,
+        operation: &Operation,
+    ) -> Result<Written, Failure> {
+        let Operation { key, change } = operation;
+        match change {
+            Change::Create(object) => {
+                let reply = self.mutate(key, None, Verb::Post(permission, bytes(&object.body()))).await?;
+                written(key, object, &reply, None)
+            }
+            Change::Update(meta, object) => {
+                let body = self.update_body(key, meta, object).await?;
+                let reply = self.mutate(key, Some(meta), Verb::Put(permission, bytes(&body))).await?;
+                written(key, object, &reply, Some(meta))
+            }
+            Change::Delete(meta) => match self.mutate(key, Some(meta), Verb::Delete(permission)).await {
+                Ok(_) => Ok(Written { observed: None }),
+                Err(failure) if failure.status == Some(404) => Ok(Written { observed: None }),
+                Err(failure) => Err(failure),
+            },
+        }
+    }
+
+    /// The whole body of a `PUT`, with the version that it replaces.
+    async fn update_body(&self, key: &ObjectKey, meta: &Meta, object: &Object) -> Result<Value, Failure> {
+        let mut body = object.body();
+        if matches!(object, Object::VsVip(_)) {
+            let tenant = Tenant::Named(key.tenant.clone());
+            let read = self.client.get_object(key.kind, &tenant, &meta.uuid).await?;
+            return Ok(vsvip_update::onto(read, body));
+        }
+        if let (Some(fields), Some(version)) = (body.as_object_mut(), &meta.last_modified) {
+            fields.insert("_last_modified".into(), Value::from(&**version));
+        }
+        Ok(body)
+    }
+
+    async fn mutate(&self, key: &ObjectKey, meta: Option<&Meta>, verb: Verb<'_>) -> Result<Reply, Failure> {
+        let resource = Resource::Kind(key.kind);
+        let target = match meta {
+            Some(meta) => format!("{}/{}", resource.path(), segment(&meta.uuid)),
+            None => resource.path(),
+        };
+        let tenant = Tenant::Named(key.tenant.clone());
+        self.client.send(&Call { verb, resource, target, tenant }).await
+    }
+}
+
+/// What the reply to a `POST` or `PUT` says. The write took effect, so a reply
+/// that cannot be read leaves the object in doubt.
+fn written(key: &ObjectKey, sent: &Object, reply: &Reply, meta: Option<&Meta>) -> Result<Written, Failure> {
+    let mut body = reply.json(ErrorClass::Unknown)?;
+    if let (Some(fields), Some(meta)) = (body.as_object_mut(), meta) {
+        fields.entry("uuid").or_insert_with(|| Value::from(&*meta.uuid));
+    }
+    let mut observed = observed(key.kind, body).map_err(|why| {
+        unanswered(ErrorClass::Unknown, format!("the answer to a write of {key} cannot be read: {why}"))
+    })?;
+    if let (Object::SslKeyAndCertificate(sent), Object::SslKeyAndCertificate(got)) = (sent, &*observed.body) {
+        observed.body = Arc::new(Object::SslKeyAndCertificate(with_certificate(sent, got)));
+    }
+    Ok(Written { observed: Some(observed) })
+}
+
+/// Replies leave the PEM text out: what was sent is what is stored.
+/// Source: Avi REST API contract, §4.
+fn with_certificate(sent: &SslKeyAndCertificate, got: &SslKeyAndCertificate) -> SslKeyAndCertificate {
+    let mut object = got.clone();
+    if !object.certificate.certificate.starts_with("-----BEGIN") {
+        object.certificate = sent.certificate.clone();
+    }
+    object
+}
+
+pub(crate) fn bytes(body: &Value) -> Bytes {
+    Bytes::from(body.to_string())
+}

@@ -1,0 +1,91 @@
+//! Real sockets: resets, refusals and TLS.
+
+#![allow(clippy::unwrap_used)] // in the functions that tests share
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ako_avi_io::{AviClient, Endpoint, Options, Tenant, Tls};
+use ako_avi_types::ErrorClass;
+use ako_elect::Moment;
+use rustls_pki_types::PrivateKeyDer;
+use serde_json::json;
+use tokio::io::AsyncReadExt as _;
+use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
+
+mod controller;
+
+use controller::{Answer, Double, password};
+
+fn options(address: &str, tls: Tls) -> Options {
+    let clock = Arc::new(|| Moment::from_millis(0));
+    Options::new(Endpoint::parse(address).unwrap(), tls, password("hunter2"), clock)
+}
+
+async fn ask(options: Options) -> Result<serde_json::Value, ako_avi_types::Failure> {
+    AviClient::new(options).unwrap().get_json("/api/cluster", &[], &Tenant::named("admin")).await
+}
+
+#[tokio::test]
+async fn a_request_that_is_given_up_ends_in_a_reset() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut options = options(&format!("http://{}", listener.local_addr().unwrap()), Tls::Unverified);
+    options.request_timeout = Duration::from_millis(20);
+    let asking = tokio::spawn(ask(options));
+    let (mut stream, _) = listener.accept().await.unwrap();
+    let mut buffer = [0; 4096];
+    let end = loop {
+        match stream.read(&mut buffer).await {
+            Ok(n) if n > 0 => {}
+            end => break end,
+        }
+    };
+    assert_eq!(end.unwrap_err().kind(), std::io::ErrorKind::ConnectionReset);
+    assert_eq!(asking.await.unwrap().unwrap_err().class, ErrorClass::Retry);
+}
+
+#[tokio::test]
+async fn a_controller_that_is_not_there_is_tried_again_later() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    drop(listener);
+    let failure = ask(options(&address, Tls::Unverified)).await.unwrap_err();
+    assert_eq!((failure.class, failure.status), (ErrorClass::Retry, None));
+    assert!(failure.message.starts_with("the controller cannot be reached"), "{failure}");
+}
+
+#[tokio::test]
+async fn the_certificate_is_verified_against_the_given_ca_or_not_at_all() {
+    let ours = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    let other = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    let key = PrivateKeyDer::try_from(ours.signing_key.serialize_der()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![ours.cert.der().clone()], key)
+        .unwrap();
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("localhost:{}", listener.local_addr().unwrap().port());
+    let double = Double::new(|_| Answer::Json(200, json!({"uuid": "cluster-1"})));
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let (acceptor, double) = (acceptor.clone(), double.clone());
+            tokio::spawn(async move {
+                if let Ok(stream) = acceptor.accept(stream).await {
+                    double.serve(stream).await;
+                }
+            });
+        }
+    });
+    let verified = |pem: String| options(&address, Tls::Verified { ca_pem: pem });
+    assert_eq!(ask(verified(ours.cert.pem())).await.unwrap(), json!({"uuid": "cluster-1"}));
+    assert_eq!(ask(options(&address, Tls::Unverified)).await.unwrap(), json!({"uuid": "cluster-1"}));
+    let failure = ask(verified(other.cert.pem())).await.unwrap_err();
+    assert_eq!(failure.class, ErrorClass::Retry);
+    assert!(failure.message.contains("certificate"), "{failure}");
+    assert!(AviClient::new(verified("not PEM".into())).is_err());
+}

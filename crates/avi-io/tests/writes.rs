@@ -1,0 +1,236 @@
+//! The door for writes.
+
+#![allow(clippy::unwrap_used)] // in the functions that tests share
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::SeqCst;
+
+use ako_avi_io::token::ENOUGH;
+use ako_avi_io::{Secret, Writer};
+use ako_avi_types::{
+    Certificate, Change, DnsInfo, ErrorClass, Kind, Meta, Object, ObjectKey, Operation, Pool, PrivateKey,
+    Ref, SslKeyAndCertificate, Vip, VsVip,
+};
+use ako_elect::SingleWriter;
+use serde_json::{Value, json};
+
+mod controller;
+
+use controller::{Answer, Double, Seen};
+
+const PEM: &str = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n";
+
+fn double(status: u16, body: Value) -> Arc<Double> {
+    Double::new(move |_| Answer::Json(status, body.clone()))
+}
+
+fn operation(name: &str, change: Change) -> Operation {
+    let kind = match &change {
+        Change::Create(object) | Change::Update(_, object) => object.kind(),
+        Change::Delete(_) => Kind::Pool,
+    };
+    Operation { key: ObjectKey::new(kind, "blue", name), change }
+}
+
+fn meta() -> Meta {
+    Meta { uuid: "pool-1".into(), last_modified: Some("17".into()) }
+}
+
+fn a_pool() -> Arc<Object> {
+    let tenant_ref = Some(Ref::named(Kind::Tenant, "blue"));
+    Arc::new(Object::Pool(Pool { name: "c--p".into(), tenant_ref, ..Pool::default() }))
+}
+
+async fn send(
+    double: &Arc<Double>,
+    operation: &Operation,
+) -> Result<ako_avi_io::Written, ako_avi_types::Failure> {
+    let permit = SingleWriter::declare().permit();
+    Writer::new(double.client()).send(&permit, operation).await
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_create_an_update_and_a_delete_are_sent_as_they_are() {
+    let stored = json!({"uuid": "pool-1", "name": "c--p", "_last_modified": "18",
+        "tenant_ref": "https://avi.test/api/tenant/tenant-1#blue", "enabled": true});
+    let double = double(201, stored);
+    let created =
+        send(&double, &operation("c--p", Change::Create(a_pool()))).await.unwrap().observed.unwrap();
+    assert_eq!(created.meta, Meta { uuid: "pool-1".into(), last_modified: Some("18".into()) });
+    assert!(a_pool().differences(&created.body).is_empty());
+    send(&double, &operation("c--p", Change::Update(meta(), a_pool()))).await.unwrap();
+    assert_eq!(send(&double, &operation("c--p", Change::Delete(meta()))).await.unwrap().observed, None);
+    let asked = double.asked();
+    assert!(asked[0].is("POST", "/api/pool") && asked[1].is("PUT", "/api/pool/pool-1"));
+    assert!(asked[2].is("DELETE", "/api/pool/pool-1"));
+    assert!(asked.iter().all(|s| s.header("x-avi-tenant") == "blue"));
+    assert_eq!(asked[0].body, a_pool().body());
+    let mut updated = a_pool().body();
+    updated["_last_modified"] = json!("17");
+    assert_eq!(asked[1].body, updated);
+}
+
+#[tokio::test(start_paused = true)]
+async fn deleting_what_is_gone_succeeds() {
+    let double = double(404, json!({"error": "Pool object not found!"}));
+    assert_eq!(send(&double, &operation("c--p", Change::Delete(meta()))).await.unwrap().observed, None);
+    let failure = send(&double, &operation("c--p", Change::Update(meta(), a_pool()))).await.unwrap_err();
+    assert_eq!(failure.class, ErrorClass::Gone);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_certificate_that_the_reply_omits_is_the_one_that_was_sent() {
+    for certificate in [json!({}), json!({"certificate": ""}), json!({"certificate": "<sensitive>"})] {
+        let reply =
+            json!({"uuid": "ssl-1", "name": "c--s", "certificate": certificate, "key": "<sensitive>"});
+        let sent = Arc::new(Object::SslKeyAndCertificate(SslKeyAndCertificate {
+            name: "c--s".into(),
+            certificate: Certificate { certificate: PEM.into() },
+            key: PrivateKey::new("k3y"),
+            ..SslKeyAndCertificate::default()
+        }));
+        let double = double(201, reply);
+        let written = send(&double, &operation("c--s", Change::Create(sent.clone()))).await.unwrap();
+        let Object::SslKeyAndCertificate(got) = &*written.observed.unwrap().body else { panic!() };
+        assert_eq!(&*got.certificate.certificate, PEM);
+        assert_eq!(double.asked()[0].body["key"], "k3y");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_vsvip_is_read_changed_and_written() {
+    let stored = || {
+        json!({"uuid": "vsvip-1", "name": "c--v", "_last_modified": "99", "ipam_selector": {"type": "x"},
+            "dns_info": [{"fqdn": "a.x", "ttl": 30}],
+            "vip": [{"vip_id": "0", "auto_allocate_ip": true, "enabled": true,
+                "ip_address": {"addr": "10.0.0.5", "type": "V4"}}]})
+    };
+    let double = Double::new(move |seen: &Seen| match &*seen.method {
+        "GET" => Answer::Json(200, stored()),
+        _ => Answer::Json(200, seen.body.clone()),
+    });
+    let vip = Vip { vip_id: "0".into(), auto_allocate_ip: true, ..Vip::default() };
+    let wanted = VsVip {
+        name: "c--v".into(),
+        dns_info: vec![DnsInfo { fqdn: "a.x".into() }, DnsInfo { fqdn: "b.x".into() }],
+        vip: vec![vip],
+        ..VsVip::default()
+    };
+    let known = Meta { uuid: "vsvip-1".into(), last_modified: Some("50".into()) };
+    let update = operation("c--v", Change::Update(known, Arc::new(Object::VsVip(wanted))));
+    let written = send(&double, &update).await.unwrap();
+    let asked = double.asked();
+    assert!(asked[0].is("GET", "/api/vsvip/vsvip-1") && asked[0].query.contains_key("include_name"));
+    assert!(asked[1].is("PUT", "/api/vsvip/vsvip-1"));
+    let mut expected = stored();
+    expected["dns_info"] = json!([{"fqdn": "a.x", "ttl": 30}, {"fqdn": "b.x"}]);
+    expected["east_west_placement"] = json!(false);
+    assert_eq!(asked[1].body, expected);
+    let Object::VsVip(got) = &*written.observed.unwrap().body else { panic!() };
+    assert_eq!(got.published_addresses(), ["10.0.0.5".into()]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_status_of_the_catalogue_has_its_class() {
+    for (status, text, class) in [
+        (400, "No available free IPs", ErrorClass::Waiting),
+        (400, "VrfContext object not found", ErrorClass::Waiting),
+        (400, "Network object not found", ErrorClass::Waiting),
+        (400, "Changing an existing VIP's vip_id is not supported", ErrorClass::Rejected),
+        (403, "Cannot delete, object is referred by: ['Pool p']", ErrorClass::InUse),
+        (403, "Configuration is disallowed during upgrade", ErrorClass::Waiting),
+        (403, "Tenant 'x' does not exist!", ErrorClass::Waiting),
+        (403, "permission denied", ErrorClass::Denied),
+        (404, "Pool object not found!", ErrorClass::Gone),
+        (408, "", ErrorClass::Unknown),
+        (409, "already exists", ErrorClass::Conflict),
+        (412, "Need to reload object data Pool", ErrorClass::Conflict),
+        (419, "", ErrorClass::Session),
+        (422, "", ErrorClass::Rejected),
+        (429, "", ErrorClass::Busy),
+        (500, "Import error: common_name", ErrorClass::Rejected),
+        (500, "Bad pb: vip", ErrorClass::Rejected),
+        (500, "db", ErrorClass::Unknown),
+        (502, "", ErrorClass::Unknown),
+        (503, "", ErrorClass::Busy),
+        (504, "", ErrorClass::Unknown),
+    ] {
+        let double = double(status, json!({"error": text, "obj_name": "c--p"}));
+        let failure = send(&double, &operation("c--p", Change::Create(a_pool()))).await.unwrap_err();
+        assert_eq!((failure.class, failure.status), (class, Some(status)), "{status} {text}");
+        assert!(failure.message.contains(text));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn too_many_requests_lower_the_limit_and_tell_how_long_to_wait() {
+    let double = Double::new(|_| Answer::With(429, "retry-after", "7".into(), json!({"error": "slow down"})));
+    let client = double.client();
+    let permit = SingleWriter::declare().permit();
+    let writer = Writer::new(client.clone());
+    let failure = writer.send(&permit, &operation("c--p", Change::Create(a_pool()))).await.unwrap_err();
+    assert_eq!((failure.class, failure.retry_after_ms), (ErrorClass::Busy, Some(7000)));
+    assert_eq!(client.traffic().concurrency_limit, 8);
+    let count =
+        client.traffic().requests.into_iter().find(|c| c.method == "POST" && c.kind == "pool").unwrap();
+    assert_eq!((count.outcome, count.count), ("4xx", 1));
+    assert_eq!(client.traffic().in_flight, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_write_whose_answer_cannot_be_read_is_in_doubt() {
+    for answer in ["{\"uuid\": ", "[]", "{\"uuid\": \"pool-1\", \"name\": 3}"] {
+        let double = Double::new(move |_| Answer::Text(201, answer.to_owned()));
+        let failure = send(&double, &operation("c--p", Change::Create(a_pool()))).await.unwrap_err();
+        assert_eq!(failure.class, ErrorClass::Unknown, "{answer}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_was_closed_while_idle_is_replaced() {
+    let double = double(204, json!({}));
+    let writer = Writer::new(double.client());
+    let permit = SingleWriter::declare().permit();
+    let deletion = operation("c--p", Change::Delete(meta()));
+    writer.send(&permit, &deletion).await.unwrap();
+    double.hang_up();
+    tokio::task::yield_now().await;
+    writer.send(&permit, &deletion).await.unwrap();
+    assert_eq!((double.asked().len(), double.dialed.load(SeqCst)), (2, 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_is_renewed_and_the_old_one_revoked() {
+    let double = Double::new(|seen| match &*seen.method {
+        "GET" => Answer::Json(
+            200,
+            json!({"count": 1, "results": [
+            {"token": "old", "uuid": "t-1", "expires_at": "2026-01-06T00:00:00+00:00"}]}),
+        ),
+        "POST" => {
+            Answer::Json(201, json!({"token": "n3w", "uuid": "t-2", "expires_at": "2026-02-01T00:00:00Z"}))
+        }
+        _ => Answer::Json(404, json!({})),
+    });
+    let writer = Writer::new(double.client());
+    let permit = SingleWriter::declare().permit();
+    let near = "2026-01-06T00:00:00Z".parse::<jiff::Timestamp>().unwrap();
+    let early = near.checked_sub(ENOUGH).unwrap().checked_sub(jiff::SignedDuration::from_secs(1)).unwrap();
+    assert_eq!(writer.refresh_token(&permit, "old", early).await, Ok(None));
+    let new = writer.refresh_token(&permit, "old", near).await.unwrap().unwrap();
+    assert_eq!((new.secret.clone(), new.replaces.as_deref()), (Secret::Token("n3w".into()), Some("t-1")));
+    assert!(!format!("{new:?}").contains("n3w"));
+    writer.revoke_token(&permit, "t-1").await.unwrap();
+    let asked = double.asked();
+    assert_eq!(asked[2].body, json!({"hours": "240"}));
+    assert!(asked[3].is("DELETE", "/api/user-token/t-1"));
+}
+
+#[test]
+fn calls_can_be_spawned() {
+    fn can_be_spawned(_: impl Send) {}
+    let double = double(200, json!({}));
+    let writer = Writer::new(double.client());
+    let (permit, deletion) = (SingleWriter::declare().permit(), operation("x", Change::Delete(meta())));
+    can_be_spawned(writer.send(&permit, &deletion));
+}
