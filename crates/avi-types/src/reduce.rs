@@ -33,7 +33,8 @@ impl Object {
                     return None;
                 }
             }
-            Object::SslKeyAndCertificate(_) | Object::VsVip(_) | Object::Pool(_) | Object::L4PolicySet(_) => {}
+            Object::SslKeyAndCertificate(_) | Object::VsVip(_) | Object::Pool(_) | Object::L4PolicySet(_) => {
+            }
         }
         let left = reduced.references().into_iter().any(is_missing);
         (!left).then(|| Arc::new(reduced))

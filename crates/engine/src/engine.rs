@@ -45,10 +45,14 @@ struct Work {
     failure: Option<Failure>,
     /// Whether the controller refused the body; others go on without it.
     refused: bool,
+    /// Whether it has to be read before it is tried again.
+    reread: bool,
 }
 
 #[derive(Clone, Debug, PartialEq)]
 enum Phase {
+    /// Is about to be looked at.
+    Idle,
     /// Waits for its turn.
     Queued,
     /// Is being written.
@@ -99,7 +103,12 @@ pub struct Engine {
     foreign: BTreeMap<ObjectKey, Arc<str>>,
     writing: bool,
     writes_under_way: usize,
-    started: bool,
+    /// Whether the cluster was translated as a whole.
+    translated: bool,
+    /// Whether all objects of both sides were looked at: from then on only
+    /// what changes is.
+    begun: bool,
+    was_held: bool,
     counters: Counters,
 }
 
@@ -159,7 +168,9 @@ impl Engine {
             foreign: BTreeMap::new(),
             writing: false,
             writes_under_way: 0,
-            started: false,
+            translated: false,
+            begun: false,
+            was_held: false,
             counters: Counters::default(),
         }
     }
@@ -172,7 +183,7 @@ impl Engine {
             Event::Configured(translator) => self.configured(*translator, now, &mut effects),
             Event::Observed(observation) => {
                 let changed = self.controller.replace(observation);
-                self.publisher.look_again(changed.iter(), &self.desired);
+                self.publisher.extend(self.desired.bound().cloned().collect::<Vec<_>>());
                 self.look(changed, now);
             }
             Event::Writing(writing) => self.writing = writing,
@@ -188,7 +199,8 @@ impl Engine {
 
     /// When the engine wants to be woken, if nothing happens before.
     pub fn deadline(&self) -> Option<Moment> {
-        let touched = self.touched.as_ref().map(|t| (t.last + QUIET).min(t.first + PATIENCE));
+        let touched = self.touched.as_ref().filter(|_| self.snapshot.is_complete());
+        let touched = touched.map(|t| (t.last + QUIET).min(t.first + PATIENCE));
         let timer = self.timers.first().map(|(at, _)| *at);
         [touched, timer, self.publisher.deadline()].into_iter().flatten().min()
     }
@@ -201,7 +213,7 @@ impl Engine {
 
     /// Whether the cluster and the controller were read completely.
     pub fn is_synced(&self) -> bool {
-        self.snapshot.is_complete() && self.controller.is_complete() && self.started
+        self.begun
     }
 
     /// The cluster.
@@ -282,10 +294,20 @@ impl Engine {
     /// Everything that follows from an event without another one.
     fn settle(&mut self, now: Moment, effects: &mut Vec<Effect>) {
         self.translate(now, effects);
+        self.begin(now);
+        if self.was_held && self.held().is_none() {
+            self.look(self.guard.suspects().cloned().collect(), now);
+        }
+        self.was_held = self.held().is_some();
         while let Some((at, key)) = self.timers.first().cloned().filter(|(at, _)| *at <= now) {
             self.timers.remove(&(at, key.clone()));
-            if self.work.get(&key).is_some_and(|w| w.phase == Phase::Until(at)) {
-                self.look(BTreeSet::from([key]), now);
+            match self.work.get_mut(&key).filter(|w| w.phase == Phase::Until(at)) {
+                Some(work) if work.reread => self.read_again(&key, effects),
+                Some(work) => {
+                    work.phase = Phase::Idle;
+                    self.look(BTreeSet::from([key]), now);
+                }
+                None => {}
             }
         }
         if self.writing && self.is_synced() {
@@ -294,10 +316,21 @@ impl Engine {
         }
     }
 
+    /// Looks at every object of both sides, once both are known.
+    fn begin(&mut self, now: Moment) {
+        if self.begun || !self.translated || !self.controller.is_complete() {
+            return;
+        }
+        self.begun = true;
+        let wanted = self.desired.objects().map(|(key, _)| key);
+        let all = wanted.chain(self.controller.keys()).cloned().collect();
+        self.look_in(Lane::Backlog, all, now);
+    }
+
     /// Translates what was touched, once the cluster is known and quiet.
     fn translate(&mut self, now: Moment, effects: &mut Vec<Effect>) {
         let due = |t: &Touched| now >= t.last + QUIET || now >= t.first + PATIENCE;
-        if !self.snapshot.is_complete() || !(self.touched.as_ref().is_some_and(due) || !self.started) {
+        if !self.snapshot.is_complete() || !(self.touched.as_ref().is_some_and(due) || !self.translated) {
             return;
         }
         let touched = self.touched.take().unwrap_or_default();
@@ -307,11 +340,7 @@ impl Engine {
         self.changed(edits, true, now, effects);
         let resources = touched.by_list.iter().chain(&touched.by_edit).filter_map(resource_of);
         self.publisher.extend(resources);
-        if !self.started {
-            self.started = true;
-            // What is there and not wanted is only known now.
-            self.look(self.controller.keys().cloned().collect(), now);
-        }
+        self.translated = true;
     }
 
     fn changed(&mut self, changes: Changes, by_edit: bool, now: Moment, effects: &mut Vec<Effect>) {
@@ -323,8 +352,11 @@ impl Engine {
                 work.refused = false;
                 work.attempts = 0;
             }
-            let is_suspect = !by_edit && self.desired.get(key).is_none() && self.controller.contains(key);
-            if is_suspect { self.guard.suspect(key) } else { self.guard.clear(key) }
+            if self.desired.get(key).is_some() {
+                self.guard.clear(key);
+            } else if by_edit {
+                self.guard.explain(key);
+            }
         }
         self.publisher.extend(changes.resources);
         for unit in &changes.diagnosed {
@@ -346,18 +378,23 @@ impl Engine {
 
     /// Finds out what objects need, and what those need that wait for them.
     fn look(&mut self, keys: BTreeSet<ObjectKey>, now: Moment) {
+        self.look_in(Lane::Live, keys, now);
+    }
+
+    fn look_in(&mut self, lane: Lane, keys: BTreeSet<ObjectKey>, now: Moment) {
+        if !self.begun {
+            // Everything is looked at when both sides are known.
+            return;
+        }
         let mut left = keys;
         while let Some(key) = left.pop_first() {
-            if !self.started || !self.controller.is_complete() {
-                // Looked at again when both sides are known.
-                continue;
-            }
-            let busy = self.work.get(&key).is_some_and(|w| matches!(w.phase, Phase::Sending | Phase::Reading));
+            let busy =
+                self.work.get(&key).is_some_and(|w| matches!(w.phase, Phase::Sending | Phase::Reading));
             if busy {
                 continue;
             }
             let before = self.work.get(&key).is_some_and(|w| w.refused);
-            self.decide(&key, now);
+            self.decide(lane, &key, now);
             let after = self.work.get(&key).is_some_and(|w| w.refused);
             if before != after {
                 left.extend(self.waiting.remove(&key).unwrap_or_default());
@@ -365,16 +402,12 @@ impl Engine {
         }
     }
 
-    fn decide(&mut self, key: &ObjectKey, now: Moment) {
+    fn decide(&mut self, lane: Lane, key: &ObjectKey, now: Moment) {
         let refused = |target: &ObjectKey| self.work.get(target).is_some_and(|w| w.refused);
         let need = need::of(key, &self.desired, &mut self.controller, &refused);
         self.unqueue(key);
-        if self.desired.get(key).is_none() && need != Need::Nothing && !self.work.contains_key(key) {
-            // Not wanted, and no edit was seen that says so.
-            let explained = self.explained(key);
-            if !explained {
-                self.guard.suspect(key);
-            }
+        if self.desired.get(key).is_none() && need != Need::Nothing {
+            self.guard.condemn(key);
         }
         match need {
             Need::Nothing => {
@@ -383,31 +416,22 @@ impl Engine {
             }
             Need::After(other) => {
                 self.waiting.entry(other.clone()).or_default().insert(key.clone());
-                self.put(key, Phase::After(other), now);
+                self.put(lane, key, Phase::After(other), now);
             }
-            Need::Ready(operation) => {
-                let phase = self.readiness(key, &operation, now);
-                self.put(key, phase, now);
+            Need::Ready(_) => {
+                let phase = self.turn(key, now);
+                self.put(lane, key, phase, now);
             }
         }
     }
 
-    /// Whether the deletion of an object was explained by an edit: then the
-    /// guard was told so when the edit came.
-    fn explained(&self, key: &ObjectKey) -> bool {
-        self.started && !self.guard.is_suspect(key) && self.work.contains_key(key)
-    }
-
-    /// When an operation may be sent.
-    fn readiness(&mut self, key: &ObjectKey, operation: &Operation, now: Moment) -> Phase {
+    /// When it is an object's turn.
+    fn turn(&self, key: &ObjectKey, now: Moment) -> Phase {
         if let Some(Work { phase: Phase::Until(at), attempts, .. }) = self.work.get(key)
             && *attempts > 0
             && *at > now
         {
             return Phase::Until(*at);
-        }
-        if matches!(operation.change, Change::Delete(_)) && self.guard.is_suspect(key) && self.held().is_some() {
-            return Phase::Held;
         }
         let rest = self.paces.get(key).map(|pace| pace.last + backoff::pace(pace.in_a_row));
         match rest.filter(|at| *at > now) {
@@ -416,8 +440,7 @@ impl Engine {
         }
     }
 
-    fn put(&mut self, key: &ObjectKey, phase: Phase, now: Moment) {
-        let lane = if self.writing { Lane::Live } else { Lane::Backlog };
+    fn put(&mut self, lane: Lane, key: &ObjectKey, phase: Phase, now: Moment) {
         let work = self.work.entry(key.clone()).or_insert(Work {
             lane,
             phase: Phase::Queued,
@@ -425,6 +448,7 @@ impl Engine {
             attempts: 0,
             failure: None,
             refused: false,
+            reread: false,
         });
         match &phase {
             Phase::Queued => {
@@ -456,7 +480,7 @@ impl Engine {
                     }
                 }
             }
-            Phase::Sending | Phase::Reading | Phase::Held => {}
+            Phase::Idle | Phase::Sending | Phase::Reading | Phase::Held => {}
         }
     }
 
@@ -474,18 +498,27 @@ impl Engine {
     /// Sends what is queued, as far as there is room.
     fn send(&mut self, now: Moment, effects: &mut Vec<Effect>) {
         while self.writes_under_way < MOST_WRITES {
-            let Some((_, key)) = self.queue.pop_first() else { return };
+            let Some((lane, key)) = self.queue.pop_first() else { return };
             let refused = |target: &ObjectKey| self.work.get(target).is_some_and(|w| w.refused);
             // Much may have changed since it was queued.
             match need::of(&key, &self.desired, &mut self.controller, &refused) {
+                Need::Ready(operation) if self.is_held(&operation) => self.put(lane, &key, Phase::Held, now),
                 Need::Ready(operation) => {
-                    self.put(&key, Phase::Sending, now);
+                    self.put(lane, &key, Phase::Sending, now);
                     self.writes_under_way += 1;
                     effects.push(Effect::Send(operation));
                 }
-                _ => self.decide(&key, now),
+                _ => self.decide(lane, &key, now),
             }
         }
+    }
+
+    /// Whether the guard holds an operation. Asked at the last moment: only
+    /// then is it known how many deletions there are in all.
+    fn is_held(&self, operation: &Operation) -> bool {
+        matches!(operation.change, Change::Delete(_))
+            && self.guard.is_suspect(&operation.key)
+            && self.held().is_some()
     }
 
     fn sent(
@@ -519,7 +552,9 @@ impl Engine {
         effects: &mut Vec<Effect>,
     ) {
         match result {
-            Ok(Some(observed)) if !self.is_owned(&observed.body) => self.not_owned(key, &observed.body, now, effects),
+            Ok(Some(observed)) if !self.is_owned(&observed.body) => {
+                self.not_owned(key, &observed.body, now, effects)
+            }
             Ok(observed) => {
                 let attempts = self.work.get(key).map_or(0, |w| w.attempts);
                 self.became(key, observed, now);
@@ -537,10 +572,11 @@ impl Engine {
         let old_targets = self.targets(key);
         self.controller.set(key, observed, now);
         if let Some(work) = self.work.get_mut(key) {
-            work.phase = Phase::Held;
+            work.phase = Phase::Idle;
             work.attempts = 0;
             work.failure = None;
             work.refused = false;
+            work.reread = false;
         }
         let mut affected = BTreeSet::from([key.clone()]);
         affected.extend(self.waiting.remove(key).unwrap_or_default());
@@ -559,7 +595,7 @@ impl Engine {
         self.counters.failed += 1;
         let Some(work) = self.work.get_mut(key) else { return };
         if failure.class == ErrorClass::NoPermit {
-            work.phase = Phase::Held;
+            work.phase = Phase::Idle;
             self.look(BTreeSet::from([key.clone()]), now);
             return;
         }
@@ -569,13 +605,14 @@ impl Engine {
         let first = work.failure.as_ref().map(|f| &f.message) != Some(&failure.message);
         work.refused = verdict.refused;
         work.failure = Some(failure.clone());
+        work.reread = verdict.read;
         work.phase = Phase::Until(now + verdict.wait);
         self.timers.insert((now + verdict.wait, key.clone()));
         if verdict.refused && first {
             self.tell_refused(key, &failure, effects);
         }
-        if verdict.read {
-            self.read_again(key, &failure, effects);
+        if verdict.read && verdict.wait.is_zero() {
+            self.read_again(key, effects);
         }
         if verdict.refused && !was_refused {
             let others = self.waiting.remove(key).unwrap_or_default();
@@ -585,15 +622,17 @@ impl Engine {
 
     /// Reads an object whose state is not known; if a reference was missing,
     /// also what it refers to.
-    fn read_again(&mut self, key: &ObjectKey, failure: &Failure, effects: &mut Vec<Effect>) {
+    fn read_again(&mut self, key: &ObjectKey, effects: &mut Vec<Effect>) {
         let mut keys = vec![key.clone()];
-        if failure.class == ErrorClass::Gone
+        let failure = self.work.get(key).and_then(|work| work.failure.as_ref());
+        if failure.is_some_and(|failure| failure.class == ErrorClass::Gone)
             && let Some(wanted) = self.desired.get(key)
         {
             keys.extend(crate::controller::targets(key, wanted));
         }
         for key in keys {
-            let reading = self.work.get(&key).is_some_and(|w| matches!(w.phase, Phase::Sending | Phase::Reading));
+            let reading =
+                self.work.get(&key).is_some_and(|w| matches!(w.phase, Phase::Sending | Phase::Reading));
             if !reading {
                 self.unqueue(&key);
                 if let Some(work) = self.work.get_mut(&key) {
@@ -618,17 +657,16 @@ impl Engine {
     /// An object with our name belongs to somebody else: it is left alone.
     fn not_owned(&mut self, key: &ObjectKey, body: &Object, now: Moment, effects: &mut Vec<Effect>) {
         let owner: Arc<str> = body.created_by().cloned().unwrap_or_else(|| "somebody else".into());
-        let message = format!("an object of that name belongs to {owner}; remove or rename it on the controller");
+        let message =
+            format!("an object of that name belongs to {owner}; remove or rename it on the controller");
         self.foreign.insert(key.clone(), owner);
         let failure = Failure { class: ErrorClass::Rejected, status: None, message, retry_after_ms: None };
-        if let Some(work) = self.work.get_mut(key) {
-            work.phase = Phase::Held;
-        }
         self.failed(key, failure, now, effects);
     }
 
     fn tell_refused(&self, key: &ObjectKey, failure: &Failure, effects: &mut Vec<Effect>) {
-        let reason = if self.foreign.contains_key(key) { Reason::NotOwned } else { Reason::ControllerRefused };
+        let reason =
+            if self.foreign.contains_key(key) { Reason::NotOwned } else { Reason::ControllerRefused };
         for object in self.desired.resources_of(key) {
             effects.push(Effect::Tell(Notice {
                 object,
@@ -664,7 +702,7 @@ fn resource_of(key: &Key) -> Option<ResourceId> {
 impl std::fmt::Display for Phase {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Queued => f.write_str("queued"),
+            Self::Idle | Self::Queued => f.write_str("queued"),
             Self::Sending => f.write_str("being written"),
             Self::Reading => f.write_str("being read"),
             Self::After(key) => write!(f, "waits for {key}"),

@@ -24,18 +24,28 @@ const EXAMPLES: usize = 10;
 /// is nothing" by mistake looks just like that.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Guard {
+    explained: BTreeSet<ObjectKey>,
     unexplained: BTreeSet<ObjectKey>,
     released: bool,
 }
 
 impl Guard {
-    /// An object is to be deleted and no edit explains it.
-    pub(crate) fn suspect(&mut self, key: &ObjectKey) {
-        self.unexplained.insert(key.clone());
+    /// An edit was seen after which an object is no longer wanted.
+    pub(crate) fn explain(&mut self, key: &ObjectKey) {
+        self.clear(key);
+        self.explained.insert(key.clone());
     }
 
-    /// An object is gone, wanted again, or its deletion explained.
+    /// An object is to be deleted.
+    pub(crate) fn condemn(&mut self, key: &ObjectKey) {
+        if !self.explained.contains(key) {
+            self.unexplained.insert(key.clone());
+        }
+    }
+
+    /// An object is gone, or wanted again.
     pub(crate) fn clear(&mut self, key: &ObjectKey) {
+        self.explained.remove(key);
         self.unexplained.remove(key);
         if self.unexplained.is_empty() {
             self.released = false;
@@ -79,7 +89,7 @@ mod tests {
     fn guard(count: usize) -> Guard {
         let mut guard = Guard::default();
         for i in 0..count {
-            guard.suspect(&ObjectKey::new(Kind::Pool, "admin", format!("p{i}")));
+            guard.condemn(&ObjectKey::new(Kind::Pool, "admin", format!("p{i}")));
         }
         guard
     }
@@ -92,13 +102,24 @@ mod tests {
     }
 
     #[test]
+    fn explained_deletions_are_not_counted() {
+        let mut guard = guard(5);
+        for i in 0..50 {
+            let key = ObjectKey::new(Kind::Pool, "admin", format!("edited{i}"));
+            guard.explain(&key);
+            guard.condemn(&key);
+        }
+        assert_eq!(guard.held(LIMITS, 60), None);
+    }
+
+    #[test]
     fn a_release_lasts_until_the_deletions_are_done() {
         let mut guard = guard(40);
         assert_eq!(guard.release(), 40);
         assert_eq!(guard.held(LIMITS, 50), None);
         let keys: Vec<_> = guard.suspects().cloned().collect();
         keys.iter().for_each(|key| guard.clear(key));
-        keys.iter().for_each(|key| guard.suspect(key));
+        keys.iter().for_each(|key| guard.condemn(key));
         assert!(guard.held(LIMITS, 50).is_some());
     }
 }

@@ -34,7 +34,9 @@ pub(crate) fn of(
     let missing = |target: &ObjectKey| !controller.contains(target);
     // The last one is the last to be created, so that is when to look again.
     let targets = controller::targets(key, wanted);
-    if let Some(first) = targets.iter().rev().find(|t| missing(t) && desired.get(t).is_some() && !is_refused(t)) {
+    if let Some(first) =
+        targets.iter().rev().find(|t| missing(t) && desired.get(t).is_some() && !is_refused(t))
+    {
         return Need::After(first.clone());
     }
     let Some(body) = effective(key, wanted, &targets, &missing) else {

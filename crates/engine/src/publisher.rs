@@ -126,7 +126,10 @@ fn notices(object: &ResourceId, written: &Published) -> impl Iterator<Item = Not
         reason,
         message: message.into(),
     };
-    let removed = written.addresses.is_empty().then(|| notice("Removed", format!("Removed virtualservice for {}", object.name)));
+    let removed = written
+        .addresses
+        .is_empty()
+        .then(|| notice("Removed", format!("Removed virtualservice for {}", object.name)));
     let mut hosts: Vec<_> = written.addresses.iter().map(|a| a.hostname.clone()).collect();
     hosts.dedup();
     let added: Vec<_> = hosts
