@@ -1,0 +1,216 @@
+//! How things are, as the driver tells it.
+
+use std::collections::BTreeMap;
+
+use ako_avi_io::Traffic;
+use ako_core::{Diagnostic, Reason, ResourceId, ResourceKind};
+use ako_elect::Moment;
+use ako_engine::{Counters, Engine, Held, Notice, Pending};
+use serde_json::{Value, json};
+
+use crate::run::state::Startup;
+
+/// The most objects of each list that is shown.
+const SHOWN: usize = 200;
+/// Upper bounds of the latency histogram, in milliseconds.
+pub(crate) const BUCKETS_MS: [u64; 11] = [10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 15_000, 60_000];
+
+/// A histogram of the time from a need to its confirmation.
+#[derive(Clone, Debug, Default)]
+pub struct Latencies {
+    /// How many were at most as long as each of the bounds.
+    pub(crate) buckets: [u64; BUCKETS_MS.len()],
+    /// How many there were.
+    pub(crate) count: u64,
+    /// Their sum, in milliseconds.
+    pub(crate) sum_ms: u64,
+}
+
+impl Latencies {
+    pub(crate) fn extend(&mut self, latencies_ms: &[u64]) {
+        for latency in latencies_ms {
+            self.count += 1;
+            self.sum_ms += latency;
+            for (bucket, bound) in self.buckets.iter_mut().zip(BUCKETS_MS) {
+                *bucket += u64::from(*latency <= bound);
+            }
+        }
+    }
+}
+
+/// How things are.
+#[derive(Clone, Debug)]
+pub struct Report {
+    pub(crate) cluster: String,
+    pub(crate) owner: String,
+    /// Whether both sides are known.
+    pub(crate) synced: bool,
+    /// What is not known yet.
+    pub(crate) missing: Vec<String>,
+    pub(crate) settled: bool,
+    pub(crate) wanted: usize,
+    pub(crate) observed: usize,
+    pub(crate) backlog: usize,
+    pub(crate) refused: usize,
+    pub(crate) unpublished: usize,
+    pub(crate) pending: Vec<Pending>,
+    pub(crate) diagnostics: Vec<Diagnostic>,
+    pub(crate) held: Option<Held>,
+    pub(crate) counters: Counters,
+    pub(crate) latencies: Latencies,
+    pub(crate) traffic: Traffic,
+    pub(crate) troubles: BTreeMap<&'static str, String>,
+    pub(crate) resources: Vec<(ResourceKind, usize)>,
+    pub(crate) now: Moment,
+}
+
+impl Report {
+    pub(crate) fn of(
+        engine: &Engine,
+        counters: &Counters,
+        latencies: &Latencies,
+        traffic: Traffic,
+        mut diagnostics: Vec<Diagnostic>,
+        troubles: BTreeMap<&'static str, String>,
+        now: Moment,
+    ) -> Self {
+        let config = engine.desired().translator().config();
+        let mut missing: Vec<String> = engine
+            .snapshot()
+            .incomplete_kinds()
+            .into_iter()
+            .map(|kind| format!("the list of {}", kind.as_str()))
+            .collect();
+        if !engine.controller().is_complete() {
+            missing.push("the objects on the controller".to_owned());
+        }
+        diagnostics.extend(engine.desired().diagnostics().cloned());
+        diagnostics.sort();
+        diagnostics.dedup();
+        diagnostics.truncate(SHOWN);
+        let (backlog, refused) = engine.backlog();
+        Self {
+            cluster: config.cluster_name.to_string(),
+            owner: config.owner(),
+            synced: engine.is_synced(),
+            missing,
+            settled: engine.is_settled(),
+            wanted: engine.desired().len(),
+            observed: engine.controller().len(),
+            backlog,
+            refused,
+            unpublished: engine.unpublished(),
+            pending: engine.pending(SHOWN),
+            diagnostics,
+            held: engine.held(),
+            counters: counters.clone(),
+            latencies: latencies.clone(),
+            traffic,
+            troubles,
+            resources: ResourceKind::ALL
+                .into_iter()
+                .map(|kind| (kind, engine.snapshot().count(kind)))
+                .collect(),
+            now,
+        }
+    }
+}
+
+/// The page `/api/v1/state`.
+pub(crate) fn state(startup: &Startup, report: Option<&Report>) -> Value {
+    let (connection, errors) = startup.controller();
+    let (pod, namespace) = startup.identity();
+    let issues: Vec<_> = startup
+        .issues()
+        .iter()
+        .map(|i| json!({"key": i.key, "value": i.value, "message": i.message, "fatal": i.fatal}))
+        .collect();
+    let mut state = json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "pod": pod,
+        "namespace": namespace,
+        "role": "writer (single)",
+        "phase": phase(startup, report),
+        "settled": report.is_some_and(|r| r.settled),
+        "controller": {
+            "state": connection,
+            "errors": errors.iter().map(|(e, t)| json!({"error": e, "timestamp": t})).collect::<Vec<_>>(),
+        },
+        "issues": issues,
+    });
+    let (Some(report), Some(map)) = (report, state.as_object_mut()) else { return state };
+    let [created, updated, deleted] = report.counters.written;
+    let troubles = if report.troubles.is_empty() { "CONNECTED" } else { "TROUBLE" };
+    let details = json!({
+        "cluster": report.cluster,
+        "owner": report.owner,
+        "kubernetes": {
+            "state": troubles,
+            "troubles": report.troubles,
+            "objects": report.resources.iter().map(|(k, n)| (k.as_str(), *n)).collect::<BTreeMap<_, _>>(),
+        },
+        "objects": {
+            "wanted": report.wanted,
+            "observed": report.observed,
+            "pending": report.backlog,
+            "refused": report.refused,
+            "unpublished": report.unpublished,
+        },
+        "writes": {
+            "created": created, "updated": updated, "deleted": deleted, "failed": report.counters.failed,
+            "total": created + updated + deleted,
+        },
+        "work": {"translated": report.counters.translated, "assembled": report.counters.assembled},
+        "pending": report.pending.iter().map(|p| pending(p, report.now)).collect::<Vec<_>>(),
+        "diagnostics": report.diagnostics.iter().map(diagnostic).collect::<Vec<_>>(),
+        "held": report.held.as_ref().map(held),
+    });
+    if let Value::Object(details) = details {
+        map.extend(details);
+    }
+    state
+}
+
+fn phase(startup: &Startup, report: Option<&Report>) -> String {
+    match (startup.waiting_for(), report) {
+        (Some(what), _) => format!("waiting for {what}"),
+        (None, None) => "the driver does not answer".to_owned(),
+        (None, Some(report)) if !report.synced => format!("waiting for {}", report.missing.join(", ")),
+        (None, Some(_)) => "running".to_owned(),
+    }
+}
+
+fn pending(p: &Pending, now: Moment) -> Value {
+    json!({
+        "object": p.key.to_string(),
+        "state": p.state,
+        "waiting_ms": u64::try_from(now.since(p.since).as_millis()).unwrap_or(u64::MAX),
+        "failure": p.failure,
+        "refused": p.refused,
+        "reason": p.reason,
+    })
+}
+
+fn diagnostic(d: &Diagnostic) -> Value {
+    json!({"object": d.object.to_string(), "reason": d.reason.as_str(), "message": d.message})
+}
+
+fn held(held: &Held) -> Value {
+    let examples: Vec<_> = held.examples.iter().map(ToString::to_string).collect();
+    json!({"count": held.count, "of": held.of, "examples": examples})
+}
+
+/// The Event that tells about a finding.
+pub(crate) fn notice(finding: &Diagnostic) -> Notice {
+    Notice {
+        object: finding.object.clone(),
+        warning: true,
+        reason: finding.reason.as_str(),
+        message: finding.message.clone(),
+    }
+}
+
+/// The finding about an object that does not have the form of its kind.
+pub(crate) fn undecodable(object: &ResourceId, message: &str) -> Diagnostic {
+    Diagnostic { object: object.clone(), reason: Reason::InvalidObject, message: message.into() }
+}

@@ -1,0 +1,88 @@
+//! The command line.
+
+mod plan;
+mod release;
+mod status;
+mod translate;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+use crate::logging::LogFormat;
+
+/// Programs an Avi Controller so that traffic reaches the pods of a Kubernetes
+/// cluster.
+#[derive(Debug, Parser)]
+#[command(name = "ako", version, about, max_term_width = 100)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the operator: keep the controller equal to what the cluster asks for.
+    Run(crate::run::Arguments),
+    /// Translate files, without a cluster and without a controller.
+    Translate(translate::Arguments),
+    /// Show what the operator would change on the controller, and why.
+    ///
+    /// Reads the live cluster and the live controller and writes nothing. Exits
+    /// with 0 if there is nothing to change and with 2 if there is.
+    Plan(plan::Arguments),
+    /// Show what a running operator does.
+    Status(status::Arguments),
+    /// Let deletions pass that the deletion guard holds.
+    ///
+    /// Look at them first with `ako status`. Has to be run in the operator's
+    /// pod: the operator takes it from loopback only.
+    ReleaseDeletions(release::Arguments),
+}
+
+/// How results are printed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// Tables for people.
+    #[default]
+    Text,
+    /// JSON for scripts.
+    Json,
+}
+
+/// Where the cluster is.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Cluster {
+    /// The kubeconfig; without it, the pod's own credentials or `~/.kube/config`.
+    #[arg(long, env = "KUBECONFIG")]
+    pub kubeconfig: Option<PathBuf>,
+    /// The namespace of the operator.
+    #[arg(long, short, env = "POD_NAMESPACE", default_value = "avi-system")]
+    pub namespace: String,
+}
+
+impl Cli {
+    /// Runs the command.
+    ///
+    /// # Errors
+    /// What the user has to know.
+    pub fn run(self) -> anyhow::Result<ExitCode> {
+        if let Command::Translate(arguments) = self.command {
+            return translate::run(&arguments);
+        }
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        runtime.block_on(async {
+            match self.command {
+                Command::Run(arguments) => crate::run::run(arguments).await,
+                Command::Plan(arguments) => {
+                    crate::logging::start(LogFormat::Text)?.set(ako_core::config::LogLevel::Error);
+                    plan::run(&arguments).await
+                }
+                Command::Status(arguments) => status::run(&arguments).await,
+                Command::ReleaseDeletions(arguments) => release::run(&arguments).await,
+                Command::Translate(_) => Ok(ExitCode::SUCCESS),
+            }
+        })
+    }
+}

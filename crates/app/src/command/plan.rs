@@ -1,0 +1,120 @@
+//! `ako plan`.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use ako_core::Snapshot;
+use ako_engine::{Action, Controller, Desired, Planned, plan};
+use ako_kube_io::{Source, SourceEvent};
+use anyhow::Context as _;
+use serde_json::{Value, json};
+use tokio::sync::mpsc;
+
+use super::{Cluster, Format};
+use crate::run::{clock, connection, settings};
+
+/// Exit code where something would change.
+const CHANGES: u8 = 2;
+/// How long the cluster may take to be read.
+const READ_WITHIN: Duration = Duration::from_secs(120);
+
+/// Arguments of `ako plan`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    cluster: Cluster,
+    /// How to print.
+    #[arg(long, short, value_enum, default_value_t)]
+    output: Format,
+}
+
+pub(super) async fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    let client = ako_kube_io::client(arguments.cluster.kubeconfig.as_deref()).await?;
+    let settings = settings::read_once(&client, &arguments.cluster.namespace).await?;
+    let connection = connection::connect(&settings, clock::boot_time())?;
+    let translator = connection.translator(&settings.config).await.context("the Avi Controller")?;
+    let (snapshot, observation) = tokio::try_join!(snapshot(client), async {
+        connection.observe(&settings.config).await.map_err(Into::into)
+    })?;
+    let mut snapshot = snapshot;
+    snapshot.set_subdomain(translator.subdomain());
+    let desired = Desired::of(translator, &snapshot);
+    let mut controller = Controller::default();
+    controller.replace(observation);
+    let steps = plan(&desired, &controller);
+    print(&steps, arguments.output)?;
+    Ok(if steps.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(CHANGES) })
+}
+
+/// Reads everything once.
+async fn snapshot(client: kube::Client) -> anyhow::Result<Snapshot> {
+    let (sender, mut events) = mpsc::channel(1024);
+    let reading = async {
+        let mut snapshot = Snapshot::default();
+        let mut trouble = None;
+        while !snapshot.is_complete() {
+            match events.recv().await {
+                Some(SourceEvent::Delta(delta)) => {
+                    snapshot.apply(delta);
+                }
+                Some(SourceEvent::Trouble { kind, message }) => {
+                    trouble = Some(format!("{}: {message}", kind.as_str()));
+                    if trouble.is_some() {
+                        tracing::error!(kind = kind.as_str(), message, "cannot be listed");
+                    }
+                }
+                Some(_) => {}
+                None => anyhow::bail!("the watches ended"),
+            }
+        }
+        drop(trouble);
+        Ok(snapshot)
+    };
+    tokio::select! {
+        read = tokio::time::timeout(READ_WITHIN, reading) => {
+            read.context("the cluster could not be read in time; is every kind served, and may we list it?")?
+        }
+        () = Source::run(client, sender) => anyhow::bail!("the watches ended"),
+    }
+}
+
+fn print(steps: &[Planned], format: Format) -> anyhow::Result<()> {
+    if format == Format::Json {
+        let steps: Vec<_> = steps.iter().map(as_json).collect();
+        println!("{}", serde_json::to_string_pretty(&json!({ "changes": steps }))?);
+        return Ok(());
+    }
+    if steps.is_empty() {
+        println!("no changes");
+        return Ok(());
+    }
+    steps.iter().for_each(|step| println!("{step}"));
+    let count = |wanted: fn(&Action) -> bool| steps.iter().filter(|s| wanted(&s.action)).count();
+    println!(
+        "\n{} to create, {} to update, {} to delete",
+        count(|a| matches!(a, Action::Create)),
+        count(|a| matches!(a, Action::Update(_))),
+        count(|a| matches!(a, Action::Delete)),
+    );
+    Ok(())
+}
+
+fn as_json(step: &Planned) -> Value {
+    let (action, fields) = match &step.action {
+        Action::Create => ("create", Vec::new()),
+        Action::Delete => ("delete", Vec::new()),
+        Action::Update(changes) => {
+            let field =
+                |c: &ako_avi_types::FieldChange| json!({"path": c.path, "from": c.observed, "to": c.wanted});
+            ("update", changes.iter().map(field).collect())
+        }
+    };
+    json!({
+        "action": action,
+        "kind": step.key.kind.segment(),
+        "tenant": step.key.tenant,
+        "name": step.key.name,
+        "fields": fields,
+        "reason": step.reason,
+    })
+}

@@ -1,0 +1,161 @@
+//! `ako status`.
+
+use std::fmt::Write as _;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use http_body_util::{BodyExt as _, Empty, Limited};
+use hyper::body::Bytes;
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use k8s_openapi::api::core::v1::Pod;
+use kube::Api;
+use serde_json::Value;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+
+use super::{Cluster, Format};
+
+/// How long the operator may take to answer.
+const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+/// The longest answer that is read, in bytes.
+const ANSWER_LIMIT: usize = 16 << 20;
+
+/// Arguments of `ako status`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    address: Address,
+    /// How to print.
+    #[arg(long, short, value_enum, default_value_t)]
+    output: Format,
+}
+
+/// Where the operator is. In its pod it is found on loopback; elsewhere a
+/// port-forward to the pod is made.
+#[derive(Debug, clap::Args)]
+pub(super) struct Address {
+    #[command(flatten)]
+    cluster: Cluster,
+    /// The pod to ask.
+    #[arg(long, env = "POD_NAME", default_value = "ako-0")]
+    pod: String,
+    /// The operator's port, `apiServerPort` in its configuration.
+    #[arg(long, env = "AKO_API_PORT", default_value_t = 8080)]
+    port: u16,
+    /// Ask on this machine, without a port-forward.
+    #[arg(long)]
+    local: bool,
+}
+
+impl Address {
+    /// Calls the operator and answers the JSON that it sends.
+    pub(super) async fn call(&self, method: &str, path: &str) -> anyhow::Result<Value> {
+        // In a pod of ours the operator is right here.
+        let in_pod =
+            std::env::var_os("KUBERNETES_SERVICE_HOST").is_some() && self.cluster.kubeconfig.is_none();
+        let exchange = async {
+            if self.local || in_pod {
+                let stream = TcpStream::connect(("127.0.0.1", self.port)).await;
+                let stream =
+                    stream.with_context(|| format!("no operator answers on 127.0.0.1:{}", self.port))?;
+                exchange(stream, method, path).await
+            } else {
+                let client = ako_kube_io::client(self.cluster.kubeconfig.as_deref()).await?;
+                let pods: Api<Pod> = Api::namespaced(client, &self.cluster.namespace);
+                let place = format!("pod {}/{}", self.cluster.namespace, self.pod);
+                let forward = pods.portforward(&self.pod, &[self.port]).await;
+                let mut forward = forward.with_context(|| format!("no port-forward to {place}"))?;
+                let stream =
+                    forward.take_stream(self.port).with_context(|| format!("no stream to {place}"))?;
+                exchange(stream, method, path).await
+            }
+        };
+        tokio::time::timeout(ANSWER_WITHIN, exchange).await.context("the operator does not answer in time")?
+    }
+}
+
+async fn exchange(
+    stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    method: &str,
+    path: &str,
+) -> anyhow::Result<Value> {
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+    let connection = tokio::spawn(connection);
+    let request = hyper::Request::builder().method(method).uri(path).header("host", "localhost");
+    let answer = sender.send_request(request.body(Empty::<Bytes>::new())?).await?;
+    let status = answer.status();
+    let body = Limited::new(answer.into_body(), ANSWER_LIMIT).collect().await;
+    let body = body.map_err(|error| anyhow::anyhow!("the answer cannot be read: {error}"))?.to_bytes();
+    connection.abort();
+    if !status.is_success() {
+        bail!("the operator answers {status}: {}", String::from_utf8_lossy(&body).trim());
+    }
+    serde_json::from_slice(&body).context("the answer is no JSON; is that port the operator's?")
+}
+
+pub(super) async fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    let state = arguments.address.call("GET", "/api/v1/state").await?;
+    if arguments.output == Format::Json {
+        println!("{}", serde_json::to_string_pretty(&state)?);
+    } else {
+        print!("{}", text(&state));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The state for people.
+fn text(state: &Value) -> String {
+    let mut out = String::new();
+    let word = |value: &Value| match value {
+        Value::String(text) => text.clone(),
+        Value::Null => "-".to_owned(),
+        other => other.to_string(),
+    };
+    for (label, pointer) in [
+        ("Version", "/version"),
+        ("Cluster", "/cluster"),
+        ("Owner marker", "/owner"),
+        ("Role", "/role"),
+        ("Phase", "/phase"),
+        ("Settled", "/settled"),
+        ("Avi Controller", "/controller/state"),
+        ("Kubernetes", "/kubernetes/state"),
+        ("Wanted objects", "/objects/wanted"),
+        ("Observed objects", "/objects/observed"),
+        ("Pending", "/objects/pending"),
+        ("Refused", "/objects/refused"),
+        ("Statuses to write", "/objects/unpublished"),
+        ("Writes", "/writes/total"),
+    ] {
+        let value = state.pointer(pointer).map_or_else(|| "-".to_owned(), word);
+        let _ = writeln!(out, "{label:<18} {value}");
+    }
+    let mut section = |title: &str, pointer: &str, line: &dyn Fn(&Value) -> String| {
+        let items = state.pointer(pointer).and_then(Value::as_array).filter(|items| !items.is_empty());
+        if let Some(items) = items {
+            let _ = writeln!(out, "\n{title}:");
+            for item in items {
+                let _ = writeln!(out, "  {}", line(item));
+            }
+        }
+    };
+    section("Configuration", "/issues", &|i| format!("{}: {}", word(&i["key"]), word(&i["message"])));
+    section("Not as wanted", "/pending", &|p| {
+        let failure = p["failure"].as_str().map(|f| format!(": {f}")).unwrap_or_default();
+        format!("{} ({}){failure}", word(&p["object"]), word(&p["state"]))
+    });
+    section("Findings", "/diagnostics", &|d| {
+        format!("{} {}: {}", word(&d["object"]), word(&d["reason"]), word(&d["message"]))
+    });
+    if let Some(held) = state.get("held").filter(|held| !held.is_null()) {
+        let _ = writeln!(
+            out,
+            "\nHELD: {} deletions of {} observed objects, which no edit explains. If they are right, run\n  \
+             ako release-deletions\nin the operator's pod. Some of them: {}",
+            held["count"], held["of"], held["examples"]
+        );
+    }
+    out
+}

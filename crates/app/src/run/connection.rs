@@ -1,0 +1,142 @@
+//! The connection to the Avi Controller.
+
+use std::sync::Arc;
+
+use ako_avi_io::{
+    AviClient, Clock, Credentials, Endpoint, NetworkName, Observer, Options, Scope, ScopeTenant, Secret,
+    Tenant, Tls, Wanted, Writer,
+};
+use ako_avi_types::{ErrorClass, Failure, Meta, Object, ObjectKey, Observed};
+use ako_core::facts::{CloudType, choose_vrf};
+use ako_core::name::Names;
+use ako_core::{Config, Facts};
+use ako_engine::Observation;
+use ako_translate::Translator;
+use tracing::warn;
+
+use super::settings::Settings;
+
+/// The client, and what is made of it.
+pub struct Connection {
+    /// The client.
+    pub client: AviClient,
+    /// The one door for writes.
+    pub writer: Writer,
+    clock: Clock,
+}
+
+/// Prepares a connection; nothing is sent yet.
+///
+/// # Errors
+/// If the controller's address or its certificate authority cannot be read.
+pub fn connect(settings: &Settings, clock: Clock) -> anyhow::Result<Connection> {
+    let endpoint = Endpoint::parse(&settings.config.controller_host)?;
+    let tls = match &settings.credentials.ca {
+        Some(ca_pem) => Tls::Verified { ca_pem: ca_pem.clone() },
+        None => {
+            warn!(
+                "the controller's certificate is NOT verified: put certificateAuthorityData into Secret avi-secret"
+            );
+            Tls::Unverified
+        }
+    };
+    let client =
+        AviClient::new(Options::new(endpoint, tls, credentials(&settings.credentials), clock.clone()))?;
+    Ok(Connection { writer: Writer::new(client.clone()), client, clock })
+}
+
+/// What to log in with: a token if there is one.
+pub fn credentials(given: &ako_kube_io::Credentials) -> Credentials {
+    let secret = if given.token.is_empty() {
+        Secret::Password(given.password.reveal().clone())
+    } else {
+        Secret::Token(given.token.reveal().clone())
+    };
+    Credentials { username: given.username.as_str().into(), secret }
+}
+
+impl Connection {
+    /// A translator for a configuration and what the controller says.
+    ///
+    /// # Errors
+    /// What is missing on the controller, or why it cannot be asked.
+    pub async fn translator(&self, config: &Config) -> Result<Translator, Failure> {
+        let network = |n: &ako_core::config::VipNetwork| {
+            if n.uuid.is_empty() {
+                NetworkName::Name(n.name.clone())
+            } else {
+                NetworkName::Uuid(n.uuid.clone())
+            }
+        };
+        let wanted = Wanted {
+            tenant: config.tenant.clone(),
+            cloud: config.cloud_name.clone(),
+            networks: config.vip_networks.iter().map(network).collect(),
+            vrf: Some(config.vrf_name.clone()).filter(|vrf| !vrf.is_empty()),
+        };
+        let said = self.client.facts(&wanted).await?;
+        let cloud = CloudType::parse(&said.cloud_vtype);
+        let network_vrf = said.networks.first().and_then(|network| network.vrf.as_deref());
+        let mut subdomains: Vec<Arc<str>> =
+            said.subdomains.iter().map(|domain| domain.trim_start_matches('.').into()).collect();
+        subdomains.sort();
+        let facts = Facts {
+            cluster_uuid: said.cluster_uuid,
+            enterprise: matches!(&*said.licence_tier, "ENTERPRISE" | "ENTERPRISE_WITH_CLOUD_SERVICES"),
+            cloud,
+            vrf: choose_vrf(config, cloud, network_vrf, None),
+            subdomains,
+        };
+        Ok(Translator::new(config.clone(), facts))
+    }
+
+    /// Reads everything that is ours.
+    ///
+    /// # Errors
+    /// If anything could not be read: half a reading says nothing about what is
+    /// absent.
+    pub async fn observe(&self, config: &Config) -> Result<Observation, Failure> {
+        let started = (self.clock)();
+        let scope = Scope {
+            owner: config.owner().into(),
+            cluster_name: config.cluster_name.clone(),
+            name_prefix: Names::new(config).prefix().into(),
+            cloud: config.cloud_name.clone(),
+            tenant: if config.dedicated_tenant {
+                ScopeTenant::Own(config.tenant.clone())
+            } else {
+                ScopeTenant::All
+            },
+        };
+        let mut observation = Observer::new(self.client.clone()).observe(&scope).await?;
+        if let Some((kind, failure)) = observation.failed.pop() {
+            let message = format!("the list of {kind} could not be read: {}", failure.message);
+            return Err(Failure { message, ..failure });
+        }
+        for unreadable in &observation.unreadable {
+            warn!(object = %unreadable.key, message = unreadable.message, "an object on the controller cannot be read");
+        }
+        Ok(Observation { started, objects: observation.objects })
+    }
+
+    /// Reads one object, whoever it belongs to.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub async fn read(&self, key: &ObjectKey) -> Result<Option<Observed>, Failure> {
+        let Some(body) = self.client.find(key.kind, &Tenant::Named(key.tenant.clone()), &key.name).await?
+        else {
+            return Ok(None);
+        };
+        let text = |name: &str| body.get(name).and_then(serde_json::Value::as_str).map(Arc::from);
+        let uuid = text("uuid").ok_or_else(|| unreadable(key, "it has no uuid"))?;
+        let meta = Meta { uuid, last_modified: text("_last_modified") };
+        let object = Object::read(key.kind, body).map_err(|error| unreadable(key, &error.to_string()))?;
+        Ok(Some(Observed { meta, body: Arc::new(object) }))
+    }
+}
+
+fn unreadable(key: &ObjectKey, why: &str) -> Failure {
+    let message = format!("{key} cannot be read: {why}");
+    Failure { class: ErrorClass::Retry, status: None, message, retry_after_ms: None }
+}

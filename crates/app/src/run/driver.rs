@@ -1,0 +1,280 @@
+//! The task that owns the engine: hands events in and carries effects out.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ako_avi_types::{Failure, ObjectKey, Operation};
+use ako_core::resource::Published;
+use ako_core::{Diagnostic, ResourceId};
+use ako_elect::WritePermit;
+use ako_engine::{Counters, Effect, Engine, Event};
+use ako_kube_io::{EventWriter, SourceEvent, StatusWriter};
+use ako_translate::Translator;
+use tokio::sync::{mpsc, oneshot};
+use tracing::{debug, error, info, warn};
+
+use super::connection::{self, Connection};
+use super::publishing;
+use super::settings::Settings;
+use super::state::Startup;
+use super::{clock, driver};
+use crate::admin::report::{self, Report};
+use crate::logging::LogControl;
+
+/// The most messages taken in before effects are carried out.
+const BATCH: usize = 512;
+/// How long the driver sleeps at most.
+const LONGEST_SLEEP: Duration = Duration::from_secs(60);
+
+/// A message to the driver.
+#[derive(Debug)]
+pub enum Input {
+    /// Something happened in the cluster.
+    Source(SourceEvent),
+    /// Something happened to the engine.
+    Engine(Event),
+    /// The configuration or the credentials changed.
+    Settings(Box<Settings>),
+    /// Somebody asks how things are.
+    Report(oneshot::Sender<Report>),
+    /// Somebody releases held deletions; answered with their number.
+    Release(oneshot::Sender<usize>),
+}
+
+/// What the driver works with.
+pub(super) struct Parts {
+    pub(super) client: kube::Client,
+    pub(super) connection: Arc<Connection>,
+    pub(super) events: EventWriter,
+    pub(super) permit: WritePermit,
+    pub(super) startup: Startup,
+    pub(super) log: LogControl,
+}
+
+/// Owns the engine.
+pub(super) struct Driver {
+    parts: Parts,
+    engine: Engine,
+    status_writer: StatusWriter,
+    inputs: mpsc::Sender<Input>,
+    /// Findings of the conversion, before translation.
+    findings: BTreeMap<ResourceId, Vec<Diagnostic>>,
+    /// Kinds whose watch is in trouble, and why.
+    troubles: BTreeMap<&'static str, String>,
+    counters: Counters,
+    latencies: report::Latencies,
+    was_settled: bool,
+    was_held: bool,
+}
+
+impl Driver {
+    pub(super) fn new(parts: Parts, translator: Translator, inputs: mpsc::Sender<Input>) -> Self {
+        let status_writer = StatusWriter::new(parts.client.clone());
+        Self {
+            parts,
+            engine: Engine::new(translator),
+            status_writer,
+            inputs,
+            findings: BTreeMap::new(),
+            troubles: BTreeMap::new(),
+            counters: Counters::default(),
+            latencies: report::Latencies::default(),
+            was_settled: false,
+            was_held: false,
+        }
+    }
+
+    /// Runs until the inputs end, which they do with the process.
+    pub(super) async fn run(mut self, mut inputs: mpsc::Receiver<Input>) -> anyhow::Result<()> {
+        self.parts.startup.running();
+        publishing::tell_own_pod(&self.parts.events, "AKOReady", "the operator runs");
+        let effects = self.engine.step(Event::Writing(true), clock::now());
+        self.carry_out(effects);
+        let mut batch = Vec::with_capacity(BATCH);
+        loop {
+            let sleep =
+                self.engine.deadline().map_or(LONGEST_SLEEP, |at| at.since(clock::now()).min(LONGEST_SLEEP));
+            tokio::select! {
+                count = inputs.recv_many(&mut batch, BATCH) => {
+                    if count == 0 {
+                        return Ok(());
+                    }
+                }
+                () = tokio::time::sleep(sleep) => self.step(Event::Tick),
+            }
+            batch.drain(..).for_each(|input| self.take(input));
+            self.notice_changes();
+        }
+    }
+
+    fn take(&mut self, input: driver::Input) {
+        match input {
+            Input::Engine(event) => {
+                self.note_failure(&event);
+                self.step(event);
+            }
+            Input::Source(event) => self.source(event),
+            Input::Settings(settings) => self.settings(*settings),
+            Input::Report(answer) => {
+                // Whoever asked may have gone.
+                let _ = answer.send(self.report());
+            }
+            Input::Release(answer) => {
+                let count = self.engine.held().map_or(0, |held| held.count);
+                warn!(count, "held deletions are released");
+                self.step(Event::ReleaseDeletions);
+                let _ = answer.send(count);
+            }
+        }
+    }
+
+    fn step(&mut self, event: Event) {
+        let effects = self.engine.step(event, clock::now());
+        self.carry_out(effects);
+    }
+
+    fn source(&mut self, event: SourceEvent) {
+        match event {
+            SourceEvent::Delta(delta) => self.step(Event::Cluster(delta)),
+            SourceEvent::Diagnostics(object, findings) => {
+                for finding in &findings {
+                    warn!(object = %finding.object, reason = finding.reason.as_str(), "{}", finding.message);
+                    publishing::tell(&self.parts.events, report::notice(finding));
+                }
+                if findings.is_empty() {
+                    self.findings.remove(&object)
+                } else {
+                    self.findings.insert(object, findings)
+                };
+            }
+            SourceEvent::Undecodable { kind, name, message } => {
+                error!(kind = kind.as_str(), %name, message, "an object cannot be understood and is not served");
+                let object = ResourceId { kind, name };
+                let finding = report::undecodable(&object, &message);
+                publishing::tell(&self.parts.events, report::notice(&finding));
+                self.findings.insert(object, vec![finding]);
+            }
+            SourceEvent::Trouble { kind, message } => {
+                warn!(kind = kind.as_str(), message, "the watch is in trouble");
+                self.troubles.insert(kind.as_str(), message);
+            }
+            SourceEvent::Recovered { kind } => {
+                info!(kind = kind.as_str(), "the watch works again");
+                self.troubles.remove(kind.as_str());
+            }
+        }
+    }
+
+    fn settings(&mut self, settings: Settings) {
+        self.parts.log.set(settings.config.log_level);
+        self.parts.events.set_normal_events(settings.config.events);
+        self.parts.connection.client.set_credentials(connection::credentials(&settings.credentials));
+        let translator = self.engine.desired().translator();
+        if *translator.config() != settings.config {
+            let translator = Translator::new(settings.config, translator.facts().clone());
+            self.step(Event::Configured(Box::new(translator)));
+        }
+    }
+
+    fn carry_out(&mut self, effects: Vec<Effect>) {
+        for effect in effects {
+            match effect {
+                Effect::Send(operation) => self.send(operation),
+                Effect::Read(key) => self.read(key),
+                Effect::Publish { object, wanted, current } => self.publish(object, wanted, current),
+                Effect::Tell(notice) => {
+                    if notice.warning {
+                        warn!(object = %notice.object, reason = notice.reason, "{}", notice.message);
+                    }
+                    publishing::tell(&self.parts.events, notice);
+                }
+            }
+        }
+    }
+
+    fn send(&self, operation: Operation) {
+        let (writer, permit, inputs) =
+            (self.parts.connection.writer.clone(), self.parts.permit, self.inputs.clone());
+        tokio::spawn(async move {
+            debug!(%operation, "writing");
+            let result = writer.send(&permit, &operation).await.map(|written| written.observed);
+            // Fails only when the process ends.
+            drop(inputs.send(Input::Engine(Event::Sent(operation.key, result))).await);
+        });
+    }
+
+    fn read(&self, key: ObjectKey) {
+        let (connection, inputs) = (self.parts.connection.clone(), self.inputs.clone());
+        tokio::spawn(async move {
+            let result = connection.read(&key).await;
+            drop(inputs.send(Input::Engine(Event::Read(key, result))).await);
+        });
+    }
+
+    fn publish(&self, object: ResourceId, wanted: Published, current: Published) {
+        let (writer, permit, inputs) = (self.status_writer.clone(), self.parts.permit, self.inputs.clone());
+        tokio::spawn(async move {
+            let written = writer.publish(&permit, &clock::now, &object, &wanted, &current).await;
+            let result = written.map(|_| ()).map_err(|error| {
+                warn!(%object, %error, "the status could not be written; trying again");
+                error.to_string()
+            });
+            drop(inputs.send(Input::Engine(Event::Published(object, result))).await);
+        });
+    }
+
+    fn note_failure(&self, event: &Event) {
+        let outcome: Option<(&ObjectKey, &Failure)> = match event {
+            Event::Sent(key, Err(failure)) | Event::Read(key, Err(failure)) => Some((key, failure)),
+            Event::Sent(_, Ok(_)) | Event::Read(_, Ok(_)) | Event::Observed(_) => {
+                self.parts.startup.controller_answered();
+                None
+            }
+            _ => None,
+        };
+        if let Some((key, failure)) = outcome {
+            warn!(object = %key, class = failure.class.as_str(), %failure, "a call to the controller failed");
+            self.parts.startup.controller_failed(failure);
+        }
+    }
+
+    /// One log line for each change of state, none for each object.
+    fn notice_changes(&mut self) {
+        let counters = self.engine.take_counters();
+        self.latencies.extend(&counters.latencies_ms);
+        let settled = self.engine.is_settled();
+        if settled && !self.was_settled {
+            let [created, updated, deleted] = counters.written;
+            info!(
+                objects = self.engine.desired().len(),
+                created, updated, deleted, "everything is as it is wanted"
+            );
+        }
+        self.was_settled = settled;
+        let held = self.engine.held();
+        if let (Some(held), false) = (&held, self.was_held) {
+            error!(
+                count = held.count,
+                of = held.of,
+                "deletions that no edit explains are held back; see `ako status`, and `ako release-deletions` if they are right"
+            );
+        }
+        self.was_held = held.is_some();
+        self.counters = counters;
+    }
+
+    fn report(&self) -> Report {
+        let traffic = self.parts.connection.client.traffic();
+        let extra = self.findings.values().flatten().cloned().collect();
+        Report::of(
+            &self.engine,
+            &self.counters,
+            &self.latencies,
+            traffic,
+            extra,
+            self.troubles.clone(),
+            clock::now(),
+        )
+    }
+}

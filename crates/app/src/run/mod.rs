@@ -1,0 +1,231 @@
+//! `ako run`: start, supervision, end.
+
+pub mod clock;
+pub mod connection;
+pub mod driver;
+mod observation;
+mod publishing;
+pub mod settings;
+pub mod state;
+mod token;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ako_elect::SingleWriter;
+use ako_kube_io::{ConfigSource, EventWriter, Source};
+use anyhow::{Context as _, bail};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tracing::{error, info, warn};
+
+use crate::admin;
+use crate::command::Cluster;
+use crate::logging::{self, LogFormat};
+use connection::Connection;
+use driver::{Driver, Input};
+use settings::{Settings, SettingsReader};
+use state::Startup;
+
+/// How many messages may wait for the driver.
+const QUEUE: usize = 4096;
+/// How long to wait before the controller is asked again for what it has to say.
+const RETRY: Duration = Duration::from_secs(5);
+
+/// Arguments of `ako run`.
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    #[command(flatten)]
+    cluster: Cluster,
+    /// The name of this pod; Events about the operator are attached to it.
+    #[arg(long, env = "POD_NAME", default_value = "ako-0")]
+    pod_name: String,
+    /// Where to serve status, health and metrics [default: `apiServerPort`].
+    #[arg(long, env = "AKO_API_PORT")]
+    port: Option<u16>,
+    /// The address to serve them on.
+    #[arg(long, env = "AKO_API_ADDRESS", default_value = "0.0.0.0")]
+    address: std::net::IpAddr,
+    /// How log lines look.
+    #[arg(long, env = "AKO_LOG_FORMAT", value_enum, default_value_t)]
+    log_format: LogFormat,
+}
+
+/// Runs the operator until it is told to end.
+///
+/// # Errors
+/// What keeps it from starting, or the task that ended though it never should.
+pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
+    let log = logging::start(arguments.log_format)?;
+    let mut end = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        result = operate(&arguments, log) => result.map(|()| ExitCode::SUCCESS),
+        _ = end.recv() => { info!("told to end"); Ok(ExitCode::SUCCESS) }
+        _ = interrupt.recv() => { info!("interrupted"); Ok(ExitCode::SUCCESS) }
+    }
+}
+
+async fn operate(arguments: &Arguments, log: logging::LogControl) -> anyhow::Result<()> {
+    info!(version = env!("CARGO_PKG_VERSION"), pod = arguments.pod_name, "starting");
+    let kubeconfig: Option<&PathBuf> = arguments.cluster.kubeconfig.as_ref();
+    let client = ako_kube_io::client(kubeconfig.map(PathBuf::as_path)).await.context("Kubernetes")?;
+    let namespace = arguments.cluster.namespace.clone();
+    let (config_sender, config_events) = mpsc::channel(16);
+    let mut tasks = JoinSet::new();
+    let config_client = client.clone();
+    tasks.spawn(async move {
+        ConfigSource::run(config_client, &namespace, config_sender).await;
+        "the watch of the configuration"
+    });
+    let startup = Startup::new(&arguments.pod_name, &arguments.cluster.namespace);
+    let (inputs, driver_inputs) = mpsc::channel(QUEUE);
+    let mut reader = SettingsReader::new(config_events, &arguments.cluster.namespace, startup.clone());
+    let settings = supervised(&mut tasks, reader.first()).await?;
+    log.set(settings.config.log_level);
+    serve(arguments, &settings, &startup, inputs.clone(), &mut tasks).await?;
+    check_cluster(&client, &settings.config.operator_namespace).await;
+
+    let connection = Arc::new(connection::connect(&settings, clock::boot_time())?);
+    let translator = supervised(&mut tasks, facts(&connection, &settings, &startup)).await?;
+    let own_pod = ako_kube_io::own_pod(&client, &arguments.cluster.namespace, &arguments.pod_name).await;
+    let reference = own_pod.map(|pod| pod.reference);
+    if let Err(error) = &reference {
+        warn!(%error, "the operator's own pod cannot be read: Events about the operator are not written");
+    }
+    let events = EventWriter::new(client.clone(), reference.ok(), clock::wall_time());
+    events.set_normal_events(settings.config.events);
+
+    let (settings_sender, settings_receiver) = watch::channel(settings);
+    let driver = Driver::new(
+        driver::Parts {
+            client: client.clone(),
+            connection: connection.clone(),
+            events: events.clone(),
+            permit: SingleWriter::declare().permit(),
+            startup: startup.clone(),
+            log,
+        },
+        translator,
+        inputs.clone(),
+    );
+    spawn_tasks(&mut tasks, client, events, connection, &inputs, settings_receiver);
+    tasks.spawn(async move {
+        reader.follow(settings_sender, inputs).await;
+        "the follow-up of the configuration"
+    });
+    supervised(&mut tasks, driver.run(driver_inputs)).await
+}
+
+/// Starts everything that runs beside the driver.
+fn spawn_tasks(
+    tasks: &mut JoinSet<&'static str>,
+    client: kube::Client,
+    events: EventWriter,
+    connection: Arc<Connection>,
+    inputs: &mpsc::Sender<Input>,
+    settings: watch::Receiver<Settings>,
+) {
+    tasks.spawn(async move {
+        events.run().await;
+        "the writer of Events"
+    });
+    let source_client = client.clone();
+    let (sender, mut source_events) = mpsc::channel(1024);
+    tasks.spawn(async move {
+        Source::run(source_client, sender).await;
+        "the watches of the cluster"
+    });
+    let forward = inputs.clone();
+    tasks.spawn(async move {
+        while let Some(event) = source_events.recv().await {
+            if forward.send(Input::Source(event)).await.is_err() {
+                break;
+            }
+        }
+        "the way from the watches to the driver"
+    });
+    let observer = observation::Watchman::new(connection.clone(), inputs.clone(), settings.clone());
+    tasks.spawn(async move {
+        observer.run().await;
+        "the reading of the controller"
+    });
+    tasks.spawn(async move {
+        token::keep_fresh(&client, &connection, settings).await;
+        "the upkeep of the token"
+    });
+}
+
+/// Runs a future; if a supervised task ends before it, that is the end of the
+/// process: whatever it did is not done any more.
+async fn supervised<T>(
+    tasks: &mut JoinSet<&'static str>,
+    future: impl Future<Output = anyhow::Result<T>>,
+) -> anyhow::Result<T> {
+    tokio::select! {
+        result = future => result,
+        Some(ended) = tasks.join_next() => match ended {
+            Ok(what) => bail!("{what} ended"),
+            Err(error) => bail!("a task failed: {error}"),
+        },
+    }
+}
+
+async fn serve(
+    arguments: &Arguments,
+    settings: &Settings,
+    startup: &Startup,
+    inputs: mpsc::Sender<Input>,
+    tasks: &mut JoinSet<&'static str>,
+) -> anyhow::Result<()> {
+    let port = arguments.port.unwrap_or(settings.config.admin_port);
+    let listener = TcpListener::bind((arguments.address, port)).await.with_context(|| {
+        format!("cannot serve on {}:{port}; set apiServerPort (or --port) to a free one", arguments.address)
+    })?;
+    info!(address = %listener.local_addr()?, "serving status, health and metrics");
+    let router = admin::router(startup.clone(), inputs);
+    tasks.spawn(async move {
+        if let Err(error) = admin::serve(listener, router).await {
+            error!(%error, "the server for status, health and metrics failed");
+        }
+        "the server for status, health and metrics"
+    });
+    Ok(())
+}
+
+/// Says what may become a trouble later.
+async fn check_cluster(client: &kube::Client, namespace: &str) {
+    match ako_kube_io::kubernetes_version(client).await {
+        Ok(version) if !version.is_known() => warn!(%version, "Kubernetes in a version that was never tried"),
+        Ok(version) => info!(%version, "Kubernetes"),
+        Err(error) => warn!(%error, "the version of Kubernetes cannot be read"),
+    }
+    match ako_kube_io::missing_permissions(client, namespace).await {
+        Ok(missing) => {
+            missing.iter().for_each(|rule| warn!(%rule, "a permission is missing: add it to the ClusterRole"))
+        }
+        Err(error) => warn!(%error, "the permissions cannot be checked"),
+    }
+}
+
+/// Asks the controller until it answers what translation has to know.
+async fn facts(
+    connection: &Connection,
+    settings: &Settings,
+    startup: &Startup,
+) -> anyhow::Result<ako_translate::Translator> {
+    loop {
+        match connection.translator(&settings.config).await {
+            Ok(translator) => return Ok(translator),
+            Err(failure) => {
+                startup.controller_failed(&failure);
+                error!(%failure, "the Avi Controller is not ready for us; trying again");
+                tokio::time::sleep(RETRY).await;
+            }
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! The configuration and the credentials, as the cluster holds them.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use ako_core::config::keys;
+use ako_core::{Config, ConfigIssue};
+use ako_kube_io::{ConfigEvent, ConfigSource, Credentials, environment_fallback};
+use anyhow::{Context as _, bail};
+use tokio::sync::{mpsc, watch};
+use tracing::{error, info, warn};
+
+use super::driver::Input;
+use super::state::Startup;
+
+/// How long a command waits for the configuration.
+const READ_WITHIN: Duration = Duration::from_secs(20);
+
+/// Everything that is configured.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The parsed configuration.
+    pub config: Config,
+    /// What is wrong with it, without being fatal.
+    pub issues: Vec<ConfigIssue>,
+    /// The data that it was parsed from.
+    pub data: BTreeMap<String, String>,
+    /// How to log in.
+    pub credentials: Credentials,
+}
+
+/// Puts settings together from what the watches say.
+#[derive(Debug)]
+pub struct SettingsReader {
+    events: mpsc::Receiver<ConfigEvent>,
+    namespace: String,
+    startup: Startup,
+    data: Option<BTreeMap<String, String>>,
+    credentials: Option<Credentials>,
+}
+
+impl SettingsReader {
+    /// Reads from the events of a [`ConfigSource`].
+    pub fn new(events: mpsc::Receiver<ConfigEvent>, namespace: &str, startup: Startup) -> Self {
+        Self { events, namespace: namespace.to_owned(), startup, data: None, credentials: None }
+    }
+
+    /// Waits for the first usable settings.
+    ///
+    /// # Errors
+    /// If the events end.
+    pub async fn first(&mut self) -> anyhow::Result<Settings> {
+        loop {
+            self.next().await?;
+            let (Some(data), Some(credentials)) = (&self.data, &self.credentials) else { continue };
+            let (config, issues) = Config::parse(&self.namespace, data);
+            report(&issues);
+            self.startup.configured(&issues);
+            if issues.iter().any(|issue| issue.fatal) {
+                error!("the configuration cannot be used; waiting for a correction");
+                continue;
+            }
+            return Ok(Settings { config, issues, data: data.clone(), credentials: credentials.clone() });
+        }
+    }
+
+    /// Hands changes on, until the events end.
+    pub(super) async fn follow(&mut self, settings: watch::Sender<Settings>, inputs: mpsc::Sender<Input>) {
+        while self.next().await.is_ok() {
+            let (Some(data), Some(credentials)) = (&self.data, &self.credentials) else { continue };
+            let (config, issues) = Config::parse(&self.namespace, data);
+            if settings.borrow().data != *data {
+                report(&issues);
+                self.startup.configured(&issues);
+            }
+            if issues.iter().any(|issue| issue.fatal) {
+                error!("the configuration cannot be used; the former one stays in force");
+                continue;
+            }
+            let old = settings.borrow().clone();
+            let config = live(&old, config, data);
+            let new = Settings { config, issues, data: data.clone(), credentials: credentials.clone() };
+            settings.send_replace(new.clone());
+            if inputs.send(Input::Settings(Box::new(new))).await.is_err() {
+                return;
+            }
+        }
+    }
+
+    async fn next(&mut self) -> anyhow::Result<()> {
+        match self.events.recv().await.context("the watch of the configuration ended")? {
+            ConfigEvent::Data(data) => self.data = Some(data),
+            ConfigEvent::ConfigMapDeleted => self.without_config_map(),
+            ConfigEvent::Credentials(credentials) => self.credentials = Some(credentials),
+            ConfigEvent::CredentialsMissing(reason) => {
+                error!(reason, "no credentials for the Avi Controller: create Secret avi-secret");
+                self.startup.waiting(&format!("no credentials: {reason}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Without a ConfigMap the environment counts, if it says anything; a
+    /// running operator keeps what it has.
+    fn without_config_map(&mut self) {
+        if self.data.is_some() {
+            warn!("ConfigMap avi-k8s-config is gone; its last content stays in force");
+            return;
+        }
+        let data = environment_fallback(|key| std::env::var(key).ok());
+        if data.contains_key("clusterName") {
+            info!("no ConfigMap avi-k8s-config; the environment is used");
+            self.data = Some(data);
+        } else {
+            error!(namespace = self.namespace, "no ConfigMap avi-k8s-config: create it");
+            self.startup.waiting("no ConfigMap avi-k8s-config");
+        }
+    }
+}
+
+fn report(issues: &[ConfigIssue]) {
+    for issue in issues {
+        if issue.fatal {
+            error!(key = issue.key, value = issue.value, "{}", issue.message);
+        } else {
+            warn!(key = issue.key, value = issue.value, "{}", issue.message);
+        }
+    }
+}
+
+/// A changed configuration with the former values of all keys that need a
+/// restart; says which ones those are.
+fn live(old: &Settings, new: Config, data: &BTreeMap<String, String>) -> Config {
+    let changed = |key: &str| old.data.get(key) != data.get(key);
+    let (now, later): (Vec<_>, Vec<_>) =
+        keys().iter().filter(|key| changed(key.name)).partition(|key| key.live);
+    let names =
+        |keys: &[&ako_core::config::KeySpec]| keys.iter().map(|key| key.name).collect::<Vec<_>>().join(", ");
+    if !now.is_empty() {
+        info!(keys = names(&now), "the configuration changed; this takes effect now");
+    }
+    if later.is_empty() {
+        return new;
+    }
+    warn!(keys = names(&later), "the configuration changed; this takes effect after a restart");
+    let mut mixed = data.clone();
+    for key in later {
+        match old.data.get(key.name) {
+            Some(value) => mixed.insert(key.name.to_owned(), value.clone()),
+            None => mixed.remove(key.name),
+        };
+    }
+    Config::parse(&new.operator_namespace, &mixed).0
+}
+
+/// Reads the settings once, for a command.
+///
+/// # Errors
+/// If they are not there, or cannot be used.
+pub async fn read_once(client: &kube::Client, namespace: &str) -> anyhow::Result<Settings> {
+    let (sender, events) = mpsc::channel(16);
+    let startup = Startup::new("", namespace);
+    let mut reader = SettingsReader::new(events, namespace, startup);
+    let first = async {
+        while reader.data.is_none() || reader.credentials.is_none() {
+            reader.next().await?;
+        }
+        anyhow::Ok(())
+    };
+    tokio::select! {
+        read = tokio::time::timeout(READ_WITHIN, first) => read.with_context(|| {
+            format!("no ConfigMap avi-k8s-config and Secret avi-secret in namespace {namespace}; is --namespace right?")
+        })??,
+        () = ConfigSource::run(client.clone(), namespace, sender) => bail!("the watch of the configuration ended"),
+    }
+    let data = reader.data.take().unwrap_or_default();
+    let credentials = reader.credentials.take().context("no credentials")?;
+    let (config, issues) = Config::parse(namespace, &data);
+    let fatal: Vec<_> = issues.iter().filter(|issue| issue.fatal).map(ToString::to_string).collect();
+    if !fatal.is_empty() {
+        bail!("the configuration cannot be used:\n  {}", fatal.join("\n  "));
+    }
+    Ok(Settings { config, issues, data, credentials })
+}

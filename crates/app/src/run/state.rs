@@ -1,0 +1,104 @@
+//! What the process knows about itself before the driver can be asked.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use ako_avi_types::Failure;
+use ako_core::ConfigIssue;
+
+/// The errors of the controller that `/api/status` shows.
+const ERRORS: usize = 10;
+
+/// Shared between the tasks of the process.
+#[derive(Clone, Debug)]
+pub struct Startup(Arc<Mutex<Inner>>);
+
+#[derive(Clone, Debug, Default)]
+struct Inner {
+    pod: String,
+    namespace: String,
+    waiting_for: Option<String>,
+    issues: Vec<ConfigIssue>,
+    connected: Option<bool>,
+    errors: Vec<(String, String)>,
+}
+
+impl Startup {
+    /// A process that just started.
+    pub fn new(pod: &str, namespace: &str) -> Self {
+        let waiting_for = Some("the configuration".to_owned());
+        let inner = Inner { pod: pod.into(), namespace: namespace.into(), waiting_for, ..Inner::default() };
+        Self(Arc::new(Mutex::new(inner)))
+    }
+
+    /// The pod's name and namespace.
+    pub fn identity(&self) -> (String, String) {
+        self.read(|inner| (inner.pod.clone(), inner.namespace.clone()))
+    }
+
+    /// What the process waits for, if it does.
+    pub fn waiting_for(&self) -> Option<String> {
+        self.read(|inner| inner.waiting_for.clone())
+    }
+
+    /// What is wrong with the configuration.
+    pub fn issues(&self) -> Vec<ConfigIssue> {
+        self.read(|inner| inner.issues.clone())
+    }
+
+    /// Upstream's word for the state of the connection, and its last errors
+    /// with the time of each.
+    pub fn controller(&self) -> (&'static str, Vec<(String, String)>) {
+        self.read(|inner| {
+            let word = match inner.connected {
+                None => "INITIATING",
+                Some(true) => "CONNECTED",
+                Some(false) => "DISCONNECTED",
+            };
+            (word, inner.errors.clone())
+        })
+    }
+
+    pub(crate) fn waiting(&self, what: &str) {
+        self.write(|inner| inner.waiting_for = Some(what.to_owned()));
+    }
+
+    pub(crate) fn configured(&self, issues: &[ConfigIssue]) {
+        self.write(|inner| {
+            inner.issues = issues.to_vec();
+            let fatal = issues.iter().any(|issue| issue.fatal);
+            inner.waiting_for =
+                Some(if fatal { "a configuration that can be used" } else { "the Avi Controller" }.into());
+        });
+    }
+
+    pub(crate) fn running(&self) {
+        self.write(|inner| {
+            inner.waiting_for = None;
+            inner.connected = Some(true);
+        });
+    }
+
+    pub(crate) fn controller_answered(&self) {
+        self.write(|inner| inner.connected = Some(true));
+    }
+
+    pub(crate) fn controller_failed(&self, failure: &Failure) {
+        let time = jiff::Timestamp::now().to_string();
+        self.write(|inner| {
+            if failure.status.is_none() {
+                inner.connected = Some(false);
+            }
+            inner.errors.push((failure.to_string(), time));
+            let surplus = inner.errors.len().saturating_sub(ERRORS);
+            inner.errors.drain(..surplus);
+        });
+    }
+
+    fn read<T>(&self, read: impl FnOnce(&Inner) -> T) -> T {
+        read(&self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn write(&self, write: impl FnOnce(&mut Inner)) {
+        write(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+}

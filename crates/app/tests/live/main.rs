@@ -1,0 +1,8 @@
+//! The whole operator: its binary, a real kube-apiserver and the controller
+//! simulator.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
+#![allow(clippy::expect_used, reason = "a test that cannot go on should stop")]
+
+mod golden_replay;
+mod lifecycle;
+mod world;

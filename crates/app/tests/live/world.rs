@@ -1,0 +1,189 @@
+//! A cluster, a controller and an operator between them.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use ako_harness::control_plane::ControlPlane;
+use ako_harness::operator::{Controller, Installed, Operator, OperatorOptions, install};
+use ako_harness::{cluster, eventually, golden};
+use ako_sim_avi::{Options, Running, SimAvi, Tls};
+use serde_json::{Value, json};
+
+/// How long anything may take.
+pub(crate) const SOON: Duration = Duration::from_secs(60);
+
+pub(crate) struct World {
+    pub(crate) control_plane: ControlPlane,
+    pub(crate) client: kube::Client,
+    pub(crate) sim: SimAvi,
+    pub(crate) address: String,
+    ca_pem: String,
+    _serving: Running,
+    pub(crate) installed: Installed,
+    pub(crate) operator: Operator,
+}
+
+/// The configuration that all recorded cases start from.
+pub(crate) fn config(changes: &[(&str, &str)]) -> BTreeMap<String, String> {
+    let mut config = BTreeMap::from([
+        ("clusterName".to_owned(), "c1".to_owned()),
+        ("vipNetworkList".to_owned(), r#"[{"networkName":"vip-net"}]"#.to_owned()),
+        ("disableStaticRouteSync".to_owned(), "true".to_owned()),
+        ("logLevel".to_owned(), "INFO".to_owned()),
+    ]);
+    config.extend(changes.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())));
+    config
+}
+
+impl World {
+    /// Starts everything; `None` where there is no control plane to test with.
+    pub(crate) async fn start(config: &BTreeMap<String, String>, namespace: &str) -> Option<Self> {
+        let control_plane = ControlPlane::start().await.unwrap()?;
+        let client = control_plane.client().await.unwrap();
+        let environment = golden::environment().unwrap();
+        let sim = SimAvi::with_environment(&environment, Options::default()).unwrap();
+        let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
+        let serving = sim.serve(loopback, Tls::SelfSigned).await.unwrap();
+        let (address, ca_pem) = (serving.address.to_string(), serving.ca_pem.clone().unwrap());
+        let controller = controller(&address, &ca_pem);
+        let installed = install(&client, namespace, config, controller).await.unwrap();
+        let mut operator = start_operator(&control_plane, &installed);
+        operator.wait_ready().await.unwrap();
+        Some(Self { control_plane, client, sim, address, ca_pem, _serving: serving, installed, operator })
+    }
+
+    /// Replaces the operator's process by a new one.
+    pub(crate) async fn restart_operator(&mut self) {
+        self.operator.kill();
+        self.start_operator().await;
+    }
+
+    /// Starts a new process after the old one was killed.
+    pub(crate) async fn start_operator(&mut self) {
+        self.operator = start_operator(&self.control_plane, &self.installed);
+        self.operator.wait_ready().await.unwrap();
+    }
+
+    /// Installs another configuration for the next process.
+    pub(crate) async fn install(&mut self, config: &BTreeMap<String, String>) {
+        let controller = controller(&self.address, &self.ca_pem);
+        self.installed = install(&self.client, &self.installed.namespace, config, controller).await.unwrap();
+    }
+
+    pub(crate) async fn apply(&self, objects: &[Value]) {
+        cluster::apply_all(&self.client, objects).await.unwrap();
+    }
+
+    /// Waits until a condition on the controller's objects holds.
+    pub(crate) async fn wait_for(&self, mut condition: impl FnMut(&Value) -> Result<(), String>) {
+        eventually(SOON, async || condition(&self.sim.dump())).await.unwrap_or_else(|e| self.fail(&e));
+    }
+
+    /// Waits until the operator has nothing more to do.
+    pub(crate) async fn settled(&self) {
+        eventually(SOON, async || {
+            let state = self.operator.get_json("/api/v1/state").await.map_err(|e| e.to_string())?;
+            if state["settled"] == json!(true) { Ok(()) } else { Err(format!("not settled: {state:#}")) }
+        })
+        .await
+        .unwrap_or_else(|e| self.fail(&e));
+    }
+
+    /// Waits for the status of an Ingress or Service: the addresses published.
+    pub(crate) async fn published(&self, kind: &str, namespace: &str, name: &str) -> Vec<Value> {
+        let version = if kind == "Ingress" { "networking.k8s.io/v1" } else { "v1" };
+        let object =
+            json!({"apiVersion": version, "kind": kind, "metadata": {"name": name, "namespace": namespace}});
+        eventually(SOON, async || {
+            let found = cluster::get(&self.client, &object).await.map_err(|e| e.to_string())?;
+            let entries =
+                found.as_ref().and_then(|o| o.pointer("/status/loadBalancer/ingress")?.as_array().cloned());
+            entries
+                .filter(|e| !e.is_empty())
+                .ok_or_else(|| format!("no address on {kind} {namespace}/{name}"))
+        })
+        .await
+        .unwrap_or_else(|e| self.fail(&e))
+    }
+
+    /// The number of writes to the controller so far.
+    pub(crate) fn writes(&self) -> usize {
+        let is_write =
+            |r: &&ako_sim_avi::RequestRecord| r.committed && r.method != "GET" && r.path != "/login";
+        self.sim.requests().iter().filter(is_write).count()
+    }
+
+    pub(crate) fn fail<T>(&self, error: &anyhow::Error) -> T {
+        let log = self.operator.log();
+        let tail: Vec<_> = log.lines().rev().take(60).collect();
+        let tail: Vec<_> = tail.into_iter().rev().collect();
+        panic!("{error:#}\n--- the operator's log ends with:\n{}", tail.join("\n"));
+    }
+}
+
+fn controller<'a>(address: &'a str, ca_pem: &'a str) -> Controller<'a> {
+    Controller { address, ca_pem, username: "admin", password: "admin" }
+}
+
+fn start_operator(control_plane: &ControlPlane, installed: &Installed) -> Operator {
+    let binary = PathBuf::from(env!("CARGO_BIN_EXE_ako"));
+    let options = OperatorOptions::new(binary, control_plane.kubeconfig(), installed);
+    Operator::start(options).unwrap()
+}
+
+/// An object of a dump.
+pub(crate) fn object<'a>(dump: &'a Value, kind: &str, name: &str) -> Option<&'a Value> {
+    dump.get(kind)?.get(format!("admin/{name}"))
+}
+
+/// An IngressClass of ours, the default one.
+pub(crate) fn ingress_class() -> Value {
+    json!({
+        "apiVersion": "networking.k8s.io/v1", "kind": "IngressClass",
+        "metadata": {"name": "avi-lb", "annotations": {"ingressclass.kubernetes.io/is-default-class": "true"}},
+        "spec": {"controller": "ako.vmware.com/avi-lb"},
+    })
+}
+
+/// A Service and its endpoints.
+pub(crate) fn service(name: &str, kind: &str, addresses: &[&str]) -> Vec<Value> {
+    let endpoints: Vec<_> =
+        addresses.iter().map(|a| json!({"addresses": [a], "conditions": {"ready": true}})).collect();
+    vec![
+        json!({
+            "apiVersion": "v1", "kind": "Service", "metadata": {"name": name, "namespace": "default"},
+            "spec": {"type": kind, "selector": {"app": name}, "ports": [{"port": 80, "targetPort": 8080}]},
+        }),
+        json!({
+            "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "addressType": "IPv4",
+            "metadata": {
+                "name": format!("{name}-a"), "namespace": "default", "labels": {"kubernetes.io/service-name": name},
+            },
+            "endpoints": endpoints,
+            "ports": [{"name": "", "port": 8080, "protocol": "TCP"}],
+        }),
+    ]
+}
+
+/// An Ingress of one path.
+pub(crate) fn ingress(name: &str, host: &str, path: &str, service: &str) -> Value {
+    json!({
+        "apiVersion": "networking.k8s.io/v1", "kind": "Ingress",
+        "metadata": {"name": name, "namespace": "default"},
+        "spec": {
+            "ingressClassName": "avi-lb",
+            "rules": [{"host": host, "http": {"paths": [
+                {"path": path, "pathType": "Prefix", "backend": {"service": {"name": service, "port": {"number": 80}}}},
+            ]}}],
+        },
+    })
+}
+
+/// The same object, to be deleted.
+pub(crate) fn deleted(object: &Value) -> Value {
+    let mut object = object.clone();
+    object["$delete"] = json!(true);
+    object
+}
