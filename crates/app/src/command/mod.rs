@@ -74,7 +74,7 @@ impl Cli {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         runtime.block_on(async {
             match self.command {
-                Command::Run(arguments) => crate::run::run(arguments).await,
+                Command::Run(arguments) => Box::pin(crate::run::run(arguments)).await,
                 Command::Plan(arguments) => {
                     crate::logging::start(LogFormat::Text)?.set(ako_core::config::LogLevel::Error);
                     plan::run(&arguments).await

@@ -16,7 +16,7 @@ use crate::run::{clock, connection, settings};
 /// Exit code where something would change.
 const CHANGES: u8 = 2;
 /// How long the cluster may take to be read.
-const READ_WITHIN: Duration = Duration::from_secs(120);
+const READ_WITHIN: Duration = Duration::from_mins(2);
 
 /// Arguments of `ako plan`.
 #[derive(Debug, clap::Args)]
@@ -51,23 +51,18 @@ async fn snapshot(client: kube::Client) -> anyhow::Result<Snapshot> {
     let (sender, mut events) = mpsc::channel(1024);
     let reading = async {
         let mut snapshot = Snapshot::default();
-        let mut trouble = None;
         while !snapshot.is_complete() {
             match events.recv().await {
                 Some(SourceEvent::Delta(delta)) => {
                     snapshot.apply(delta);
                 }
                 Some(SourceEvent::Trouble { kind, message }) => {
-                    trouble = Some(format!("{}: {message}", kind.as_str()));
-                    if trouble.is_some() {
-                        tracing::error!(kind = kind.as_str(), message, "cannot be listed");
-                    }
+                    tracing::error!(kind = kind.as_str(), message, "cannot be listed");
                 }
                 Some(_) => {}
                 None => anyhow::bail!("the watches ended"),
             }
         }
-        drop(trouble);
         Ok(snapshot)
     };
     tokio::select! {
@@ -88,7 +83,9 @@ fn print(steps: &[Planned], format: Format) -> anyhow::Result<()> {
         println!("no changes");
         return Ok(());
     }
-    steps.iter().for_each(|step| println!("{step}"));
+    for step in steps {
+        println!("{step}");
+    }
     let count = |wanted: fn(&Action) -> bool| steps.iter().filter(|s| wanted(&s.action)).count();
     println!(
         "\n{} to create, {} to update, {} to delete",

@@ -79,7 +79,9 @@ fn print(output: &Output, what: What) -> anyhow::Result<()> {
         What::Plan => {
             let mut empty = Controller::default();
             empty.replace(Observation { started: ako_elect::Moment::default(), objects: Vec::new() });
-            plan(&output.desired, &empty).iter().for_each(|planned| println!("{planned}"));
+            for planned in plan(&output.desired, &empty) {
+                println!("{planned}");
+            }
         }
     }
     Ok(())

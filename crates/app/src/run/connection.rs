@@ -31,14 +31,13 @@ pub struct Connection {
 /// If the controller's address or its certificate authority cannot be read.
 pub fn connect(settings: &Settings, clock: Clock) -> anyhow::Result<Connection> {
     let endpoint = Endpoint::parse(&settings.config.controller_host)?;
-    let tls = match &settings.credentials.ca {
-        Some(ca_pem) => Tls::Verified { ca_pem: ca_pem.clone() },
-        None => {
-            warn!(
-                "the controller's certificate is NOT verified: put certificateAuthorityData into Secret avi-secret"
-            );
-            Tls::Unverified
-        }
+    let tls = if let Some(ca_pem) = &settings.credentials.ca {
+        Tls::Verified { ca_pem: ca_pem.clone() }
+    } else {
+        warn!(
+            "the controller's certificate is NOT verified: put certificateAuthorityData into Secret avi-secret"
+        );
+        Tls::Unverified
     };
     let client =
         AviClient::new(Options::new(endpoint, tls, credentials(&settings.credentials), clock.clone()))?;

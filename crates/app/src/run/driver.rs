@@ -25,7 +25,7 @@ use crate::logging::LogControl;
 /// The most messages taken in before effects are carried out.
 const BATCH: usize = 512;
 /// How long the driver sleeps at most.
-const LONGEST_SLEEP: Duration = Duration::from_secs(60);
+const LONGEST_SLEEP: Duration = Duration::from_mins(1);
 
 /// A message to the driver.
 #[derive(Debug)]

@@ -91,7 +91,7 @@ async fn operate(arguments: &Arguments, log: logging::LogControl) -> anyhow::Res
     check_cluster(&client, &settings.config.operator_namespace).await;
 
     let connection = Arc::new(connection::connect(&settings, clock::boot_time())?);
-    let translator = supervised(&mut tasks, facts(&connection, &settings, &startup)).await?;
+    let translator = supervised(&mut tasks, Box::pin(facts(&connection, &settings, &startup))).await?;
     let own_pod = ako_kube_io::own_pod(&client, &arguments.cluster.namespace, &arguments.pod_name).await;
     let reference = own_pod.map(|pod| pod.reference);
     if let Err(error) = &reference {
@@ -206,7 +206,9 @@ async fn check_cluster(client: &kube::Client, namespace: &str) {
     }
     match ako_kube_io::missing_permissions(client, namespace).await {
         Ok(missing) => {
-            missing.iter().for_each(|rule| warn!(%rule, "a permission is missing: add it to the ClusterRole"))
+            for rule in &missing {
+                warn!(%rule, "a permission is missing: add it to the ClusterRole");
+            }
         }
         Err(error) => warn!(%error, "the permissions cannot be checked"),
     }

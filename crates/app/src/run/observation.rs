@@ -14,7 +14,7 @@ use super::settings::Settings;
 /// How long to wait after a reading that failed; doubled each time…
 const FIRST_RETRY: Duration = Duration::from_secs(1);
 /// …up to this.
-const LAST_RETRY: Duration = Duration::from_secs(60);
+const LAST_RETRY: Duration = Duration::from_mins(1);
 
 /// Looks at the controller regularly.
 pub(super) struct Watchman {

@@ -18,9 +18,9 @@ use super::connection::Connection;
 use super::settings::Settings;
 
 /// How often to look at the token.
-const PERIOD: Duration = Duration::from_secs(12 * 3600);
+const PERIOD: Duration = Duration::from_hours(12);
 /// When to look again after a failure.
-const RETRY: Duration = Duration::from_secs(300);
+const RETRY: Duration = Duration::from_mins(5);
 
 /// Looks at the token now and every twelve hours, if there is one.
 pub(super) async fn keep_fresh(

@@ -105,7 +105,8 @@ async fn faults_of_the_controller_are_overcome() {
     world.published("Ingress", "default", "shop").await;
     world.settled().await;
     // A stale version: somebody else wrote in between.
-    for name in ["c1--Shared-L7-0"] {
+    {
+        let name = "c1--Shared-L7-0";
         assert!(world.sim.edit("poolgroup", "admin", name, &json!({"min_servers": 1})));
     }
     world.apply(&[ingress("more", "foo.com", "/more", "web")]).await;

@@ -2,6 +2,7 @@
 //! simulator.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 #![allow(clippy::expect_used, reason = "a test that cannot go on should stop")]
+#![allow(clippy::panic, reason = "a test that cannot go on should stop")]
 
 mod golden_replay;
 mod lifecycle;

@@ -12,7 +12,7 @@ use ako_sim_avi::{Options, Running, SimAvi, Tls};
 use serde_json::{Value, json};
 
 /// How long anything may take.
-pub(crate) const SOON: Duration = Duration::from_secs(60);
+pub(crate) const SOON: Duration = Duration::from_mins(1);
 
 pub(crate) struct World {
     pub(crate) control_plane: ControlPlane,
