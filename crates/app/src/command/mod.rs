@@ -15,7 +15,7 @@ use crate::logging::LogFormat;
 /// Programs an Avi Controller so that traffic reaches the pods of a Kubernetes
 /// cluster.
 #[derive(Debug, Parser)]
-#[command(name = "ako", version, about, max_term_width = 100)]
+#[command(name = "ako", version, max_term_width = 100)]
 pub struct Cli {
     #[command(subcommand)]
     command: Command,
