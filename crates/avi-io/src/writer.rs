@@ -39,7 +39,8 @@ impl Writer {
     ///
     /// The permit is checked when the connection is ready, immediately before
     /// the request is handed over, and again for a replay; the request may take
-    /// no longer than what is left of it. Deleting what does not exist succeeds.
+    /// no longer than what is left of it. Deleting what does not exist succeeds;
+    /// what was changed since it was read is not deleted.
     ///
     /// # Errors
     /// [`ErrorClass::NoPermit`] and [`ErrorClass::Retry`]: nothing was executed.
@@ -65,12 +66,31 @@ impl Writer {
                 let reply = self.mutate(key, Some(meta), Verb::Put(permission, bytes(&body))).await?;
                 written(key, object, &reply, Some(meta))
             }
-            Change::Delete(meta) => match self.mutate(key, Some(meta), Verb::Delete(permission)).await {
+            Change::Delete(meta) => match self.delete(key, meta, permission).await {
                 Ok(_) => Ok(Written { observed: None }),
                 Err(failure) if failure.status == Some(404) => Ok(Written { observed: None }),
                 Err(failure) => Err(failure),
             },
         }
+    }
+
+    /// Deletes what is still as it was read. The controller takes no version
+    /// with a `DELETE`, so it is compared here: somebody may have taken the
+    /// object over.
+    async fn delete(
+        &self,
+        key: &ObjectKey,
+        meta: &Meta,
+        permission: &dyn Permission,
+    ) -> Result<Reply, Failure> {
+        let tenant = Tenant::Named(key.tenant.clone());
+        let body = self.client.get_object(key.kind, &tenant, &meta.uuid).await?;
+        let version = body.get("_last_modified").and_then(Value::as_str);
+        if meta.last_modified.as_deref() != version {
+            let message = format!("{key} was changed since it was read");
+            return Err(crate::answer::unanswered(ako_avi_types::ErrorClass::Conflict, message));
+        }
+        self.mutate(key, Some(meta), Verb::Delete(permission)).await
     }
 
     /// The whole body of a `PUT`, with the version that it replaces.

@@ -59,10 +59,11 @@ async fn a_create_an_update_and_a_delete_are_sent_as_they_are() {
     assert_eq!(created.meta, Meta { uuid: "pool-1".into(), last_modified: Some("18".into()) });
     assert!(a_pool().differences(&created.body).is_empty());
     send(&double, &operation("c--p", Change::Update(meta(), a_pool()))).await.unwrap();
-    assert_eq!(send(&double, &operation("c--p", Change::Delete(meta()))).await.unwrap().observed, None);
+    let newest = Meta { last_modified: Some("18".into()), ..meta() };
+    assert_eq!(send(&double, &operation("c--p", Change::Delete(newest))).await.unwrap().observed, None);
     let asked = double.asked();
     assert!(asked[0].is("POST", "/api/pool") && asked[1].is("PUT", "/api/pool/pool-1"));
-    assert!(asked[2].is("DELETE", "/api/pool/pool-1"));
+    assert!(asked[2].is("GET", "/api/pool/pool-1") && asked[3].is("DELETE", "/api/pool/pool-1"));
     assert!(asked.iter().all(|s| s.header("x-avi-tenant") == "blue"));
     assert_eq!(asked[0].body, a_pool().body());
     let mut updated = a_pool().body();
@@ -188,15 +189,27 @@ async fn a_write_whose_answer_cannot_be_read_is_in_doubt() {
 
 #[tokio::test(start_paused = true)]
 async fn a_connection_that_was_closed_while_idle_is_replaced() {
-    let double = double(204, json!({}));
+    let stored =
+        json!({"uuid": "pool-1", "name": "c--p", "tenant_ref": "https://avi.test/api/tenant/tenant-1#blue"});
+    let double = double(201, stored);
     let writer = Writer::new(double.client());
     let permit = SingleWriter::declare().permit();
-    let deletion = operation("c--p", Change::Delete(meta()));
-    writer.send(&permit, &deletion).await.unwrap();
+    let creation = operation("c--p", Change::Create(a_pool()));
+    writer.send(&permit, &creation).await.unwrap();
     double.hang_up();
     tokio::task::yield_now().await;
-    writer.send(&permit, &deletion).await.unwrap();
+    writer.send(&permit, &creation).await.unwrap();
     assert_eq!((double.asked().len(), double.dialed.load(SeqCst)), (2, 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_changed_since_it_was_read_is_not_deleted() {
+    let stored =
+        json!({"uuid": "pool-1", "name": "c--p", "_last_modified": "18", "created_by": "somebody-else"});
+    let double = double(200, stored);
+    let failure = send(&double, &operation("c--p", Change::Delete(meta()))).await.unwrap_err();
+    assert_eq!(failure.class, ErrorClass::Conflict);
+    assert!(double.asked().iter().all(|seen| !seen.is("DELETE", "/api/pool/pool-1")));
 }
 
 #[tokio::test(start_paused = true)]

@@ -24,7 +24,7 @@ const AGENT: &str = concat!("ako-rs/", env!("CARGO_PKG_VERSION"));
 
 /// The oldest and the newest minor version of Kubernetes 1 that upstream 2.2.1
 /// names. Source: Configuration, lifecycle and HA, baseline.
-const KNOWN_MINORS: std::ops::RangeInclusive<u32> = 29..=34;
+const KNOWN_MINORS: std::ops::RangeInclusive<u32> = 29..=36;
 
 /// Why there is no client.
 #[derive(Debug, thiserror::Error)]

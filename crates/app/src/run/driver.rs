@@ -65,6 +65,9 @@ pub(super) struct Driver {
     counters: Counters,
     latencies: report::Latencies,
     was_settled: bool,
+    was_ever_settled: bool,
+    /// The writes when it was last said that all is well.
+    settled_at: [u64; 3],
     was_held: bool,
 }
 
@@ -81,6 +84,8 @@ impl Driver {
             counters: Counters::default(),
             latencies: report::Latencies::default(),
             was_settled: false,
+            was_ever_settled: false,
+            settled_at: [0; 3],
             was_held: false,
         }
     }
@@ -244,7 +249,10 @@ impl Driver {
         let counters = self.engine.take_counters();
         self.latencies.extend(&counters.latencies_ms);
         let settled = self.engine.is_settled();
-        if settled && !self.was_settled {
+        let wrote = counters.written != self.settled_at;
+        if settled && !self.was_settled && (wrote || !self.was_ever_settled) {
+            self.was_ever_settled = true;
+            self.settled_at = counters.written;
             let [created, updated, deleted] = counters.written;
             info!(
                 objects = self.engine.desired().len(),

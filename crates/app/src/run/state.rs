@@ -17,9 +17,19 @@ struct Inner {
     pod: String,
     namespace: String,
     waiting_for: Option<String>,
+    running: bool,
     issues: Vec<ConfigIssue>,
     connected: Option<bool>,
     errors: Vec<(String, String)>,
+}
+
+impl Inner {
+    /// A process that runs waits for nothing: it goes on with what it has.
+    fn wait_for(&mut self, what: &str) {
+        if !self.running {
+            self.waiting_for = Some(what.to_owned());
+        }
+    }
 }
 
 impl Startup {
@@ -59,20 +69,20 @@ impl Startup {
     }
 
     pub(crate) fn waiting(&self, what: &str) {
-        self.write(|inner| inner.waiting_for = Some(what.to_owned()));
+        self.write(|inner| inner.wait_for(what));
     }
 
     pub(crate) fn configured(&self, issues: &[ConfigIssue]) {
         self.write(|inner| {
             inner.issues = issues.to_vec();
             let fatal = issues.iter().any(|issue| issue.fatal);
-            inner.waiting_for =
-                Some(if fatal { "a configuration that can be used" } else { "the Avi Controller" }.into());
+            inner.wait_for(if fatal { "a configuration that can be used" } else { "the Avi Controller" });
         });
     }
 
     pub(crate) fn running(&self) {
         self.write(|inner| {
+            inner.running = true;
             inner.waiting_for = None;
             inner.connected = Some(true);
         });

@@ -9,16 +9,16 @@ use tokio::process::Command;
 
 use crate::world::{SOON, World, config, deleted, ingress, ingress_class, object, service};
 
-fn has(dump: &Value, kind: &str, name: &str) -> Result<(), String> {
+pub(crate) fn has(dump: &Value, kind: &str, name: &str) -> Result<(), String> {
     object(dump, kind, name).map(drop).ok_or_else(|| format!("no {kind} {name}"))
 }
 
-fn has_not(dump: &Value, kind: &str, name: &str) -> Result<(), String> {
+pub(crate) fn has_not(dump: &Value, kind: &str, name: &str) -> Result<(), String> {
     object(dump, kind, name).map_or(Ok(()), |_| Err(format!("{kind} {name} is there")))
 }
 
 /// `ako` with these arguments, on the world's cluster: exit code and output.
-async fn ako(world: &World, arguments: &[&str]) -> (i32, String) {
+pub(crate) async fn ako(world: &World, arguments: &[&str]) -> (i32, String) {
     let output = Command::new(PathBuf::from(env!("CARGO_BIN_EXE_ako")))
         .args(arguments)
         .env("KUBECONFIG", world.control_plane.kubeconfig())

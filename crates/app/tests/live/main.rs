@@ -6,4 +6,5 @@
 
 mod golden_replay;
 mod lifecycle;
+mod protection;
 mod world;
