@@ -85,9 +85,10 @@ async fn operate(arguments: &Arguments, log: logging::LogControl) -> anyhow::Res
     let startup = Startup::new(&arguments.pod_name, &arguments.cluster.namespace);
     let (inputs, driver_inputs) = mpsc::channel(QUEUE);
     let mut reader = SettingsReader::new(config_events, &arguments.cluster.namespace, startup.clone());
+    let port = supervised(&mut tasks, reader.port()).await?;
+    serve(arguments, port, &startup, inputs.clone(), &mut tasks).await?;
     let settings = supervised(&mut tasks, reader.first()).await?;
     log.set(settings.config.log_level);
-    serve(arguments, &settings, &startup, inputs.clone(), &mut tasks).await?;
     check_cluster(&client, &settings.config.operator_namespace).await;
 
     let connection = Arc::new(connection::connect(&settings, clock::boot_time())?);
@@ -177,12 +178,12 @@ async fn supervised<T>(
 
 async fn serve(
     arguments: &Arguments,
-    settings: &Settings,
+    configured_port: u16,
     startup: &Startup,
     inputs: mpsc::Sender<Input>,
     tasks: &mut JoinSet<&'static str>,
 ) -> anyhow::Result<()> {
-    let port = arguments.port.unwrap_or(settings.config.admin_port);
+    let port = arguments.port.unwrap_or(configured_port);
     let listener = TcpListener::bind((arguments.address, port)).await.with_context(|| {
         format!("cannot serve on {}:{port}; set apiServerPort (or --port) to a free one", arguments.address)
     })?;

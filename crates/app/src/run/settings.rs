@@ -37,12 +37,34 @@ pub struct SettingsReader {
     startup: Startup,
     data: Option<BTreeMap<String, String>>,
     credentials: Option<Credentials>,
+    /// Whether there is known to be no ConfigMap.
+    absent: bool,
 }
 
 impl SettingsReader {
     /// Reads from the events of a [`ConfigSource`].
     pub fn new(events: mpsc::Receiver<ConfigEvent>, namespace: &str, startup: Startup) -> Self {
-        Self { events, namespace: namespace.to_owned(), startup, data: None, credentials: None }
+        Self {
+            events,
+            namespace: namespace.to_owned(),
+            startup,
+            data: None,
+            credentials: None,
+            absent: false,
+        }
+    }
+
+    /// Waits until it is known where to serve health and status: they have to
+    /// be there also while the rest of the configuration cannot be used.
+    ///
+    /// # Errors
+    /// If the events end.
+    pub async fn port(&mut self) -> anyhow::Result<u16> {
+        while self.data.is_none() && !self.absent {
+            self.next().await?;
+        }
+        let data = self.data.clone().unwrap_or_default();
+        Ok(Config::parse(&self.namespace, &data).0.admin_port)
     }
 
     /// Waits for the first usable settings.
@@ -50,8 +72,12 @@ impl SettingsReader {
     /// # Errors
     /// If the events end.
     pub async fn first(&mut self) -> anyhow::Result<Settings> {
+        let mut looked_at = false;
         loop {
-            self.next().await?;
+            if looked_at {
+                self.next().await?;
+            }
+            looked_at = true;
             let (Some(data), Some(credentials)) = (&self.data, &self.credentials) else { continue };
             let (config, issues) = Config::parse(&self.namespace, data);
             report(&issues);
@@ -94,7 +120,7 @@ impl SettingsReader {
             ConfigEvent::Credentials(credentials) => self.credentials = Some(credentials),
             ConfigEvent::CredentialsMissing(reason) => {
                 error!(reason, "no credentials for the Avi Controller: create Secret avi-secret");
-                self.startup.waiting(&format!("no credentials: {reason}"));
+                self.startup.waiting(&format!("credentials: {reason}"));
             }
         }
         Ok(())
@@ -113,7 +139,8 @@ impl SettingsReader {
             self.data = Some(data);
         } else {
             error!(namespace = self.namespace, "no ConfigMap avi-k8s-config: create it");
-            self.startup.waiting("no ConfigMap avi-k8s-config");
+            self.absent = true;
+            self.startup.waiting("ConfigMap avi-k8s-config");
         }
     }
 }

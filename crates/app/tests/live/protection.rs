@@ -1,6 +1,6 @@
 //! What keeps a live installation from harm.
 
-use ako_harness::{cluster, eventually};
+use ako_harness::eventually;
 use serde_json::{Value, json};
 
 use crate::lifecycle::{ako, has, has_not};
@@ -52,42 +52,32 @@ async fn an_object_of_somebody_else_is_left_alone() {
     world.apply(&[ingress("shop", "foo.com", "/", "web")]).await;
     world.published("Ingress", "default", "shop").await;
     world.settled().await;
-    // Another installation owns the pool that the next path would need.
+    // Somebody else takes a pool over; then it would have to be changed.
     let pool = "c1--foo.com_theirs-default-theirs";
-    let theirs = ingress("theirs", "foo.com", "/theirs", "web");
-    world.apply(std::slice::from_ref(&theirs)).await;
+    world.apply(&service("other", "ClusterIP", &["10.244.3.7"])).await;
+    world.apply(&[ingress("theirs", "foo.com", "/theirs", "other")]).await;
     world.wait_for(|dump| has(dump, "pool", pool)).await;
     world.settled().await;
-    world.apply(&[deleted(&theirs)]).await;
-    world.wait_for(|dump| has_not(dump, "pool", pool)).await;
-    world.settled().await;
-    create_foreign_pool(&world, pool).await;
-    world.apply(&[theirs]).await;
+    assert!(world.sim.edit("pool", "admin", pool, &json!({"created_by": "somebody-else"})));
+    world.apply(&service("other", "ClusterIP", &["10.244.3.8"])).await;
     eventually(SOON, async || {
         let state = world.operator.get_json("/api/v1/state").await.map_err(|e| e.to_string())?;
         let pending = state["pending"].to_string();
-        if pending.contains("belongs to") { Ok(()) } else { Err(format!("{state:#}")) }
+        if pending.contains("belongs to somebody-else") { Ok(()) } else { Err(format!("{state:#}")) }
     })
     .await
     .unwrap_or_else(|e| world.fail(&e));
     let dump = world.sim.dump();
-    assert_eq!(object(&dump, "pool", pool).unwrap()["created_by"], "somebody-else");
+    let taken = object(&dump, "pool", pool).unwrap();
+    assert_eq!((&taken["created_by"], &taken["servers"][0]["port"]), (&json!("somebody-else"), &json!(8080)));
+    assert_eq!(taken["servers"][0]["ip"]["addr"], "10.244.3.7");
     // The host that shares the pool group is served on.
     let members = object(&dump, "poolgroup", "c1--Shared-L7-0").unwrap()["members"].to_string();
     assert!(members.contains("c1--foo.com_-default-shop"), "{members}");
-}
-
-/// Makes a pool that belongs to somebody else: one of ours, relabelled.
-async fn create_foreign_pool(world: &World, name: &str) {
-    let donor = ingress("donor", "foo.com", "/theirs", "web");
-    let mut donor = donor;
-    donor["metadata"]["name"] = json!("theirs");
-    world.apply(std::slice::from_ref(&donor)).await;
-    world.wait_for(|dump| has(dump, "pool", name)).await;
+    // Nor is it deleted when it is no longer wanted.
+    world.apply(&[deleted(&ingress("theirs", "foo.com", "/theirs", "other"))]).await;
     world.settled().await;
-    assert!(world.sim.edit("pool", "admin", name, &json!({"created_by": "somebody-else"})));
-    world.apply(&[deleted(&donor)]).await;
-    cluster::remove_all(&world.client, &[donor]).await.unwrap();
+    assert!(object(&world.sim.dump(), "pool", pool).is_some());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -40,6 +40,13 @@ pub(crate) fn config(changes: &[(&str, &str)]) -> BTreeMap<String, String> {
 impl World {
     /// Starts everything; `None` where there is no control plane to test with.
     pub(crate) async fn start(config: &BTreeMap<String, String>, namespace: &str) -> Option<Self> {
+        let mut world = Self::start_unready(config, namespace).await?;
+        world.operator.wait_ready().await.unwrap();
+        Some(world)
+    }
+
+    /// As [`World::start`], without waiting for the operator to be ready.
+    pub(crate) async fn start_unready(config: &BTreeMap<String, String>, namespace: &str) -> Option<Self> {
         let control_plane = ControlPlane::start().await.unwrap()?;
         let client = control_plane.client().await.unwrap();
         let environment = golden::environment().unwrap();
@@ -49,8 +56,7 @@ impl World {
         let (address, ca_pem) = (serving.address.to_string(), serving.ca_pem.clone().unwrap());
         let controller = controller(&address, &ca_pem);
         let installed = install(&client, namespace, config, controller).await.unwrap();
-        let mut operator = start_operator(&control_plane, &installed);
-        operator.wait_ready().await.unwrap();
+        let operator = start_operator(&control_plane, &installed);
         Some(Self { control_plane, client, sim, address, ca_pem, _serving: serving, installed, operator })
     }
 
