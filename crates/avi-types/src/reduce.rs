@@ -77,8 +77,24 @@ impl Object {
             }
             _ => {}
         }
+        // Neither checksum is that of the mixture; the old one says that there
+        // is something left to do.
+        if let (Some(new), Some(old)) = (kept.checksum_mut(), old.clone().checksum_mut()) {
+            new.clone_from(old);
+        }
         kept.normalise();
         kept
+    }
+
+    fn checksum_mut(&mut self) -> Option<&mut Option<Arc<str>>> {
+        match self {
+            Object::VsVip(x) => Some(&mut x.vsvip_cloud_config_cksum),
+            Object::Pool(x) => Some(&mut x.cloud_config_cksum),
+            Object::PoolGroup(x) => Some(&mut x.cloud_config_cksum),
+            Object::HttpPolicySet(x) => Some(&mut x.cloud_config_cksum),
+            Object::VirtualService(x) => Some(&mut x.cloud_config_cksum),
+            Object::SslKeyAndCertificate(_) | Object::L4PolicySet(_) | Object::VsDataScriptSet(_) => None,
+        }
     }
 
     /// The hosts that the object says it serves.

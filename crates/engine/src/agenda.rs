@@ -45,6 +45,8 @@ pub(crate) struct Work {
     pub(crate) attempts: u32,
     /// The last failure.
     pub(crate) failure: Option<Failure>,
+    /// What its readers were told last about a refusal.
+    pub(crate) told: Option<String>,
     /// Whether the controller does not take it as it is; others go on without.
     pub(crate) refused: bool,
     /// Whether it has to be read before anything else is decided.
@@ -141,6 +143,7 @@ impl Agenda {
             since: now,
             attempts: 0,
             failure: None,
+            told: None,
             refused: false,
             reread: false,
             outdated: false,

@@ -29,7 +29,8 @@ impl Engine {
             Err(failure) => return self.failed(key, failure, Reason::ControllerRefused, now, effects),
         };
         let since = work.since;
-        (work.attempts, work.failure, work.refused, work.reread) = (0, None, false, false);
+        (work.attempts, work.refused, work.reread) = (0, false, false);
+        (work.failure, work.told) = (None, None);
         let body = if let Phase::Sending(body) = work.phase() { body.clone() } else { None };
         let verb = match (&observed, self.controller.contains(key)) {
             (None, _) => 2,
@@ -96,7 +97,10 @@ impl Engine {
             self.agenda.put(Lane::Live, key, Phase::Idle, now);
             return self.look(BTreeSet::from([key.clone()]), now);
         }
-        let is_news = verdict.refused && work.failure.as_ref().map(|f| &f.message) != Some(&failure.message);
+        // What comes up while an object is found again and again to be in the
+        // way of another one is no news.
+        let is_known = |told: &String| verdict.read || *told == failure.message;
+        let is_news = verdict.refused && !work.told.as_ref().is_some_and(is_known);
         let others_go_on = verdict.refused && !work.refused;
         work.refused |= verdict.refused;
         let read_now = work.reread && !was_in_doubt && verdict.wait.is_zero();
@@ -105,6 +109,9 @@ impl Engine {
         }
         self.agenda.put(Lane::Live, key, Phase::Until(now + verdict.wait), now);
         if is_news {
+            if let Some(work) = self.agenda.get_mut(key) {
+                work.told = Some(failure.message.clone());
+            }
             self.tell_refused(key, &failure, reason, effects);
         }
         if read_now {
