@@ -130,6 +130,11 @@ impl Engine {
         self.begun
     }
 
+    /// Whether all changes of the cluster were looked at.
+    pub(crate) fn is_translated(&self) -> bool {
+        self.translated && self.touched.is_none()
+    }
+
     fn cluster(&mut self, delta: Delta, now: Moment) {
         let is_edit = !matches!(delta, Delta::Reset(..));
         let keys = self.snapshot.apply(delta);
@@ -267,7 +272,12 @@ impl Engine {
             self.agenda.go_on_without(key, other);
         }
         match found.need {
-            Need::Nothing => self.agenda.remove(key),
+            Need::Nothing => {
+                self.agenda.remove(key);
+                if !self.controller.contains(key) {
+                    self.paces.remove(key);
+                }
+            }
             Need::After(other) => self.agenda.put(lane, key, Phase::After(other), now),
             Need::Ready(_) => {
                 let phase = self.turn(key, now);

@@ -38,7 +38,7 @@ impl Engine {
             (Some(_), false) => 0,
         };
         self.counters.written[verb] += 1;
-        self.note_pace(key, observed.is_none(), now);
+        self.note_pace(key, now);
         self.controller.set(key, observed, now);
         if let Some(body) = body {
             self.controller.written_as(key, body);
@@ -182,9 +182,8 @@ impl Engine {
         }
     }
 
-    fn note_pace(&mut self, key: &ObjectKey, is_gone: bool, now: Moment) {
-        if is_gone || !self.desired.is_shared(key) {
-            self.paces.remove(key);
+    fn note_pace(&mut self, key: &ObjectKey, now: Moment) {
+        if !self.desired.is_shared(key) {
             return;
         }
         let pace = self.paces.entry(key.clone()).or_insert(Pace { last: now, in_a_row: 0 });

@@ -136,6 +136,8 @@ impl Publisher {
         self.failures.remove(object);
         effects.extend(notices(object, &written.wanted).map(Effect::Tell));
         self.written.insert(object.clone(), written);
+        // Much may have changed meanwhile; the object may even be gone.
+        self.dirty.insert(object.clone());
     }
 
     /// An object is as it should be, or gone.

@@ -111,9 +111,12 @@ impl Engine {
     /// mistake in this crate. For tests, and for an operator's diagnosis.
     pub fn inconsistencies(&self) -> Vec<String> {
         let mut found = self.agenda.inconsistencies();
-        found.extend(self.publisher.inconsistencies(&self.snapshot));
-        let unpaced = self.paces.keys().filter(|key| !self.controller.contains(key));
-        found.extend(unpaced.map(|key| format!("the pace of {key} is kept, which is not there")));
+        if self.is_translated() {
+            found.extend(self.publisher.inconsistencies(&self.snapshot));
+        }
+        let is_over = |key: &&ObjectKey| !self.controller.contains(key) && !self.agenda.contains(key);
+        let over = self.paces.keys().filter(is_over);
+        found.extend(over.map(|key| format!("the pace of {key} is kept, which is gone")));
         if self.agenda.is_empty() && self.guard.len() > 0 {
             found.push(format!("the guard remembers {} deletions that are done", self.guard.len()));
         }
