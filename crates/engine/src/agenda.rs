@@ -171,7 +171,9 @@ impl Agenda {
     pub(crate) fn promote(&mut self, key: &ObjectKey) {
         let mut next = Some(key.clone());
         while let Some(key) = next.take() {
-            let Some(work) = self.works.get_mut(&key).filter(|work| work.lane == Lane::Backlog) else { return };
+            let Some(work) = self.works.get_mut(&key).filter(|work| work.lane == Lane::Backlog) else {
+                return;
+            };
             work.lane = Lane::Live;
             match &work.phase {
                 Phase::Queued => {

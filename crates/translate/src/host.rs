@@ -49,7 +49,8 @@ fn fits(t: &Translator, host: &Arc<str>, owner: &str, claims: &[Claim<'_>], out:
     let (reason, message) = if host.is_empty() {
         (Reason::InvalidRule, "the host is empty: leave it out, or name one".to_owned())
     } else if let Some(name) = shared.into_iter().chain([passthrough]).find(|name| !name::fits(name)) {
-        let message = format!("the Avi virtualservice would be called {name:?}, which is longer than 255 bytes");
+        let message =
+            format!("the Avi virtualservice would be called {name:?}, which is longer than 255 bytes");
         (Reason::NameTooLong, message)
     } else {
         return true;

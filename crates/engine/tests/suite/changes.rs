@@ -201,7 +201,9 @@ fn a_change_that_arrives_while_the_old_one_is_written_is_not_lost() {
     world.apply(slice("lb", &[9]));
     world.settle();
     let pool = world.fake.find(Kind::Pool, "red-lb");
-    assert!(matches!(world.fake.get(&pool), Some(Object::Pool(pool)) if &*pool.servers[0].ip.addr == "10.0.0.9"));
+    assert!(
+        matches!(world.fake.get(&pool), Some(Object::Pool(pool)) if &*pool.servers[0].ip.addr == "10.0.0.9")
+    );
 }
 
 #[test]
@@ -212,7 +214,10 @@ fn a_new_configuration_is_carried_out() {
     world.event(ako_engine::Event::Configured(Box::new(translator(other))));
     world.settle();
     let writes = world.take_writes();
-    assert!(!writes.is_empty() && writes.iter().all(|w| w.starts_with("update virtualservice")), "{writes:?}");
+    assert!(
+        !writes.is_empty() && writes.iter().all(|w| w.starts_with("update virtualservice")),
+        "{writes:?}"
+    );
 }
 
 #[test]

@@ -10,7 +10,9 @@ use ako_core::resource::{
     PathType, PortRef, Protocol, Secret, Service, ServicePort, ServiceType, SlicePort,
 };
 use ako_core::secret::Redacted;
-use ako_core::{CONTROLLER_NAME, Config, Facts, NamespacedName, Resource, ResourceId, ResourceKind, annotation};
+use ako_core::{
+    CONTROLLER_NAME, Config, Facts, NamespacedName, Resource, ResourceId, ResourceKind, annotation,
+};
 use ako_translate::Translator;
 
 pub fn config() -> Config {

@@ -141,11 +141,8 @@ fn an_object_of_somebody_else_is_left_alone_and_told_about() {
 fn a_foreign_object_in_the_place_of_one_that_is_not_wanted_any_more_is_forgotten() {
     let mut world = World::at_rest(config(), objects());
     let key = world.fake.find(Kind::Pool, "red-lb");
-    let foreign = Object::Pool(Pool {
-        name: key.name.clone(),
-        created_by: Some("somebody".into()),
-        ..Pool::default()
-    });
+    let foreign =
+        Object::Pool(Pool { name: key.name.clone(), created_by: Some("somebody".into()), ..Pool::default() });
     world.fake.fail(1, Fault::Refused(ErrorClass::Unknown), {
         let key = key.clone();
         move |operation| operation.key == key

@@ -32,14 +32,16 @@ fn configs() -> impl Strategy<Value = Config> {
     ]);
     let modes = prop::sample::select(vec![ServiceMode::ClusterIp, ServiceMode::NodePort]);
     let flags = any::<[bool; 4]>();
-    (sizes, modes, flags).prop_map(|(shard_size, service_mode, [evh, per_namespace, strict, no_groups])| Config {
-        shard_size,
-        service_mode,
-        evh,
-        vip_per_namespace: per_namespace,
-        fqdn_reuse: if strict { FqdnReuse::Strict } else { FqdnReuse::InterNamespaceAllowed },
-        no_pool_group_for_sni: no_groups,
-        ..config()
+    (sizes, modes, flags).prop_map(|(shard_size, service_mode, [evh, per_namespace, strict, no_groups])| {
+        Config {
+            shard_size,
+            service_mode,
+            evh,
+            vip_per_namespace: per_namespace,
+            fqdn_reuse: if strict { FqdnReuse::Strict } else { FqdnReuse::InterNamespaceAllowed },
+            no_pool_group_for_sni: no_groups,
+            ..config()
+        }
     })
 }
 
@@ -114,7 +116,8 @@ fn service() -> impl Strategy<Value = Resource> {
         },
     );
     let address = option::weighted(0.2, pick(&["192.0.2.9", "nonsense"]));
-    let annotations = btree_map(pick(&[annotation::SHARED_VIP, annotation::EXTERNAL_DNS]), pick(&["k"]), 0..2);
+    let annotations =
+        btree_map(pick(&[annotation::SHARED_VIP, annotation::EXTERNAL_DNS]), pick(&["k"]), 0..2);
     let parts = (id(SERVICES), 0..3i64, types, vec(port, 0..3), address, annotations, any::<bool>());
     parts.prop_map(|(id, created, service_type, ports, load_balancer_ip, annotations, local)| {
         Resource::Service(Service {
@@ -138,8 +141,11 @@ fn slice() -> impl Strategy<Value = Resource> {
         terminating,
         node: Some("n1".into()),
     });
-    let port = (pick(&["http", ""]), option::of(8080..8082u16))
-        .prop_map(|(name, port)| SlicePort { name, port, protocol: Protocol::Tcp });
+    let port = (pick(&["http", ""]), option::of(8080..8082u16)).prop_map(|(name, port)| SlicePort {
+        name,
+        port,
+        protocol: Protocol::Tcp,
+    });
     (id(&["e1", "e2"]), option::of(pick(SERVICES)), vec(endpoint, 0..3), vec(port, 0..3)).prop_map(
         |(id, service, endpoints, ports)| {
             let service = service.map(|name| NamespacedName { namespace: id.namespace.clone(), name });
@@ -150,10 +156,8 @@ fn slice() -> impl Strategy<Value = Resource> {
 
 fn secret() -> impl Strategy<Value = Resource> {
     let certificate = option::weighted(0.8, (0..3u32).prop_map(|n| Arc::from(pem(n))));
-    let id = prop_oneof![
-        id(&["cert", "other"]),
-        Just(NamespacedName::new("avi-system", "router-certs-default"))
-    ];
+    let id =
+        prop_oneof![id(&["cert", "other"]), Just(NamespacedName::new("avi-system", "router-certs-default"))];
     (id, certificate, any::<bool>()).prop_map(|(id, certificate, alternate)| {
         let key = Redacted::new("-----BEGIN PRIVATE KEY-----\nMA==\n-----END PRIVATE KEY-----\n");
         Resource::Secret(Secret {
@@ -167,16 +171,17 @@ fn secret() -> impl Strategy<Value = Resource> {
 }
 
 fn class() -> impl Strategy<Value = Resource> {
-    (pick(&["avi", "foreign"]), prop::bool::weighted(0.8), any::<bool>()).prop_map(|(name, ours, is_default)| {
-        let controller = if ours { CONTROLLER_NAME } else { "other" }.into();
-        Resource::IngressClass(IngressClass { name, controller, is_default })
-    })
+    (pick(&["avi", "foreign"]), prop::bool::weighted(0.8), any::<bool>()).prop_map(
+        |(name, ours, is_default)| {
+            let controller = if ours { CONTROLLER_NAME } else { "other" }.into();
+            Resource::IngressClass(IngressClass { name, controller, is_default })
+        },
+    )
 }
 
 fn node() -> impl Strategy<Value = Resource> {
-    (pick(&["n1", "n2"]), vec(pick(&["10.1.0.1", "10.1.0.2", "fe80::1"]), 0..3)).prop_map(
-        |(name, internal_ips)| Resource::Node(Node { name, internal_ips, ..Node::default() }),
-    )
+    (pick(&["n1", "n2"]), vec(pick(&["10.1.0.1", "10.1.0.2", "fe80::1"]), 0..3))
+        .prop_map(|(name, internal_ips)| Resource::Node(Node { name, internal_ips, ..Node::default() }))
 }
 
 fn resource() -> impl Strategy<Value = Resource> {
@@ -251,7 +256,10 @@ fn diagnostics(desired: &Desired) -> BTreeSet<String> {
 
 /// The keys that belong to a front that nothing contributes to any more: they
 /// are kept, and hold nothing of anybody.
-fn without_retained(mut graph: BTreeMap<ObjectKey, Arc<Object>>, fresh: &Desired) -> BTreeMap<ObjectKey, Arc<Object>> {
+fn without_retained(
+    mut graph: BTreeMap<ObjectKey, Arc<Object>>,
+    fresh: &Desired,
+) -> BTreeMap<ObjectKey, Arc<Object>> {
     graph.retain(|key, _| fresh.get(key).is_some() || !key.name.contains("--Shared-"));
     graph
 }

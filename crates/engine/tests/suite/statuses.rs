@@ -31,7 +31,9 @@ fn statuses_appear_when_virtual_service_and_address_are_there() {
     let uuids = &status.annotations["ako.vmware.com/host-fqdn-vs-uuid-map"];
     assert!(uuids.contains("h1.example.com") && uuids.contains("virtualservice-"), "{uuids}");
     assert_eq!(world.status(&id(ResourceKind::Service, "lb")).addresses.len(), 1);
-    assert!(world.notices.iter().any(|n| !n.warning && &*n.message == "Added virtualservice for h1.example.com"));
+    assert!(
+        world.notices.iter().any(|n| !n.warning && &*n.message == "Added virtualservice for h1.example.com")
+    );
     let published = world.published;
     world.restart();
     world.settle();
