@@ -60,7 +60,7 @@ pub(crate) fn pace(writes_in_a_row: u32) -> Duration {
     match writes_in_a_row {
         0 => Duration::ZERO,
         1 => Duration::from_millis(500),
-        2 => Duration::from_millis(1_000),
+        2 => Duration::from_secs(1),
         _ => Duration::from_millis(1_500),
     }
 }

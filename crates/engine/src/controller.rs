@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use ako_avi_types::{FieldChange, Kind, Object, ObjectKey, Observed, Ref};
 use ako_elect::Moment;
@@ -14,6 +15,12 @@ pub struct Observation {
     /// The objects.
     pub objects: Vec<(ObjectKey, Observed)>,
 }
+
+/// No reading takes longer, so what was deleted before is in none…
+const LONGEST_READING: Duration = Duration::from_mins(10);
+/// …and is forgotten when there is more of it than this. Otherwise it is when a
+/// reading arrives, but there may never be one.
+const MOST_DELETED: usize = 4096;
 
 /// One object on the controller.
 #[derive(Clone, Debug)]
@@ -73,15 +80,15 @@ impl Controller {
 
     /// Takes over one object that was written or read; `None` if it is gone.
     pub fn set(&mut self, key: &ObjectKey, observed: Option<Observed>, now: Moment) {
-        match observed {
-            Some(observed) => {
-                self.deleted.remove(key);
-                self.insert(key.clone(), observed, Some(now));
+        if let Some(observed) = observed {
+            self.deleted.remove(key);
+            self.insert(key.clone(), observed, Some(now));
+        } else {
+            self.take(key);
+            if self.deleted.len() > MOST_DELETED {
+                self.deleted.retain(|_, at| now.since(*at) < LONGEST_READING);
             }
-            None => {
-                self.take(key);
-                self.deleted.insert(key.clone(), now);
-            }
+            self.deleted.insert(key.clone(), now);
         }
     }
 

@@ -188,8 +188,10 @@ impl Engine {
 
     /// Translates what was touched, once the cluster is known and quiet.
     fn translate(&mut self, now: Moment, effects: &mut Vec<Effect>) {
-        let due = |t: &Touched| now >= t.last + QUIET || now >= t.first + PATIENCE;
-        if !self.snapshot.is_complete() || !(self.touched.as_ref().is_some_and(due) || !self.translated) {
+        let is_due = |t: &Touched| now >= t.last + QUIET || now >= t.first + PATIENCE;
+        // The first translation waits for nothing but the cluster.
+        let is_time = !self.translated || self.touched.as_ref().is_some_and(is_due);
+        if !is_time || !self.snapshot.is_complete() {
             return;
         }
         let touched = self.touched.take().unwrap_or_default();
@@ -225,7 +227,9 @@ impl Engine {
         }
         let keys: Vec<_> = changes.objects.iter().cloned().collect();
         self.look(changes.objects, now);
-        keys.iter().for_each(|key| self.agenda.promote(key));
+        for key in &keys {
+            self.agenda.promote(key);
+        }
     }
 
     fn tell_all(&self, unit: &UnitKey, effects: &mut Vec<Effect>) {

@@ -26,7 +26,7 @@ impl Engine {
         let Some(work) = self.agenda.get_mut(key) else { return };
         let observed = match answer {
             Ok(observed) => observed,
-            Err(failure) => return self.failed(key, failure, Reason::ControllerRefused, now, effects),
+            Err(failure) => return self.failed(key, &failure, Reason::ControllerRefused, now, effects),
         };
         let since = work.since;
         (work.attempts, work.refused, work.reread) = (0, false, false);
@@ -62,7 +62,7 @@ impl Engine {
                 self.controller.set(key, observed, now);
                 self.became_known(key, now);
             }
-            Err(failure) => self.failed(key, failure, Reason::ControllerRefused, now, effects),
+            Err(failure) => self.failed(key, &failure, Reason::ControllerRefused, now, effects),
         }
     }
 
@@ -78,7 +78,7 @@ impl Engine {
     fn failed(
         &mut self,
         key: &ObjectKey,
-        failure: Failure,
+        failure: &Failure,
         reason: Reason,
         now: Moment,
         effects: &mut Vec<Effect>,
@@ -88,7 +88,7 @@ impl Engine {
         if failure.class != ErrorClass::NoPermit {
             work.attempts = work.attempts.saturating_add(1);
         }
-        let verdict = backoff::after(key, &failure, work.attempts);
+        let verdict = backoff::after(key, failure, work.attempts);
         let was_in_doubt = work.reread;
         work.reread |= verdict.read;
         if work.outdated && verdict.refused && !work.reread {
@@ -112,7 +112,7 @@ impl Engine {
             if let Some(work) = self.agenda.get_mut(key) {
                 work.told = Some(failure.message.clone());
             }
-            self.tell_refused(key, &failure, reason, effects);
+            self.tell_refused(key, failure, reason, effects);
         }
         if read_now {
             self.read_again(key, now, effects);
@@ -161,7 +161,7 @@ impl Engine {
         // If it was ours, it is not any more.
         self.controller.set(key, None, now);
         if self.desired.get(key).is_some() {
-            self.failed(key, failure, Reason::NotOwned, now, effects);
+            self.failed(key, &failure, Reason::NotOwned, now, effects);
         } else {
             self.became_known(key, now);
         }

@@ -61,7 +61,7 @@ fn nothing_is_written_before_both_sides_are_known() {
     for kind in ResourceKind::ALL {
         world.list(kind);
     }
-    world.run(std::time::Duration::from_secs(60));
+    world.run(std::time::Duration::from_mins(1));
     assert!(!world.engine.is_synced());
     world.engine = Engine::new(translator(config()));
     world.event(ako_engine::Event::Writing(true));
@@ -69,7 +69,7 @@ fn nothing_is_written_before_both_sides_are_known() {
     for kind in ResourceKind::ALL.into_iter().skip(1) {
         world.list(kind);
     }
-    world.run(std::time::Duration::from_secs(60));
+    world.run(std::time::Duration::from_mins(1));
     assert!(!world.engine.is_synced());
     assert_eq!(world.take_writes(), Vec::<String>::new());
     world.list(ResourceKind::ALL[0]);
@@ -229,11 +229,11 @@ fn a_controller_that_keeps_something_else_is_not_written_to_for_ever() {
         }
     });
     world.start();
-    world.run(std::time::Duration::from_secs(60));
+    world.run(std::time::Duration::from_mins(1));
     assert!(world.engine.is_settled());
     assert_eq!(world.fake.writes.len(), world.fake.keys().len());
     world.observe();
-    world.run(std::time::Duration::from_secs(60));
+    world.run(std::time::Duration::from_mins(1));
     assert_eq!(world.fake.writes.len(), world.fake.keys().len());
 }
 

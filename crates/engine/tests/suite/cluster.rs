@@ -15,7 +15,7 @@ use ako_core::{
 };
 use ako_translate::Translator;
 
-pub fn config() -> Config {
+pub(crate) fn config() -> Config {
     Config {
         cluster_name: "c1".into(),
         vip_networks: vec![VipNetwork { name: "net".into(), ..VipNetwork::default() }],
@@ -23,7 +23,7 @@ pub fn config() -> Config {
     }
 }
 
-pub fn translator(config: Config) -> Translator {
+pub(crate) fn translator(config: Config) -> Translator {
     let facts = Facts {
         cluster_uuid: "cluster-uuid".into(),
         enterprise: true,
@@ -35,11 +35,11 @@ pub fn translator(config: Config) -> Translator {
 }
 
 /// `<n>.example.com`
-pub fn host(n: impl std::fmt::Display) -> Arc<str> {
+pub(crate) fn host(n: impl std::fmt::Display) -> Arc<str> {
     format!("h{n}.example.com").into()
 }
 
-pub fn class() -> Resource {
+pub(crate) fn class() -> Resource {
     Resource::IngressClass(IngressClass {
         name: "avi".into(),
         controller: CONTROLLER_NAME.into(),
@@ -47,17 +47,17 @@ pub fn class() -> Resource {
     })
 }
 
-pub fn namespace(name: &str) -> Resource {
+pub(crate) fn namespace(name: &str) -> Resource {
     Resource::Namespace(Namespace { name: name.into(), ..Namespace::default() })
 }
 
-pub fn rule(host: Option<Arc<str>>, path: &str, service: &str) -> IngressRule {
+pub(crate) fn rule(host: Option<Arc<str>>, path: &str, service: &str) -> IngressRule {
     let backend = Backend { service: service.into(), port: PortRef::Number(80) };
     let path = IngressPath { path: path.into(), path_type: PathType::Prefix, backend: Some(backend) };
     IngressRule { host, paths: Some(vec![path]) }
 }
 
-pub fn plain_ingress(name: &str, hosts: &[Arc<str>]) -> Ingress {
+pub(crate) fn plain_ingress(name: &str, hosts: &[Arc<str>]) -> Ingress {
     Ingress {
         id: NamespacedName::new("red", name),
         class: Some("avi".into()),
@@ -67,17 +67,17 @@ pub fn plain_ingress(name: &str, hosts: &[Arc<str>]) -> Ingress {
 }
 
 /// An Ingress that leads hosts to Service `web`.
-pub fn ingress(name: &str, hosts: &[Arc<str>]) -> Resource {
+pub(crate) fn ingress(name: &str, hosts: &[Arc<str>]) -> Resource {
     Resource::Ingress(plain_ingress(name, hosts))
 }
 
 /// The same with TLS, under Secret `cert`.
-pub fn secure_ingress(name: &str, hosts: &[Arc<str>]) -> Resource {
+pub(crate) fn secure_ingress(name: &str, hosts: &[Arc<str>]) -> Resource {
     let tls = vec![IngressTls { hosts: hosts.to_vec(), secret: "cert".into() }];
     Resource::Ingress(Ingress { tls, ..plain_ingress(name, hosts) })
 }
 
-pub fn secret(name: &str, version: u32) -> Resource {
+pub(crate) fn secret(name: &str, version: u32) -> Resource {
     Resource::Secret(Secret {
         id: NamespacedName::new("red", name),
         certificate: Some(pem(version).into()),
@@ -87,7 +87,7 @@ pub fn secret(name: &str, version: u32) -> Resource {
 }
 
 /// One of three certificates.
-pub fn pem(version: u32) -> &'static str {
+pub(crate) fn pem(version: u32) -> &'static str {
     let all = [
         include_str!("certificates/1.pem"),
         include_str!("certificates/2.pem"),
@@ -99,11 +99,11 @@ pub fn pem(version: u32) -> &'static str {
 /// Only its first line matters: nobody here makes connections with it.
 const KEY: &str = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIA==\n-----END PRIVATE KEY-----\n";
 
-pub fn port(name: &str, port: u16, protocol: Protocol) -> ServicePort {
+pub(crate) fn port(name: &str, port: u16, protocol: Protocol) -> ServicePort {
     ServicePort { name: name.into(), port, target_port: None, protocol, node_port: None }
 }
 
-pub fn plain_service(name: &str, service_type: ServiceType) -> Service {
+pub(crate) fn plain_service(name: &str, service_type: ServiceType) -> Service {
     Service {
         id: NamespacedName::new("red", name),
         service_type,
@@ -113,12 +113,12 @@ pub fn plain_service(name: &str, service_type: ServiceType) -> Service {
     }
 }
 
-pub fn service(name: &str, service_type: ServiceType) -> Resource {
+pub(crate) fn service(name: &str, service_type: ServiceType) -> Resource {
     Resource::Service(plain_service(name, service_type))
 }
 
 /// A LoadBalancer Service that shares a VIP.
-pub fn shared_service(name: &str, number: u16, key: &str) -> Resource {
+pub(crate) fn shared_service(name: &str, number: u16, key: &str) -> Resource {
     Resource::Service(Service {
         ports: vec![port("http", number, Protocol::Tcp)],
         annotations: BTreeMap::from([(annotation::SHARED_VIP.into(), key.into())]),
@@ -127,7 +127,7 @@ pub fn shared_service(name: &str, number: u16, key: &str) -> Resource {
 }
 
 /// A slice of a Service with `10.0.0.<n>` for each number.
-pub fn slice(service: &str, numbers: &[u8]) -> Resource {
+pub(crate) fn slice(service: &str, numbers: &[u8]) -> Resource {
     let endpoint = |n: &u8| Endpoint {
         address: format!("10.0.0.{n}").into(),
         ready: true,
@@ -143,13 +143,13 @@ pub fn slice(service: &str, numbers: &[u8]) -> Resource {
     })
 }
 
-pub fn id(kind: ResourceKind, name: &str) -> ResourceId {
+pub(crate) fn id(kind: ResourceKind, name: &str) -> ResourceId {
     ResourceId { kind, name: NamespacedName::new("red", name) }
 }
 
 /// What nearly every test starts with: a class, a namespace, Service `web`
 /// with two endpoints, Secret `cert`.
-pub fn base() -> Vec<Resource> {
+pub(crate) fn base() -> Vec<Resource> {
     vec![
         class(),
         namespace("red"),

@@ -126,7 +126,7 @@ fn an_object_of_somebody_else_is_left_alone_and_told_about() {
     let key = foreign.key();
     world.fake.edit(foreign.clone());
     world.start();
-    world.run(Duration::from_secs(3600));
+    world.run(Duration::from_hours(1));
     assert_eq!(world.fake.get(&key), Some(&foreign));
     let told = world.notices.iter().filter(|n| n.reason == "NotOwned").count();
     assert_eq!(told, 1);
@@ -150,7 +150,7 @@ fn a_foreign_object_in_the_place_of_one_that_is_not_wanted_any_more_is_forgotten
     world.delete(&id(ResourceKind::Service, "lb"));
     world.run(Duration::from_millis(20));
     world.fake.edit(foreign.clone());
-    world.run(Duration::from_secs(600));
+    world.run(Duration::from_mins(10));
     assert_eq!(world.fake.get(&key), Some(&foreign));
     assert!(world.engine.is_settled());
 }
@@ -231,7 +231,7 @@ fn an_endless_failure_of_one_object_does_not_keep_others_waiting() {
         let mut world = World::new(config(), objects());
         world.fake.fail(100_000, Fault::Refused(class), names_host(Kind::Pool, "h1."));
         world.start();
-        world.run(Duration::from_secs(60));
+        world.run(Duration::from_mins(1));
         assert_eq!(world.fake.names(Kind::VirtualService).len(), world.desired_of(Kind::VirtualService));
         let attempts = world.engine.take_counters().failed;
         assert!(attempts < 20, "{attempts} attempts in a minute");

@@ -9,7 +9,7 @@ use ako_avi_types::{
 
 /// How a call goes wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fault {
+pub(crate) enum Fault {
     /// It is answered with this and not executed.
     Refused(ErrorClass),
     /// It is executed, and the answer gets lost.
@@ -28,51 +28,56 @@ struct Stored {
 }
 
 #[derive(Default)]
-pub struct Fake {
+pub(crate) struct Fake {
     objects: BTreeMap<ObjectKey, Stored>,
     clock: u64,
     addresses: u8,
     faults: Vec<(Matcher, Fault, usize)>,
     /// Every write that took effect.
-    pub writes: Vec<String>,
+    pub(crate) writes: Vec<String>,
     /// Calls that were refused because of references: the engine should have
     /// known.
-    pub premature: Vec<String>,
+    pub(crate) premature: Vec<String>,
     /// Changes every body that is written, as some controllers do.
-    pub meddle: Option<fn(&mut Object)>,
+    pub(crate) meddle: Option<fn(&mut Object)>,
     /// Whether readings fail.
-    pub unreadable: bool,
+    pub(crate) unreadable: bool,
 }
 
 impl Fake {
     /// The next so many writes that match go wrong.
-    pub fn fail(&mut self, times: usize, fault: Fault, matcher: impl Fn(&Operation) -> bool + 'static) {
+    pub(crate) fn fail(
+        &mut self,
+        times: usize,
+        fault: Fault,
+        matcher: impl Fn(&Operation) -> bool + 'static,
+    ) {
         self.faults.push((Box::new(matcher), fault, times));
     }
 
-    pub fn heal(&mut self) {
+    pub(crate) fn heal(&mut self) {
         self.faults.clear();
     }
 
-    pub fn keys(&self) -> BTreeSet<ObjectKey> {
+    pub(crate) fn keys(&self) -> BTreeSet<ObjectKey> {
         self.objects.keys().cloned().collect()
     }
 
-    pub fn names(&self, kind: Kind) -> Vec<String> {
+    pub(crate) fn names(&self, kind: Kind) -> Vec<String> {
         self.objects.keys().filter(|key| key.kind == kind).map(|key| key.name.to_string()).collect()
     }
 
-    pub fn get(&self, key: &ObjectKey) -> Option<&Object> {
+    pub(crate) fn get(&self, key: &ObjectKey) -> Option<&Object> {
         self.objects.get(key).map(|stored| &stored.body)
     }
 
-    pub fn find(&self, kind: Kind, part: &str) -> ObjectKey {
+    pub(crate) fn find(&self, kind: Kind, part: &str) -> ObjectKey {
         let mut found = self.objects.keys().filter(|key| key.kind == kind && key.name.contains(part));
         found.next().unwrap_or_else(|| panic!("no {kind} like {part}")).clone()
     }
 
     /// Somebody else changes an object, or puts one there.
-    pub fn edit(&mut self, body: Object) {
+    pub(crate) fn edit(&mut self, body: Object) {
         self.clock += 1;
         let uuid = format!("{}-{}", body.kind(), self.clock).into();
         let modified = self.clock;
@@ -82,18 +87,18 @@ impl Fake {
     }
 
     /// Somebody else deletes an object.
-    pub fn remove(&mut self, key: &ObjectKey) {
+    pub(crate) fn remove(&mut self, key: &ObjectKey) {
         self.objects.remove(key).unwrap();
     }
 
     /// Everything that says it is ours.
-    pub fn observe(&self, owner: &str) -> Vec<(ObjectKey, Observed)> {
+    pub(crate) fn observe(&self, owner: &str) -> Vec<(ObjectKey, Observed)> {
         let ours = |stored: &&Stored| stored.body.created_by().is_none_or(|by| &**by == owner);
         let ours = self.objects.iter().filter(|(_, stored)| ours(stored));
         ours.map(|(key, stored)| (key.clone(), observed(stored))).collect()
     }
 
-    pub fn read(&self, key: &ObjectKey) -> Result<Option<Observed>, Failure> {
+    pub(crate) fn read(&self, key: &ObjectKey) -> Result<Option<Observed>, Failure> {
         if self.unreadable {
             return Err(failure(ErrorClass::Retry, "unreadable"));
         }
@@ -101,7 +106,7 @@ impl Fake {
     }
 
     /// Executes a write, or not.
-    pub fn send(&mut self, operation: &Operation) -> Result<Option<Observed>, Failure> {
+    pub(crate) fn send(&mut self, operation: &Operation) -> Result<Option<Observed>, Failure> {
         let found = self.faults.iter_mut().find(|(matches, _, times)| *times > 0 && matches(operation));
         let fault = found.map(|(_, fault, times)| {
             *times -= 1;
@@ -179,7 +184,7 @@ impl Fake {
     }
 
     /// References that lead nowhere: there must never be any.
-    pub fn dangling(&self) -> Vec<String> {
+    pub(crate) fn dangling(&self) -> Vec<String> {
         let references = |stored: &Stored| -> Vec<ObjectKey> {
             stored.body.references().into_iter().map(|r| target(&stored.body, r)).collect()
         };
@@ -208,6 +213,6 @@ fn observed(stored: &Stored) -> Observed {
     Observed { meta: Meta { uuid: stored.uuid.clone(), last_modified }, body: Arc::new(body) }
 }
 
-pub fn failure(class: ErrorClass, message: &str) -> Failure {
+pub(crate) fn failure(class: ErrorClass, message: &str) -> Failure {
     Failure { class, status: None, message: message.to_owned(), retry_after_ms: None }
 }

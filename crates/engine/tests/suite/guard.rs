@@ -31,7 +31,7 @@ fn a_list_that_is_suddenly_empty_deletes_nothing() {
         world.take_writes();
         world.forget(ResourceKind::Ingress);
         world.list(ResourceKind::Ingress);
-        world.run(Duration::from_secs(600));
+        world.run(Duration::from_mins(10));
         assert_eq!(world.take_writes(), Vec::<String>::new());
         let held = world.engine.held().unwrap();
         assert!(held.count >= 20 && held.of >= held.count && !held.examples.is_empty());
@@ -45,7 +45,7 @@ fn a_release_lets_them_through() {
         let mut world = World::at_rest(config, objects());
         world.forget(ResourceKind::Ingress);
         world.list(ResourceKind::Ingress);
-        world.run(Duration::from_secs(60));
+        world.run(Duration::from_mins(1));
         world.event(Event::ReleaseDeletions);
         world.settle();
         assert!(world.fake.names(Kind::Pool).is_empty());
@@ -61,7 +61,7 @@ fn what_comes_back_is_not_held_any_more() {
     world.take_writes();
     world.forget(ResourceKind::Ingress);
     world.list(ResourceKind::Ingress);
-    world.run(Duration::from_secs(60));
+    world.run(Duration::from_mins(1));
     let ingresses = objects().into_iter().filter(|o| o.id().kind == ResourceKind::Ingress);
     ingresses.for_each(|ingress| world.apply(ingress));
     world.settle();
@@ -76,7 +76,7 @@ fn an_empty_list_at_the_start_deletes_nothing() {
         let mut world = World::at_rest(config, objects());
         world.forget(ResourceKind::Ingress);
         world.restart();
-        world.run(Duration::from_secs(600));
+        world.run(Duration::from_mins(10));
         assert_eq!(world.take_writes(), Vec::<String>::new());
         assert!(world.engine.held().is_some());
         world.event(Event::ReleaseDeletions);
@@ -102,13 +102,13 @@ fn while_deletions_are_held_other_changes_go_on() {
         let mut world = World::at_rest(config, objects());
         world.forget(ResourceKind::Ingress);
         world.list(ResourceKind::Ingress);
-        world.run(Duration::from_secs(60));
+        world.run(Duration::from_mins(1));
         let pools = world.fake.names(Kind::Pool).len();
         world.apply(ingress("new", &[host(500), host(501)]));
-        world.run(Duration::from_secs(60));
+        world.run(Duration::from_mins(1));
         assert_eq!(world.fake.names(Kind::Pool).len(), pools + 2);
         world.apply(ingress("new", &[host(500)]));
-        world.run(Duration::from_secs(60));
+        world.run(Duration::from_mins(1));
         assert_eq!(world.fake.names(Kind::Pool).len(), pools + 1, "an edit is carried out");
         assert!(world.engine.held().is_some());
         let names = world.fake.keys().into_iter().filter(|key| key.kind == Kind::VsVip);
@@ -141,7 +141,7 @@ fn other_limits_let_held_deletions_go() {
     let mut world = World::at_rest(config(), objects());
     world.forget(ResourceKind::Ingress);
     world.list(ResourceKind::Ingress);
-    world.run(Duration::from_secs(60));
+    world.run(Duration::from_mins(1));
     let mut config = config();
     config.guard.minimum = 10_000;
     world.event(Event::Configured(Box::new(translator(config))));
@@ -158,7 +158,7 @@ fn nothing_is_deleted_while_a_side_is_unknown() {
     for kind in ResourceKind::ALL.into_iter().filter(|kind| *kind != ResourceKind::Ingress) {
         world.list(kind);
     }
-    world.run(Duration::from_secs(600));
+    world.run(Duration::from_mins(10));
     assert_eq!(world.take_writes(), Vec::<String>::new());
     world.list(ResourceKind::Ingress);
     world.settle();
@@ -177,7 +177,7 @@ fn a_list_is_not_explained_by_an_edit_at_the_same_time() {
         controller: "nginx".into(),
         is_default: false,
     }));
-    world.run(Duration::from_secs(60));
+    world.run(Duration::from_mins(1));
     assert!(world.engine.held().is_some());
     assert_eq!(world.take_writes(), Vec::<String>::new());
 }

@@ -16,7 +16,7 @@ fn many_new_hosts_share_the_writes_of_their_fronts() {
     objects.push(ingress("first", &first));
     let mut world = World::at_rest(config(), objects);
     assert_eq!(world.fake.names(Kind::VirtualService).len(), 8);
-    world.run(Duration::from_secs(60));
+    world.run(Duration::from_mins(1));
     world.take_writes();
     for n in 0..300 {
         world.apply(ingress(&format!("i{n}"), &[host(n)]));
@@ -32,7 +32,7 @@ fn a_single_change_is_written_at_once() {
     let mut objects = base();
     objects.push(ingress("a", &[host(1)]));
     let mut world = World::at_rest(config(), objects);
-    world.run(Duration::from_secs(60));
+    world.run(Duration::from_mins(1));
     let start = world.now;
     world.apply(ingress("a", &[host(1), host(9)]));
     world.settle();
@@ -63,7 +63,7 @@ fn without_the_permit_nothing_is_sent_and_nothing_is_lost() {
     world.take_writes();
     world.event(Event::Writing(false));
     world.apply(ingress("a", &[host(2)]));
-    world.run(Duration::from_secs(600));
+    world.run(Duration::from_mins(10));
     assert_eq!(world.take_writes(), Vec::<String>::new());
     world.event(Event::Writing(true));
     world.settle();

@@ -427,8 +427,7 @@ proptest! {
         let backend = Backend { service: service_name.clone(), port: PortRef::Name(text()) };
         let path = IngressPath { path: text(), path_type: PathType::Exact, backend: Some(backend) };
         let host = text();
-        let objects = vec![
-            crate::cluster::class(),
+        let objects = [crate::cluster::class(),
             Resource::Ingress(Ingress {
                 id: name.clone(),
                 created,
@@ -472,8 +471,7 @@ proptest! {
                 is_ipv6: flags[1],
                 endpoints: vec![Endpoint { address: text(), ready: true, terminating: false, node: Some(text()) }],
                 ports: vec![SlicePort { name: text(), port: Some(number), protocol: Protocol::Tcp }],
-            }),
-        ];
+            })];
         let desired = Desired::of(translator(config.clone()), &snapshot_of(&config, objects.iter()));
         prop_assert_eq!(lint(&desired), vec![]);
     }

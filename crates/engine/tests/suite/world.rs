@@ -18,21 +18,21 @@ const LATENCY: Duration = Duration::from_millis(5);
 /// After so many steps, a run is taken to go on for ever.
 const MOST_STEPS: usize = 100_000;
 
-pub struct World {
-    pub engine: Engine,
-    pub fake: Fake,
-    pub now: Moment,
-    pub notices: Vec<Notice>,
+pub(crate) struct World {
+    pub(crate) engine: Engine,
+    pub(crate) fake: Fake,
+    pub(crate) now: Moment,
+    pub(crate) notices: Vec<Notice>,
     /// How many statuses were written.
-    pub published: usize,
+    pub(crate) published: usize,
     /// So many statuses cannot be written.
-    pub unpublishable: usize,
+    pub(crate) unpublishable: usize,
     /// The process ends before the write after so many.
-    pub writes_left: Option<usize>,
+    pub(crate) writes_left: Option<usize>,
     /// Whether events of statuses that were written are withheld.
-    pub blind: bool,
+    pub(crate) blind: bool,
     /// Whether somebody else broke references on the controller.
-    pub broken: bool,
+    pub(crate) broken: bool,
     translator: Translator,
     cluster: BTreeMap<ResourceId, Resource>,
     under_way: VecDeque<(Moment, Effect)>,
@@ -42,7 +42,7 @@ pub struct World {
 impl World {
     /// A cluster with these objects, an empty controller, an operator that has
     /// not been started.
-    pub fn new(config: Config, objects: Vec<Resource>) -> Self {
+    pub(crate) fn new(config: Config, objects: Vec<Resource>) -> Self {
         let translator = translator(config);
         Self {
             engine: Engine::new(translator.clone()),
@@ -62,7 +62,7 @@ impl World {
     }
 
     /// The same, started and at rest.
-    pub fn at_rest(config: Config, objects: Vec<Resource>) -> Self {
+    pub(crate) fn at_rest(config: Config, objects: Vec<Resource>) -> Self {
         let mut world = Self::new(config, objects);
         world.start();
         world.settle();
@@ -70,7 +70,7 @@ impl World {
     }
 
     /// Starts the operator.
-    pub fn start(&mut self) {
+    pub(crate) fn start(&mut self) {
         self.event(Event::Writing(true));
         for kind in ResourceKind::ALL {
             self.list(kind);
@@ -79,12 +79,12 @@ impl World {
     }
 
     /// Ends the process and starts another one.
-    pub fn restart(&mut self) {
+    pub(crate) fn restart(&mut self) {
         self.stop();
         self.start();
     }
 
-    pub fn stop(&mut self) {
+    pub(crate) fn stop(&mut self) {
         self.under_way.clear();
         self.crashed = false;
         self.engine = Engine::new(self.translator.clone());
@@ -92,41 +92,44 @@ impl World {
     }
 
     /// Hands over all objects of a kind.
-    pub fn list(&mut self, kind: ResourceKind) {
+    pub(crate) fn list(&mut self, kind: ResourceKind) {
         let objects: Vec<_> = self.cluster.values().filter(|o| o.id().kind == kind).cloned().collect();
         self.event(Event::Cluster(Delta::Reset(kind, objects)));
     }
 
-    pub fn observation(&self) -> Observation {
+    pub(crate) fn observation(&self) -> Observation {
         Observation { started: self.now, objects: self.fake.observe(&self.translator.config().owner()) }
     }
 
     /// Reads the whole controller.
-    pub fn observe(&mut self) {
+    pub(crate) fn observe(&mut self) {
         let observation = self.observation();
         self.now = self.now + LATENCY;
         self.event(Event::Observed(observation));
     }
 
-    pub fn apply(&mut self, object: Resource) {
+    pub(crate) fn apply(&mut self, object: Resource) {
         self.cluster.insert(object.id(), object.clone());
         self.event(Event::Cluster(Delta::Apply(object)));
     }
 
-    pub fn delete(&mut self, id: &ResourceId) {
+    pub(crate) fn delete(&mut self, id: &ResourceId) {
         self.cluster.remove(id).unwrap();
         self.event(Event::Cluster(Delta::Delete(id.clone())));
     }
 
     /// Changes the cluster.
-    pub fn carry_out(&mut self, change: impl FnOnce(&mut BTreeMap<ResourceId, Resource>) -> Option<Delta>) {
+    pub(crate) fn carry_out(
+        &mut self,
+        change: impl FnOnce(&mut BTreeMap<ResourceId, Resource>) -> Option<Delta>,
+    ) {
         if let Some(delta) = change(&mut self.cluster) {
             self.event(Event::Cluster(delta));
         }
     }
 
     /// Lets the next call go wrong in one of ten ways, or not.
-    pub fn disturb(&mut self, how: u8) {
+    pub(crate) fn disturb(&mut self, how: u8) {
         let fault = match how {
             0 => Fault::AnswerLost,
             1 => Fault::CallLost,
@@ -139,11 +142,11 @@ impl World {
     }
 
     /// Changes the cluster without the operator being told.
-    pub fn forget(&mut self, kind: ResourceKind) {
+    pub(crate) fn forget(&mut self, kind: ResourceKind) {
         self.cluster.retain(|id, _| id.kind != kind);
     }
 
-    pub fn event(&mut self, event: Event) {
+    pub(crate) fn event(&mut self, event: Event) {
         for effect in self.engine.step(event, self.now) {
             match effect {
                 Effect::Tell(notice) => self.notices.push(notice),
@@ -154,7 +157,7 @@ impl World {
     }
 
     /// Runs for a time.
-    pub fn run(&mut self, duration: Duration) {
+    pub(crate) fn run(&mut self, duration: Duration) {
         let end = self.now + duration;
         let mut steps = 0;
         while self.step(end) {
@@ -167,8 +170,8 @@ impl World {
     }
 
     /// Runs until nothing is left to do.
-    pub fn settle(&mut self) {
-        let end = self.now + Duration::from_secs(3600);
+    pub(crate) fn settle(&mut self) {
+        let end = self.now + Duration::from_hours(1);
         let mut steps = 0;
         while !self.engine.is_settled() || !self.under_way.is_empty() {
             assert!(self.step(end), "not at rest after an hour: {:?}", self.engine.pending(5));
@@ -179,9 +182,9 @@ impl World {
     }
 
     /// Runs until the process ends.
-    pub fn crash_after(&mut self, writes: usize) {
+    pub(crate) fn crash_after(&mut self, writes: usize) {
         self.writes_left = Some(writes);
-        self.run(Duration::from_secs(120));
+        self.run(Duration::from_mins(2));
         self.writes_left = None;
     }
 
@@ -243,7 +246,7 @@ impl World {
     }
 
     /// What stands on an object.
-    pub fn status(&self, id: &ResourceId) -> Published {
+    pub(crate) fn status(&self, id: &ResourceId) -> Published {
         match self.cluster.get(id).unwrap() {
             Resource::Ingress(ingress) => ingress.published.clone(),
             Resource::Service(service) => service.published.clone(),
@@ -251,12 +254,12 @@ impl World {
         }
     }
 
-    pub fn desired(&self) -> &Desired {
+    pub(crate) fn desired(&self) -> &Desired {
         self.engine.desired()
     }
 
     /// At rest, the controller holds what is wanted and nothing else of ours.
-    pub fn check_rest(&self) {
+    pub(crate) fn check_rest(&self) {
         assert_eq!(lint(self.desired()), []);
         assert_eq!(plan(self.desired(), self.engine.controller()), []);
         let owner = self.translator.config().owner();
@@ -270,16 +273,16 @@ impl World {
     }
 
     /// How many objects of a kind are wanted.
-    pub fn desired_of(&self, kind: Kind) -> usize {
+    pub(crate) fn desired_of(&self, kind: Kind) -> usize {
         self.desired().objects().filter(|(key, _)| key.kind == kind).count()
     }
 
     /// The writes since the last look.
-    pub fn take_writes(&mut self) -> Vec<String> {
+    pub(crate) fn take_writes(&mut self) -> Vec<String> {
         std::mem::take(&mut self.fake.writes)
     }
 
-    pub fn has(&self, kind: Kind, part: &str) -> bool {
+    pub(crate) fn has(&self, kind: Kind, part: &str) -> bool {
         self.fake.keys().iter().any(|key: &ObjectKey| key.kind == kind && key.name.contains(part))
     }
 }

@@ -13,18 +13,18 @@ use ako_core::secret::Redacted;
 use ako_core::{CONTROLLER_NAME, Config, Delta, Facts, NamespacedName, Reason, Resource, Snapshot};
 use ako_translate::{Contribution, FrontKey, Translator};
 
-pub const CERTIFICATE: &str = include_str!("../../testdata/certificate.pem");
-pub const KEY: &str = "-----BEGIN PRIVATE KEY-----\nMA==\n-----END PRIVATE KEY-----\n";
+pub(crate) const CERTIFICATE: &str = include_str!("../../testdata/certificate.pem");
+pub(crate) const KEY: &str = "-----BEGIN PRIVATE KEY-----\nMA==\n-----END PRIVATE KEY-----\n";
 
-pub fn config() -> Config {
+pub(crate) fn config() -> Config {
     Config { cluster_name: "c1".into(), ..Config::default() }
 }
 
-pub fn evh() -> Config {
+pub(crate) fn evh() -> Config {
     Config { evh: true, ..config() }
 }
 
-pub fn facts() -> Facts {
+pub(crate) fn facts() -> Facts {
     Facts {
         cluster_uuid: "uuid".into(),
         enterprise: true,
@@ -35,24 +35,26 @@ pub fn facts() -> Facts {
 }
 
 /// The objects of a cluster, translated.
-pub struct Translated {
-    pub objects: BTreeMap<(Kind, Arc<str>), Arc<Object>>,
+pub(crate) struct Translated {
+    pub(crate) objects: BTreeMap<(Kind, Arc<str>), Arc<Object>>,
     /// `<reason> <kind> <object>`
-    pub told: Vec<String>,
+    pub(crate) told: Vec<String>,
     /// `<object> <host> <virtual service>`
-    pub bindings: Vec<String>,
+    pub(crate) bindings: Vec<String>,
 }
 
-pub fn translate(config: Config, objects: Vec<Resource>) -> Translated {
+pub(crate) fn translate(config: Config, objects: Vec<Resource>) -> Translated {
     translate_with(config, facts(), objects)
 }
 
-pub fn translate_with(config: Config, facts: Facts, objects: Vec<Resource>) -> Translated {
+pub(crate) fn translate_with(config: Config, facts: Facts, objects: Vec<Resource>) -> Translated {
     let translator = Translator::new(config, facts);
     let mut snapshot = Snapshot::default();
     snapshot.set_subdomain(translator.subdomain());
     snapshot.apply(Delta::Apply(class()));
-    objects.into_iter().for_each(|object| _ = snapshot.apply(Delta::Apply(object)));
+    for object in objects {
+        snapshot.apply(Delta::Apply(object));
+    }
     let mut all = Translated { objects: BTreeMap::new(), told: Vec::new(), bindings: Vec::new() };
     let mut fronts: BTreeMap<FrontKey, Vec<Contribution>> = BTreeMap::new();
     for key in translator.units(&snapshot) {
@@ -77,44 +79,44 @@ pub fn translate_with(config: Config, facts: Facts, objects: Vec<Resource>) -> T
 }
 
 impl Translated {
-    pub fn names(&self, kind: Kind) -> Vec<&str> {
+    pub(crate) fn names(&self, kind: Kind) -> Vec<&str> {
         self.objects.keys().filter(|(k, _)| *k == kind).map(|(_, name)| &**name).collect()
     }
 
-    pub fn object(&self, kind: Kind, name: &str) -> &Object {
+    pub(crate) fn object(&self, kind: Kind, name: &str) -> &Object {
         let found = self.objects.get(&(kind, name.into()));
         found.unwrap_or_else(|| panic!("no {kind} {name} in {:?}", self.names(kind)))
     }
 
-    pub fn pool(&self, name: &str) -> &Pool {
+    pub(crate) fn pool(&self, name: &str) -> &Pool {
         let Object::Pool(pool) = self.object(Kind::Pool, name) else { panic!("{name} is no pool") };
         pool
     }
 
-    pub fn vs(&self, name: &str) -> &VirtualService {
+    pub(crate) fn vs(&self, name: &str) -> &VirtualService {
         let object = self.object(Kind::VirtualService, name);
         let Object::VirtualService(service) = object else { panic!("{name} is no virtual service") };
         service
     }
 
     /// The names under which a VsVip is found.
-    pub fn fqdns(&self, name: &str) -> Vec<&str> {
+    pub(crate) fn fqdns(&self, name: &str) -> Vec<&str> {
         let Object::VsVip(vip) = self.object(Kind::VsVip, name) else { panic!("{name} is no VsVip") };
         vip.dns_info.iter().map(|name| &*name.fqdn).collect()
     }
 
     /// The addresses of a pool's servers that take new connections.
-    pub fn servers(&self, pool: &str) -> Vec<String> {
+    pub(crate) fn servers(&self, pool: &str) -> Vec<String> {
         let enabled = self.pool(pool).servers.iter().filter(|server| server.enabled != Some(false));
         enabled.map(|server| format!("{}:{}", server.ip.addr, server.port)).collect()
     }
 
-    pub fn is_told(&self, reason: Reason, object: &str) -> bool {
+    pub(crate) fn is_told(&self, reason: Reason, object: &str) -> bool {
         self.told.contains(&format!("{} {object}", reason.as_str()))
     }
 }
 
-pub fn class() -> Resource {
+pub(crate) fn class() -> Resource {
     Resource::IngressClass(IngressClass {
         name: "avi".into(),
         controller: CONTROLLER_NAME.into(),
@@ -122,17 +124,17 @@ pub fn class() -> Resource {
     })
 }
 
-pub fn path(path: &str, service: &str) -> IngressPath {
+pub(crate) fn path(path: &str, service: &str) -> IngressPath {
     let backend = Backend { service: service.into(), port: PortRef::Number(80) };
     IngressPath { path: path.into(), path_type: PathType::Prefix, backend: Some(backend) }
 }
 
-pub fn rule(host: &str, paths: Vec<IngressPath>) -> IngressRule {
+pub(crate) fn rule(host: &str, paths: Vec<IngressPath>) -> IngressRule {
     IngressRule { host: Some(host.into()), paths: Some(paths) }
 }
 
 /// An Ingress that leads `/` of one host to Service `web`.
-pub fn ingress(namespace: &str, name: &str, created: i64, host: &str) -> Ingress {
+pub(crate) fn ingress(namespace: &str, name: &str, created: i64, host: &str) -> Ingress {
     Ingress {
         id: NamespacedName::new(namespace, name),
         created,
@@ -142,12 +144,12 @@ pub fn ingress(namespace: &str, name: &str, created: i64, host: &str) -> Ingress
 }
 
 /// The same with TLS by Secret `cert`.
-pub fn secure(namespace: &str, name: &str, created: i64, host: &str) -> Ingress {
+pub(crate) fn secure(namespace: &str, name: &str, created: i64, host: &str) -> Ingress {
     let tls = vec![IngressTls { hosts: vec![host.into()], secret: "cert".into() }];
     Ingress { tls, ..ingress(namespace, name, created, host) }
 }
 
-pub fn secret(namespace: &str, name: &str) -> Secret {
+pub(crate) fn secret(namespace: &str, name: &str) -> Secret {
     Secret {
         id: NamespacedName::new(namespace, name),
         certificate: Some(CERTIFICATE.into()),
@@ -156,11 +158,16 @@ pub fn secret(namespace: &str, name: &str) -> Secret {
     }
 }
 
-pub fn port(name: &str, number: u16, protocol: Protocol) -> ServicePort {
+pub(crate) fn port(name: &str, number: u16, protocol: Protocol) -> ServicePort {
     ServicePort { name: name.into(), port: number, target_port: None, protocol, node_port: None }
 }
 
-pub fn service(namespace: &str, name: &str, service_type: ServiceType, ports: Vec<ServicePort>) -> Service {
+pub(crate) fn service(
+    namespace: &str,
+    name: &str,
+    service_type: ServiceType,
+    ports: Vec<ServicePort>,
+) -> Service {
     Service {
         id: NamespacedName::new(namespace, name),
         service_type,
@@ -170,12 +177,12 @@ pub fn service(namespace: &str, name: &str, service_type: ServiceType, ports: Ve
     }
 }
 
-pub fn endpoint(address: &str) -> Endpoint {
+pub(crate) fn endpoint(address: &str) -> Endpoint {
     Endpoint { address: address.into(), ready: true, terminating: false, node: Some("n1".into()) }
 }
 
 /// A slice of Service `web` in namespace `red` with one port.
-pub fn slice(name: &str, port: (&str, u16), endpoints: Vec<Endpoint>) -> EndpointSlice {
+pub(crate) fn slice(name: &str, port: (&str, u16), endpoints: Vec<Endpoint>) -> EndpointSlice {
     EndpointSlice {
         id: NamespacedName::new("red", name),
         service: Some(NamespacedName::new("red", "web")),

@@ -98,7 +98,7 @@ fn node(name: &str, address: &str) -> Resource {
 
 #[test]
 fn node_ports_lead_to_all_nodes_or_to_those_with_endpoints() {
-    let mode = Config { service_mode: ServiceMode::NodePort, ..config() };
+    let node_port = Config { service_mode: ServiceMode::NodePort, ..config() };
     let ports = vec![ServicePort { node_port: Some(30_080), ..port("http", 80, Protocol::Tcp) }];
     let mut service = service("red", "web", ServiceType::NodePort, ports);
     let more = || {
@@ -106,13 +106,13 @@ fn node_ports_lead_to_all_nodes_or_to_those_with_endpoints() {
         more.extend([node("n1", "10.1.0.1"), node("n2", "10.1.0.2")]);
         more
     };
-    let all = behind(mode.clone(), service.clone(), more());
+    let all = behind(node_port.clone(), service.clone(), more());
     assert_eq!(all.servers(POOL), ["10.1.0.1:30080", "10.1.0.2:30080"]);
     service.local_traffic_only = true;
-    let all = behind(mode.clone(), service.clone(), more());
+    let all = behind(node_port.clone(), service.clone(), more());
     assert_eq!(all.servers(POOL), ["10.1.0.1:30080"]);
     service.service_type = ServiceType::ClusterIp;
-    assert!(behind(mode, service, more()).servers(POOL).is_empty());
+    assert!(behind(node_port, service, more()).servers(POOL).is_empty());
 }
 
 #[test]
