@@ -64,12 +64,14 @@ pub struct CrdStatus {
 impl ServiceMetadata {
     /// Sorts the lists, whose order upstream leaves to chance.
     pub fn normalise(&mut self) {
-        for list in [&mut self.namespace_ingress_name, &mut self.hostnames, &mut self.namespace_svc_name] {
-            list.iter_mut().for_each(|l| l.sort());
+        let lists = [&mut self.namespace_ingress_name, &mut self.hostnames, &mut self.namespace_svc_name];
+        for list in lists.into_iter().flatten() {
+            list.sort();
         }
     }
 
     /// Serialises as a string that holds JSON.
+    #[allow(clippy::ref_option, reason = "serde hands a reference to the field")]
     pub(crate) fn serialize_text<S: Serializer>(
         this: &Option<Self>,
         serializer: S,

@@ -47,6 +47,7 @@ impl fmt::Display for ObjectKey {
 }
 
 /// An object's body.
+#[allow(clippy::large_enum_variant, reason = "bodies live behind an Arc")]
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(untagged)]
 #[allow(missing_docs)]

@@ -1,4 +1,5 @@
-//! Objects without references to what cannot exist.
+//! Objects without references to what cannot exist, and with what they must
+//! not lose.
 
 use std::sync::Arc;
 
@@ -39,6 +40,77 @@ impl Object {
         let left = reduced.references().into_iter().any(is_missing);
         (!left).then(|| Arc::new(reduced))
     }
+
+    /// The same object with what an older version of it has besides, as far as
+    /// `is_kept` names the reference, or `is_kept_host` the host. Only what
+    /// many hosts share loses one host's part, so only that is kept.
+    #[must_use]
+    pub fn keeping(
+        &self,
+        old: &Object,
+        is_kept: &dyn Fn(&Ref) -> bool,
+        is_kept_host: &dyn Fn(&str) -> bool,
+    ) -> Object {
+        let mut kept = self.clone();
+        match (&mut kept, old) {
+            (Object::PoolGroup(new), Object::PoolGroup(old)) => {
+                keep(&mut new.members, &old.members, |member| is_kept(&member.pool_ref));
+            }
+            (Object::VsDataScriptSet(new), Object::VsDataScriptSet(old)) => {
+                keep(&mut new.pool_group_refs, &old.pool_group_refs, is_kept);
+            }
+            (Object::VsVip(new), Object::VsVip(old)) => {
+                keep(&mut new.dns_info, &old.dns_info, |name| is_kept_host(&name.fqdn));
+            }
+            (Object::HttpPolicySet(new), Object::HttpPolicySet(old)) => {
+                let (new, old) = (&mut new.http_request_policy.rules, &old.http_request_policy.rules);
+                for (new, old) in new.iter_mut().zip(old) {
+                    if let (Some(new), Some(old)) = (&mut new.matches.host_hdr, &old.matches.host_hdr) {
+                        keep(&mut new.value, &old.value, |host| is_kept_host(host));
+                    }
+                }
+            }
+            (Object::VirtualService(new), Object::VirtualService(old)) => {
+                let (certificates, policies) = (&old.ssl_key_and_certificate_refs, &old.http_policies);
+                keep(&mut new.ssl_key_and_certificate_refs, certificates, is_kept);
+                keep(&mut new.http_policies, policies, |policy| is_kept(&policy.http_policy_set_ref));
+            }
+            _ => {}
+        }
+        // Neither checksum is that of the mixture; the old one says that there
+        // is something left to do.
+        if let (Some(new), Some(old)) = (kept.checksum_mut(), old.clone().checksum_mut()) {
+            new.clone_from(old);
+        }
+        kept.normalise();
+        kept
+    }
+
+    fn checksum_mut(&mut self) -> Option<&mut Option<Arc<str>>> {
+        match self {
+            Object::VsVip(x) => Some(&mut x.vsvip_cloud_config_cksum),
+            Object::Pool(x) => Some(&mut x.cloud_config_cksum),
+            Object::PoolGroup(x) => Some(&mut x.cloud_config_cksum),
+            Object::HttpPolicySet(x) => Some(&mut x.cloud_config_cksum),
+            Object::VirtualService(x) => Some(&mut x.cloud_config_cksum),
+            Object::SslKeyAndCertificate(_) | Object::L4PolicySet(_) | Object::VsDataScriptSet(_) => None,
+        }
+    }
+
+    /// The hosts that the object says it serves.
+    pub fn hostnames(&self) -> impl Iterator<Item = &Arc<str>> {
+        let metadata = match self {
+            Object::Pool(pool) => pool.service_metadata.as_ref(),
+            Object::VirtualService(service) => service.service_metadata.as_ref(),
+            _ => None,
+        };
+        metadata.and_then(|metadata| metadata.hostnames.as_ref()).into_iter().flatten()
+    }
+}
+
+fn keep<T: Clone + PartialEq>(new: &mut Vec<T>, old: &[T], is_kept: impl Fn(&T) -> bool) {
+    let lost: Vec<_> = old.iter().filter(|item| is_kept(item) && !new.contains(item)).cloned().collect();
+    new.extend(lost);
 }
 
 fn rule_targets(rule: &HttpRequestRule) -> impl Iterator<Item = &Ref> {

@@ -59,8 +59,7 @@ impl Ref {
             return false;
         }
         match (&self.name, &other.name, &self.uuid, &other.uuid) {
-            (Some(a), Some(b), _, _) => a == b,
-            (_, _, Some(a), Some(b)) => a == b,
+            (Some(a), Some(b), _, _) | (_, _, Some(a), Some(b)) => a == b,
             _ => false,
         }
     }
@@ -68,7 +67,7 @@ impl Ref {
     /// The text with the name as it is: what upstream's checksums are made of,
     /// and the canonical form that people read.
     pub fn plain(&self) -> String {
-        self.render(|out, name| out.push_str(name))
+        self.render(String::push_str)
     }
 
     fn render(&self, write_name: impl Fn(&mut String, &str)) -> String {

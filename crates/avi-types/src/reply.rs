@@ -78,9 +78,8 @@ impl ErrorClass {
             404 => Self::Gone,
             409 | 412 => Self::Conflict,
             429 | 503 => Self::Busy,
-            408 => Self::Unknown,
             500 if says(&["Import error", "Bad pb"]) => Self::Rejected,
-            500.. => Self::Unknown,
+            408 | 500.. => Self::Unknown,
             _ => Self::Rejected,
         }
     }

@@ -8,6 +8,7 @@
 //! - Names and checksums equal AKO 2.2.1's to the byte.
 
 pub mod annotation;
+pub mod certificate;
 pub mod checksum;
 pub mod config;
 pub mod diagnostic;

@@ -39,7 +39,7 @@ impl<'a> Names<'a> {
 
     /// Secondary instances carry their namespace in the names of shared
     /// virtual services.
-    fn instance(&self) -> String {
+    fn instance(self) -> String {
         if self.config.primary { String::new() } else { format!("{}-", self.config.operator_namespace) }
     }
 

@@ -79,7 +79,9 @@ impl Snapshot {
                 for id in self.ids(kind).into_iter().filter(|id| !live.contains(id)) {
                     self.remove(&id, &mut touched);
                 }
-                resources.into_iter().for_each(|r| self.put(r, &mut touched));
+                for resource in resources {
+                    self.put(resource, &mut touched);
+                }
                 self.complete.insert(kind);
             }
         }

@@ -8,6 +8,9 @@ use ako_core::checksum::hash;
 /// Doublings beyond this make no difference to any limit below.
 const MOST_DOUBLINGS: u32 = 16;
 
+/// After so many failures, others stop waiting for an object.
+const ATTEMPTS_OF_ONE: u32 = 4;
+
 /// What follows a failed write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Verdict {
@@ -22,12 +25,17 @@ pub(crate) struct Verdict {
 /// Decides what follows the `attempts`-th failure in a row.
 pub(crate) fn after(key: &ObjectKey, failure: &Failure, attempts: u32) -> Verdict {
     let (first_ms, limit_ms, read, refused) = match failure.class {
-        ErrorClass::NoPermit => (0, 0, false, false),
+        // Whether writing is permitted is told by another event.
+        ErrorClass::NoPermit => (500, 500, false, false),
         ErrorClass::Retry | ErrorClass::Session => (500, 60_000, false, false),
         ErrorClass::Busy => (1_000, 60_000, false, false),
         // The first time there is nothing to wait for but the reading.
         ErrorClass::Unknown | ErrorClass::Conflict | ErrorClass::Gone if attempts <= 1 => (0, 0, true, false),
-        ErrorClass::Unknown | ErrorClass::Conflict | ErrorClass::Gone => (500, 60_000, true, false),
+        // Where that goes on, it is the object's own trouble more likely than
+        // the controller's, and others need not wait for it.
+        ErrorClass::Unknown | ErrorClass::Conflict | ErrorClass::Gone => {
+            (500, 60_000, true, attempts >= ATTEMPTS_OF_ONE)
+        }
         ErrorClass::InUse => (1_000, 60_000, true, false),
         ErrorClass::Waiting => (5_000, 90_000, false, true),
         ErrorClass::Denied | ErrorClass::Rejected => (60_000, 1_800_000, false, true),
@@ -52,7 +60,7 @@ pub(crate) fn pace(writes_in_a_row: u32) -> Duration {
     match writes_in_a_row {
         0 => Duration::ZERO,
         1 => Duration::from_millis(500),
-        2 => Duration::from_millis(1_000),
+        2 => Duration::from_secs(1),
         _ => Duration::from_millis(1_500),
     }
 }

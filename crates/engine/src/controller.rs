@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use ako_avi_types::{FieldChange, Kind, Object, ObjectKey, Observed, Ref};
 use ako_elect::Moment;
@@ -15,13 +16,20 @@ pub struct Observation {
     pub objects: Vec<(ObjectKey, Observed)>,
 }
 
+/// No reading takes longer, so what was deleted before is in none…
+const LONGEST_READING: Duration = Duration::from_mins(10);
+/// …and is forgotten when there is more of it than this. Otherwise it is when a
+/// reading arrives, but there may never be one.
+const MOST_DELETED: usize = 4096;
+
 /// One object on the controller.
 #[derive(Clone, Debug)]
 struct Entry {
     observed: Observed,
     /// When it was last written or read by itself.
     touched: Option<Moment>,
-    /// The wanted object that it was found to be equal to.
+    /// The wanted object that it was found to be equal to, or that it is the
+    /// controller's answer to: sending that again would change nothing.
     agreed: Option<Arc<Object>>,
 }
 
@@ -53,7 +61,7 @@ impl Controller {
             if newer(known.and_then(|e| e.touched.as_ref())) || newer(self.deleted.get(&key)) {
                 continue;
             }
-            if known.is_some_and(|e| e.observed == observed) {
+            if known.is_some_and(|e| is_same(&e.observed, &observed)) {
                 continue;
             }
             changed.insert(key.clone());
@@ -72,15 +80,15 @@ impl Controller {
 
     /// Takes over one object that was written or read; `None` if it is gone.
     pub fn set(&mut self, key: &ObjectKey, observed: Option<Observed>, now: Moment) {
-        match observed {
-            Some(observed) => {
-                self.deleted.remove(key);
-                self.insert(key.clone(), observed, Some(now));
+        if let Some(observed) = observed {
+            self.deleted.remove(key);
+            self.insert(key.clone(), observed, Some(now));
+        } else {
+            self.take(key);
+            if self.deleted.len() > MOST_DELETED {
+                self.deleted.retain(|_, at| now.since(*at) < LONGEST_READING);
             }
-            None => {
-                self.take(key);
-                self.deleted.insert(key.clone(), now);
-            }
+            self.deleted.insert(key.clone(), now);
         }
     }
 
@@ -117,7 +125,7 @@ impl Controller {
     /// Whether an object is as it is wanted; remembers that it is.
     pub fn agrees(&mut self, key: &ObjectKey, wanted: &Arc<Object>) -> bool {
         let Some(entry) = self.entries.get_mut(key) else { return false };
-        if entry.agreed.as_ref().is_some_and(|agreed| Arc::ptr_eq(agreed, wanted)) {
+        if entry.agreed.as_ref().is_some_and(|agreed| Arc::ptr_eq(agreed, wanted) || agreed == wanted) {
             return true;
         }
         let agrees = wanted.differences(&entry.observed.body).is_empty();
@@ -130,6 +138,14 @@ impl Controller {
             }
         }
         agrees
+    }
+
+    /// Remembers what an object was written as. Where the controller keeps
+    /// something else, writing it again and again would not help.
+    pub(crate) fn written_as(&mut self, key: &ObjectKey, sent: Arc<Object>) {
+        if let Some(entry) = self.entries.get_mut(key) {
+            entry.agreed = Some(sent);
+        }
     }
 
     /// How an object differs from what is wanted.
@@ -156,6 +172,13 @@ impl Controller {
             }
         }
     }
+}
+
+/// Whether two readings are of the same state. The version tells, except of a
+/// VsVip, whose addresses come and go by themselves.
+fn is_same(known: &Observed, read: &Observed) -> bool {
+    let same_version = known.meta == read.meta && known.meta.last_modified.is_some();
+    (same_version && !matches!(&*read.body, Object::VsVip(_))) || known == read
 }
 
 /// The objects that an object refers to. They lie in its own tenant.

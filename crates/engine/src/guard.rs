@@ -24,9 +24,9 @@ const EXAMPLES: usize = 10;
 /// is nothing" by mistake looks just like that.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Guard {
+    /// Those that an edit explains, or somebody released.
     explained: BTreeSet<ObjectKey>,
     unexplained: BTreeSet<ObjectKey>,
-    released: bool,
 }
 
 impl Guard {
@@ -47,15 +47,11 @@ impl Guard {
     pub(crate) fn clear(&mut self, key: &ObjectKey) {
         self.explained.remove(key);
         self.unexplained.remove(key);
-        if self.unexplained.is_empty() {
-            self.released = false;
-        }
     }
 
-    /// Lets the present deletions pass. Answers how many there were.
-    pub(crate) fn release(&mut self) -> usize {
-        self.released = !self.unexplained.is_empty();
-        self.unexplained.len()
+    /// Lets the present deletions pass; later ones are judged anew.
+    pub(crate) fn release(&mut self) {
+        self.explained.append(&mut self.unexplained);
     }
 
     pub(crate) fn is_suspect(&self, key: &ObjectKey) -> bool {
@@ -66,11 +62,16 @@ impl Guard {
     pub(crate) fn held(&self, limits: GuardLimits, observed: usize) -> Option<Held> {
         let count = self.unexplained.len();
         let beyond = count > limits.minimum && count * 100 > observed * limits.share_percent;
-        (beyond && !self.released).then(|| Held {
+        beyond.then(|| Held {
             count,
             of: observed,
             examples: self.unexplained.iter().take(EXAMPLES).cloned().collect(),
         })
+    }
+
+    /// How many deletions are known.
+    pub(crate) fn len(&self) -> usize {
+        self.explained.len() + self.unexplained.len()
     }
 
     /// All deletions that no edit explains.
@@ -113,13 +114,25 @@ mod tests {
     }
 
     #[test]
-    fn a_release_lasts_until_the_deletions_are_done() {
+    fn a_release_is_for_the_present_deletions() {
         let mut guard = guard(40);
-        assert_eq!(guard.release(), 40);
+        guard.release();
         assert_eq!(guard.held(LIMITS, 50), None);
-        let keys: Vec<_> = guard.suspects().cloned().collect();
-        keys.iter().for_each(|key| guard.clear(key));
-        keys.iter().for_each(|key| guard.condemn(key));
-        assert!(guard.held(LIMITS, 50).is_some());
+        guard.condemn(&ObjectKey::new(Kind::Pool, "admin", "p7"));
+        assert_eq!(guard.held(LIMITS, 50), None);
+        for i in 0..40 {
+            guard.condemn(&ObjectKey::new(Kind::Pool, "admin", format!("later{i}")));
+        }
+        assert_eq!(guard.held(LIMITS, 50).map(|h| h.count), Some(40));
+    }
+
+    #[test]
+    fn nothing_is_remembered_of_what_is_gone() {
+        let mut guard = guard(40);
+        guard.release();
+        for i in 0..40 {
+            guard.clear(&ObjectKey::new(Kind::Pool, "admin", format!("p{i}")));
+        }
+        assert_eq!(guard.len(), 0);
     }
 }

@@ -9,20 +9,27 @@
 //! - Nothing is written before the cluster and the controller were both read
 //!   completely, and nothing is deleted that something still refers to.
 
+mod agenda;
 mod backoff;
 mod controller;
 mod desired;
 mod engine;
 mod event;
 mod guard;
+mod lint;
 mod need;
+mod outcome;
 mod plan;
 mod publisher;
+mod report;
+mod shield;
 mod status;
 
 pub use controller::{Controller, Observation};
 pub use desired::{Changes, Desired};
-pub use engine::{Counters, Engine, Pending};
+pub use engine::Engine;
 pub use event::{Effect, Event, Notice};
 pub use guard::Held;
+pub use lint::{Finding, Flaw, lint};
 pub use plan::{Action, Planned, plan};
+pub use report::{Counters, Pending};

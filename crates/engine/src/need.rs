@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use ako_avi_types::{Change, Object, ObjectKey, Observed, Operation};
 
+use crate::agenda::Agenda;
 use crate::controller::{self, Controller};
 use crate::desired::Desired;
 
@@ -18,6 +19,15 @@ pub(crate) enum Need {
     After(ObjectKey),
 }
 
+/// What was found out about an object.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Finding {
+    /// What it needs.
+    pub(crate) need: Need,
+    /// What it should refer to and does without.
+    pub(crate) left_out: Vec<ObjectKey>,
+}
+
 /// Decides what an object needs.
 ///
 /// Nothing is created before what it refers to is there, and nothing is
@@ -28,39 +38,36 @@ pub(crate) fn of(
     key: &ObjectKey,
     desired: &Desired,
     controller: &mut Controller,
-    is_refused: &dyn Fn(&ObjectKey) -> bool,
-) -> Need {
-    let Some(wanted) = desired.get(key) else { return deletion(key, controller) };
-    let missing = |target: &ObjectKey| !controller.contains(target);
-    // The last one is the last to be created, so that is when to look again.
+    agenda: &Agenda,
+) -> Finding {
+    let need = |need| Finding { need, left_out: Vec::new() };
+    let Some(wanted) = desired.get(key) else { return need(deletion(key, controller)) };
     let targets = controller::targets(key, wanted);
-    if let Some(first) =
-        targets.iter().rev().find(|t| missing(t) && desired.get(t).is_some() && !is_refused(t))
-    {
-        return Need::After(first.clone());
+    let is_missing = |target: &ObjectKey| !controller.contains(target) || agenda.is_leaving(target);
+    let missing: Vec<_> = targets.into_iter().filter(is_missing).collect();
+    // The last one is the last to be created, so that is when to look again.
+    let is_coming = |target: &&ObjectKey| desired.get(target).is_some() && !agenda.is_refused(target);
+    if let Some(last) = missing.iter().rev().find(is_coming) {
+        return need(Need::After(last.clone()));
     }
-    let Some(body) = effective(key, wanted, &targets, &missing) else {
-        return targets.into_iter().find(missing).map_or(Need::Nothing, Need::After);
+    let Some(body) = effective(key, wanted, &missing) else {
+        return need(missing.into_iter().next().map_or(Need::Nothing, Need::After));
     };
-    let change = match controller.get(key).cloned() {
-        None => Change::Create(body),
-        Some(_) if controller.agrees(key, &body) => return Need::Nothing,
-        Some(Observed { meta, .. }) => Change::Update(meta, body),
+    let operation = |change| Need::Ready(Operation { key: key.clone(), change });
+    let need = match controller.get(key).cloned() {
+        None => operation(Change::Create(body)),
+        Some(_) if controller.agrees(key, &body) => Need::Nothing,
+        Some(Observed { meta, .. }) => operation(Change::Update(meta, body)),
     };
-    Need::Ready(Operation { key: key.clone(), change })
+    Finding { need, left_out: missing }
 }
 
 /// The wanted object without references to what is not there.
-fn effective(
-    key: &ObjectKey,
-    wanted: &Arc<Object>,
-    targets: &[ObjectKey],
-    missing: &dyn Fn(&ObjectKey) -> bool,
-) -> Option<Arc<Object>> {
-    if !targets.iter().any(missing) {
+fn effective(key: &ObjectKey, wanted: &Arc<Object>, missing: &[ObjectKey]) -> Option<Arc<Object>> {
+    if missing.is_empty() {
         return Some(wanted.clone());
     }
-    wanted.without(&|reference| controller::target(key, reference).is_some_and(|target| missing(&target)))
+    wanted.without(&|reference| controller::target(key, reference).is_some_and(|t| missing.contains(&t)))
 }
 
 fn deletion(key: &ObjectKey, controller: &Controller) -> Need {

@@ -1,9 +1,9 @@
 //! The whole plan as a value, for people and for tests.
 
-use std::collections::BTreeSet;
+use std::cmp::Reverse;
 use std::fmt;
 
-use ako_avi_types::{FieldChange, ObjectKey};
+use ako_avi_types::{FieldChange, Kind, Object, ObjectKey};
 
 use crate::controller::Controller;
 use crate::desired::Desired;
@@ -46,20 +46,30 @@ impl fmt::Display for Planned {
 /// Everything that has to change on the controller, in an order in which it can
 /// be done: what is referred to is created first and deleted last.
 pub fn plan(desired: &Desired, controller: &Controller) -> Vec<Planned> {
-    let wanted: BTreeSet<_> = desired.objects().map(|(key, _)| key.clone()).collect();
     let writes = desired.objects().filter_map(|(key, object)| {
         let reason = desired.reason(key).unwrap_or_default();
-        if !controller.contains(key) {
-            return Some(Planned { key: key.clone(), action: Action::Create, reason });
-        }
-        let changes = controller.differences(key, object);
-        (!changes.is_empty()).then(|| Planned { key: key.clone(), action: Action::Update(changes), reason })
+        let action = if controller.contains(key) {
+            Action::Update(Some(controller.differences(key, object)).filter(|changes| !changes.is_empty())?)
+        } else {
+            Action::Create
+        };
+        Some((order(key, object), Planned { key: key.clone(), action, reason }))
     });
-    let gone = controller.keys().rev().filter(|key| !wanted.contains(*key));
-    let deletes = gone.map(|key| Planned {
-        key: key.clone(),
-        action: Action::Delete,
-        reason: "nothing asks for it".to_owned(),
+    let gone = controller.keys().filter(|key| desired.get(key).is_none());
+    let deletes = gone.filter_map(|key| {
+        let reason = "nothing asks for it".to_owned();
+        let body = &controller.get(key)?.body;
+        Some((order(key, body), Planned { key: key.clone(), action: Action::Delete, reason }))
     });
-    writes.chain(deletes).collect()
+    let (mut writes, mut deletes): (Vec<_>, Vec<_>) = (writes.collect(), deletes.collect());
+    // Both sorts are stable: within a rank, objects stay in order of their names.
+    writes.sort_by_key(|(rank, _)| *rank);
+    deletes.sort_by_key(|(rank, _)| Reverse(*rank));
+    writes.into_iter().chain(deletes).map(|(_, planned)| planned).collect()
+}
+
+/// The rank of an object in the order of creation: that of its kind, and what
+/// refers to others of its kind after those.
+fn order(key: &ObjectKey, body: &Object) -> (Kind, bool) {
+    (key.kind, body.references().iter().any(|reference| reference.kind == Some(key.kind)))
 }

@@ -21,15 +21,28 @@ const FIRST_WAIT: Duration = Duration::from_secs(1);
 /// …up to this many times.
 const MOST_DOUBLINGS: u32 = 6;
 
+/// What was written last, until the watch shows it.
+#[derive(Clone, Debug)]
+struct Written {
+    before: Published,
+    wanted: Published,
+}
+
+/// Failures in a row, and when the next attempt is due.
+#[derive(Clone, Copy, Debug)]
+struct Failures {
+    count: u32,
+    next: Option<Moment>,
+}
+
 /// Level-triggered: an object is looked at whenever something changes that its
 /// status depends on, and written if it is not as it should be.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Publisher {
     dirty: BTreeSet<ResourceId>,
-    under_way: BTreeMap<ResourceId, Published>,
-    /// What was written last, until the watch shows it.
-    written: BTreeMap<ResourceId, Published>,
-    failures: BTreeMap<ResourceId, u32>,
+    under_way: BTreeMap<ResourceId, Written>,
+    written: BTreeMap<ResourceId, Written>,
+    failures: BTreeMap<ResourceId, Failures>,
     timers: BTreeSet<(Moment, ResourceId)>,
 }
 
@@ -51,26 +64,29 @@ impl Publisher {
     }
 
     pub(crate) fn is_idle(&self) -> bool {
-        self.dirty.is_empty() && self.under_way.is_empty() && self.timers.is_empty()
+        self.len() == 0
     }
 
     pub(crate) fn len(&self) -> usize {
         self.dirty.len() + self.under_way.len() + self.timers.len()
     }
 
+    /// Objects whose time has come are looked at again.
+    pub(crate) fn wake(&mut self, now: Moment) {
+        while let Some((_, object)) = self.timers.first().filter(|(at, _)| *at <= now).cloned() {
+            self.no_timer(&object);
+            self.dirty.insert(object);
+        }
+    }
+
     /// Asks for the statuses that have to be written, as far as there is room.
     pub(crate) fn emit(
         &mut self,
-        now: Moment,
         desired: &Desired,
         controller: &Controller,
         snapshot: &Snapshot,
         effects: &mut Vec<Effect>,
     ) {
-        while let Some((at, object)) = self.timers.first().cloned().filter(|(at, _)| *at <= now) {
-            self.timers.remove(&(at, object.clone()));
-            self.dirty.insert(object);
-        }
         let mut busy = BTreeSet::new();
         while self.under_way.len() < MOST_UNDER_WAY {
             let Some(object) = self.dirty.pop_first() else { break };
@@ -78,19 +94,24 @@ impl Publisher {
                 busy.insert(object);
                 continue;
             }
-            let Some(wanted) = status::wanted(&object, desired, controller, snapshot) else { continue };
-            let Some(current) = status::current(&object, snapshot) else { continue };
-            if status::same(current, &wanted) {
-                self.written.remove(&object);
+            let Some(current) = status::current(&object, snapshot) else {
+                self.forget(&object);
+                continue;
+            };
+            let wanted = status::wanted(&object, desired, controller, snapshot);
+            let Some(wanted) = wanted.filter(|wanted| !status::same(current, wanted)) else {
+                self.forget(&object);
+                continue;
+            };
+            let is_not_seen_yet =
+                |w: &Written| status::same(&w.wanted, &wanted) && status::same(&w.before, current);
+            if self.written.get(&object).is_some_and(is_not_seen_yet) {
                 continue;
             }
-            if self.written.get(&object).is_some_and(|written| status::same(written, &wanted)) {
-                // The watch has not shown it yet, or somebody undid it; the
-                // next event about the object tells.
-                self.written.remove(&object);
-                continue;
-            }
-            self.under_way.insert(object.clone(), wanted.clone());
+            self.no_timer(&object);
+            self.written.remove(&object);
+            let written = Written { before: current.clone(), wanted: wanted.clone() };
+            self.under_way.insert(object.clone(), written);
             effects.push(Effect::Publish { object, wanted, current: current.clone() });
         }
         self.dirty.extend(busy);
@@ -104,17 +125,45 @@ impl Publisher {
         now: Moment,
         effects: &mut Vec<Effect>,
     ) {
-        let Some(wanted) = self.under_way.remove(object) else { return };
+        let Some(written) = self.under_way.remove(object) else { return };
         if result.is_err() {
-            let failures = self.failures.entry(object.clone()).or_default();
-            let wait = FIRST_WAIT * 2u32.pow((*failures).min(MOST_DOUBLINGS));
-            *failures += 1;
-            self.timers.insert((now + wait, object.clone()));
+            let failures = self.failures.entry(object.clone()).or_insert(Failures { count: 0, next: None });
+            let next = now + FIRST_WAIT * 2u32.pow(failures.count.min(MOST_DOUBLINGS));
+            *failures = Failures { count: failures.count.saturating_add(1), next: Some(next) };
+            self.timers.insert((next, object.clone()));
             return;
         }
         self.failures.remove(object);
-        effects.extend(notices(object, &wanted).map(Effect::Tell));
-        self.written.insert(object.clone(), wanted);
+        effects.extend(notices(object, &written.wanted).map(Effect::Tell));
+        self.written.insert(object.clone(), written);
+        // Much may have changed meanwhile; the object may even be gone.
+        self.dirty.insert(object.clone());
+    }
+
+    /// An object is as it should be, or gone.
+    fn forget(&mut self, object: &ResourceId) {
+        self.no_timer(object);
+        self.written.remove(object);
+        self.failures.remove(object);
+    }
+
+    fn no_timer(&mut self, object: &ResourceId) {
+        if let Some(next) = self.failures.get_mut(object).and_then(|failures| failures.next.take()) {
+            self.timers.remove(&(next, object.clone()));
+        }
+    }
+
+    /// What is kept of objects that are gone: nothing, unless there is a
+    /// mistake in this file.
+    pub(crate) fn inconsistencies(&self, snapshot: &Snapshot) -> Vec<String> {
+        let kept = self.written.keys().chain(self.failures.keys());
+        let gone = kept.filter(|o| status::current(o, snapshot).is_none() && !self.dirty.contains(*o));
+        let mut found: Vec<_> = gone.map(|o| format!("{o} is gone and its status remembered")).collect();
+        let timers = self.failures.values().filter(|failures| failures.next.is_some()).count();
+        if timers != self.timers.len() {
+            found.push(format!("{} status timers for {timers} failures", self.timers.len()));
+        }
+        found
     }
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use ako_avi_types::{Certificate, Object, PrivateKey, SslKeyAndCertificate};
 use ako_core::secret::Redacted;
+use ako_core::{Reason, certificate};
 
 use crate::claim::Tls;
 use crate::context::Translator;
@@ -26,10 +27,20 @@ pub(crate) fn add(t: &Translator, site: &Site<'_>, tls: &Tls<'_>, out: &mut Unit
         (second, secret.alternate_certificate.as_ref(), &secret.alternate_key),
     ];
     let mut added = Vec::new();
-    for (name, certificate, key) in pairs {
+    let source = ingress_id(&site.claims[0].ingress.id);
+    for (place, (name, certificate, key)) in pairs.into_iter().enumerate() {
         let Some(certificate) = certificate.filter(|c| !c.is_empty() && !key.is_empty()) else { continue };
+        // Without the first pair the host is not served at all, and it was
+        // looked at; without the second it is.
+        if place > 0
+            && let Err(error) = certificate::check(certificate, key)
+        {
+            let message = format!("the alternate pair of Secret {} cannot be used: {error}", secret.id);
+            out.tell(&source, Reason::InvalidSecret, message);
+            continue;
+        }
         let object = build(t, &name, certificate, key, host.clone());
-        if out.add(Object::SslKeyAndCertificate(object), &ingress_id(&site.claims[0].ingress.id)) {
+        if out.add(Object::SslKeyAndCertificate(object), &source) {
             added.push(name.into());
         }
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use ako_core::config::FqdnReuse;
 use ako_core::resource::{Backend, Ingress, IngressPath, PathType, Secret};
-use ako_core::{CONTROLLER_NAME, NamespacedName, Reason};
+use ako_core::{CONTROLLER_NAME, NamespacedName, Reason, certificate};
 
 use crate::context::Translator;
 use crate::unit::{UnitOutput, ingress_id};
@@ -214,8 +214,14 @@ fn security<'a>(
         out.tell(&id, Reason::MissingSecret, message);
         return None;
     };
-    if found.certificate.as_ref().is_none_or(|c| c.is_empty()) || found.key.is_empty() {
+    let certificate = found.certificate.as_ref().filter(|certificate| !certificate.is_empty());
+    let Some(certificate) = certificate.filter(|_| !found.key.is_empty()) else {
         let message = format!("Secret {secret} for host {host} needs both tls.crt and tls.key");
+        out.tell(&id, Reason::InvalidSecret, message);
+        return None;
+    };
+    if let Err(error) = certificate::check(certificate, &found.key) {
+        let message = format!("Secret {secret} for host {host} cannot be used: {error}; replace it");
         out.tell(&id, Reason::InvalidSecret, message);
         return None;
     }

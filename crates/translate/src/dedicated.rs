@@ -61,8 +61,8 @@ fn virtual_service(
     let mut service = vs::base(t, name, &covered, metadata, markers);
     service.vs_type = Some("VS_TYPE_NORMAL".into());
     service.vsvip_ref = Some(Ref::named(Kind::VsVip, name.clone()));
-    service.application_profile_ref = vs::application_profile(profile);
-    service.network_profile_ref = vs::network_profile(vs::SYSTEM_TCP_PROXY);
+    service.application_profile_ref = Some(vs::application_profile(profile));
+    service.network_profile_ref = Some(vs::network_profile(vs::SYSTEM_TCP_PROXY));
     service.services = vec![vs::listener(80, false, !t.config.evh)];
     service.services.extend(secure.then(|| vs::listener(443, true, !t.config.evh)));
     service.ssl_key_and_certificate_refs = vs::certificate_refs(certificates);

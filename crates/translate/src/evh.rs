@@ -64,8 +64,8 @@ fn child(
     child.vh_parent_vs_ref = Some(Ref::named(Kind::VirtualService, parent));
     child.vh_matches = vec![host_match(&site.host)];
     child.min_pools_up = Some(1);
-    child.application_profile_ref = vs::application_profile(vs::SYSTEM_HTTP);
-    child.network_profile_ref = vs::network_profile(vs::SYSTEM_TCP_PROXY);
+    child.application_profile_ref = Some(vs::application_profile(vs::SYSTEM_HTTP));
+    child.network_profile_ref = Some(vs::network_profile(vs::SYSTEM_TCP_PROXY));
     child.http_policies = vs::http_policies(policies.iter().map(String::as_str));
     child.east_west_placement = Some(false);
     child.ign_pool_net_reach = Some(false);

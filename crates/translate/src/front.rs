@@ -177,8 +177,8 @@ fn parent(t: &Translator, key: &FrontKey, covered: &Covered, range: bool) -> Vir
     let mut parent = vs::base(t, &key.name, covered, ServiceMetadata::default(), t.markers(Vec::new()));
     parent.vs_type = Some("VS_TYPE_VH_PARENT".into());
     parent.vsvip_ref = Some(Ref::named(Kind::VsVip, key.name.clone()));
-    parent.application_profile_ref = vs::application_profile(vs::SYSTEM_HTTP);
-    parent.network_profile_ref = vs::network_profile(vs::SYSTEM_TCP_PROXY);
+    parent.application_profile_ref = Some(vs::application_profile(vs::SYSTEM_HTTP));
+    parent.network_profile_ref = Some(vs::network_profile(vs::SYSTEM_TCP_PROXY));
     parent.services = vec![vs::listener(80, false, range), vs::listener(443, true, range)];
     parent.enable_rhi = vs::enable_rhi(t);
     parent
@@ -217,8 +217,8 @@ fn passthrough_secure(t: &Translator, name: &Arc<str>, insecure: &Arc<str>) -> V
     let metadata = ServiceMetadata { passthrough_child_ref: insecure.clone(), ..ServiceMetadata::default() };
     let mut secure = vs::base(t, name, &covered, metadata, t.markers(Vec::new()));
     secure.vsvip_ref = Some(Ref::named(Kind::VsVip, name.clone()));
-    secure.application_profile_ref = vs::application_profile("System-L4-Application");
-    secure.network_profile_ref = vs::network_profile(vs::SYSTEM_TCP_PROXY);
+    secure.application_profile_ref = Some(vs::application_profile("System-L4-Application"));
+    secure.network_profile_ref = Some(vs::network_profile(vs::SYSTEM_TCP_PROXY));
     secure.services = vec![vs::listener(443, false, true)];
     secure.vs_datascripts = attach_datascript(name);
     secure.remove_listening_port_on_vs_down = Some(true);
@@ -245,8 +245,8 @@ fn passthrough_insecure(
     let metadata = ServiceMetadata { passthrough_parent_ref: name.clone(), ..ServiceMetadata::default() };
     let mut child = vs::base(t, insecure, &covered, metadata, t.markers(Vec::new()));
     child.vsvip_ref = Some(Ref::named(Kind::VsVip, name.clone()));
-    child.application_profile_ref = vs::application_profile(vs::SYSTEM_HTTP);
-    child.network_profile_ref = vs::network_profile(vs::SYSTEM_TCP_PROXY);
+    child.application_profile_ref = Some(vs::application_profile(vs::SYSTEM_HTTP));
+    child.network_profile_ref = Some(vs::network_profile(vs::SYSTEM_TCP_PROXY));
     child.services = vec![vs::listener(80, false, true)];
     child.http_policies = vs::http_policies(policy);
     child.enable_rhi = vs::enable_rhi(t);

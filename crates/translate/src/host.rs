@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use ako_avi_types::ObjectKey;
 use ako_core::resource::Ingress;
+use ako_core::{Reason, name};
 
 use crate::claim::{self, Claim, Security, Tls};
 use crate::context::Translator;
@@ -16,6 +17,9 @@ use crate::{dedicated, evh, passthrough, sni};
 /// Translates a host.
 pub(crate) fn translate(t: &Translator, view: &View<'_>, host: &Arc<str>, out: &mut UnitOutput) {
     let Some((owner, claims)) = claim::of_host(t, view, host, out) else { return };
+    if !fits(t, host, &owner, &claims, out) {
+        return;
+    }
     let (passed, ended): (Vec<_>, Vec<_>) =
         claims.into_iter().partition(|c| matches!(c.security, Security::Passthrough));
     passthrough::translate(t, view, host, &passed, out);
@@ -35,6 +39,26 @@ pub(crate) fn translate(t: &Translator, view: &View<'_>, host: &Arc<str>, out: &
         Some(parent) if t.config.evh => evh::translate(t, view, &site, &parent, out),
         Some(parent) => sni::translate(t, view, &site, &parent, out),
     }
+}
+
+/// Whether Avi takes the host, and the names of what it would be served by
+/// together with others; if not, its Ingresses are told.
+fn fits(t: &Translator, host: &Arc<str>, owner: &str, claims: &[Claim<'_>], out: &mut UnitOutput) -> bool {
+    let shared = t.names().shared_vs(host, owner);
+    let passthrough = format!("{}-insecure", t.names().passthrough_vs(host));
+    let (reason, message) = if host.is_empty() {
+        (Reason::InvalidRule, "the host is empty: leave it out, or name one".to_owned())
+    } else if let Some(name) = shared.into_iter().chain([passthrough]).find(|name| !name::fits(name)) {
+        let message =
+            format!("the Avi virtualservice would be called {name:?}, which is longer than 255 bytes");
+        (Reason::NameTooLong, message)
+    } else {
+        return true;
+    };
+    for claim in claims {
+        out.tell(&ingress_id(&claim.ingress.id), reason, message.clone());
+    }
+    false
 }
 
 /// A host whose TLS ends at Avi, or that has none, with the claims to it.

@@ -257,8 +257,8 @@ pub(crate) fn listening(
     };
     let mut built = vs::base(t, name, &covered, metadata, markers);
     built.vsvip_ref = Some(Ref::named(Kind::VsVip, name.clone()));
-    built.application_profile_ref = vs::application_profile(application_profile);
-    built.network_profile_ref = vs::network_profile(network_profile);
+    built.application_profile_ref = Some(vs::application_profile(application_profile));
+    built.network_profile_ref = Some(vs::network_profile(network_profile));
     built.services = sorted.iter().map(|p| listener(p, protocols.len() > 1)).collect();
     built.l4_policies =
         vec![L4PolicyAttachment { l4_policy_set_ref: Ref::named(Kind::L4PolicySet, name.clone()), index: 0 }];
@@ -285,7 +285,7 @@ fn listener(pool: &PortPool, mixed: bool) -> Listener {
         _ => None,
     };
     Listener {
-        override_network_profile_ref: profile.and_then(vs::network_profile),
+        override_network_profile_ref: profile.map(vs::network_profile),
         ..vs::listener(pool.port, false, true)
     }
 }

@@ -113,8 +113,8 @@ fn child(
     child.vs_type = Some("VS_TYPE_VH_CHILD".into());
     child.vh_parent_vs_ref = Some(Ref::named(Kind::VirtualService, parent));
     child.vh_domain_name = vec![site.host.clone()];
-    child.application_profile_ref = vs::application_profile(vs::SYSTEM_SECURE_HTTP);
-    child.network_profile_ref = vs::network_profile(vs::SYSTEM_TCP_PROXY);
+    child.application_profile_ref = Some(vs::application_profile(vs::SYSTEM_SECURE_HTTP));
+    child.network_profile_ref = Some(vs::network_profile(vs::SYSTEM_TCP_PROXY));
     child.ssl_key_and_certificate_refs = vs::certificate_refs(&certificates);
     child.http_policies = vs::http_policies(policies.iter().map(String::as_str));
     child.east_west_placement = Some(false);

@@ -21,6 +21,7 @@ const FIRST_POLICY_INDEX: u32 = 11;
 /// A port as upstream's checksum spells it.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
+#[allow(clippy::struct_excessive_bools, reason = "upstream's struct, field by field")]
 pub(crate) struct PortText {
     port_map: Option<()>,
     port: u16,
@@ -142,12 +143,12 @@ pub(crate) fn enable_rhi(t: &Translator) -> Option<bool> {
     t.config.rhi.then_some(true)
 }
 
-pub(crate) fn application_profile(name: &str) -> Option<Ref> {
-    Some(Ref::named(Kind::ApplicationProfile, name))
+pub(crate) fn application_profile(name: &str) -> Ref {
+    Ref::named(Kind::ApplicationProfile, name)
 }
 
-pub(crate) fn network_profile(name: &str) -> Option<Ref> {
-    Some(Ref::named(Kind::NetworkProfile, name))
+pub(crate) fn network_profile(name: &str) -> Ref {
+    Ref::named(Kind::NetworkProfile, name)
 }
 
 /// A listener; EVH virtual services send no end of the port range.

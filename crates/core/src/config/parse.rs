@@ -12,6 +12,10 @@ use super::{
     VipNetwork,
 };
 
+/// The network plugins that need no word of warning.
+const KNOWN_CNIS: [&str; 9] =
+    ["", "calico", "canal", "flannel", "openshift", "antrea", "ncp", "ovn-kubernetes", "cilium"];
+
 /// One problem with one key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigIssue {
@@ -125,8 +129,7 @@ impl Parser<'_> {
         // Anything else means that no names are made, in upstream too; but a
         // typing error should not pass without a word.
         c.auto_fqdn = match self.get("autoFQDN") {
-            None => AutoFqdn::Default,
-            Some("default") => AutoFqdn::Default,
+            None | Some("default") => AutoFqdn::Default,
             Some("flat") => AutoFqdn::Flat,
             Some("disabled") => AutoFqdn::Disabled,
             Some(_) => {
@@ -149,9 +152,7 @@ impl Parser<'_> {
             &[("V4", Some(IpFamily::V4)), ("V6", Some(IpFamily::V6)), ("V4_V6", Some(IpFamily::Both))],
         );
         c.cni = self.text("cniPlugin", "").to_lowercase().into();
-        const KNOWN: [&str; 9] =
-            ["", "calico", "canal", "flannel", "openshift", "antrea", "ncp", "ovn-kubernetes", "cilium"];
-        if !KNOWN.contains(&&*c.cni) {
+        if !KNOWN_CNIS.contains(&&*c.cni) {
             self.warn(
                 "cniPlugin",
                 "is not a plugin that is treated specially; pod CIDRs are taken from the Nodes",

@@ -1,0 +1,351 @@
+//! What there is still to do, and what each of it waits for.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::Arc;
+
+use ako_avi_types::{Failure, Object, ObjectKey};
+use ako_elect::Moment;
+
+/// How a write lies in the queue. What changed while running goes before what
+/// there was to do at the start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Lane {
+    Live,
+    Backlog,
+}
+
+/// What an object waits for.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Phase {
+    /// Somebody is about to look at it.
+    Idle,
+    /// Its turn.
+    Queued,
+    /// The answer to its write: of this body, or its deletion.
+    Sending(Option<Arc<Object>>),
+    /// The answer to its reading.
+    Reading,
+    /// Another object.
+    After(ObjectKey),
+    /// A time.
+    Until(Moment),
+    /// The guard.
+    Held,
+}
+
+/// What is known about an object that needs something.
+#[derive(Clone, Debug)]
+pub(crate) struct Work {
+    lane: Lane,
+    phase: Phase,
+    /// Since when it needs something.
+    pub(crate) since: Moment,
+    /// Failures in a row.
+    pub(crate) attempts: u32,
+    /// The last failure.
+    pub(crate) failure: Option<Failure>,
+    /// What its readers were told last about a refusal.
+    pub(crate) told: Option<String>,
+    /// Whether the controller does not take it as it is; others go on without.
+    pub(crate) refused: bool,
+    /// Whether it has to be read before anything else is decided.
+    pub(crate) reread: bool,
+    /// Whether it is wanted differently since its write was sent.
+    pub(crate) outdated: bool,
+}
+
+impl Work {
+    pub(crate) fn phase(&self) -> &Phase {
+        &self.phase
+    }
+}
+
+/// All work.
+///
+/// Every object in it stands in exactly the index that its phase names, so
+/// whatever it waits for finds it: the queue, the timers, the objects that wait
+/// for another one, the held ones. The phase is changed here and nowhere else.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Agenda {
+    works: BTreeMap<ObjectKey, Work>,
+    queue: BTreeSet<(Lane, ObjectKey)>,
+    timers: BTreeSet<(Moment, ObjectKey)>,
+    waiting: BTreeMap<ObjectKey, BTreeSet<ObjectKey>>,
+    held: BTreeSet<ObjectKey>,
+    sending: usize,
+    /// Those that go on without an object that was refused, until it is there.
+    /// They need not be in the agenda themselves.
+    without: BTreeMap<ObjectKey, BTreeSet<ObjectKey>>,
+}
+
+impl Agenda {
+    pub(crate) fn get(&self, key: &ObjectKey) -> Option<&Work> {
+        self.works.get(key)
+    }
+
+    pub(crate) fn get_mut(&mut self, key: &ObjectKey) -> Option<&mut Work> {
+        self.works.get_mut(key)
+    }
+
+    pub(crate) fn contains(&self, key: &ObjectKey) -> bool {
+        self.works.contains_key(key)
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&ObjectKey, &Work)> {
+        self.works.iter()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.works.len()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.works.is_empty()
+    }
+
+    /// How many writes are under way.
+    pub(crate) fn sending(&self) -> usize {
+        self.sending
+    }
+
+    pub(crate) fn is_refused(&self, key: &ObjectKey) -> bool {
+        self.works.get(key).is_some_and(|work| work.refused)
+    }
+
+    /// Whether an answer about an object is under way.
+    pub(crate) fn is_in_flight(&self, key: &ObjectKey) -> bool {
+        self.works.get(key).is_some_and(|work| matches!(work.phase, Phase::Sending(_) | Phase::Reading))
+    }
+
+    /// Whether the deletion of an object is under way.
+    pub(crate) fn is_leaving(&self, key: &ObjectKey) -> bool {
+        self.works.get(key).is_some_and(|work| work.phase == Phase::Sending(None))
+    }
+
+    /// Whether nothing can be decided about an object before it is known what
+    /// became of it.
+    pub(crate) fn is_in_doubt(&self, key: &ObjectKey) -> bool {
+        self.is_in_flight(key) || self.works.get(key).is_some_and(|work| work.reread)
+    }
+
+    /// The first timer.
+    pub(crate) fn deadline(&self) -> Option<Moment> {
+        self.timers.first().map(|(at, _)| *at)
+    }
+
+    /// Makes an object wait for something; new work begins with it.
+    pub(crate) fn put(&mut self, lane: Lane, key: &ObjectKey, phase: Phase, now: Moment) {
+        self.unlink(key);
+        let work = self.works.entry(key.clone()).or_insert(Work {
+            lane,
+            phase: Phase::Idle,
+            since: now,
+            attempts: 0,
+            failure: None,
+            told: None,
+            refused: false,
+            reread: false,
+            outdated: false,
+        });
+        match &phase {
+            Phase::Queued => _ = self.queue.insert((work.lane, key.clone())),
+            Phase::Until(at) => _ = self.timers.insert((*at, key.clone())),
+            Phase::After(other) => {
+                _ = self.waiting.entry(other.clone()).or_default().insert(key.clone());
+            }
+            Phase::Held => _ = self.held.insert(key.clone()),
+            Phase::Sending(_) => self.sending += 1,
+            Phase::Idle | Phase::Reading => {}
+        }
+        work.phase = phase;
+    }
+
+    /// An object needs nothing more.
+    pub(crate) fn remove(&mut self, key: &ObjectKey) {
+        self.unlink(key);
+        self.works.remove(key);
+    }
+
+    /// Moves an object, and what it waits for, in front of the backlog.
+    pub(crate) fn promote(&mut self, key: &ObjectKey) {
+        let mut next = Some(key.clone());
+        while let Some(key) = next.take() {
+            let Some(work) = self.works.get_mut(&key).filter(|work| work.lane == Lane::Backlog) else {
+                return;
+            };
+            work.lane = Lane::Live;
+            match &work.phase {
+                Phase::Queued => {
+                    self.queue.remove(&(Lane::Backlog, key.clone()));
+                    self.queue.insert((Lane::Live, key));
+                }
+                Phase::After(other) => next = Some(other.clone()),
+                _ => {}
+            }
+        }
+    }
+
+    /// Remembers that an object goes on without another one.
+    pub(crate) fn go_on_without(&mut self, key: &ObjectKey, other: &ObjectKey) {
+        self.without.entry(other.clone()).or_default().insert(key.clone());
+    }
+
+    /// Takes those out that wait for an object, or went on without it. They
+    /// have to be looked at.
+    #[must_use]
+    pub(crate) fn wake(&mut self, key: &ObjectKey) -> BTreeSet<ObjectKey> {
+        let mut woken = self.waiting.remove(key).unwrap_or_default();
+        for waiter in &woken {
+            if let Some(work) = self.works.get_mut(waiter) {
+                work.phase = Phase::Idle;
+            }
+        }
+        woken.extend(self.without.remove(key).unwrap_or_default());
+        woken
+    }
+
+    /// Takes the first object out whose time has come.
+    pub(crate) fn next_due(&mut self, now: Moment) -> Option<ObjectKey> {
+        let (_, key) = self.timers.first().filter(|(at, _)| *at <= now)?.clone();
+        self.unlink(&key);
+        Some(key)
+    }
+
+    /// Takes the first object out of the queue.
+    pub(crate) fn next_queued(&mut self) -> Option<ObjectKey> {
+        let (_, key) = self.queue.first()?.clone();
+        self.unlink(&key);
+        Some(key)
+    }
+
+    /// Those that the guard holds.
+    pub(crate) fn held(&self) -> &BTreeSet<ObjectKey> {
+        &self.held
+    }
+
+    fn unlink(&mut self, key: &ObjectKey) {
+        let Some(work) = self.works.get_mut(key) else { return };
+        match std::mem::replace(&mut work.phase, Phase::Idle) {
+            Phase::Queued => _ = self.queue.remove(&(work.lane, key.clone())),
+            Phase::Until(at) => _ = self.timers.remove(&(at, key.clone())),
+            Phase::After(other) => {
+                if let Some(set) = self.waiting.get_mut(&other) {
+                    set.remove(key);
+                    if set.is_empty() {
+                        self.waiting.remove(&other);
+                    }
+                }
+            }
+            Phase::Held => _ = self.held.remove(key),
+            Phase::Sending(_) => self.sending -= 1,
+            Phase::Idle | Phase::Reading => {}
+        }
+    }
+
+    /// What is wrong with the books between two steps: nothing, unless there is
+    /// a mistake in this crate.
+    pub(crate) fn inconsistencies(&self) -> Vec<String> {
+        let mut found = Vec::new();
+        let mut indexed = [self.queue.len(), self.timers.len(), self.held.len(), self.sending];
+        let mut waiting: usize = self.waiting.values().map(BTreeSet::len).sum();
+        for (key, work) in &self.works {
+            let is_reachable = match &work.phase {
+                Phase::Idle => false,
+                Phase::Queued => take_one(&mut indexed[0]) && self.queue.contains(&(work.lane, key.clone())),
+                Phase::Until(at) => take_one(&mut indexed[1]) && self.timers.contains(&(*at, key.clone())),
+                Phase::Held => take_one(&mut indexed[2]) && self.held.contains(key),
+                Phase::Sending(_) => take_one(&mut indexed[3]),
+                Phase::Reading => true,
+                Phase::After(other) => {
+                    take_one(&mut waiting)
+                        && self.waiting.get(other).is_some_and(|set| set.contains(key))
+                        && self.works.contains_key(other)
+                }
+            };
+            if !is_reachable {
+                found.push(format!("nothing will wake {key}, which {}", work.phase));
+            }
+        }
+        if indexed != [0; 4] || waiting != 0 {
+            found.push(format!("left behind: queue, timers, held, sending {indexed:?}, waiting {waiting}"));
+        }
+        let orphans = self.without.keys().filter(|key| !self.works.contains_key(*key));
+        found.extend(orphans.map(|key| format!("others go on without {key}, which needs nothing")));
+        found
+    }
+}
+
+fn take_one(left: &mut usize) -> bool {
+    let some = *left > 0;
+    *left = left.saturating_sub(1);
+    some
+}
+
+impl fmt::Display for Phase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Idle => f.write_str("is to be looked at"),
+            Self::Queued => f.write_str("queued"),
+            Self::Sending(_) => f.write_str("being written"),
+            Self::Reading => f.write_str("being read"),
+            Self::After(key) => write!(f, "waits for {key}"),
+            Self::Until(_) => f.write_str("waits to be tried again"),
+            Self::Held => f.write_str("held by the deletion guard"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ako_avi_types::Kind;
+
+    fn key(name: &str) -> ObjectKey {
+        ObjectKey::new(Kind::Pool, "admin", name)
+    }
+
+    fn at(ms: u64) -> Moment {
+        Moment::from_millis(ms)
+    }
+
+    #[test]
+    fn a_new_phase_leaves_nothing_of_the_old_one_behind() {
+        let mut agenda = Agenda::default();
+        let phases = [
+            Phase::Queued,
+            Phase::Until(at(5)),
+            Phase::After(key("b")),
+            Phase::Held,
+            Phase::Sending(None),
+            Phase::Reading,
+            Phase::Until(at(7)),
+        ];
+        agenda.put(Lane::Live, &key("b"), Phase::Queued, at(0));
+        for phase in phases {
+            agenda.put(Lane::Live, &key("a"), phase, at(0));
+            assert_eq!(agenda.inconsistencies(), Vec::<String>::new());
+        }
+        agenda.remove(&key("a"));
+        assert_eq!(agenda.deadline(), None);
+        assert_eq!(agenda.inconsistencies(), Vec::<String>::new());
+    }
+
+    #[test]
+    fn what_changed_while_running_goes_before_the_backlog() {
+        let mut agenda = Agenda::default();
+        agenda.put(Lane::Backlog, &key("a"), Phase::Queued, at(0));
+        agenda.put(Lane::Backlog, &key("b"), Phase::Queued, at(0));
+        agenda.put(Lane::Backlog, &key("c"), Phase::After(key("b")), at(0));
+        agenda.promote(&key("c"));
+        assert_eq!(agenda.next_queued(), Some(key("b")));
+        assert_eq!(agenda.next_queued(), Some(key("a")));
+    }
+
+    #[test]
+    fn what_nobody_will_wake_is_found() {
+        let mut agenda = Agenda::default();
+        agenda.put(Lane::Live, &key("a"), Phase::After(key("nobody")), at(0));
+        assert_eq!(agenda.inconsistencies().len(), 1);
+    }
+}

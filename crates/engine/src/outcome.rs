@@ -1,0 +1,194 @@
+//! What follows when a write or a reading ends.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use ako_avi_types::{ErrorClass, Failure, Object, ObjectKey, Observed};
+use ako_core::{Reason, ResourceId};
+use ako_elect::Moment;
+
+use crate::agenda::{Lane, Phase};
+use crate::backoff;
+use crate::controller;
+use crate::engine::{Engine, Pace};
+use crate::event::{Effect, Notice};
+
+/// The answer to a write or a reading: the object as it is now, or `None` if it
+/// is gone.
+type Answer = Result<Option<Observed>, Failure>;
+
+/// The most objects that are told about one refusal.
+const MOST_TOLD: usize = 10;
+
+impl Engine {
+    /// A write ended.
+    pub(crate) fn sent(&mut self, key: &ObjectKey, answer: Answer, now: Moment, effects: &mut Vec<Effect>) {
+        let Some(work) = self.agenda.get_mut(key) else { return };
+        let observed = match answer {
+            Ok(observed) => observed,
+            Err(failure) => return self.failed(key, &failure, Reason::ControllerRefused, now, effects),
+        };
+        let since = work.since;
+        (work.attempts, work.refused, work.reread) = (0, false, false);
+        (work.failure, work.told) = (None, None);
+        let body = if let Phase::Sending(body) = work.phase() { body.clone() } else { None };
+        let verb = match (&observed, self.controller.contains(key)) {
+            (None, _) => 2,
+            (Some(_), true) => 1,
+            (Some(_), false) => 0,
+        };
+        self.counters.written[verb] += 1;
+        self.note_pace(key, now);
+        self.controller.set(key, observed, now);
+        if let Some(body) = body {
+            self.controller.written_as(key, body);
+        }
+        self.became_known(key, now);
+        if !self.agenda.contains(key) {
+            self.counters.note_latency(now.since(since));
+        }
+    }
+
+    /// A reading ended.
+    pub(crate) fn read(&mut self, key: &ObjectKey, answer: Answer, now: Moment, effects: &mut Vec<Effect>) {
+        let Some(work) = self.agenda.get_mut(key) else { return };
+        match answer {
+            Ok(observed) => {
+                work.reread = false;
+                if let Some(observed) = observed.as_ref().filter(|observed| !self.is_owned(&observed.body)) {
+                    return self.not_owned(key, &observed.body, now, effects);
+                }
+                // It was no success yet: the failures still count.
+                self.controller.set(key, observed, now);
+                self.became_known(key, now);
+            }
+            Err(failure) => self.failed(key, &failure, Reason::ControllerRefused, now, effects),
+        }
+    }
+
+    /// It is known how an object is; what waited for that goes on.
+    fn became_known(&mut self, key: &ObjectKey, now: Moment) {
+        self.agenda.put(Lane::Live, key, Phase::Idle, now);
+        let mut affected = self.agenda.wake(key);
+        affected.insert(key.clone());
+        self.publisher.look_again(std::iter::once(key), &self.desired);
+        self.look(affected, now);
+    }
+
+    fn failed(
+        &mut self,
+        key: &ObjectKey,
+        failure: &Failure,
+        reason: Reason,
+        now: Moment,
+        effects: &mut Vec<Effect>,
+    ) {
+        self.counters.failed += 1;
+        let Some(work) = self.agenda.get_mut(key) else { return };
+        if failure.class != ErrorClass::NoPermit {
+            work.attempts = work.attempts.saturating_add(1);
+        }
+        let verdict = backoff::after(key, failure, work.attempts);
+        let was_in_doubt = work.reread;
+        work.reread |= verdict.read;
+        if work.outdated && verdict.refused && !work.reread {
+            // What was refused is not what is wanted any more.
+            work.attempts = 0;
+            self.agenda.put(Lane::Live, key, Phase::Idle, now);
+            return self.look(BTreeSet::from([key.clone()]), now);
+        }
+        // What comes up while an object is found again and again to be in the
+        // way of another one is no news.
+        let is_known = |told: &String| verdict.read || *told == failure.message;
+        let is_news = verdict.refused && !work.told.as_ref().is_some_and(is_known);
+        let others_go_on = verdict.refused && !work.refused;
+        work.refused |= verdict.refused;
+        let read_now = work.reread && !was_in_doubt && verdict.wait.is_zero();
+        if failure.class != ErrorClass::NoPermit {
+            work.failure = Some(failure.clone());
+        }
+        self.agenda.put(Lane::Live, key, Phase::Until(now + verdict.wait), now);
+        if is_news {
+            if let Some(work) = self.agenda.get_mut(key) {
+                work.told = Some(failure.message.clone());
+            }
+            self.tell_refused(key, failure, reason, effects);
+        }
+        if read_now {
+            self.read_again(key, now, effects);
+        }
+        if others_go_on {
+            let others = self.agenda.wake(key);
+            self.look(others, now);
+        }
+    }
+
+    /// Reads an object of which it is not known what became of it; if a
+    /// reference was missing, also what it refers to and seems to be there.
+    pub(crate) fn read_again(&mut self, key: &ObjectKey, now: Moment, effects: &mut Vec<Effect>) {
+        let mut keys = vec![key.clone()];
+        let failure = self.agenda.get(key).and_then(|work| work.failure.as_ref());
+        if failure.is_some_and(|failure| failure.class == ErrorClass::Gone)
+            && let Some(wanted) = self.desired.get(key)
+        {
+            keys.extend(controller::targets(key, wanted).into_iter().filter(|t| self.controller.contains(t)));
+        }
+        for key in keys {
+            if !self.agenda.is_in_flight(&key) {
+                self.agenda.put(Lane::Live, &key, Phase::Reading, now);
+                effects.push(Effect::Read(key));
+            }
+        }
+    }
+
+    fn is_owned(&self, body: &Object) -> bool {
+        let translator = self.desired.translator();
+        match body.created_by() {
+            Some(owner) => **owner == *translator.config().owner(),
+            // A VsVip tells its cluster only.
+            None => body.markers().first().is_some_and(|marker| {
+                &*marker.key == "clustername" && marker.values == [translator.config().cluster_name.clone()]
+            }),
+        }
+    }
+
+    /// An object with our name belongs to somebody else: it is left alone.
+    fn not_owned(&mut self, key: &ObjectKey, body: &Object, now: Moment, effects: &mut Vec<Effect>) {
+        let owner: Arc<str> = body.created_by().cloned().unwrap_or_else(|| "somebody else".into());
+        let message =
+            format!("an object of that name belongs to {owner}; remove or rename it on the controller");
+        let failure = Failure { class: ErrorClass::Rejected, status: None, message, retry_after_ms: None };
+        // If it was ours, it is not any more.
+        self.controller.set(key, None, now);
+        if self.desired.get(key).is_some() {
+            self.failed(key, &failure, Reason::NotOwned, now, effects);
+        } else {
+            self.became_known(key, now);
+        }
+    }
+
+    /// Tells those that an object is made for, or some of them, that the
+    /// controller does not take it.
+    fn tell_refused(&self, key: &ObjectKey, failure: &Failure, reason: Reason, effects: &mut Vec<Effect>) {
+        let mut objects: BTreeSet<ResourceId> = self.desired.resources_of(key);
+        objects.extend(self.desired.bound_to(key).take(MOST_TOLD).cloned());
+        for object in objects.into_iter().take(MOST_TOLD) {
+            effects.push(Effect::Tell(Notice {
+                object,
+                warning: true,
+                reason: reason.as_str(),
+                message: format!("the Avi Controller refuses {key}: {failure}").into(),
+            }));
+        }
+    }
+
+    fn note_pace(&mut self, key: &ObjectKey, now: Moment) {
+        if !self.desired.is_shared(key) {
+            return;
+        }
+        let pace = self.paces.entry(key.clone()).or_insert(Pace { last: now, in_a_row: 0 });
+        let quiet = now.since(pace.last) > backoff::QUIET;
+        pace.in_a_row = if quiet { 1 } else { pace.in_a_row.saturating_add(1) };
+        pace.last = now;
+    }
+}

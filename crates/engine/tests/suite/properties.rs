@@ -1,0 +1,490 @@
+//! What holds for any cluster and any order of changes.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use ako_avi_types::{Change, Meta, Object, ObjectKey, Observed, Operation};
+use ako_core::config::{FqdnReuse, ServiceMode, ShardSize};
+use ako_core::resource::{
+    Backend, Endpoint, EndpointSlice, Ingress, IngressClass, IngressPath, IngressRule, IngressTls, Node,
+    PathType, PortRef, Protocol, Secret, Service, ServicePort, ServiceType, SlicePort,
+};
+use ako_core::secret::Redacted;
+use ako_core::{
+    CONTROLLER_NAME, Config, Delta, NamespacedName, Resource, ResourceId, ResourceKind, Snapshot, annotation,
+};
+use ako_elect::Moment;
+use ako_engine::{Action, Controller, Desired, Observation, lint, plan};
+use proptest::collection::{btree_map, vec};
+use proptest::option;
+use proptest::prelude::*;
+
+use crate::cluster::{config, pem, translator};
+use crate::fake::Fake;
+use crate::world::World;
+
+fn configs() -> impl Strategy<Value = Config> {
+    let sizes = prop::sample::select(vec![
+        ShardSize::Shared(1),
+        ShardSize::Shared(4),
+        ShardSize::Shared(8),
+        ShardSize::Dedicated,
+    ]);
+    let modes = prop::sample::select(vec![ServiceMode::ClusterIp, ServiceMode::NodePort]);
+    let flags = any::<[bool; 4]>();
+    (sizes, modes, flags).prop_map(|(shard_size, service_mode, [evh, per_namespace, strict, no_groups])| {
+        Config {
+            shard_size,
+            service_mode,
+            evh,
+            vip_per_namespace: per_namespace,
+            fqdn_reuse: if strict { FqdnReuse::Strict } else { FqdnReuse::InterNamespaceAllowed },
+            no_pool_group_for_sni: no_groups,
+            ..config()
+        }
+    })
+}
+
+fn pick(of: &'static [&'static str]) -> impl Strategy<Value = Arc<str>> + Clone {
+    prop::sample::select(of).prop_map(Arc::from)
+}
+
+const NAMESPACES: &[&str] = &["red", "blue"];
+const HOSTS: &[&str] = &["a.example.com", "b.example.com", "c.example.com", "*.example.com", "elsewhere.org"];
+const SERVICES: &[&str] = &["s1", "s2", "s3"];
+
+fn id(names: &'static [&'static str]) -> impl Strategy<Value = NamespacedName> {
+    (pick(NAMESPACES), pick(names)).prop_map(|(namespace, name)| NamespacedName { namespace, name })
+}
+
+fn port_ref() -> impl Strategy<Value = PortRef> {
+    prop_oneof![Just(PortRef::Number(80)), Just(PortRef::Number(81)), pick(&["http"]).prop_map(PortRef::Name)]
+}
+
+fn path() -> impl Strategy<Value = IngressPath> {
+    let backend = (pick(SERVICES), port_ref()).prop_map(|(service, port)| Backend { service, port });
+    (pick(&["/", "/x", "/x/y", ""]), option::weighted(0.9, backend)).prop_map(|(path, backend)| IngressPath {
+        path,
+        path_type: PathType::Prefix,
+        backend,
+    })
+}
+
+fn rule() -> impl Strategy<Value = IngressRule> {
+    (option::weighted(0.9, pick(HOSTS)), option::weighted(0.9, vec(path(), 0..3)))
+        .prop_map(|(host, paths)| IngressRule { host, paths })
+}
+
+fn ingress() -> impl Strategy<Value = Resource> {
+    let tls = (vec(pick(HOSTS), 0..3), pick(&["cert", "other"]))
+        .prop_map(|(hosts, secret)| IngressTls { hosts, secret });
+    let class = option::of(pick(&["avi", "foreign"]));
+    let parts = (id(&["i1", "i2", "i3"]), 0..3i64, class, vec(rule(), 0..3), vec(tls, 0..2));
+    let flags = (prop::bool::weighted(0.1), prop::bool::weighted(0.1), prop::bool::weighted(0.1));
+    (parts, flags).prop_map(|((id, created, class, rules, tls), (enable_tls, passthrough, default))| {
+        Resource::Ingress(Ingress {
+            id,
+            created,
+            class,
+            enable_tls,
+            passthrough,
+            rules,
+            tls,
+            has_default_backend: default,
+            ..Ingress::default()
+        })
+    })
+}
+
+fn service() -> impl Strategy<Value = Resource> {
+    let types = prop::sample::select(vec![
+        ServiceType::ClusterIp,
+        ServiceType::NodePort,
+        ServiceType::LoadBalancer,
+        ServiceType::LoadBalancer,
+        ServiceType::ExternalName,
+    ]);
+    let protocols = prop::sample::select(vec![Protocol::Tcp, Protocol::Udp, Protocol::Sctp]);
+    let target = option::of(port_ref());
+    let port = (pick(&["http", ""]), 80..83u16, target, protocols, option::of(30_000..30_003u16)).prop_map(
+        |(name, port, target_port, protocol, node_port)| ServicePort {
+            name,
+            port,
+            target_port,
+            protocol,
+            node_port,
+        },
+    );
+    let address = option::weighted(0.2, pick(&["192.0.2.9", "nonsense"]));
+    let annotations =
+        btree_map(pick(&[annotation::SHARED_VIP, annotation::EXTERNAL_DNS]), pick(&["k"]), 0..2);
+    let parts = (id(SERVICES), 0..3i64, types, vec(port, 0..3), address, annotations, any::<bool>());
+    parts.prop_map(|(id, created, service_type, ports, load_balancer_ip, annotations, local)| {
+        Resource::Service(Service {
+            id,
+            created,
+            service_type,
+            ports,
+            load_balancer_ip,
+            annotations,
+            ipv4: true,
+            local_traffic_only: local,
+            ..Service::default()
+        })
+    })
+}
+
+fn slice() -> impl Strategy<Value = Resource> {
+    let endpoint = (0..4u8, any::<bool>(), any::<bool>()).prop_map(|(n, ready, terminating)| Endpoint {
+        address: format!("10.0.0.{n}").into(),
+        ready,
+        terminating,
+        node: Some("n1".into()),
+    });
+    let port = (pick(&["http", ""]), option::of(8080..8082u16)).prop_map(|(name, port)| SlicePort {
+        name,
+        port,
+        protocol: Protocol::Tcp,
+    });
+    (id(&["e1", "e2"]), option::of(pick(SERVICES)), vec(endpoint, 0..3), vec(port, 0..3)).prop_map(
+        |(id, service, endpoints, ports)| {
+            let service = service.map(|name| NamespacedName { namespace: id.namespace.clone(), name });
+            Resource::EndpointSlice(EndpointSlice { id, service, is_ipv6: false, endpoints, ports })
+        },
+    )
+}
+
+fn secret() -> impl Strategy<Value = Resource> {
+    let certificate = option::weighted(0.8, (0..3u32).prop_map(|n| Arc::from(pem(n))));
+    let id =
+        prop_oneof![id(&["cert", "other"]), Just(NamespacedName::new("avi-system", "router-certs-default"))];
+    (id, certificate, any::<bool>()).prop_map(|(id, certificate, alternate)| {
+        let key = Redacted::new("-----BEGIN PRIVATE KEY-----\nMA==\n-----END PRIVATE KEY-----\n");
+        Resource::Secret(Secret {
+            id,
+            alternate_certificate: certificate.clone().filter(|_| alternate),
+            certificate,
+            key: key.clone(),
+            alternate_key: key,
+        })
+    })
+}
+
+fn class() -> impl Strategy<Value = Resource> {
+    (pick(&["avi", "foreign"]), prop::bool::weighted(0.8), any::<bool>()).prop_map(
+        |(name, ours, is_default)| {
+            let controller = if ours { CONTROLLER_NAME } else { "other" }.into();
+            Resource::IngressClass(IngressClass { name, controller, is_default })
+        },
+    )
+}
+
+fn node() -> impl Strategy<Value = Resource> {
+    (pick(&["n1", "n2"]), vec(pick(&["10.1.0.1", "10.1.0.2", "fe80::1"]), 0..3))
+        .prop_map(|(name, internal_ips)| Resource::Node(Node { name, internal_ips, ..Node::default() }))
+}
+
+fn resource() -> impl Strategy<Value = Resource> {
+    prop_oneof![
+        5 => ingress(),
+        3 => service(),
+        3 => slice(),
+        2 => secret(),
+        1 => class(),
+        1 => node(),
+    ]
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Apply(Resource),
+    Delete(prop::sample::Index),
+    Reset(ResourceKind, Vec<Resource>),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let reset = vec(resource(), 0..4).prop_filter_map("one kind", |list| {
+        let kind = list.first()?.id().kind;
+        Some(Step::Reset(kind, list.into_iter().filter(|r| r.id().kind == kind).collect()))
+    });
+    prop_oneof![
+        8 => resource().prop_map(Step::Apply),
+        3 => any::<prop::sample::Index>().prop_map(Step::Delete),
+        1 => reset,
+    ]
+}
+
+/// What stands in a cluster after a step, and the step as the snapshot sees it.
+fn carry_out(step: Step, cluster: &mut BTreeMap<ResourceId, Resource>) -> Option<Delta> {
+    match step {
+        Step::Apply(resource) => {
+            cluster.insert(resource.id(), resource.clone());
+            Some(Delta::Apply(resource))
+        }
+        Step::Delete(index) => {
+            let ids: Vec<_> = cluster.keys().cloned().collect();
+            let id = (!ids.is_empty()).then(|| index.get(&ids).clone())?;
+            cluster.remove(&id);
+            Some(Delta::Delete(id))
+        }
+        Step::Reset(kind, list) => {
+            cluster.retain(|id, _| id.kind != kind);
+            cluster.extend(list.iter().map(|resource| (resource.id(), resource.clone())));
+            Some(Delta::Reset(kind, list))
+        }
+    }
+}
+
+fn base() -> Vec<Resource> {
+    vec![crate::cluster::class(), Resource::Node(Node { name: "n1".into(), ..Node::default() })]
+}
+
+fn snapshot_of<'a>(config: &Config, objects: impl Iterator<Item = &'a Resource>) -> Snapshot {
+    let mut snapshot = Snapshot::default();
+    snapshot.set_subdomain(translator(config.clone()).subdomain());
+    objects.for_each(|object| _ = snapshot.apply(Delta::Apply(object.clone())));
+    snapshot
+}
+
+fn graph(desired: &Desired) -> BTreeMap<ObjectKey, Arc<Object>> {
+    desired.objects().map(|(key, object)| (key.clone(), object.clone())).collect()
+}
+
+fn diagnostics(desired: &Desired) -> BTreeSet<String> {
+    desired.diagnostics().map(ToString::to_string).collect()
+}
+
+/// The keys that belong to a front that nothing contributes to any more: they
+/// are kept, and hold nothing of anybody.
+fn without_retained(
+    mut graph: BTreeMap<ObjectKey, Arc<Object>>,
+    fresh: &Desired,
+) -> BTreeMap<ObjectKey, Arc<Object>> {
+    graph.retain(|key, _| fresh.get(key).is_some() || !key.name.contains("--Shared-"));
+    graph
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn an_update_comes_to_the_same_as_translating_everything(
+        config in configs(),
+        start in vec(resource(), 0..12),
+        batches in vec(vec(step(), 1..4), 1..6),
+    ) {
+        let mut cluster: BTreeMap<_, _> =
+            base().into_iter().chain(start).map(|resource| (resource.id(), resource)).collect();
+        let mut snapshot = snapshot_of(&config, cluster.values());
+        let mut desired = Desired::of(translator(config.clone()), &snapshot);
+        for batch in batches {
+            let mut touched = BTreeSet::new();
+            for step in batch {
+                if let Some(delta) = carry_out(step, &mut cluster) {
+                    touched.extend(snapshot.apply(delta));
+                }
+            }
+            let before = graph(&desired);
+            let changes = desired.update(&snapshot, &touched);
+            let after = graph(&desired);
+            let fresh_snapshot = snapshot_of(&config, cluster.values());
+            let fresh = Desired::of(translator(config.clone()), &fresh_snapshot);
+            prop_assert_eq!(without_retained(after.clone(), &fresh), graph(&fresh));
+            prop_assert_eq!(diagnostics(&desired), diagnostics(&fresh));
+            prop_assert_eq!(lint(&desired), vec![]);
+            let bound = |d: &Desired| d.bound().map(|id| {
+                (id.clone(), d.bindings(id).cloned().collect::<Vec<_>>())
+            }).collect::<Vec<_>>();
+            prop_assert_eq!(bound(&desired), bound(&fresh));
+            // What changed is named, and nothing is left out.
+            let keys: BTreeSet<_> = before.keys().chain(after.keys()).cloned().collect();
+            for key in keys.into_iter().filter(|key| before.get(key) != after.get(key)) {
+                prop_assert!(changes.objects.contains(&key), "{} is not named", key);
+            }
+        }
+    }
+
+    #[test]
+    fn the_order_in_which_objects_appear_means_nothing(
+        config in configs(),
+        objects in vec(resource(), 0..16),
+        seed in any::<[u8; 16]>(),
+    ) {
+        let objects: BTreeMap<_, _> =
+            base().into_iter().chain(objects).map(|resource| (resource.id(), resource)).collect();
+        let mut shuffled: Vec<_> = objects.values().zip(seed.iter().cycle()).collect();
+        shuffled.sort_by_key(|(_, order)| **order);
+        let one = Desired::of(translator(config.clone()), &snapshot_of(&config, objects.values()));
+        let mut snapshot = Snapshot::default();
+        snapshot.set_subdomain(translator(config.clone()).subdomain());
+        let mut other = Desired::new(translator(config));
+        for (object, _) in shuffled {
+            let touched = snapshot.apply(Delta::Apply(object.clone()));
+            other.update(&snapshot, &touched);
+        }
+        prop_assert_eq!(graph(&one), without_retained(graph(&other), &one));
+        prop_assert_eq!(diagnostics(&one), diagnostics(&other));
+    }
+
+    #[test]
+    fn a_plan_leads_from_any_state_to_any_other_without_a_dangling_reference(
+        config in configs(),
+        old in vec(resource(), 0..12),
+        new in vec(resource(), 0..12),
+    ) {
+        let desired = |objects: &[Resource]| {
+            let objects = base().into_iter().chain(objects.to_vec()).collect::<Vec<_>>();
+            Desired::of(translator(config.clone()), &snapshot_of(&config, objects.iter()))
+        };
+        let mut fake = Fake::default();
+        for goal in [desired(&old), desired(&new), desired(&[])] {
+            let controller = controller(&fake);
+            for planned in plan(&goal, &controller) {
+                let meta = || controller.get(&planned.key).unwrap().meta.clone();
+                let body = || goal.get(&planned.key).unwrap().clone();
+                let change = match planned.action {
+                    Action::Create => Change::Create(body()),
+                    Action::Update(_) => Change::Update(meta(), body()),
+                    Action::Delete => Change::Delete(meta()),
+                };
+                let result = fake.send(&Operation { key: planned.key, change });
+                prop_assert!(result.is_ok(), "{:?}", fake.premature);
+                prop_assert_eq!(fake.dangling(), Vec::<String>::new());
+            }
+            prop_assert_eq!(plan(&goal, &self::controller(&fake)), vec![]);
+            prop_assert_eq!(fake.keys(), graph(&goal).into_keys().collect());
+        }
+    }
+
+    #[test]
+    fn a_snapshot_tells_which_hosts_there_are(objects in vec(ingress(), 0..8)) {
+        let snapshot = snapshot_of(&config(), objects.iter());
+        for host in snapshot.hosts() {
+            prop_assert!(snapshot.ingresses_of(host).count() > 0);
+        }
+    }
+}
+
+fn controller(fake: &Fake) -> Controller {
+    let mut controller = Controller::default();
+    let objects = fake.observe("ako-c1");
+    controller.replace(Observation { started: Moment::from_millis(0), objects });
+    controller
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 120, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_engine_gets_there_from_anywhere(
+        config in configs(),
+        start in vec(resource(), 0..10),
+        steps in vec((step(), 0..60u64, 0..10u8), 1..12),
+    ) {
+        let mut config = config;
+        config.guard.minimum = 10_000;
+        let mut world = World::new(config, base().into_iter().chain(start).collect());
+        world.start();
+        for (step, pause, fault) in steps {
+            world.carry_out(step_of(step));
+            world.disturb(fault);
+            world.run(std::time::Duration::from_millis(pause));
+        }
+        world.settle();
+        prop_assert_eq!(world.fake.dangling(), Vec::<String>::new());
+        world.restart();
+        world.settle();
+        world.take_writes();
+        world.restart();
+        world.settle();
+        prop_assert_eq!(world.take_writes(), Vec::<String>::new());
+    }
+}
+
+fn step_of(step: Step) -> impl FnOnce(&mut BTreeMap<ResourceId, Resource>) -> Option<Delta> {
+    move |cluster| carry_out(step, cluster)
+}
+
+fn junk() -> impl Strategy<Value = Arc<str>> {
+    prop_oneof![".{0,300}", "[a-z./*-]{0,80}", Just(String::new())].prop_map(Arc::from)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn junk_costs_a_diagnostic_and_nothing_else(
+        config in configs(),
+        texts in vec(junk(), 24),
+        created in any::<i64>(),
+        number in any::<u16>(),
+        flags in any::<[bool; 4]>(),
+    ) {
+        let mut texts = texts.into_iter();
+        let mut text = || texts.next().unwrap_or_default();
+        let name = NamespacedName { namespace: text(), name: text() };
+        let service_name = text();
+        let backend = Backend { service: service_name.clone(), port: PortRef::Name(text()) };
+        let path = IngressPath { path: text(), path_type: PathType::Exact, backend: Some(backend) };
+        let host = text();
+        let objects = [crate::cluster::class(),
+            Resource::Ingress(Ingress {
+                id: name.clone(),
+                created,
+                class: Some("avi".into()),
+                enable_tls: flags[0],
+                passthrough: flags[1],
+                rules: vec![
+                    IngressRule { host: Some(host.clone()), paths: Some(vec![path.clone(), path.clone()]) },
+                    IngressRule { host: None, paths: Some(vec![path]) },
+                ],
+                tls: vec![IngressTls { hosts: vec![host], secret: "cert".into() }],
+                ..Ingress::default()
+            }),
+            Resource::Secret(Secret {
+                id: NamespacedName { namespace: name.namespace.clone(), name: "cert".into() },
+                certificate: Some(text()),
+                key: Redacted::new(text()),
+                alternate_certificate: Some(text()),
+                alternate_key: Redacted::new(text()),
+            }),
+            Resource::Service(Service {
+                id: NamespacedName { namespace: name.namespace.clone(), name: service_name.clone() },
+                service_type: ServiceType::LoadBalancer,
+                created,
+                ports: vec![ServicePort {
+                    name: text(),
+                    port: number,
+                    target_port: Some(PortRef::Name(text())),
+                    protocol: Protocol::Sctp,
+                    node_port: Some(number),
+                }],
+                load_balancer_ip: flags[2].then(&mut text),
+                ipv4: flags[3],
+                ipv6: flags[0],
+                annotations: BTreeMap::from([(annotation::EXTERNAL_DNS.into(), text())]),
+                ..Service::default()
+            }),
+            Resource::EndpointSlice(EndpointSlice {
+                id: NamespacedName { namespace: name.namespace.clone(), name: "slice".into() },
+                service: Some(NamespacedName { namespace: name.namespace, name: service_name }),
+                is_ipv6: flags[1],
+                endpoints: vec![Endpoint { address: text(), ready: true, terminating: false, node: Some(text()) }],
+                ports: vec![SlicePort { name: text(), port: Some(number), protocol: Protocol::Tcp }],
+            })];
+        let desired = Desired::of(translator(config.clone()), &snapshot_of(&config, objects.iter()));
+        prop_assert_eq!(lint(&desired), vec![]);
+    }
+}
+
+#[test]
+fn a_lint_finding_names_the_object_and_the_flaw() {
+    let key = ObjectKey::new(ako_avi_types::Kind::Pool, "admin", "p");
+    let finding = ako_engine::Finding { key, flaw: ako_engine::Flaw::EmptyHost };
+    assert_eq!(finding.to_string(), "pool admin/p: names an empty host");
+    let observed = Observed {
+        meta: Meta { uuid: "u".into(), last_modified: None },
+        body: Arc::new(Object::Pool(ako_avi_types::Pool::default())),
+    };
+    assert!(observed.body.hostnames().next().is_none());
+}

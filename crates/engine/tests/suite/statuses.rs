@@ -1,0 +1,158 @@
+//! What is published on Kubernetes objects.
+
+use std::time::Duration;
+
+use ako_avi_types::{ErrorClass, Kind};
+use ako_core::resource::{Ingress, IngressClass, Published, PublishedAddress, ServiceType};
+use ako_core::{Resource, ResourceKind};
+use ako_engine::Event;
+
+use crate::cluster::{base, config, host, id, ingress, plain_ingress, service};
+use crate::fake::Fault;
+use crate::world::World;
+
+fn world() -> World {
+    let mut objects = base();
+    objects.extend([ingress("a", &[host(1)]), service("lb", ServiceType::LoadBalancer)]);
+    World::new(config(), objects)
+}
+
+#[test]
+fn statuses_appear_when_virtual_service_and_address_are_there() {
+    let mut world = world();
+    let a = id(ResourceKind::Ingress, "a");
+    world.fake.fail(1, Fault::Refused(ErrorClass::Waiting), |o| o.key.kind == Kind::VsVip);
+    world.start();
+    world.run(Duration::from_millis(500));
+    world.settle();
+    let status = world.status(&a);
+    assert_eq!(status.addresses.len(), 1);
+    assert!(status.addresses.iter().all(|address| address.ip.starts_with("192.0.2.")));
+    let uuids = &status.annotations["ako.vmware.com/host-fqdn-vs-uuid-map"];
+    assert!(uuids.contains("h1.example.com") && uuids.contains("virtualservice-"), "{uuids}");
+    assert_eq!(world.status(&id(ResourceKind::Service, "lb")).addresses.len(), 1);
+    assert!(
+        world.notices.iter().any(|n| !n.warning && &*n.message == "Added virtualservice for h1.example.com")
+    );
+    let published = world.published;
+    world.restart();
+    world.settle();
+    assert_eq!(world.published, published, "a new process finds them as they should be");
+}
+
+#[test]
+fn nothing_is_published_before_the_virtual_service_is_there() {
+    let mut world = world();
+    world.fake.fail(1_000, Fault::Refused(ErrorClass::Busy), |o| o.key.kind == Kind::VirtualService);
+    world.start();
+    world.run(Duration::from_secs(30));
+    assert!(world.has(Kind::VsVip, "Shared"));
+    assert_eq!(world.published, 0);
+    world.fake.heal();
+    world.settle();
+    assert_eq!(world.published, 2);
+}
+
+#[test]
+fn a_status_is_cleared_when_nothing_serves_the_object_any_more() {
+    let mut world = world();
+    world.start();
+    world.settle();
+    world.apply(Resource::IngressClass(IngressClass {
+        name: "other".into(),
+        controller: "nginx".into(),
+        is_default: false,
+    }));
+    let published = world.status(&id(ResourceKind::Ingress, "a"));
+    let other = Ingress { class: Some("other".into()), published, ..plain_ingress("a", &[host(1)]) };
+    world.apply(Resource::Ingress(other));
+    world.apply(service("lb", ServiceType::ClusterIp));
+    world.settle();
+    assert!(world.status(&id(ResourceKind::Ingress, "a")).is_empty());
+    assert!(world.notices.iter().any(|n| n.reason == "Removed"));
+}
+
+#[test]
+fn foreign_statuses_are_left_alone() {
+    let address = PublishedAddress { hostname: "".into(), ip: "198.51.100.1".into() };
+    let published = Published { addresses: vec![address], ..Published::default() };
+    let mut objects = base();
+    objects.push(Resource::IngressClass(IngressClass {
+        name: "other".into(),
+        controller: "nginx".into(),
+        is_default: false,
+    }));
+    let foreign = Ingress {
+        class: Some("other".into()),
+        published: published.clone(),
+        ..plain_ingress("a", &[host(1)])
+    };
+    objects.push(Resource::Ingress(foreign));
+    let mut world = World::at_rest(config(), objects);
+    world.observe();
+    world.settle();
+    assert_eq!(world.status(&id(ResourceKind::Ingress, "a")), published);
+    assert_eq!(world.published, 0);
+}
+
+#[test]
+fn a_status_that_cannot_be_written_is_tried_again() {
+    let mut world = world();
+    world.unpublishable = 5;
+    world.start();
+    world.settle();
+    assert_eq!(world.published, 2);
+}
+
+#[test]
+fn a_status_is_written_once_until_the_watch_shows_it() {
+    let mut world = world();
+    world.blind = true;
+    world.start();
+    world.settle();
+    for _ in 0..5 {
+        world.observe();
+        world.settle();
+    }
+    assert_eq!(world.published, 2);
+}
+
+#[test]
+fn a_status_that_somebody_undoes_is_written_again() {
+    let mut world = world();
+    world.start();
+    world.settle();
+    world.apply(ingress("a", &[host(1)]));
+    world.settle();
+    assert_eq!(world.published, 3);
+    assert!(!world.status(&id(ResourceKind::Ingress, "a")).is_empty());
+}
+
+#[test]
+fn statuses_wait_for_the_permit_without_a_deadline_that_is_over() {
+    let mut world = world();
+    world.unpublishable = 1;
+    world.start();
+    world.run(Duration::from_millis(200));
+    world.event(Event::Writing(false));
+    world.run(Duration::from_mins(10));
+    assert!(world.engine.deadline().is_none_or(|at| at > world.now));
+    world.event(Event::Writing(true));
+    world.settle();
+    assert_eq!(world.published, 2);
+}
+
+#[test]
+fn a_recreated_virtual_service_is_published_anew() {
+    let mut world = world();
+    world.start();
+    world.settle();
+    let before = world.status(&id(ResourceKind::Service, "lb"));
+    let vs = world.fake.find(Kind::VirtualService, "red-lb");
+    world.fake.remove(&vs);
+    world.observe();
+    world.settle();
+    let after = world.status(&id(ResourceKind::Service, "lb"));
+    assert_eq!(before.addresses, after.addresses);
+    assert_ne!(before.annotations, after.annotations);
+}

@@ -1,0 +1,288 @@
+//! Runs an engine against a fake controller and a fake API server.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use ako_avi_types::{ErrorClass, Kind, ObjectKey};
+use ako_core::resource::Published;
+use ako_core::{Config, Delta, Resource, ResourceId, ResourceKind};
+use ako_elect::Moment;
+use ako_engine::{Desired, Effect, Engine, Event, Notice, Observation, lint, plan};
+use ako_translate::Translator;
+
+use crate::cluster::translator;
+use crate::fake::{Fake, Fault};
+
+/// How long every call takes.
+const LATENCY: Duration = Duration::from_millis(5);
+/// After so many steps, a run is taken to go on for ever.
+const MOST_STEPS: usize = 100_000;
+
+pub(crate) struct World {
+    pub(crate) engine: Engine,
+    pub(crate) fake: Fake,
+    pub(crate) now: Moment,
+    pub(crate) notices: Vec<Notice>,
+    /// How many statuses were written.
+    pub(crate) published: usize,
+    /// So many statuses cannot be written.
+    pub(crate) unpublishable: usize,
+    /// The process ends before the write after so many.
+    pub(crate) writes_left: Option<usize>,
+    /// Whether events of statuses that were written are withheld.
+    pub(crate) blind: bool,
+    /// Whether somebody else broke references on the controller.
+    pub(crate) broken: bool,
+    translator: Translator,
+    cluster: BTreeMap<ResourceId, Resource>,
+    under_way: VecDeque<(Moment, Effect)>,
+    crashed: bool,
+}
+
+impl World {
+    /// A cluster with these objects, an empty controller, an operator that has
+    /// not been started.
+    pub(crate) fn new(config: Config, objects: Vec<Resource>) -> Self {
+        let translator = translator(config);
+        Self {
+            engine: Engine::new(translator.clone()),
+            fake: Fake::default(),
+            now: Moment::from_millis(1_000),
+            notices: Vec::new(),
+            published: 0,
+            unpublishable: 0,
+            writes_left: None,
+            blind: false,
+            broken: false,
+            translator,
+            cluster: objects.into_iter().map(|object| (object.id(), object)).collect(),
+            under_way: VecDeque::new(),
+            crashed: false,
+        }
+    }
+
+    /// The same, started and at rest.
+    pub(crate) fn at_rest(config: Config, objects: Vec<Resource>) -> Self {
+        let mut world = Self::new(config, objects);
+        world.start();
+        world.settle();
+        world
+    }
+
+    /// Starts the operator.
+    pub(crate) fn start(&mut self) {
+        self.event(Event::Writing(true));
+        for kind in ResourceKind::ALL {
+            self.list(kind);
+        }
+        self.observe();
+    }
+
+    /// Ends the process and starts another one.
+    pub(crate) fn restart(&mut self) {
+        self.stop();
+        self.start();
+    }
+
+    pub(crate) fn stop(&mut self) {
+        self.under_way.clear();
+        self.crashed = false;
+        self.engine = Engine::new(self.translator.clone());
+        self.fake.writes.clear();
+    }
+
+    /// Hands over all objects of a kind.
+    pub(crate) fn list(&mut self, kind: ResourceKind) {
+        let objects: Vec<_> = self.cluster.values().filter(|o| o.id().kind == kind).cloned().collect();
+        self.event(Event::Cluster(Delta::Reset(kind, objects)));
+    }
+
+    pub(crate) fn observation(&self) -> Observation {
+        Observation { started: self.now, objects: self.fake.observe(&self.translator.config().owner()) }
+    }
+
+    /// Reads the whole controller.
+    pub(crate) fn observe(&mut self) {
+        let observation = self.observation();
+        self.now = self.now + LATENCY;
+        self.event(Event::Observed(observation));
+    }
+
+    pub(crate) fn apply(&mut self, object: Resource) {
+        self.cluster.insert(object.id(), object.clone());
+        self.event(Event::Cluster(Delta::Apply(object)));
+    }
+
+    pub(crate) fn delete(&mut self, id: &ResourceId) {
+        self.cluster.remove(id).unwrap();
+        self.event(Event::Cluster(Delta::Delete(id.clone())));
+    }
+
+    /// Changes the cluster.
+    pub(crate) fn carry_out(
+        &mut self,
+        change: impl FnOnce(&mut BTreeMap<ResourceId, Resource>) -> Option<Delta>,
+    ) {
+        if let Some(delta) = change(&mut self.cluster) {
+            self.event(Event::Cluster(delta));
+        }
+    }
+
+    /// Lets the next call go wrong in one of ten ways, or not.
+    pub(crate) fn disturb(&mut self, how: u8) {
+        let fault = match how {
+            0 => Fault::AnswerLost,
+            1 => Fault::CallLost,
+            2 => Fault::Refused(ErrorClass::Rejected),
+            3 => Fault::Refused(ErrorClass::Busy),
+            4 => return self.observe(),
+            _ => return,
+        };
+        self.fake.fail(1, fault, |_| true);
+    }
+
+    /// Changes the cluster without the operator being told.
+    pub(crate) fn forget(&mut self, kind: ResourceKind) {
+        self.cluster.retain(|id, _| id.kind != kind);
+    }
+
+    pub(crate) fn event(&mut self, event: Event) {
+        for effect in self.engine.step(event, self.now) {
+            match effect {
+                Effect::Tell(notice) => self.notices.push(notice),
+                effect => self.under_way.push_back((self.now + LATENCY, effect)),
+            }
+        }
+        assert_eq!(self.engine.inconsistencies(), Vec::<String>::new());
+    }
+
+    /// Runs for a time.
+    pub(crate) fn run(&mut self, duration: Duration) {
+        let end = self.now + duration;
+        let mut steps = 0;
+        while self.step(end) {
+            steps += 1;
+            assert!(steps < MOST_STEPS, "it goes on for ever: {:?}", self.engine.pending(3));
+        }
+        if !self.crashed {
+            self.now = end;
+        }
+    }
+
+    /// Runs until nothing is left to do.
+    pub(crate) fn settle(&mut self) {
+        let end = self.now + Duration::from_hours(1);
+        let mut steps = 0;
+        while !self.engine.is_settled() || !self.under_way.is_empty() {
+            assert!(self.step(end), "not at rest after an hour: {:?}", self.engine.pending(5));
+            steps += 1;
+            assert!(steps < MOST_STEPS, "it goes on for ever: {:?}", self.engine.pending(3));
+        }
+        self.check_rest();
+    }
+
+    /// Runs until the process ends.
+    pub(crate) fn crash_after(&mut self, writes: usize) {
+        self.writes_left = Some(writes);
+        self.run(Duration::from_mins(2));
+        self.writes_left = None;
+    }
+
+    fn step(&mut self, end: Moment) -> bool {
+        let deadline = self.engine.deadline();
+        let due = self.under_way.front().map(|(at, _)| *at);
+        let Some(next) = [deadline, due].into_iter().flatten().min().filter(|at| *at <= end) else {
+            return false;
+        };
+        self.now = self.now.max(next);
+        match self.under_way.pop_front_if(|(at, _)| *at <= next) {
+            Some((_, effect)) => self.execute(effect),
+            None => self.event(Event::Tick),
+        }
+        !self.crashed
+    }
+
+    fn execute(&mut self, effect: Effect) {
+        match effect {
+            Effect::Send(operation) => {
+                if self.writes_left == Some(0) {
+                    self.crashed = true;
+                    return;
+                }
+                self.writes_left = self.writes_left.map(|left| left - 1);
+                let answer = self.fake.send(&operation);
+                if !self.broken {
+                    assert_eq!(self.fake.dangling(), Vec::<String>::new());
+                }
+                self.event(Event::Sent(operation.key, answer));
+            }
+            Effect::Read(key) => {
+                let answer = self.fake.read(&key);
+                self.event(Event::Read(key, answer));
+            }
+            Effect::Publish { object, wanted, .. } => self.publish(object, wanted),
+            Effect::Tell(_) => {}
+        }
+    }
+
+    fn publish(&mut self, id: ResourceId, wanted: Published) {
+        if self.unpublishable > 0 {
+            self.unpublishable -= 1;
+            self.event(Event::Published(id, Err("refused".to_owned())));
+            return;
+        }
+        self.published += 1;
+        self.event(Event::Published(id.clone(), Ok(())));
+        let Some(object) = self.cluster.get_mut(&id) else { return };
+        match object {
+            Resource::Ingress(ingress) => ingress.published = wanted,
+            Resource::Service(service) => service.published = wanted,
+            other => panic!("{other:?} has no status"),
+        }
+        if !self.blind {
+            let object = object.clone();
+            self.event(Event::Cluster(Delta::Apply(object)));
+        }
+    }
+
+    /// What stands on an object.
+    pub(crate) fn status(&self, id: &ResourceId) -> Published {
+        match self.cluster.get(id).unwrap() {
+            Resource::Ingress(ingress) => ingress.published.clone(),
+            Resource::Service(service) => service.published.clone(),
+            other => panic!("{other:?} has no status"),
+        }
+    }
+
+    pub(crate) fn desired(&self) -> &Desired {
+        self.engine.desired()
+    }
+
+    /// At rest, the controller holds what is wanted and nothing else of ours.
+    pub(crate) fn check_rest(&self) {
+        assert_eq!(lint(self.desired()), []);
+        assert_eq!(plan(self.desired(), self.engine.controller()), []);
+        let owner = self.translator.config().owner();
+        let ours: Vec<_> = self.fake.observe(&owner).into_iter().map(|(key, _)| key).collect();
+        let wanted: Vec<_> = self.desired().objects().map(|(key, _)| key.clone()).collect();
+        assert_eq!(ours, wanted);
+        for (key, object) in self.desired().objects() {
+            let differences = object.differences(self.fake.get(key).unwrap());
+            assert!(differences.is_empty() || self.fake.meddle.is_some(), "{key}: {differences:?}");
+        }
+    }
+
+    /// How many objects of a kind are wanted.
+    pub(crate) fn desired_of(&self, kind: Kind) -> usize {
+        self.desired().objects().filter(|(key, _)| key.kind == kind).count()
+    }
+
+    /// The writes since the last look.
+    pub(crate) fn take_writes(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.fake.writes)
+    }
+
+    pub(crate) fn has(&self, kind: Kind, part: &str) -> bool {
+        self.fake.keys().iter().any(|key: &ObjectKey| key.kind == kind && key.name.contains(part))
+    }
+}

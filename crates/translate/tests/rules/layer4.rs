@@ -1,0 +1,139 @@
+//! Services of type LoadBalancer.
+
+use std::collections::BTreeMap;
+
+use ako_avi_types::{Kind, Object};
+use ako_core::config::AutoFqdn;
+use ako_core::resource::{Protocol, Service, ServiceType};
+use ako_core::{Config, Facts, Reason, Resource, annotation};
+
+use crate::cluster::{Translated, config, facts, port, service, translate, translate_with};
+
+fn balancer(name: &str, ports: &[(u16, Protocol)]) -> Service {
+    let ports =
+        ports.iter().map(|(number, protocol)| port(&format!("p{number}"), *number, *protocol)).collect();
+    service("red", name, ServiceType::LoadBalancer, ports)
+}
+
+fn sharing(name: &str, created: i64, ports: &[(u16, Protocol)]) -> Service {
+    let annotations = BTreeMap::from([(annotation::SHARED_VIP.into(), "key".into())]);
+    Service { created, annotations, ..balancer(name, ports) }
+}
+
+fn all(services: impl IntoIterator<Item = Service>) -> Translated {
+    translate(config(), services.into_iter().map(Resource::Service).collect())
+}
+
+/// The network profile of the virtual service, and those of its listeners.
+fn profiles(enterprise: bool, ports: &[(u16, Protocol)]) -> (String, Vec<Option<String>>) {
+    let facts = Facts { enterprise, ..facts() };
+    let all = translate_with(config(), facts, vec![Resource::Service(balancer("lb", ports))]);
+    let vs = all.vs("c1--red-lb");
+    let name = |reference: &ako_avi_types::Ref| reference.name.as_deref().unwrap_or_default().to_owned();
+    let own = vs.services.iter().map(|l| l.override_network_profile_ref.as_ref().map(name)).collect();
+    (name(vs.network_profile_ref.as_ref().unwrap()), own)
+}
+
+#[test]
+fn the_network_profile_follows_protocols_and_licence() {
+    use Protocol::{Sctp, Tcp, Udp};
+    let named = |name: &str| Some(name.to_owned());
+    let fast = "System-TCP-Fast-Path".to_owned();
+    let proxy = "System-TCP-Proxy".to_owned();
+    let udp = "System-UDP-Fast-Path".to_owned();
+    assert_eq!(profiles(true, &[(80, Tcp)]), (proxy.clone(), vec![None]));
+    assert_eq!(profiles(false, &[(80, Tcp)]), (fast, vec![None]));
+    assert_eq!(profiles(true, &[(53, Udp)]), (udp.clone(), vec![None]));
+    let mixed = profiles(true, &[(53, Tcp), (54, Udp)]);
+    assert_eq!(mixed, (proxy, vec![None, named("System-UDP-Fast-Path")]));
+    let mixed = profiles(true, &[(53, Udp), (54, Sctp)]);
+    assert_eq!(mixed, (udp, vec![named("System-UDP-Fast-Path"), named("System-SCTP-Proxy")]));
+    assert_eq!(profiles(true, &[(54, Sctp)]).0, "System-SCTP-Proxy");
+}
+
+#[test]
+fn each_port_has_its_pool_and_rule() {
+    let all = all([balancer("lb", &[(53, Protocol::Tcp), (53, Protocol::Udp)])]);
+    assert_eq!(all.names(Kind::Pool), ["c1--red-lb-TCP-53", "c1--red-lb-UDP-53"]);
+    let Object::L4PolicySet(set) = all.object(Kind::L4PolicySet, "c1--red-lb") else { panic!("no set") };
+    assert_eq!(set.l4_connection_policy.rules.len(), 2);
+}
+
+#[test]
+fn a_service_without_ports_is_nothing() {
+    assert!(all([balancer("lb", &[])]).objects.is_empty());
+}
+
+#[test]
+fn a_wanted_address_has_to_be_one() {
+    let mut wish = balancer("lb", &[(80, Protocol::Tcp)]);
+    wish.load_balancer_ip = Some("10.1.1".into());
+    let refused = all([wish.clone()]);
+    assert!(refused.is_told(Reason::InvalidAddress, "Service red/lb"));
+    assert!(refused.objects.is_empty());
+    wish.load_balancer_ip = Some("10.1.1.1".into());
+    let granted = all([wish]);
+    let Object::VsVip(vip) = granted.object(Kind::VsVip, "c1--red-lb") else { panic!("no VsVip") };
+    assert_eq!(vip.vip[0].ip_address.as_ref().map(|ip| &*ip.addr), Some("10.1.1.1"));
+}
+
+#[test]
+fn services_share_a_vip() {
+    let all = all([sharing("a", 1, &[(80, Protocol::Tcp)]), sharing("b", 2, &[(81, Protocol::Udp)])]);
+    assert_eq!(all.names(Kind::VirtualService), ["c1--red-key"]);
+    assert_eq!(all.vs("c1--red-key").services.len(), 2);
+    assert_eq!(all.bindings.len(), 2);
+}
+
+#[test]
+fn a_port_of_a_shared_vip_belongs_to_the_oldest() {
+    let young = sharing("a", 2, &[(80, Protocol::Tcp), (81, Protocol::Tcp)]);
+    let all = all([young, sharing("b", 1, &[(80, Protocol::Tcp)])]);
+    assert!(all.is_told(Reason::PortConflict, "Service red/a"));
+    assert_eq!(all.names(Kind::Pool), ["c1--red-b-key-TCP-80"]);
+    assert_eq!(all.bindings.len(), 1);
+}
+
+#[test]
+fn the_same_port_of_another_protocol_is_another_port() {
+    let all = all([sharing("a", 2, &[(53, Protocol::Udp)]), sharing("b", 1, &[(53, Protocol::Tcp)])]);
+    assert_eq!(all.told, Vec::<String>::new());
+    assert_eq!(all.names(Kind::Pool).len(), 2);
+}
+
+#[test]
+fn the_address_of_a_shared_vip_is_the_oldest_ones() {
+    let with =
+        |service: Service, address: &str| Service { load_balancer_ip: Some(address.into()), ..service };
+    let old = with(sharing("old", 1, &[(80, Protocol::Tcp)]), "10.1.1.1");
+    let other = with(sharing("other", 2, &[(81, Protocol::Tcp)]), "10.1.1.2");
+    let same = with(sharing("same", 3, &[(82, Protocol::Tcp)]), "10.1.1.1");
+    let none = sharing("none", 4, &[(83, Protocol::Tcp)]);
+    let all = all([other, none, same, old]);
+    assert_eq!(all.told, ["SharedVipConflict Service red/other"]);
+    assert_eq!(all.bindings.len(), 3);
+}
+
+#[test]
+fn names_are_dotted_flat_or_absent() {
+    let fqdns = |auto_fqdn| {
+        let config = Config { auto_fqdn, ..config() };
+        let all = translate(config, vec![Resource::Service(balancer("lb", &[(80, Protocol::Tcp)]))]);
+        all.fqdns("c1--red-lb").into_iter().map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(fqdns(AutoFqdn::Default), ["lb.red.example.com"]);
+    assert_eq!(fqdns(AutoFqdn::Flat), ["lb-red.example.com"]);
+    assert_eq!(fqdns(AutoFqdn::Disabled), Vec::<String>::new());
+}
+
+#[test]
+fn classes_and_types_decide_whose_a_service_is() {
+    let mut foreign = balancer("lb", &[(80, Protocol::Tcp)]);
+    foreign.class = Some("other".into());
+    assert!(all([foreign]).objects.is_empty());
+    let ours = Resource::Service(balancer("lb", &[(80, Protocol::Tcp)]));
+    let layer7 = Config { layer7_only: true, ..config() };
+    assert!(translate(layer7, vec![ours.clone()]).objects.is_empty());
+    let not_default = Config { default_lb_controller: false, ..config() };
+    assert!(translate(not_default, vec![ours]).objects.is_empty());
+}
