@@ -172,6 +172,21 @@ impl Desired {
         self.units.get(unit).map(|output| &*output.diagnostics).unwrap_or_default()
     }
 
+    /// The shared virtual services, each with the units that are on it.
+    pub fn fronts(&self) -> impl Iterator<Item = (&FrontKey, &BTreeSet<UnitKey>)> {
+        self.fronts.iter()
+    }
+
+    /// The objects that a front consists of.
+    pub fn front_objects(&self, front: &FrontKey) -> &[Arc<Object>] {
+        self.front_objects.get(front).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// The objects that a unit consists of, without what it adds to fronts.
+    pub fn unit_objects(&self, unit: &UnitKey) -> &[Arc<Object>] {
+        self.units.get(unit).map(|output| &*output.objects).unwrap_or_default()
+    }
+
     /// The units that there are.
     pub fn units(&self) -> impl Iterator<Item = &UnitKey> {
         self.units.keys()

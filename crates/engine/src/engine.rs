@@ -59,6 +59,8 @@ pub struct Engine {
     pub(crate) paces: BTreeMap<ObjectKey, Pace>,
     pub(crate) counters: Counters,
     touched: Option<Touched>,
+    /// Objects of the cluster that cannot be understood, until they can.
+    pub(crate) unreadable: BTreeSet<ResourceId>,
     writing: bool,
     /// Whether the cluster was translated as a whole.
     translated: bool,
@@ -82,6 +84,7 @@ impl Engine {
             paces: BTreeMap::new(),
             counters: Counters::default(),
             touched: None,
+            unreadable: BTreeSet::new(),
             writing: false,
             translated: false,
             begun: false,
@@ -105,6 +108,9 @@ impl Engine {
             Event::Sent(key, result) => self.sent(&key, result, now, &mut effects),
             Event::Read(key, result) => self.read(&key, result, now, &mut effects),
             Event::Published(object, result) => self.publisher.done(&object, &result, now, &mut effects),
+            Event::Unreadable(resource) => {
+                self.unreadable.insert(resource);
+            }
             Event::ReleaseDeletions => self.guard.release(),
             Event::Tick => {}
         }
@@ -137,6 +143,15 @@ impl Engine {
 
     fn cluster(&mut self, delta: Delta, now: Moment) {
         let is_edit = !matches!(delta, Delta::Reset(..));
+        match &delta {
+            Delta::Apply(resource) => {
+                self.unreadable.remove(&resource.id());
+            }
+            Delta::Delete(id) => {
+                self.unreadable.remove(id);
+            }
+            Delta::Reset(..) => {}
+        }
         let keys = self.snapshot.apply(delta);
         if keys.is_empty() {
             return;

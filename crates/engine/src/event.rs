@@ -26,6 +26,9 @@ pub enum Event {
     Read(ObjectKey, Result<Option<Observed>, Failure>),
     /// A status was written, or not.
     Published(ResourceId, Result<(), String>),
+    /// An object of the cluster cannot be understood: what it asks for is not
+    /// known, so its absence from the snapshot says nothing.
+    Unreadable(ResourceId),
     /// Somebody released the held deletions.
     ReleaseDeletions,
     /// Time went by.

@@ -59,10 +59,13 @@ impl Guard {
     }
 
     /// What is held, if anything is.
-    pub(crate) fn held(&self, limits: GuardLimits, observed: usize) -> Option<Held> {
+    ///
+    /// `is_partial` says that something in the cluster could not be understood;
+    /// what that asks for may be just what is to be deleted.
+    pub(crate) fn held(&self, limits: GuardLimits, observed: usize, is_partial: bool) -> Option<Held> {
         let count = self.unexplained.len();
         let beyond = count > limits.minimum && count * 100 > observed * limits.share_percent;
-        beyond.then(|| Held {
+        (beyond || (is_partial && count > 0)).then(|| Held {
             count,
             of: observed,
             examples: self.unexplained.iter().take(EXAMPLES).cloned().collect(),
@@ -97,9 +100,15 @@ mod tests {
 
     #[test]
     fn both_limits_have_to_be_passed() {
-        assert_eq!(guard(5).held(LIMITS, 6), None);
-        assert_eq!(guard(30).held(LIMITS, 100), None);
-        assert_eq!(guard(31).held(LIMITS, 100).map(|h| (h.count, h.of)), Some((31, 100)));
+        assert_eq!(guard(5).held(LIMITS, 6, false), None);
+        assert_eq!(guard(30).held(LIMITS, 100, false), None);
+        assert_eq!(guard(31).held(LIMITS, 100, false).map(|h| (h.count, h.of)), Some((31, 100)));
+    }
+
+    #[test]
+    fn a_cluster_that_is_not_understood_explains_nothing() {
+        assert!(guard(1).held(LIMITS, 1000, true).is_some());
+        assert_eq!(guard(0).held(LIMITS, 1000, true), None);
     }
 
     #[test]
@@ -110,20 +119,20 @@ mod tests {
             guard.explain(&key);
             guard.condemn(&key);
         }
-        assert_eq!(guard.held(LIMITS, 60), None);
+        assert_eq!(guard.held(LIMITS, 60, false), None);
     }
 
     #[test]
     fn a_release_is_for_the_present_deletions() {
         let mut guard = guard(40);
         guard.release();
-        assert_eq!(guard.held(LIMITS, 50), None);
+        assert_eq!(guard.held(LIMITS, 50, false), None);
         guard.condemn(&ObjectKey::new(Kind::Pool, "admin", "p7"));
-        assert_eq!(guard.held(LIMITS, 50), None);
+        assert_eq!(guard.held(LIMITS, 50, false), None);
         for i in 0..40 {
             guard.condemn(&ObjectKey::new(Kind::Pool, "admin", format!("later{i}")));
         }
-        assert_eq!(guard.held(LIMITS, 50).map(|h| h.count), Some(40));
+        assert_eq!(guard.held(LIMITS, 50, false).map(|h| h.count), Some(40));
     }
 
     #[test]

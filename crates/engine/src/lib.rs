@@ -32,4 +32,4 @@ pub use event::{Effect, Event, Notice};
 pub use guard::Held;
 pub use lint::{Finding, Flaw, lint};
 pub use plan::{Action, Planned, plan};
-pub use report::{Counters, Pending};
+pub use report::{Counters, Pending, VirtualServiceReport};

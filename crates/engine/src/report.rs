@@ -1,8 +1,9 @@
 //! What the engine tells about itself.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use ako_avi_types::ObjectKey;
+use ako_avi_types::{Kind, Object, ObjectKey};
 use ako_core::Snapshot;
 use ako_elect::Moment;
 
@@ -56,6 +57,27 @@ pub struct Pending {
     pub reason: Option<String>,
 }
 
+/// A virtual service with addresses of its own, for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VirtualServiceReport {
+    /// Its tenant.
+    pub tenant: Arc<str>,
+    /// Its name.
+    pub name: Arc<str>,
+    /// Its addresses, once the controller gave it some.
+    pub addresses: Vec<Arc<str>>,
+    /// How many hosts or Services it serves.
+    pub served: usize,
+    /// How many objects belong to it.
+    pub wanted: usize,
+    /// How many of them are as they are wanted.
+    pub confirmed: usize,
+    /// How many are on their way.
+    pub pending: usize,
+    /// How many the controller refused.
+    pub refused: usize,
+}
+
 impl Engine {
     /// The cluster.
     pub fn snapshot(&self) -> &Snapshot {
@@ -74,7 +96,8 @@ impl Engine {
 
     /// The deletions that are held back.
     pub fn held(&self) -> Option<Held> {
-        self.guard.held(self.desired.translator().config().guard, self.controller.len())
+        let limits = self.desired.translator().config().guard;
+        self.guard.held(limits, self.controller.len(), !self.unreadable.is_empty())
     }
 
     /// The objects that are not as they are wanted, at most so many.
@@ -88,6 +111,55 @@ impl Engine {
             reason: self.desired.reason(key),
         };
         self.agenda.iter().take(most).map(pending).collect()
+    }
+
+    /// The virtual services that have addresses of their own, at most so many,
+    /// each with what belongs to it.
+    pub fn virtual_services(&self, most: usize) -> Vec<VirtualServiceReport> {
+        let fronts = self.desired.fronts().map(|(front, units)| {
+            let shared = self.desired.front_objects(front);
+            let own = units.iter().flat_map(|unit| self.desired.unit_objects(unit));
+            self.summary(&front.vsvip(), units.len(), shared.iter().chain(own))
+        });
+        let alone = self.desired.units().filter_map(|unit| {
+            let objects = self.desired.unit_objects(unit);
+            let vsvip = objects.iter().find(|object| object.kind() == Kind::VsVip)?;
+            Some(self.summary(&vsvip.key(), 1, objects.iter()))
+        });
+        fronts.chain(alone).take(most).collect()
+    }
+
+    fn summary<'a>(
+        &self,
+        vsvip: &ObjectKey,
+        served: usize,
+        objects: impl Iterator<Item = &'a Arc<Object>>,
+    ) -> VirtualServiceReport {
+        let addresses = match self.controller.get(vsvip).map(|observed| &*observed.body) {
+            Some(Object::VsVip(vip)) => vip.published_addresses(),
+            _ => Vec::new(),
+        };
+        let (tenant, name) = (vsvip.tenant.clone(), vsvip.name.clone());
+        let mut report = VirtualServiceReport {
+            tenant,
+            name,
+            addresses,
+            served,
+            wanted: 0,
+            confirmed: 0,
+            pending: 0,
+            refused: 0,
+        };
+        for object in objects {
+            report.wanted += 1;
+            match self.agenda.get(&object.key()) {
+                Some(work) if work.refused => report.refused += 1,
+                Some(_) => report.pending += 1,
+                None if self.controller.contains(&object.key()) => report.confirmed += 1,
+                None => report.pending += 1,
+            }
+        }
+        report
     }
 
     /// How many objects are not as they are wanted, and how many of them the

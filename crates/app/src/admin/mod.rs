@@ -2,6 +2,7 @@
 //! commands that change something.
 
 pub mod metrics;
+mod page;
 pub mod report;
 
 use std::net::SocketAddr;
@@ -32,6 +33,8 @@ struct Shared {
 /// The pages of an operator.
 pub fn router(startup: Startup, inputs: mpsc::Sender<Input>) -> Router {
     Router::new()
+        .route("/", get(page::page))
+        .route("/events", get(page::events))
         .route("/api/status", get(status))
         .route("/api/v1/state", get(state))
         .route("/api/v1/release-deletions", post(release))

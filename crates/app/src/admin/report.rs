@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use ako_avi_io::Traffic;
 use ako_core::{Diagnostic, Reason, ResourceId, ResourceKind};
 use ako_elect::Moment;
-use ako_engine::{Counters, Engine, Held, Notice, Pending};
+use ako_engine::{Counters, Engine, Held, Notice, Pending, VirtualServiceReport};
 use serde_json::{Value, json};
 
+use crate::run::history::Write;
 use crate::run::state::Startup;
 
 /// The most objects of each list that is shown.
@@ -27,6 +28,12 @@ pub struct Latencies {
 }
 
 impl Latencies {
+    /// The bound below which so many per cent lie, if there is one.
+    pub(crate) fn quantile(&self, percent: u64) -> Option<u64> {
+        let enough = |count: &u64| self.count > 0 && count * 100 >= self.count * percent;
+        BUCKETS_MS.iter().zip(self.buckets).find(|(_, count)| enough(count)).map(|(bound, _)| *bound)
+    }
+
     pub(crate) fn extend(&mut self, latencies_ms: &[u64]) {
         for latency in latencies_ms {
             self.count += 1;
@@ -60,18 +67,18 @@ pub struct Report {
     pub(crate) latencies: Latencies,
     pub(crate) traffic: Traffic,
     pub(crate) troubles: BTreeMap<&'static str, String>,
+    pub(crate) virtual_services: Vec<VirtualServiceReport>,
+    pub(crate) last_writes: Vec<Write>,
     pub(crate) resources: Vec<(ResourceKind, usize)>,
     pub(crate) now: Moment,
 }
 
 impl Report {
+    /// What the engine and the client tell; the rest is the driver's to fill in.
     pub(crate) fn of(
         engine: &Engine,
-        counters: &Counters,
-        latencies: &Latencies,
         traffic: Traffic,
         mut diagnostics: Vec<Diagnostic>,
-        troubles: BTreeMap<&'static str, String>,
         now: Moment,
     ) -> Self {
         let config = engine.desired().translator().config();
@@ -103,10 +110,12 @@ impl Report {
             pending: engine.pending(SHOWN),
             diagnostics,
             held: engine.held(),
-            counters: counters.clone(),
-            latencies: latencies.clone(),
+            virtual_services: engine.virtual_services(SHOWN),
+            counters: Counters::default(),
+            latencies: Latencies::default(),
             traffic,
-            troubles,
+            troubles: BTreeMap::new(),
+            last_writes: Vec::new(),
             resources: ResourceKind::ALL
                 .into_iter()
                 .map(|kind| (kind, engine.snapshot().count(kind)))
@@ -155,6 +164,7 @@ pub(crate) fn state(startup: &Startup, report: Option<&Report>) -> Value {
             "pending": report.backlog,
             "refused": report.refused,
             "unpublished": report.unpublished,
+            "oldest_ms": report.pending.iter().map(|p| waiting_ms(p, report.now)).max(),
         },
         "writes": {
             "created": created, "updated": updated, "deleted": deleted, "failed": report.counters.failed,
@@ -164,6 +174,9 @@ pub(crate) fn state(startup: &Startup, report: Option<&Report>) -> Value {
         "pending": report.pending.iter().map(|p| pending(p, report.now)).collect::<Vec<_>>(),
         "diagnostics": report.diagnostics.iter().map(diagnostic).collect::<Vec<_>>(),
         "held": report.held.as_ref().map(held),
+        "fronts": report.virtual_services.iter().map(virtual_service).collect::<Vec<_>>(),
+        "last_writes": report.last_writes.iter().map(write).collect::<Vec<_>>(),
+        "latency": latency(&report.latencies),
     });
     if let Value::Object(details) = details {
         map.extend(details);
@@ -184,11 +197,35 @@ fn pending(p: &Pending, now: Moment) -> Value {
     json!({
         "object": p.key.to_string(),
         "state": p.state,
-        "waiting_ms": u64::try_from(now.since(p.since).as_millis()).unwrap_or(u64::MAX),
+        "waiting_ms": waiting_ms(p, now),
         "failure": p.failure,
         "refused": p.refused,
         "reason": p.reason,
     })
+}
+
+fn waiting_ms(p: &Pending, now: Moment) -> u64 {
+    u64::try_from(now.since(p.since).as_millis()).unwrap_or(u64::MAX)
+}
+
+fn virtual_service(v: &VirtualServiceReport) -> Value {
+    json!({
+        "tenant": v.tenant, "name": v.name, "addresses": v.addresses, "served": v.served, "wanted": v.wanted,
+        "confirmed": v.confirmed, "pending": v.pending, "refused": v.refused,
+    })
+}
+
+fn write(w: &Write) -> Value {
+    json!({
+        "time": w.time.to_string(), "write": w.write, "reason": w.reason, "outcome": w.outcome, "took_ms": w.took_ms,
+    })
+}
+
+/// Upper bounds of the median and of the 99th percentile.
+fn latency(latencies: &Latencies) -> Value {
+    let (p50, p99) = (latencies.quantile(50), latencies.quantile(99));
+    let word = |ms: Option<u64>| ms.map_or_else(|| "–".to_owned(), |ms| format!("≤ {ms}"));
+    json!({"p50_ms": p50, "p99_ms": p99, "count": latencies.count, "text": format!("{} / {}", word(p50), word(p99))})
 }
 
 fn diagnostic(d: &Diagnostic) -> Value {

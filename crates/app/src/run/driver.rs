@@ -15,6 +15,7 @@ use tokio::sync::{mpsc, oneshot};
 use tracing::{debug, error, info, warn};
 
 use super::connection::{self, Connection};
+use super::history::History;
 use super::publishing;
 use super::settings::Settings;
 use super::state::Startup;
@@ -64,6 +65,7 @@ pub(super) struct Driver {
     troubles: BTreeMap<&'static str, String>,
     counters: Counters,
     latencies: report::Latencies,
+    history: History,
     was_settled: bool,
     was_ever_settled: bool,
     /// The writes when it was last said that all is well.
@@ -83,6 +85,7 @@ impl Driver {
             troubles: BTreeMap::new(),
             counters: Counters::default(),
             latencies: report::Latencies::default(),
+            history: History::default(),
             was_settled: false,
             was_ever_settled: false,
             settled_at: [0; 3],
@@ -117,6 +120,9 @@ impl Driver {
         match input {
             Input::Engine(event) => {
                 self.note_failure(&event);
+                if let Event::Sent(key, result) = &event {
+                    self.history.answered(key, result.as_ref().err(), clock::now());
+                }
                 self.step(event);
             }
             Input::Source(event) => self.source(event),
@@ -158,7 +164,8 @@ impl Driver {
                 let object = ResourceId { kind, name };
                 let finding = report::undecodable(&object, &message);
                 publishing::tell(&self.parts.events, report::notice(&finding));
-                self.findings.insert(object, vec![finding]);
+                self.findings.insert(object.clone(), vec![finding]);
+                self.step(Event::Unreadable(object));
             }
             SourceEvent::Trouble { kind, message } => {
                 warn!(kind = kind.as_str(), message, "the watch is in trouble");
@@ -198,7 +205,8 @@ impl Driver {
         }
     }
 
-    fn send(&self, operation: Operation) {
+    fn send(&mut self, operation: Operation) {
+        self.history.sent(&operation, self.engine.desired().reason(&operation.key), clock::now());
         let (writer, permit, inputs) =
             (self.parts.connection.writer.clone(), self.parts.permit, self.inputs.clone());
         tokio::spawn(async move {
@@ -274,15 +282,12 @@ impl Driver {
 
     fn report(&self) -> Report {
         let traffic = self.parts.connection.client.traffic();
-        let extra = self.findings.values().flatten().cloned().collect();
-        Report::of(
-            &self.engine,
-            &self.counters,
-            &self.latencies,
-            traffic,
-            extra,
-            self.troubles.clone(),
-            clock::now(),
-        )
+        let findings = self.findings.values().flatten().cloned().collect();
+        let mut report = Report::of(&self.engine, traffic, findings, clock::now());
+        report.counters = self.counters.clone();
+        report.latencies = self.latencies.clone();
+        report.troubles = self.troubles.clone();
+        report.last_writes = self.history.newest().cloned().collect();
+        report
     }
 }

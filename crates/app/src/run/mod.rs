@@ -3,6 +3,7 @@
 pub mod clock;
 pub mod connection;
 pub mod driver;
+pub(crate) mod history;
 mod observation;
 mod publishing;
 pub mod settings;

@@ -20,7 +20,7 @@ const KNOWN_CNIS: [&str; 9] =
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigIssue {
     /// The key.
-    pub key: &'static str,
+    pub key: String,
     /// Its value.
     pub value: String,
     /// What is wrong, and what would be right.
@@ -50,6 +50,7 @@ impl Config {
         parser.network(&mut config);
         parser.operation(&mut config);
         parser.unsupported();
+        parser.unknown();
         (config, parser.issues)
     }
 }
@@ -236,6 +237,16 @@ impl Parser<'_> {
         }
     }
 
+    /// Keys that mean nothing: most likely typing errors.
+    fn unknown(&mut self) {
+        let unknown = self.data.keys().filter(|key| !keys().iter().any(|spec| spec.name == **key));
+        for key in unknown.cloned().collect::<Vec<_>>() {
+            let like = keys().iter().find(|spec| spec.name.eq_ignore_ascii_case(&key));
+            let hint = like.map(|spec| format!("; did you mean {}?", spec.name)).unwrap_or_default();
+            self.warn(&key, &format!("is not a key of this operator{hint}"));
+        }
+    }
+
     fn get(&self, key: &str) -> Option<&str> {
         self.data.get(key).map(|v| v.trim()).filter(|v| !v.is_empty())
     }
@@ -292,17 +303,17 @@ impl Parser<'_> {
         })
     }
 
-    fn fatal(&mut self, key: &'static str, message: &str) {
+    fn fatal(&mut self, key: &str, message: &str) {
         self.issue(key, message, true);
     }
 
-    fn warn(&mut self, key: &'static str, message: &str) {
+    fn warn(&mut self, key: &str, message: &str) {
         self.issue(key, message, false);
     }
 
-    fn issue(&mut self, key: &'static str, message: &str, fatal: bool) {
+    fn issue(&mut self, key: &str, message: &str, fatal: bool) {
         let value = self.data.get(key).cloned().unwrap_or_default();
-        self.issues.push(ConfigIssue { key, value, message: message.to_owned(), fatal });
+        self.issues.push(ConfigIssue { key: key.to_owned(), value, message: message.to_owned(), fatal });
     }
 }
 
@@ -360,6 +371,7 @@ mod tests {
             ("fullSyncFrequency", "soon"),
             ("istioEnabled", "true"),
             ("servicesAPI", "false"),
+            ("enableevh", "true"),
         ]);
         assert_eq!(
             issues,
@@ -372,6 +384,7 @@ mod tests {
                 "! bgpPeerLabels=\"[\\\"peer\\\"]\": need enableRHI=true",
                 "fullSyncFrequency=\"soon\": is not a number in range; taken as 1800",
                 "istioEnabled=\"true\": is understood but has no effect yet",
+                "enableevh=\"true\": is not a key of this operator; did you mean enableEVH?",
             ]
         );
     }
@@ -379,7 +392,7 @@ mod tests {
     #[test]
     fn absent_required_keys_are_fatal() {
         let (_, issues) = Config::parse("avi-system", &BTreeMap::new());
-        let fatal: Vec<_> = issues.iter().filter(|i| i.fatal).map(|i| i.key).collect();
+        let fatal: Vec<_> = issues.iter().filter(|i| i.fatal).map(|i| &*i.key).collect();
         assert_eq!(fatal, ["clusterName", "controllerIP", "vipNetworkList"]);
     }
 

@@ -1,0 +1,223 @@
+//! The status page: everything at a glance, rendered here, live by
+//! server-sent events, usable without a script and without a mouse.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::{Html, IntoResponse as _, Response};
+use futures::Stream;
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+use serde_json::Value;
+
+use super::{Shared, report};
+
+/// How often an open page looks for news.
+const PERIOD: Duration = Duration::from_secs(1);
+/// A browser without scripts loads the page anew after so many seconds.
+const RELOAD_S: u32 = 5;
+
+const STYLE: &str = "\
+:root{color-scheme:light dark;--line:#8884;--good:#187a35;--bad:#b3261e;--warn:#8a5a00}\
+body{font:15px/1.45 system-ui,sans-serif;margin:0 auto;max-width:75rem;padding:1rem}\
+h1{font-size:1.35rem;margin:.2rem 0}h2{font-size:1.05rem;margin:1.6rem 0 .4rem}\
+table{border-collapse:collapse;width:100%}th,td{text-align:left;padding:.3rem .6rem;border-bottom:1px solid var(--line);vertical-align:top}\
+td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}\
+.tiles{display:flex;flex-wrap:wrap;gap:.6rem;margin:1rem 0}\
+.tile{border:1px solid var(--line);border-radius:.5rem;padding:.5rem .8rem;min-width:8rem}\
+.tile b{display:block;font-size:1.25rem}.good{color:var(--good)}.bad{color:var(--bad)}.warn{color:var(--warn)}\
+.note{border-left:.3rem solid var(--bad);padding:.4rem .8rem;margin:1rem 0}\
+code{font-family:ui-monospace,monospace;font-size:.92em;overflow-wrap:anywhere}\
+@media(prefers-color-scheme:dark){:root{--good:#6fd08c;--bad:#ff8a80;--warn:#ffcf70}}";
+
+/// Replaces the content whenever the server sends another one.
+const SCRIPT: &str = "\
+const main=document.querySelector('main'),lost=document.getElementById('lost');\
+const news=new EventSource('/events');\
+news.onmessage=e=>{lost.hidden=true;main.innerHTML=e.data};\
+news.onerror=()=>{lost.hidden=false};";
+
+pub(super) async fn page(State(shared): State<Shared>) -> Response {
+    let state = current(&shared).await;
+    let title = format!("{} {}", text(&state, "/cluster"), text(&state, "/phase"));
+    let page = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                title { "ako: " (title) }
+                style { (PreEscaped(STYLE)) }
+                noscript { meta http-equiv="refresh" content=(RELOAD_S); }
+            }
+            body {
+                p #lost.note role="alert" hidden { "The operator does not answer; what you see is old." }
+                main aria-live="polite" { (content(&state)) }
+                p { "The same as JSON: " a href="/api/v1/state" { "/api/v1/state" } " · " a href="/metrics" { "metrics" } }
+                script { (PreEscaped(SCRIPT)) }
+            }
+        }
+    };
+    Html(page.into_string()).into_response()
+}
+
+/// Sends the content now and whenever it changes.
+pub(super) async fn events(
+    State(shared): State<Shared>,
+) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
+    let first: Option<String> = None;
+    let stream = futures::stream::unfold((shared, first), |(shared, mut last)| async move {
+        loop {
+            if last.is_some() {
+                tokio::time::sleep(PERIOD).await;
+            }
+            let now = content(&current(&shared).await).into_string();
+            if last.as_ref() != Some(&now) {
+                last = Some(now.clone());
+                return Some((Ok(Event::default().data(now)), (shared, last)));
+            }
+        }
+    });
+    Sse::new(stream).keep_alive(KeepAlive::default())
+}
+
+async fn current(shared: &Shared) -> Value {
+    let report = shared.report().await;
+    report::state(&shared.startup, report.as_ref())
+}
+
+fn content(state: &Value) -> Markup {
+    html! {
+        (heading(state))
+        (held(state))
+        (tiles(state))
+        (fronts(state))
+        (pending(state))
+        (rows(state, "/diagnostics", "Findings about Kubernetes objects", &["object", "reason", "message"]))
+        (rows(state, "/issues", "Problems with the configuration", &["key", "value", "message"]))
+        (rows(state, "/controller/errors", "Last errors of the controller", &["timestamp", "error"]))
+        (rows(state, "/last_writes", "Last writes", &["time", "write", "outcome", "took_ms", "reason"]))
+    }
+}
+
+fn heading(state: &Value) -> Markup {
+    let settled = state["settled"] == Value::Bool(true);
+    html! {
+        h1 { "Cluster " (text(state, "/cluster")) }
+        p {
+            "Pod " code { (text(state, "/namespace")) "/" (text(state, "/pod")) }
+            " · " (text(state, "/role")) " · owner marker " code { (text(state, "/owner")) }
+            " · version " (text(state, "/version"))
+        }
+        p {
+            @if settled { strong.good { "✓ everything is as it is wanted" } }
+            @else if text(state, "/phase") == "running" { strong.warn { "… work is under way" } }
+            @else { strong.warn { (text(state, "/phase")) } }
+        }
+    }
+}
+
+fn held(state: &Value) -> Markup {
+    let held = &state["held"];
+    html! {
+        @if held.is_object() {
+            div.note role="alert" {
+                strong { (word(&held["count"])) " deletions are held" }
+                " of " (word(&held["of"])) " observed objects: no edit explains them. If they are right, run "
+                code { "ako release-deletions" } " in the pod. Some of them: "
+                @for example in held["examples"].as_array().into_iter().flatten() { code { (word(example)) } " " }
+            }
+        }
+    }
+}
+
+fn tiles(state: &Value) -> Markup {
+    let tile = |label: &str, pointer: &str, class: &str| {
+        html! { div.tile { (label) b class=(class) { (text(state, pointer)) } } }
+    };
+    let connection = |pointer: &str| if text(state, pointer) == "CONNECTED" { "good" } else { "bad" };
+    let some = |pointer: &str, class: &'static str| {
+        if state.pointer(pointer).and_then(Value::as_u64).unwrap_or(0) > 0 { class } else { "" }
+    };
+    html! {
+        div.tiles {
+            (tile("Avi Controller", "/controller/state", connection("/controller/state")))
+            (tile("Kubernetes", "/kubernetes/state", connection("/kubernetes/state")))
+            (tile("Wanted", "/objects/wanted", ""))
+            (tile("Observed", "/objects/observed", ""))
+            (tile("Not as wanted", "/objects/pending", some("/objects/pending", "warn")))
+            (tile("Oldest, ms", "/objects/oldest_ms", ""))
+            (tile("Refused", "/objects/refused", some("/objects/refused", "bad")))
+            (tile("Statuses to write", "/objects/unpublished", some("/objects/unpublished", "warn")))
+            (tile("Writes", "/writes/total", ""))
+            (tile("Latency p50 / p99, ms", "/latency/text", ""))
+        }
+    }
+}
+
+fn fronts(state: &Value) -> Markup {
+    let fronts = state["fronts"].as_array().map(Vec::as_slice).unwrap_or_default();
+    html! {
+        @if !fronts.is_empty() {
+            h2 { "Virtual services" }
+            table {
+                thead { tr {
+                    th { "Name" } th { "Addresses" } th.n { "Served" } th.n { "Wanted" } th.n { "Confirmed" }
+                    th.n { "Pending" } th.n { "Refused" }
+                } }
+                tbody { @for front in fronts { tr {
+                    td { code { (word(&front["name"])) } }
+                    td { (word(&front["addresses"])) }
+                    @for column in ["served", "wanted", "confirmed", "pending"] { td.n { (word(&front[column])) } }
+                    td.n class=(if front["refused"].as_u64().unwrap_or(0) > 0 { "n bad" } else { "n" }) { (word(&front["refused"])) }
+                } } }
+            }
+        }
+    }
+}
+
+fn pending(state: &Value) -> Markup {
+    let pending = state["pending"].as_array().map(Vec::as_slice).unwrap_or_default();
+    html! {
+        @if !pending.is_empty() {
+            h2 { "Not as wanted" }
+            table {
+                thead { tr { th { "Object" } th { "State" } th.n { "For, ms" } th { "For whom" } th { "Why" } } }
+                tbody { @for item in pending { tr {
+                    td { code { (word(&item["object"])) } }
+                    td { (word(&item["state"])) }
+                    td.n { (word(&item["waiting_ms"])) }
+                    td { (word(&item["reason"])) }
+                    td.bad { (word(&item["failure"])) }
+                } } }
+            }
+        }
+    }
+}
+
+fn rows(state: &Value, pointer: &str, title: &str, columns: &[&str]) -> Markup {
+    let items = state.pointer(pointer).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    html! {
+        @if !items.is_empty() {
+            h2 { (title) }
+            table {
+                thead { tr { @for column in columns { th { (column.replace('_', " ")) } } } }
+                tbody { @for item in items { tr { @for column in columns { td { (word(&item[*column])) } } } } }
+            }
+        }
+    }
+}
+
+fn text(state: &Value, pointer: &str) -> String {
+    state.pointer(pointer).map_or_else(|| "–".to_owned(), word)
+}
+
+fn word(value: &Value) -> String {
+    match value {
+        Value::Null => "–".to_owned(),
+        Value::String(text) => text.clone(),
+        Value::Array(list) => list.iter().map(word).collect::<Vec<_>>().join(", "),
+        other => other.to_string(),
+    }
+}
