@@ -52,9 +52,10 @@ impl Application {
     /// Its endpoints after so many changes.
     pub(crate) fn endpoints(self, changes: usize) -> Value {
         let (high, low) = ((self.0 / 250) % 100, self.0 % 250 + 1);
-        let second = format!("10.{}.{high}.{low}", 101 + changes % 100);
+        let first = format!("10.100.{high}.{low}");
+        let second = format!("10.{}.{}.{low}", 101 + changes / 250, changes % 250);
         json!([
-            {"addresses": [format!("10.100.{high}.{low}")], "conditions": {"ready": true}},
+            {"addresses": [first], "conditions": {"ready": true}},
             {"addresses": [second], "conditions": {"ready": true}},
         ])
     }
@@ -195,4 +196,16 @@ fn collection(object: &Value) -> anyhow::Result<String> {
     };
     let namespace = object["metadata"]["namespace"].as_str().context("an object without namespace")?;
     Ok(format!("{root}/namespaces/{namespace}/{plural}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_change_is_one() {
+        let all: std::collections::BTreeSet<_> =
+            (0..1_000).map(|change| Application(7).endpoints(change).to_string()).collect();
+        assert_eq!(all.len(), 1_000);
+    }
 }

@@ -16,6 +16,8 @@ pub(crate) struct Stage {
     services: usize,
     /// …and these an Ingress.
     ingresses: usize,
+    /// Changes of endpoints so far.
+    changes: usize,
 }
 
 impl Stage {
@@ -23,7 +25,7 @@ impl Stage {
         let control_plane = ControlPlane::start().await?.context("benchmarks need the control plane")?;
         let client = control_plane.client().await?;
         cluster::apply_all(&client, &population::frame()).await?;
-        Ok(Self { control_plane, client, services: 0, ingresses: 0 })
+        Ok(Self { control_plane, client, services: 0, ingresses: 0, changes: 0 })
     }
 
     /// Adds applications until there are so many, without any status.
@@ -51,5 +53,11 @@ impl Stage {
         population::create(&self.client, new.map(Application::ingress)).await?;
         self.ingresses = self.ingresses.max(size);
         Ok(())
+    }
+
+    /// Replaces the endpoints of an application by others.
+    pub(crate) async fn change_endpoints(&mut self, application: Application) -> anyhow::Result<()> {
+        self.changes += 1;
+        population::change_endpoints(&self.client, application, self.changes).await
     }
 }

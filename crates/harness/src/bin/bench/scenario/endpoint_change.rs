@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use crate::journal::{is_write, quantile};
-use crate::population::{self, Application};
+use crate::population::Application;
 use crate::report::{Figure, Target};
 use crate::stage::Stage;
 use crate::world::{LATENCY, World};
@@ -23,7 +23,7 @@ const APART: Duration = Duration::from_millis(40);
 
 /// Measures a world at rest.
 pub(super) async fn run(
-    stage: &Stage,
+    stage: &mut Stage,
     world: &mut World,
     size: usize,
     changes: usize,
@@ -35,7 +35,7 @@ pub(super) async fn run(
     for change in 0..changes {
         // A stride that leads through all shards and namespaces.
         let application = Application((change * 7919) % size);
-        population::change_endpoints(&stage.client, application, change + 1).await?;
+        stage.change_endpoints(application).await?;
         let answered = Timestamp::now();
         let write = next_write(world, position).await.with_context(|| format!("change {change}"))?;
         position = write.seq;
