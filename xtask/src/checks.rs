@@ -76,7 +76,8 @@ pub(crate) fn run(root: &Path, skip_control_plane: bool) -> bool {
     report.succeeded()
 }
 
-fn cargo(root: &Path, args: &[&str], env: &[(&str, &str)]) -> anyhow::Result<()> {
+/// Runs cargo in the repository.
+pub(crate) fn cargo(root: &Path, args: &[&str], env: &[(&str, &str)]) -> anyhow::Result<()> {
     let status = Command::new(cargo_path())
         .args(args)
         .current_dir(root)

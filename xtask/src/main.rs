@@ -1,6 +1,7 @@
 //! What a developer runs: `cargo xtask <command>`.
 
 mod assets;
+mod bench;
 mod checks;
 mod tally;
 
@@ -31,6 +32,13 @@ enum Command {
         #[arg(long)]
         skip_control_plane: bool,
     },
+    /// Builds for release and measures; `cargo xtask bench --help` says what
+    #[command(disable_help_flag = true)]
+    Bench {
+        /// Scenarios and options of the benchmark
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -53,6 +61,7 @@ fn run(command: &Command) -> anyhow::Result<bool> {
             Ok(true)
         }
         Command::Test { skip_control_plane } => Ok(checks::run(&root, *skip_control_plane)),
+        Command::Bench { arguments } => bench::run(&root, arguments),
     }
 }
 

@@ -76,12 +76,12 @@ impl Observer {
     pub async fn observe(&self, scope: &Scope) -> Result<Observation, Failure> {
         let lists = Kind::WRITTEN.iter().map(|kind| async {
             let query = ListQuery { kind: *kind, tenant: scope.header(), filters: scope.filters(*kind) };
-            (*kind, self.client.list(query).await)
+            (*kind, self.client.list_as(&query, |body| scope.take(*kind, body)).await)
         });
         let mut observation = Observation::default();
         for (kind, list) in join_all(lists).await {
             match list {
-                Ok(bodies) => observation.add(scope, kind, bodies),
+                Ok(read) => read.into_iter().flatten().for_each(|read| observation.add(read)),
                 Err(failure) => observation.failed.push((kind, failure)),
             }
         }
@@ -100,9 +100,10 @@ impl Observer {
         let mut filters = scope.filters(key.kind);
         filters.push(("name".into(), key.name.to_string()));
         let tenant = Tenant::Named(key.tenant.clone());
-        let bodies = self.client.list(ListQuery { kind: key.kind, tenant, filters }).await?;
+        let query = ListQuery { kind: key.kind, tenant, filters };
+        let read = self.client.list_as(&query, |body| scope.take(key.kind, body)).await?;
         let mut observation = Observation::default();
-        observation.add(scope, key.kind, bodies);
+        read.into_iter().flatten().for_each(|read| observation.add(read));
         if let Some(unreadable) = observation.unreadable.into_iter().find(|u| u.key == *key) {
             return Err(crate::answer::unanswered(
                 ako_avi_types::ErrorClass::Conflict,
@@ -156,6 +157,11 @@ impl Scope {
         marked && text(body, "name").is_some_and(|name| name.starts_with(&*self.name_prefix))
     }
 
+    /// Reads an object if it is ours.
+    fn take(&self, kind: Kind, body: Value) -> Option<Result<(ObjectKey, Observed), Unreadable>> {
+        self.owns(kind, &body).then(|| read(self, kind, body))
+    }
+
     /// The tenant of an object; without a name in its reference only `admin`
     /// is known, or the only tenant that we look at.
     fn tenant_of(&self, body: &Value) -> Option<Arc<str>> {
@@ -170,12 +176,10 @@ impl Scope {
 }
 
 impl Observation {
-    fn add(&mut self, scope: &Scope, kind: Kind, bodies: Vec<Value>) {
-        for body in bodies.into_iter().filter(|body| scope.owns(kind, body)) {
-            match read(scope, kind, body) {
-                Ok(object) => self.objects.push(object),
-                Err(unreadable) => self.unreadable.push(unreadable),
-            }
+    fn add(&mut self, read: Result<(ObjectKey, Observed), Unreadable>) {
+        match read {
+            Ok(object) => self.objects.push(object),
+            Err(unreadable) => self.unreadable.push(unreadable),
         }
     }
 }

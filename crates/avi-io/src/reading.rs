@@ -34,11 +34,12 @@ pub struct ListQuery {
     pub filters: Vec<(String, String)>,
 }
 
-/// One page of a list.
-struct Page {
+/// One page of a list, with what was made of its objects.
+struct Page<T> {
     /// How many objects all pages have together.
     count: usize,
-    results: Vec<Value>,
+    uuids: Vec<String>,
+    results: Vec<T>,
     /// Whether there is another page.
     more: bool,
 }
@@ -81,17 +82,29 @@ impl AviClient {
     /// A list that cannot be read to its end, or whose pages do not add up, is
     /// read once more from the start and then is a failure; never a part.
     pub async fn list(&self, query: ListQuery) -> Result<Vec<Value>, Failure> {
-        self.list_resource(Resource::Kind(query.kind), &query.tenant, &query.filters).await
+        self.list_as(&query, |body| body).await
     }
 
-    pub(crate) async fn list_resource(
+    /// Reads all objects that match, as [`AviClient::list`] does, and makes
+    /// something of each as soon as its page is there: the bodies of a long
+    /// list take many times the memory of what is made of them.
+    pub async fn list_as<T: Send>(
+        &self,
+        query: &ListQuery,
+        make: impl Fn(Value) -> T + Send + Sync,
+    ) -> Result<Vec<T>, Failure> {
+        self.list_resource(Resource::Kind(query.kind), &query.tenant, &query.filters, make).await
+    }
+
+    pub(crate) async fn list_resource<T: Send>(
         &self,
         resource: Resource,
         tenant: &Tenant,
         filters: &[(String, String)],
-    ) -> Result<Vec<Value>, Failure> {
+        make: impl Fn(Value) -> T + Send + Sync,
+    ) -> Result<Vec<T>, Failure> {
         for _ in 0..READINGS {
-            if let Some(objects) = self.read_list(resource, tenant, filters).await? {
+            if let Some(objects) = self.read_list(resource, tenant, filters, &make).await? {
                 return Ok(objects);
             }
         }
@@ -101,13 +114,15 @@ impl AviClient {
     }
 
     /// Reads a list once; `None` if its pages do not add up.
-    async fn read_list(
+    async fn read_list<T: Send>(
         &self,
         resource: Resource,
         tenant: &Tenant,
         filters: &[(String, String)],
-    ) -> Result<Option<Vec<Value>>, Failure> {
-        let Page { count, results: mut objects, more } = self.page(resource, tenant, filters, 1).await?;
+        make: &(impl Fn(Value) -> T + Send + Sync),
+    ) -> Result<Option<Vec<T>>, Failure> {
+        let first = self.page(resource, tenant, filters, 1, make).await?;
+        let Page { count, mut uuids, results: mut objects, more } = first;
         if more && !objects.is_empty() {
             // The controller may use smaller pages than we ask for.
             let pages = count.div_ceil(objects.len());
@@ -117,8 +132,8 @@ impl AviClient {
                 return Err(unanswered(ErrorClass::Rejected, message));
             }
             let numbers = stream::iter(2..=pages);
-            let rest: Result<Vec<Page>, Failure> = numbers
-                .map(|number| self.page(resource, tenant, filters, number))
+            let rest: Result<Vec<Page<T>>, Failure> = numbers
+                .map(|number| self.page(resource, tenant, filters, number, make))
                 .buffered(PAGES_AT_A_TIME)
                 .try_collect()
                 .await;
@@ -131,21 +146,23 @@ impl AviClient {
                 if page.count != count || page.more != (number < pages) {
                     return Ok(None);
                 }
+                uuids.extend(page.uuids);
                 objects.extend(page.results);
             }
         }
         let mut seen = HashSet::new();
-        let twice = objects.iter().filter_map(|o| o.get("uuid")?.as_str()).any(|uuid| !seen.insert(uuid));
+        let twice = uuids.iter().any(|uuid| !seen.insert(uuid));
         Ok((objects.len() == count && !twice).then_some(objects))
     }
 
-    async fn page(
+    async fn page<T>(
         &self,
         resource: Resource,
         tenant: &Tenant,
         filters: &[(String, String)],
         number: usize,
-    ) -> Result<Page, Failure> {
+        make: &(impl Fn(Value) -> T + Send + Sync),
+    ) -> Result<Page<T>, Failure> {
         let mut query = filters.to_vec();
         query.push(("include_name".into(), "true".into()));
         query.push(("page_size".into(), PAGE_SIZE.to_string()));
@@ -153,7 +170,7 @@ impl AviClient {
             query.push(("page".into(), number.to_string()));
         }
         let body = self.get(resource, target(&resource.path(), &query), tenant).await?;
-        Page::read(body).ok_or_else(|| {
+        Page::read(body, make).ok_or_else(|| {
             let message = format!("the answer to a list of {} is no list", resource.label());
             unanswered(ErrorClass::Retry, message)
         })
@@ -165,12 +182,14 @@ impl AviClient {
     }
 }
 
-impl Page {
+impl<T> Page<T> {
     /// Source: Avi REST API contract, §3.3.
-    fn read(mut body: Value) -> Option<Self> {
+    fn read(mut body: Value, make: impl Fn(Value) -> T) -> Option<Self> {
         let count = usize::try_from(body.get("count")?.as_u64()?).ok()?;
         let more = body.get("next").and_then(Value::as_str).is_some_and(|next| !next.is_empty());
         let Value::Array(results) = body.get_mut("results")?.take() else { return None };
-        Some(Self { count, results, more })
+        let uuid = |object: &Value| object.get("uuid")?.as_str().map(str::to_owned);
+        let uuids = results.iter().filter_map(uuid).collect();
+        Some(Self { count, uuids, results: results.into_iter().map(make).collect(), more })
     }
 }

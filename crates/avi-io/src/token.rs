@@ -79,7 +79,7 @@ impl Writer {
         now: Timestamp,
     ) -> Result<Option<NewToken>, Failure> {
         let tenant = Tenant::named("admin");
-        let listed = self.client.list_resource(Resource::UserToken, &tenant, &[]).await?;
+        let listed = self.client.list_resource(Resource::UserToken, &tenant, &[], |body| body).await?;
         let tokens: Vec<Issued> = listed.into_iter().filter_map(|t| serde_json::from_value(t).ok()).collect();
         let Renewal::Due { replaces } = renewal(&tokens, current, now) else { return Ok(None) };
         let permission: &dyn Permission = permit;

@@ -1,0 +1,128 @@
+//! What is measured.
+
+mod endpoint_change;
+mod live;
+mod restart;
+mod start;
+pub(crate) mod translate;
+
+use crate::Arguments;
+use crate::report::{Figure, Report};
+use crate::stage::Stage;
+use crate::translation::Mode;
+use crate::world::World;
+
+/// A scenario.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Scenario {
+    /// Full translation, without anything around it
+    Translate,
+    /// 300 Ingresses are created while 300 are there
+    #[value(name = "live-300")]
+    Live300,
+    /// The operator starts on a cluster and an empty controller (SNI)
+    StartSni,
+    /// One EndpointSlice changes, many times
+    EndpointChange,
+    /// The operator starts again, and nothing changed
+    Restart,
+    /// The operator starts on a cluster and an empty controller (EVH)
+    StartEvh,
+}
+
+impl Scenario {
+    /// In the order in which they run: the cluster only grows, and what one
+    /// leaves behind is the next one's start.
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Translate, Self::Live300, Self::StartSni, Self::EndpointChange, Self::Restart, Self::StartEvh];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Translate => "translate",
+            Self::Live300 => "live-300",
+            Self::StartSni => "start-sni",
+            Self::EndpointChange => "endpoint-change",
+            Self::Restart => "restart",
+            Self::StartEvh => "start-evh",
+        }
+    }
+}
+
+/// Runs scenarios that need a cluster.
+pub(crate) async fn run_live(
+    scenarios: &[Scenario],
+    arguments: &Arguments,
+    report: &mut Report,
+) -> anyhow::Result<()> {
+    let mut stage = Stage::new().await?;
+    let mut sizes = arguments.sizes.clone();
+    if scenarios.contains(&Scenario::Live300) {
+        let name = Scenario::Live300.name();
+        report.scenario(name, 2 * live::NUMBER, live::run(&mut stage, arguments).await);
+        sizes.retain(|size| *size >= 2 * live::NUMBER);
+    }
+    for size in sizes {
+        let mut runs = Runs { stage: &mut stage, arguments, size, world: None };
+        for scenario in scenarios.iter().filter(|scenario| **scenario != Scenario::Live300) {
+            report.scenario(scenario.name(), size, runs.run(*scenario).await);
+        }
+    }
+    Ok(())
+}
+
+/// The scenarios at one size.
+struct Runs<'a> {
+    stage: &'a mut Stage,
+    arguments: &'a Arguments,
+    size: usize,
+    /// What the last scenario left: an operator (SNI) at rest.
+    world: Option<World>,
+}
+
+impl Runs<'_> {
+    async fn run(&mut self, scenario: Scenario) -> anyhow::Result<Vec<Figure>> {
+        match scenario {
+            Scenario::StartSni => self.start(Mode::Sni).await,
+            Scenario::StartEvh => self.start(Mode::Evh).await,
+            Scenario::EndpointChange => {
+                let mut world = self.at_rest().await?;
+                let figures =
+                    endpoint_change::run(self.stage, &mut world, self.size, self.arguments.changes).await;
+                self.world = Some(world);
+                figures
+            }
+            Scenario::Restart => {
+                let mut world = self.at_rest().await?;
+                let figures = restart::run(self.stage, &mut world, self.size).await;
+                world.keep_log(self.arguments.logs.as_deref(), &format!("restart-{}", self.size))?;
+                self.world = Some(world);
+                figures
+            }
+            Scenario::Translate | Scenario::Live300 => Ok(Vec::new()),
+        }
+    }
+
+    async fn start(&mut self, mode: Mode) -> anyhow::Result<Vec<Figure>> {
+        self.world = None;
+        self.stage.prepare(self.size).await?;
+        let mut world = World::start(self.stage, mode).await?;
+        let figures = start::run(self.stage, &mut world, self.size).await;
+        let name = format!("start-{mode:?}-{}", self.size).to_lowercase();
+        world.keep_log(self.arguments.logs.as_deref(), &name)?;
+        if mode == Mode::Sni && figures.is_ok() {
+            self.world = Some(world);
+        }
+        figures
+    }
+
+    /// The operator that the last scenario left, or a new one.
+    async fn at_rest(&mut self) -> anyhow::Result<World> {
+        if let Some(world) = self.world.take() {
+            return Ok(world);
+        }
+        self.stage.prepare(self.size).await?;
+        let mut world = World::start(self.stage, Mode::Sni).await?;
+        world.settled(self.stage, self.size).await?;
+        Ok(world)
+    }
+}

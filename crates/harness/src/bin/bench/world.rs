@@ -1,0 +1,137 @@
+//! A simulated controller and an operator on the stage.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use ako_harness::operator::{Controller, Installed, Operator, OperatorOptions, find_binary, install};
+use ako_harness::{eventually, golden};
+use ako_sim_avi::{Options, RequestRecord, Running, SimAvi, Tls};
+use anyhow::Context as _;
+use jiff::Timestamp;
+use serde_json::Value;
+
+use crate::journal::Calls;
+use crate::memory::Memory;
+use crate::operator_log;
+use crate::population;
+use crate::stage::Stage;
+use crate::translation::{Mode, Translation, configuration};
+
+/// What every call to the controller takes.
+pub(crate) const LATENCY: Duration = Duration::from_millis(5);
+
+/// How long anything may take before it counts as hung.
+const PATIENCE: Duration = Duration::from_mins(10);
+/// More requests than any scenario makes.
+const JOURNAL: usize = 1_000_000;
+
+/// A controller with an operator.
+pub(crate) struct World {
+    pub(crate) sim: SimAvi,
+    _serving: Running,
+    pub(crate) installed: Installed,
+    pub(crate) operator: Operator,
+    pub(crate) mode: Mode,
+    /// When the operator's process was started.
+    pub(crate) started: Timestamp,
+}
+
+impl World {
+    /// An empty controller, and an operator that starts to work.
+    pub(crate) async fn start(stage: &Stage, mode: Mode) -> anyhow::Result<Self> {
+        let options = Options { journal: JOURNAL, ..Options::default() };
+        let sim = SimAvi::with_environment(&golden::environment()?, options)?;
+        sim.set_latency(LATENCY);
+        let serving = sim.serve(SocketAddr::from(([127, 0, 0, 1], 0)), Tls::SelfSigned).await?;
+        let address = serving.address.to_string();
+        let ca_pem = serving.ca_pem.as_deref().context("the simulator serves TLS")?;
+        let controller = Controller { address: &address, ca_pem, username: "admin", password: "admin" };
+        let installed = install(&stage.client, "avi-system", &configuration(mode), controller).await?;
+        let started = Timestamp::now();
+        let operator = start_operator(stage, &installed)?;
+        Ok(Self { sim, _serving: serving, installed, operator, mode, started })
+    }
+
+    /// Ends the operator's process and starts another one; the journal begins
+    /// anew.
+    pub(crate) fn restart(&mut self, stage: &Stage) -> anyhow::Result<()> {
+        self.operator.kill();
+        self.sim.clear_requests();
+        self.started = Timestamp::now();
+        self.operator = start_operator(stage, &self.installed)?;
+        Ok(())
+    }
+
+    /// Waits until so many applications are programmed and published, and
+    /// answers when the operator came to rest.
+    pub(crate) async fn settled(&mut self, stage: &Stage, size: usize) -> anyhow::Result<Timestamp> {
+        let wanted = Translation::new(self.mode, size)?.run().len();
+        let rest = eventually(PATIENCE, async || {
+            if !self.operator.is_running() {
+                return Ok(Err("the operator ended"));
+            }
+            let account = self.state().await.map_err(|error| error.to_string())?;
+            let objects = &account["objects"];
+            if account["settled"] == true && objects["observed"] == wanted && objects["wanted"] == wanted {
+                Ok(Ok(()))
+            } else {
+                Err(format!("{wanted} objects are wanted, and there are {objects}"))
+            }
+        });
+        rest.await?.map_err(anyhow::Error::msg).with_context(|| log_tail(&self.operator.log()))?;
+        let published = population::published(&stage.client).await?;
+        anyhow::ensure!(published == size, "only {published} of {size} statuses are there");
+        operator_log::last_settled(&self.operator.log()).context("the operator's log tells no rest")
+    }
+
+    /// The operator's own account of itself.
+    pub(crate) async fn state(&self) -> anyhow::Result<Value> {
+        self.operator.get_json("/api/v1/state").await
+    }
+
+    /// Units translated so far.
+    pub(crate) async fn translated(&self) -> anyhow::Result<u64> {
+        self.state().await?["work"]["translated"].as_u64().context("the state has no counters")
+    }
+
+    /// The calls since the journal began.
+    pub(crate) fn calls(&self) -> anyhow::Result<Calls> {
+        Calls::of(&self.sim.requests())
+    }
+
+    /// The calls after a position of the journal.
+    pub(crate) fn requests_since(&self, position: u64) -> Vec<RequestRecord> {
+        self.sim.requests_since(position)
+    }
+
+    /// Forgets the journal, and answers where it goes on.
+    pub(crate) fn turn_page(&self) -> u64 {
+        let position = self.sim.requests().last().map_or(0, |record| record.seq);
+        self.sim.clear_requests();
+        position
+    }
+
+    /// The operator's memory.
+    pub(crate) fn memory(&self) -> anyhow::Result<Memory> {
+        Memory::of(self.operator.id())
+    }
+
+    /// Writes the operator's log to a file of that name.
+    pub(crate) fn keep_log(&self, folder: Option<&Path>, name: &str) -> anyhow::Result<()> {
+        let Some(folder) = folder else { return Ok(()) };
+        std::fs::create_dir_all(folder)?;
+        std::fs::write(folder.join(format!("{name}.log")), self.operator.log())?;
+        Ok(())
+    }
+}
+
+fn start_operator(stage: &Stage, installed: &Installed) -> anyhow::Result<Operator> {
+    let options = OperatorOptions::new(find_binary()?, stage.control_plane.kubeconfig(), installed);
+    Operator::start(options.env("AKO_LOG_FORMAT", "json"))
+}
+
+fn log_tail(log: &str) -> String {
+    let lines: Vec<_> = log.lines().collect();
+    format!("the operator's log ends with\n{}", lines[lines.len().saturating_sub(20)..].join("\n"))
+}
