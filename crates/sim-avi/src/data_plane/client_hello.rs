@@ -103,7 +103,7 @@ fn server_name(hello: &[u8]) -> Option<String> {
 
 fn printable(name: &[u8]) -> Option<String> {
     let fits = !name.is_empty() && name.len() <= LONGEST_NAME;
-    let plain = name.iter().all(|byte| byte.is_ascii_graphic());
+    let plain = name.iter().all(u8::is_ascii_graphic);
     let name = std::str::from_utf8(name).ok()?;
     (fits && plain).then(|| name.trim_end_matches('.').to_ascii_lowercase())
 }

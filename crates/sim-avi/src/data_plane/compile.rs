@@ -371,6 +371,9 @@ impl Compiler<'_> {
                 state: recall(&self.old.servers, &mut self.new.servers, key),
             });
         }
+        if object.full.get("ssl_profile_ref").is_some_and(|profile| profile != "") {
+            self.tell(format!("{label}: TLS to servers is not simulated, they are spoken to plainly"));
+        }
         let mut monitors = self.objects.list("healthmonitor", &object.full, "health_monitor_refs");
         let probed = monitors.any(|monitor| text(&monitor.full, "type") == "HEALTH_MONITOR_TCP");
         let turn = recall(&self.old.turns, &mut self.new.turns, object.uuid.clone());

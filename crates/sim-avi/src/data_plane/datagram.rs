@@ -5,6 +5,7 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::net::UdpSocket;
 use tokio::sync::watch;
@@ -39,13 +40,11 @@ impl Sessions {
 
 /// Passes datagrams on until the service is closed, which ends all sessions.
 pub(super) async fn serve(socket: UdpSocket, service: watch::Receiver<Arc<Service>>, shared: Arc<Shared>) {
-    let socket = Arc::new(socket);
-    let sessions = Arc::new(Sessions::default());
-    let mut answers = JoinSet::new();
+    let (socket, sessions) = (Arc::new(socket), Arc::default());
+    let mut port = Port { socket, sessions, answers: JoinSet::new(), idle: shared.options.udp_idle };
     let mut buffer = vec![0; LARGEST_DATAGRAM];
     loop {
-        while answers.try_join_next().is_some() {}
-        let (length, client) = match socket.recv_from(&mut buffer).await {
+        let (length, client) = match port.socket.recv_from(&mut buffer).await {
             Ok(received) => received,
             Err(error) => {
                 tracing::debug!(%error, "receiving a datagram failed");
@@ -55,34 +54,46 @@ pub(super) async fn serve(socket: UdpSocket, service: watch::Receiver<Arc<Servic
         };
         let service = service.borrow().clone();
         service.meter.request();
-        let known = sessions.lock().get(&client).cloned();
-        let session = match known {
-            Some(session) => session,
-            None => {
-                let full = sessions.lock().len() >= MOST_UDP_SESSIONS;
-                let Some(session) = (if full { None } else { open(&service).await }) else {
-                    service.meter.failure();
-                    continue;
-                };
-                let session = Arc::new(session);
-                sessions.lock().insert(client, session.clone());
-                let idle = shared.options.udp_idle;
-                let (socket, sessions, own) = (socket.clone(), sessions.clone(), session.clone());
-                answers.spawn(async move {
-                    let refused = answer(&socket, client, &own, idle).await.is_err();
-                    if refused {
-                        own.state.rest();
-                    }
-                    sessions.lock().remove(&client);
-                });
-                session
-            }
+        let Some(session) = port.session(client, &service).await else {
+            service.meter.failure();
+            continue;
         };
         session.active.store(true, Relaxed);
         session.state.meter.request();
         if session.server.send(&buffer[..length]).await.is_err() {
             service.meter.failure();
         }
+    }
+}
+
+/// A UDP port, its sessions, and a task for each of them.
+struct Port {
+    socket: Arc<UdpSocket>,
+    sessions: Arc<Sessions>,
+    answers: JoinSet<()>,
+    idle: Duration,
+}
+
+impl Port {
+    /// The session of a client, a new one if it has none. `None` if there is no server,
+    /// or no room.
+    async fn session(&mut self, client: SocketAddr, service: &Service) -> Option<Arc<Session>> {
+        while self.answers.try_join_next().is_some() {}
+        let known = self.sessions.lock().get(&client).cloned();
+        if known.is_some() || self.sessions.lock().len() >= MOST_UDP_SESSIONS {
+            return known;
+        }
+        let session = Arc::new(open(service).await?);
+        self.sessions.lock().insert(client, session.clone());
+        let (socket, sessions, idle) = (self.socket.clone(), self.sessions.clone(), self.idle);
+        let own = session.clone();
+        self.answers.spawn(async move {
+            if answer(&socket, client, &own, idle).await.is_err() {
+                own.state.rest();
+            }
+            sessions.lock().remove(&client);
+        });
+        Some(session)
     }
 }
 
@@ -99,12 +110,7 @@ async fn open(service: &Service) -> Option<Session> {
 
 /// Sends a client what its server answers, until both have been silent for a while. An
 /// error means that nobody is there.
-async fn answer(
-    socket: &UdpSocket,
-    client: SocketAddr,
-    session: &Session,
-    idle: std::time::Duration,
-) -> io::Result<()> {
+async fn answer(socket: &UdpSocket, client: SocketAddr, session: &Session, idle: Duration) -> io::Result<()> {
     let mut buffer = vec![0; LARGEST_DATAGRAM];
     loop {
         match timeout(idle, session.server.recv(&mut buffer)).await {

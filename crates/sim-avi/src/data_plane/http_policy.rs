@@ -153,18 +153,11 @@ impl Redirect {
     fn location(&self, question: &Question<'_>) -> String {
         let (scheme, usual) = if self.secure { ("https", 443) } else { ("http", 80) };
         let host = self.host.as_deref().unwrap_or(question.host);
-        let mut location = format!("{scheme}://{host}");
-        if let Some(port) = self.port.filter(|port| *port != usual) {
-            location.push_str(&format!(":{port}"));
-        }
-        match &self.path {
-            Some(path) => location.push_str(&format!("/{path}")),
-            None => location.push_str(question.path),
-        }
-        if let Some(query) = question.query.filter(|_| self.keep_query) {
-            location.push_str(&format!("?{query}"));
-        }
-        location
+        let port = self.port.filter(|port| *port != usual).map(|port| format!(":{port}"));
+        let path = self.path.as_ref().map_or_else(|| question.path.to_owned(), |path| format!("/{path}"));
+        let query = question.query.filter(|_| self.keep_query).map(|query| format!("?{query}"));
+        let (port, query) = (port.unwrap_or_default(), query.unwrap_or_default());
+        format!("{scheme}://{host}{port}{path}{query}")
     }
 }
 
@@ -289,4 +282,68 @@ pub(super) fn judge(sets: &[PolicySet], question: &Question<'_>) -> Verdict {
         }
     }
     Verdict::Pass(selected, edits)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn fits(criteria: &str, case: &str, values: &[&str], value: &str) -> bool {
+        let matched = json!({ "match_criteria": criteria, "match_case": case, "match_str": values });
+        TextMatch::read(&matched, "match_str").expect("simulated").fits(value).is_some()
+    }
+
+    #[test]
+    fn texts_are_compared_as_is_said() {
+        assert!(fits("EQUALS", "SENSITIVE", &["/a", "/b"], "/b"));
+        assert!(!fits("EQUALS", "SENSITIVE", &["/a"], "/A"));
+        assert!(fits("EQUALS", "INSENSITIVE", &["/a"], "/A"));
+        assert!(fits("BEGINS_WITH", "SENSITIVE", &["/a"], "/ab"));
+        assert!(fits("HDR_ENDS_WITH", "INSENSITIVE", &[".COM"], "x.com"));
+        assert!(fits("CONTAINS", "SENSITIVE", &["b"], "abc"));
+        assert!(!fits("DOES_NOT_CONTAIN", "SENSITIVE", &["b", "x"], "abc"));
+        assert!(fits("DOES_NOT_EQUAL", "SENSITIVE", &["b"], "abc"));
+        assert!(!fits("HDR_EXISTS", "SENSITIVE", &[], ""));
+        assert!(TextMatch::read(&json!({ "match_criteria": "REGEX_MATCH" }), "match_str").is_err());
+    }
+
+    fn set(rules: &Value) -> (PolicySet, Vec<String>) {
+        let fields = json!({ "name": "set", "http_request_policy": { "rules": rules } });
+        let mut told = Vec::new();
+        let fields = fields.as_object().expect("an object");
+        let set = PolicySet::read(fields, |_| Target::Missing, |problem| told.push(problem));
+        (set, told)
+    }
+
+    #[test]
+    fn a_redirect_of_a_later_set_beats_a_target() {
+        let everything = json!([{ "name": "a", "index": 0, "match": {}, "switching_action": {} }]);
+        let redirect = json!([{
+            "name": "b", "index": 0,
+            "match": {
+                "vs_port": { "match_criteria": "IS_IN", "ports": [80] },
+                "protocol": { "match_criteria": "IS_IN", "protocols": "HTTP" },
+            },
+            "redirect_action": { "protocol": "HTTPS", "port": 443, "keep_query": false },
+        }]);
+        let sets = [set(&everything).0, set(&redirect).0];
+        let mut question = Question { host: "x", path: "/p", query: Some("q"), port: 80, secure: false };
+        let Verdict::Answer(status, location) = judge(&sets, &question) else { panic!("a redirect") };
+        assert_eq!((status.as_u16(), location.as_deref()), (302, Some("https://x/p")));
+        question.port = 443;
+        assert!(matches!(judge(&sets, &question), Verdict::Pass(Some(Target::Missing), _)));
+    }
+
+    #[test]
+    fn rules_that_cannot_be_simulated_are_told() {
+        let rules = json!([
+            { "name": "a", "index": 0, "match": { "cookie": {} }, "switching_action": {} },
+            { "name": "b", "index": 1, "match": {}, "rewrite_url_action": {} },
+            { "name": "c", "index": 2, "enable": false, "match": { "cookie": {} } },
+        ]);
+        let (set, told) = set(&rules);
+        assert!(set.request.is_empty());
+        assert_eq!(told.len(), 2, "{told:?}");
+    }
 }

@@ -176,7 +176,7 @@ async fn follow(sim: SimAvi, shared: Arc<Shared>) {
         // As long again as it took: following leaves half of the time to others.
         sleep(PAUSE.max(started.elapsed())).await;
         tokio::select! {
-            changed = changes.changed() => if changed.is_err() { return },
+            more = changes.changed() => if more.is_err() { return },
             () = sleep(RETRY), if !listeners.is_complete() => {}
         }
     }
@@ -228,6 +228,8 @@ impl Shared {
             Target::Missing => false,
         };
         // One that sends nothing to servers, such as a parent, needs none.
-        Some(state(vs.enabled, vs.targets.is_empty() || vs.targets.iter().any(is_up)))
+        let is_empty = |target: &&Target| matches!(target, Target::Group(group) if group.members.is_empty());
+        let mut targets = vs.targets.iter().filter(|target| !is_empty(target)).peekable();
+        Some(state(vs.enabled, targets.peek().is_none() || targets.any(is_up)))
     }
 }

@@ -30,3 +30,31 @@ pub(super) async fn run(plan: watch::Receiver<Arc<Plan>>) {
             .await;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data_plane::pool::{Pool, Server, ServerState};
+    use crate::data_plane::tasks::Task;
+    use std::net::SocketAddr;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_server_that_accepts_nothing_goes_down() {
+        let state: Arc<ServerState> = Arc::default();
+        let address = SocketAddr::from(([127, 99, 0, 1], 1));
+        let server = Server { label: String::new(), address, enabled: true, state: state.clone() };
+        let (label, turn) = ("pool".into(), Arc::default());
+        let pool = Arc::new(Pool { label, enabled: true, servers: vec![server], probed: true, turn });
+        assert!(pool.is_up());
+        let plan = Plan { pools: [("uuid".into(), pool.clone())].into(), ..Plan::default() };
+        let (_sender, plan) = watch::channel(Arc::new(plan));
+        let _probing = Task::spawn(run(plan));
+        let down = async {
+            while !state.is_down() {
+                tokio::time::sleep(CONNECT).await;
+            }
+        };
+        timeout(PROBE_EVERY * 5, down).await.expect("two probes failed");
+        assert!(!pool.is_up());
+    }
+}

@@ -86,8 +86,10 @@ async fn a_disabled_server_gets_nothing_new() {
     assert_eq!((one.requests(), two.requests()), (0, 6));
     world.change("pool", "c1--pool", servers([false, false])).await;
     assert_eq!(world.https("foo.com", "/", "foo.com").await.status(), 503);
-    let state = world.read(&format!("/api/virtualservice-inventory?name={VS}")).await;
-    assert_eq!(state["results"][0]["runtime"]["oper_status"]["state"], "OPER_DOWN");
+    let path = format!("/api/virtualservice-inventory?name={VS}");
+    assert_eq!(world.read(&path).await["results"][0]["runtime"]["oper_status"]["state"], "OPER_DOWN");
+    world.change("pool", "c1--pool", servers([true, false])).await;
+    assert_eq!(world.read(&path).await["results"][0]["runtime"]["oper_status"]["state"], "OPER_UP");
 }
 
 #[tokio::test]
