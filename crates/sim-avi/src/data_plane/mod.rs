@@ -130,9 +130,11 @@ impl DataPlane {
         self.shared.status.borrow().problems.clone()
     }
 
-    /// Listeners and problems as they change.
+    /// Listeners and problems, first as they are and then as they change.
     pub fn watch(&self) -> watch::Receiver<Arc<DataPlaneStatus>> {
-        self.shared.status.subscribe()
+        let mut status = self.shared.status.subscribe();
+        status.mark_changed();
+        status
     }
 
     /// Waits until all writes that were answered before this call have taken effect.

@@ -121,6 +121,9 @@ async fn listeners_come_and_go() {
         world.plane.listeners().iter().map(|listener| listener.address.port()).collect()
     };
     assert_eq!(ports(&world), [8080, 8443]);
+    let mut status = world.plane.watch();
+    assert!(status.has_changed().expect("it runs"), "what is there already is seen");
+    assert_eq!(status.borrow_and_update().listeners.len(), 2);
     let open = TcpStream::connect(world.vip(10, 8080)).await.expect("it listens");
     let services = json!({ "services": [
         { "port": 80, "enable_ssl": false }, { "port": 9090, "port_range_end": 9091, "enable_ssl": false },
