@@ -20,6 +20,7 @@ pub(crate) fn routes() -> Router<Front> {
         .route("/sim/faults", get(faults).post(inject).delete(clear_faults))
         .route("/sim/weather", get(weather).put(set_weather))
         .route("/sim/sessions", delete(expire_sessions))
+        .route("/sim/dataplane", get(data_plane))
         .route("/sim/snapshot", post(snapshot))
         .route("/sim/restore", post(restore))
         .route("/sim/objects/{kind}/{tenant}/{*name}", patch(edit).delete(remove))
@@ -86,6 +87,15 @@ async fn set_weather(State(front): State<Front>, Json(weather): Json<Weather>) -
 async fn expire_sessions(State(front): State<Front>) -> StatusCode {
     front.sim.expire_sessions();
     StatusCode::NO_CONTENT
+}
+
+async fn data_plane(State(front): State<Front>) -> Response {
+    let Some(data_plane) = front.sim.with(|controller| controller.data_plane.upgrade()) else {
+        return refuse(StatusCode::NOT_FOUND, "there is no data plane");
+    };
+    let (status, counters) = (data_plane.status(), data_plane.counters());
+    Json(json!({ "listeners": status.listeners, "problems": status.problems, "counters": counters }))
+        .into_response()
 }
 
 async fn snapshot(State(front): State<Front>) -> StatusCode {

@@ -1,6 +1,6 @@
 //! The Controller: answers API calls, one at a time, and never waits.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use crate::call::{Call, Reply};
 use crate::clock::Clock;
 use crate::cluster::Cluster;
+use crate::data_plane;
 use crate::fault::{Faults, Meter, Weather};
 use crate::journal::Journal;
 use crate::kind::{self, Kind};
@@ -32,6 +33,8 @@ pub(crate) struct Controller {
     pub(crate) weather: Weather,
     pub(crate) meter: Meter,
     pub(crate) journal: Journal,
+    /// The data plane, if there is one.
+    pub(crate) data_plane: Weak<data_plane::Shared>,
 }
 
 impl Controller {
@@ -183,7 +186,7 @@ impl Controller {
         Ok(Scope::Tenant(tenant.uuid.clone()))
     }
 
-    /// Operational state, which is always up (§9).
+    /// Operational state (§9): that of the data plane, and always up without one.
     fn inventory(&mut self, call: &Call, path: &[&str], view: &View) -> Granted<Value> {
         let scope = self.scope(call)?;
         let (name, uuid, runtime_only) = match path {
@@ -199,7 +202,7 @@ impl Controller {
             let mut page = self.lists.page(store, kind, &scope, &call.query, view)?;
             if let Some(results) = page["results"].as_array_mut() {
                 for object in results {
-                    *object = operational(object);
+                    *object = operational(object, self.oper_state(object["uuid"].as_str()));
                 }
             }
             if let Some(next) = page["next"].as_str() {
@@ -210,17 +213,22 @@ impl Controller {
         };
         let object = store.get(uuid).filter(|object| object.kind == kind && scope.sees(object));
         let object = object.ok_or_else(|| Refusal::absent(kind))?;
-        let state = operational(&view.show(store, object));
+        let state = operational(&view.show(store, object), self.oper_state(Some(&object.uuid)));
         Ok(if runtime_only { state["runtime"].clone() } else { state })
+    }
+
+    fn oper_state(&self, uuid: Option<&str>) -> &'static str {
+        let data_plane = self.data_plane.upgrade();
+        uuid.zip(data_plane).and_then(|(uuid, plane)| plane.oper_state(uuid)).unwrap_or("OPER_UP")
     }
 }
 
-fn operational(object: &Value) -> Value {
-    let up = json!({ "state": "OPER_UP", "reason": [], "last_changed_time": { "secs": 0, "usecs": 0 } });
+fn operational(object: &Value, state: &str) -> Value {
+    let status = json!({ "state": state, "reason": [], "last_changed_time": { "secs": 0, "usecs": 0 } });
     json!({
         "uuid": object["uuid"],
         "url": object["url"],
-        "runtime": { "oper_status": up, "percent_ses_up": 100, "vip_summary": [] },
+        "runtime": { "oper_status": status, "percent_ses_up": 100, "vip_summary": [] },
         "health_score": { "health_score": 100 },
         "config": object,
     })

@@ -1,8 +1,9 @@
 //! A strict Avi Controller simulator for tests and demonstrations.
 //!
 //! It answers the REST API as an Avi Controller 30.2.1 does, and refuses what that
-//! refuses, with the same status and text. There is no data plane. The rules follow
-//! the Avi REST API contract, whose sections are cited as §1 to §14.
+//! refuses, with the same status and text. The rules follow the Avi REST API contract,
+//! whose sections are cited as §1 to §14. A data plane carries traffic on this machine as
+//! the objects say, if one is started ([`SimAvi::data_plane`]).
 //!
 //! Invariants:
 //!
@@ -28,6 +29,7 @@ mod certificate;
 mod clock;
 mod cluster;
 mod controller;
+mod data_plane;
 mod defaults;
 mod dump;
 mod fault;
@@ -50,12 +52,16 @@ mod write;
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use axum::Router;
 use serde_json::Value;
+use tokio::sync::watch;
 
+pub use crate::data_plane::{
+    Counters, DataPlane, DataPlaneOptions, DataPlaneStatus, Listener, Traffic, Transport,
+};
 pub use crate::fault::{Action, Fault, Weather};
 pub use crate::front::ConnectionDropped;
 pub use crate::journal::{RequestRecord, Stats};
@@ -70,7 +76,7 @@ use crate::front::Front;
 use crate::journal::Journal;
 use crate::listing::Lists;
 use crate::session::{Account, Gate};
-use crate::store::{Fields, Object};
+use crate::store::{Fields, Object, Store};
 use crate::write::{Configuration, Rules};
 
 /// What a simulated Controller is like.
@@ -119,6 +125,8 @@ impl Default for Options {
 #[derive(Clone, Debug)]
 pub struct SimAvi {
     controller: Arc<Mutex<Controller>>,
+    /// The revision of the store.
+    changes: watch::Sender<u64>,
 }
 
 impl SimAvi {
@@ -161,14 +169,47 @@ impl SimAvi {
             weather: Weather::default(),
             meter: Meter::start(),
             journal: Journal::new(options.journal),
+            data_plane: Weak::new(),
         };
-        (Self { controller: Arc::new(Mutex::new(controller)) }, problems)
+        let changes = watch::Sender::new(controller.configuration.store.revision());
+        (Self { controller: Arc::new(Mutex::new(controller)), changes }, problems)
     }
 
     /// Runs something with the Controller. The lock is never held across an await.
     fn with<T>(&self, work: impl FnOnce(&mut Controller) -> T) -> T {
         // A panic elsewhere leaves the state as it was after the last whole call.
-        work(&mut self.controller.lock().unwrap_or_else(PoisonError::into_inner))
+        let mut controller = self.controller.lock().unwrap_or_else(PoisonError::into_inner);
+        let outcome = work(&mut controller);
+        let revision = controller.configuration.store.revision();
+        self.changes.send_if_modified(|known| std::mem::replace(known, revision) != revision);
+        outcome
+    }
+
+    fn revision(&self) -> u64 {
+        *self.changes.borrow()
+    }
+
+    /// Tells when objects have changed.
+    fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+
+    /// Reads the store at one revision.
+    fn objects<T>(&self, read: impl FnOnce(&Store) -> T) -> (T, u64) {
+        self.with(|controller| {
+            let store = &controller.configuration.store;
+            (read(store), store.revision())
+        })
+    }
+
+    /// Starts a data plane: virtual services listen on 127/8 and carry traffic until it is
+    /// dropped. An error means that there is no tokio runtime, or no randomness for a key.
+    ///
+    /// The operational state of objects is that of the data plane that was started last.
+    pub fn data_plane(&self, options: DataPlaneOptions) -> io::Result<DataPlane> {
+        let started = DataPlane::start(self, options)?;
+        self.with(|controller| controller.data_plane = Arc::downgrade(started.shared()));
+        Ok(started)
     }
 
     /// The API and the admin API as a tower service; references say `https`.

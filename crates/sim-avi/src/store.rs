@@ -97,6 +97,8 @@ pub(crate) struct Store {
     position: u64,
     /// The last time stamp given out.
     stamp: u64,
+    /// Grows with every change.
+    revision: u64,
 }
 
 impl Store {
@@ -110,9 +112,16 @@ impl Store {
         self.stamp
     }
 
-    /// Goes on counting where another store stopped: time stamps never repeat.
+    /// Goes on counting where another store stopped: time stamps and revisions never
+    /// repeat.
     pub(crate) fn continue_from(&mut self, other: &Self) {
         self.stamp = self.stamp.max(other.stamp);
+        self.revision = self.revision.max(other.revision) + 1;
+    }
+
+    /// Changes whenever any object is written.
+    pub(crate) fn revision(&self) -> u64 {
+        self.revision
     }
 
     pub(crate) fn next_position(&mut self) -> u64 {
@@ -174,6 +183,7 @@ impl Store {
     pub(crate) fn put(&mut self, object: Object) -> Arc<Object> {
         self.remove(&object.uuid.clone());
         let object = Arc::new(object);
+        self.revision += 1;
         for target in object.targets() {
             self.referrers.entry(target).or_default().insert(object.uuid.clone());
         }
@@ -187,6 +197,7 @@ impl Store {
 
     pub(crate) fn remove(&mut self, uuid: &str) -> Option<Arc<Object>> {
         let object = self.by_uuid.remove(uuid)?;
+        self.revision += 1;
         for target in object.targets() {
             if let Some(referrers) = self.referrers.get_mut(&target) {
                 referrers.remove(uuid);

@@ -1,19 +1,24 @@
 //! Runs the Avi Controller simulator on a port.
 
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
-use ako_sim_avi::{Options, SimAvi, Tls};
+use ako_sim_avi::{DataPlane, DataPlaneOptions, DataPlaneStatus, Options, SimAvi, Tls};
 use anyhow::Context;
 use clap::Parser;
 
-/// An Avi Controller simulator: the REST API of version 30.2.1, without a data plane.
+/// An Avi Controller simulator: the REST API of version 30.2.1, and a data plane.
 ///
 /// It starts with the objects of a fresh Controller (or those of --environment),
 /// answers the API under /api, and can be observed and disturbed under /sim: see
-/// /sim/dump, /sim/stats, /sim/requests, /sim/faults, /sim/weather.
+/// /sim/dump, /sim/stats, /sim/requests, /sim/faults, /sim/weather, /sim/dataplane.
+///
+/// With --data-plane, virtual services listen on this machine: what has the address
+/// a.b.c.d in the objects is 127.b.c.d.
 #[derive(Debug, Parser)]
 #[command(version)]
 struct Arguments {
@@ -42,6 +47,12 @@ struct Arguments {
     /// Accept objects without checking their fields and relations.
     #[arg(long)]
     lenient: bool,
+    /// Let virtual services listen and carry traffic.
+    #[arg(long)]
+    data_plane: bool,
+    /// Add this to ports below 1024: with 8000, port 80 is served at 8080.
+    #[arg(long, value_name = "N", requires = "data_plane")]
+    port_offset: Option<u16>,
 }
 
 #[tokio::main]
@@ -73,5 +84,44 @@ async fn main() -> anyhow::Result<()> {
     }
     let (username, password) = (&arguments.username, &arguments.password);
     writeln!(std::io::stdout(), "sim-avi ready at {} user {username} password {password}", running.url())?;
-    tokio::signal::ctrl_c().await.context("waiting for the signal to stop")
+    let data_plane = if arguments.data_plane {
+        let options = DataPlaneOptions { port_offset: arguments.port_offset, ..DataPlaneOptions::default() };
+        Some(sim.data_plane(options).context("starting the data plane")?)
+    } else {
+        None
+    };
+    tokio::select! {
+        outcome = tokio::signal::ctrl_c() => outcome.context("waiting for the signal to stop"),
+        outcome = report(data_plane.as_ref()) => outcome,
+    }
+}
+
+/// Prints a line for whatever begins or ceases to listen, or cannot.
+async fn report(data_plane: Option<&DataPlane>) -> anyhow::Result<()> {
+    let Some(data_plane) = data_plane else { return std::future::pending().await };
+    let mut status = data_plane.watch();
+    let mut known = Arc::new(DataPlaneStatus::default());
+    loop {
+        status.changed().await.context("the data plane has ended")?;
+        let now = status.borrow_and_update().clone();
+        let mut out = std::io::stdout().lock();
+        let lines = |status: &DataPlaneStatus| -> BTreeSet<String> {
+            let listeners = status.listeners.iter().map(|it| {
+                let (vs, vip, port, address) = (&it.virtual_service, it.vip, it.port, it.address);
+                format!("{vs} {vip}:{port} ({:?}) at {address}", it.transport)
+            });
+            listeners.collect()
+        };
+        let (before, after) = (lines(&known), lines(&now));
+        for line in after.difference(&before) {
+            writeln!(out, "listening: {line}")?;
+        }
+        for line in before.difference(&after) {
+            writeln!(out, "closed: {line}")?;
+        }
+        for problem in now.problems.iter().filter(|problem| !known.problems.contains(problem)) {
+            writeln!(out, "problem: {problem}")?;
+        }
+        known = now;
+    }
 }
