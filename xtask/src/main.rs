@@ -3,6 +3,7 @@
 mod assets;
 mod bench;
 mod checks;
+mod demo;
 mod tally;
 
 use std::path::{Path, PathBuf};
@@ -31,6 +32,14 @@ enum Command {
         /// Skips the tests that need a Kubernetes control plane
         #[arg(long)]
         skip_control_plane: bool,
+    },
+    /// Starts a cluster, a controller with a data plane, a sample application
+    /// and the operator on this machine; `cargo xtask demo --help` says how
+    #[command(disable_help_flag = true)]
+    Demo {
+        /// Options of the demo
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
     },
     /// Builds for release and measures; `cargo xtask bench --help` says what
     #[command(disable_help_flag = true)]
@@ -61,6 +70,7 @@ fn run(command: &Command) -> anyhow::Result<bool> {
             Ok(true)
         }
         Command::Test { skip_control_plane } => Ok(checks::run(&root, *skip_control_plane)),
+        Command::Demo { arguments } => demo::run(&root, arguments),
         Command::Bench { arguments } => bench::run(&root, arguments),
     }
 }

@@ -1,0 +1,259 @@
+//! Starts one thing after the other, and says what to try.
+
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ako_harness::control_plane::ControlPlane;
+use ako_harness::operator::{Controller, Operator, OperatorOptions, find_binary, install};
+use ako_harness::{cluster, eventually};
+use ako_sim_avi::{DataPlane, DataPlaneOptions, Listener, Options, Running, SimAvi, Tls};
+use anyhow::{Context as _, bail};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
+use serde_json::Value;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsConnector;
+
+use crate::Arguments;
+use crate::application;
+use crate::sample::{self, Certificate, PLAIN_HOST, SECURE_HOST};
+
+/// How long the sample may take to be served.
+const SERVED_WITHIN: Duration = Duration::from_secs(60);
+/// How long the operator may take to end.
+const ENDS_WITHIN: Duration = Duration::from_secs(10);
+
+pub(crate) async fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    let temporary = tempfile::tempdir().context("a folder for the demo")?;
+    let folder = match &arguments.keep {
+        Some(folder) => {
+            std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+            folder.clone()
+        }
+        None => temporary.path().to_owned(),
+    };
+    // One demo at a time: the ports say so before anything is started.
+    let _only = TcpListener::bind((Ipv4Addr::LOCALHOST, arguments.port_base)).await.with_context(|| {
+        format!(
+            "port {} is taken; if a demo runs already, end it, or choose another --port-base",
+            arguments.port_base
+        )
+    })?;
+    let _pods = application::serve(&sample::PODS).await?;
+
+    step("an Avi Controller with a data plane");
+    let sim = SimAvi::new(Options::default());
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, arguments.port_base + 1));
+    let serving =
+        sim.serve(address, Tls::SelfSigned).await.with_context(|| format!("cannot serve on {address}"))?;
+    let data_plane = sim.data_plane(DataPlaneOptions::default())?;
+
+    step("a Kubernetes API server");
+    let Some(control_plane) = ControlPlane::start().await? else {
+        bail!("there is no kube-apiserver to start: `cargo xtask assets` builds it");
+    };
+    let client = control_plane.client().await?;
+    let certificate = sample::certificate()?;
+    cluster::apply_all(&client, &sample::objects(&certificate)).await?;
+
+    step("the operator");
+    let mut operator = start_operator(&control_plane, &client, &serving, arguments.port_base + 2).await?;
+    operator.wait_ready().await?;
+    let listeners = served(&data_plane, &operator).await?;
+    println!();
+
+    let kubeconfig = folder.join("kubeconfig");
+    std::fs::copy(control_plane.kubeconfig(), &kubeconfig).context("the kubeconfig")?;
+    let ca = folder.join("secure.pem");
+    std::fs::write(&ca, &certificate.pem).context("the certificate")?;
+    let guide = Guide { kubeconfig, ca, listeners, page: arguments.port_base + 2, controller: address };
+    guide.print();
+    let tried = try_it(&guide, &certificate).await;
+    if arguments.once {
+        operator.terminate(ENDS_WITHIN).await?;
+        return tried;
+    }
+    if let Err(error) = tried {
+        eprintln!("\nThe sample does not answer as it should: {error:#}");
+    }
+    tokio::signal::ctrl_c().await?;
+    println!(
+        "\nEnding. Nothing stays behind{}.",
+        if arguments.keep.is_some() { " but what --keep asked for" } else { "" }
+    );
+    operator.terminate(ENDS_WITHIN).await?;
+    Ok(())
+}
+
+fn step(what: &str) {
+    println!("  starting {what} …");
+}
+
+async fn start_operator(
+    control_plane: &ControlPlane,
+    client: &kube::Client,
+    serving: &Running,
+    port: u16,
+) -> anyhow::Result<Operator> {
+    let config = BTreeMap::from([
+        ("clusterName".to_owned(), "demo".to_owned()),
+        ("vipNetworkList".to_owned(), r#"[{"networkName":"vip-net"}]"#.to_owned()),
+        ("logLevel".to_owned(), "INFO".to_owned()),
+    ]);
+    let address = serving.address.to_string();
+    let ca_pem = serving.ca_pem.as_deref().unwrap_or_default();
+    let controller = Controller { address: &address, ca_pem, username: "admin", password: "admin" };
+    let mut installed = install(client, "avi-system", &config, controller).await?;
+    installed.port = port;
+    let options = OperatorOptions::new(find_binary()?, control_plane.kubeconfig(), &installed);
+    Operator::start(options.env("AKO_API_PORT", &port.to_string()).env("AKO_API_ADDRESS", "127.0.0.1"))
+}
+
+/// Waits until the sample's virtual services listen.
+async fn served(data_plane: &DataPlane, operator: &Operator) -> anyhow::Result<Vec<Listener>> {
+    eventually(SERVED_WITHIN, async || {
+        let state: Value = operator.get_json("/api/v1/state").await.map_err(|e| e.to_string())?;
+        let listeners = data_plane.listeners();
+        let has = |part: &str| listeners.iter().any(|l| l.virtual_service.contains(part));
+        if state["settled"] == Value::Bool(true) && has("Shared-L7") && has("shop-direct") {
+            Ok(listeners)
+        } else {
+            Err(format!("not served yet; problems of the data plane: {:?}", data_plane.problems()))
+        }
+    })
+    .await
+}
+
+/// What there is to try.
+struct Guide {
+    kubeconfig: PathBuf,
+    ca: PathBuf,
+    listeners: Vec<Listener>,
+    page: u16,
+    controller: SocketAddr,
+}
+
+impl Guide {
+    /// Where a host's port is served: the shard is found by asking each.
+    fn address(&self, part: &str, port: u16) -> Option<SocketAddr> {
+        let matches = |l: &&Listener| l.virtual_service.contains(part) && l.port == port;
+        self.listeners.iter().find(matches).map(|l| l.address)
+    }
+
+    fn print(&self) {
+        println!("Ready. The sample application is served; try:\n");
+        for line in self.lines() {
+            println!("  {line}");
+        }
+        println!("\nCtrl-C ends everything.");
+    }
+
+    fn lines(&self) -> Vec<String> {
+        let mut lines = Vec::new();
+        if let (Some(plain), Some(secure)) = (self.plain(), self.secure()) {
+            lines.push(format!(
+                "curl --resolve {PLAIN_HOST}:{}:{} http://{PLAIN_HOST}{}/",
+                plain.port(),
+                plain.ip(),
+                suffix(plain, 80)
+            ));
+            lines.push(format!(
+                "curl --resolve {PLAIN_HOST}:{}:{} http://{PLAIN_HOST}{}/api/items",
+                plain.port(),
+                plain.ip(),
+                suffix(plain, 80)
+            ));
+            lines.push(format!(
+                "curl --cacert {} --resolve {SECURE_HOST}:{}:{} https://{SECURE_HOST}{}/",
+                self.ca.display(),
+                secure.port(),
+                secure.ip(),
+                suffix(secure, 443)
+            ));
+        }
+        if let Some(direct) = self.address("shop-direct", 80) {
+            lines.push(format!("curl http://{direct}/            # the LoadBalancer Service"));
+        }
+        lines.push(String::new());
+        let kubeconfig = self.kubeconfig.display();
+        lines.push(format!("export KUBECONFIG={kubeconfig}"));
+        lines.push("kubectl -n shop get ingress,service".to_owned());
+        lines.push("kubectl -n shop edit ingress shop          # and watch the change arrive".to_owned());
+        lines.push("ako plan                                   # in target/debug".to_owned());
+        lines.push(format!("http://127.0.0.1:{}/              # the operator's status page", self.page));
+        lines.push(format!("curl -k https://{}/sim/dump       # what the controller holds", self.controller));
+        lines
+    }
+
+    fn plain(&self) -> Option<SocketAddr> {
+        self.address(&shard(PLAIN_HOST), 80)
+    }
+
+    fn secure(&self) -> Option<SocketAddr> {
+        self.address(&shard(SECURE_HOST), 443)
+    }
+}
+
+fn shard(host: &str) -> String {
+    format!("Shared-L7-{}", ako_core::checksum::hash(host) & 7)
+}
+
+/// The port as a URL needs it.
+fn suffix(address: SocketAddr, default: u16) -> String {
+    if address.port() == default { String::new() } else { format!(":{}", address.port()) }
+}
+
+/// Asks for the sample's pages the way the printed lines do.
+async fn try_it(guide: &Guide, certificate: &Certificate) -> anyhow::Result<()> {
+    let plain = guide.plain().context("the plain host is not served")?;
+    for (path, pod) in [("/", "web-"), ("/api/items", "api-")] {
+        let text = get(plain, PLAIN_HOST, path).await?;
+        if !text.contains(&format!("Hello from pod {pod}")) {
+            bail!("http://{PLAIN_HOST}{path} is answered with {text:?}");
+        }
+    }
+    let secure = guide.secure().context("the secure host is not served")?;
+    let text = get_secure(secure, SECURE_HOST, &certificate.pem).await?;
+    if !text.contains("Hello from pod web-") {
+        bail!("https://{SECURE_HOST}/ is answered with {text:?}");
+    }
+    Ok(())
+}
+
+async fn get(address: SocketAddr, host: &str, path: &str) -> anyhow::Result<String> {
+    exchange(TcpStream::connect(address).await?, host, path).await
+}
+
+/// Over TLS, with the certificate that the Ingress names.
+async fn get_secure(address: SocketAddr, host: &'static str, pem: &str) -> anyhow::Result<String> {
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_slice(pem.as_bytes())?)?;
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
+    let config = builder.with_root_certificates(roots).with_no_client_auth();
+    let connector = TlsConnector::from(Arc::new(config));
+    let stream = connector.connect(ServerName::try_from(host)?, TcpStream::connect(address).await?).await?;
+    exchange(stream, host, "/").await
+}
+
+async fn exchange(
+    mut stream: impl AsyncRead + AsyncWrite + Unpin,
+    host: &str,
+    path: &str,
+) -> anyhow::Result<String> {
+    let request = format!("GET {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await?;
+    let mut answer = Vec::new();
+    // A peer that closes without a farewell has said all that it had to say.
+    if let Err(error) = stream.read_to_end(&mut answer).await
+        && error.kind() != std::io::ErrorKind::UnexpectedEof
+    {
+        return Err(error.into());
+    }
+    Ok(String::from_utf8_lossy(&answer).into_owned())
+}
