@@ -246,6 +246,7 @@ fn a_refusal_of_what_is_not_wanted_any_more_does_not_delay_the_new_body() {
     world.fake.fail(1, Fault::Refused(ErrorClass::Rejected), names_host(Kind::Pool, "red-lb"));
     world.apply(slice("lb", &[8]));
     // It is sent, and before the answer arrives, something else is wanted.
+    world.latency = Duration::from_millis(50);
     world.run(Duration::from_millis(11));
     world.apply(slice("lb", &[9]));
     world.run(Duration::from_millis(500));

@@ -33,6 +33,8 @@ pub(crate) struct Fake {
     clock: u64,
     addresses: u8,
     faults: Vec<(Matcher, Fault, usize)>,
+    /// How many writes were asked for.
+    pub(crate) calls: usize,
     /// Every write that took effect.
     pub(crate) writes: Vec<String>,
     /// Calls that were refused because of references: the engine should have
@@ -107,6 +109,7 @@ impl Fake {
 
     /// Executes a write, or not.
     pub(crate) fn send(&mut self, operation: &Operation) -> Result<Option<Observed>, Failure> {
+        self.calls += 1;
         let found = self.faults.iter_mut().find(|(matches, _, times)| *times > 0 && matches(operation));
         let fault = found.map(|(_, fault, times)| {
             *times -= 1;

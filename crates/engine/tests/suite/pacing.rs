@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use ako_avi_types::Kind;
+use ako_core::resource::ServiceType;
 use ako_engine::Event;
 
-use crate::cluster::{base, config, host, ingress, slice};
+use crate::cluster::{base, config, host, ingress, service, slice};
 use crate::world::World;
 
 #[test]
@@ -52,6 +53,22 @@ fn a_change_goes_before_the_backlog_of_the_start() {
     world.run(Duration::from_millis(30));
     let place = world.fake.writes.iter().position(|w| w.contains("z.example.com"));
     assert!(place.is_some_and(|place| place < started + 64 * 4), "{place:?} after {started}");
+    world.settle();
+}
+
+#[test]
+fn what_changes_is_taken_out_of_the_backlog() {
+    let hosts: Vec<_> = (0..400).map(host).collect();
+    let mut objects = base();
+    objects.extend([ingress("a", &hosts), service("zz", ServiceType::LoadBalancer), slice("zz", &[1])]);
+    let mut world = World::new(config(), objects);
+    world.latency = Duration::from_millis(50);
+    world.start();
+    world.run(Duration::from_millis(6));
+    world.apply(slice("zz", &[2]));
+    world.run(Duration::from_millis(120));
+    assert!(world.has(Kind::Pool, "red-zz"), "{:?}", world.fake.writes.last());
+    assert!(!world.has(Kind::Pool, "h99.example.com"));
     world.settle();
 }
 

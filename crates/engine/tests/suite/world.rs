@@ -13,8 +13,6 @@ use ako_translate::Translator;
 use crate::cluster::translator;
 use crate::fake::{Fake, Fault};
 
-/// How long every call takes.
-const LATENCY: Duration = Duration::from_millis(5);
 /// After so many steps, a run is taken to go on for ever.
 const MOST_STEPS: usize = 100_000;
 
@@ -29,6 +27,8 @@ pub(crate) struct World {
     pub(crate) unpublishable: usize,
     /// The process ends before the write after so many.
     pub(crate) writes_left: Option<usize>,
+    /// How long every call takes.
+    pub(crate) latency: Duration,
     /// Whether events of statuses that were written are withheld.
     pub(crate) blind: bool,
     /// Whether somebody else broke references on the controller.
@@ -52,6 +52,7 @@ impl World {
             published: 0,
             unpublishable: 0,
             writes_left: None,
+            latency: Duration::from_millis(5),
             blind: false,
             broken: false,
             translator,
@@ -104,7 +105,7 @@ impl World {
     /// Reads the whole controller.
     pub(crate) fn observe(&mut self) {
         let observation = self.observation();
-        self.now = self.now + LATENCY;
+        self.now = self.now + self.latency;
         self.event(Event::Observed(observation));
     }
 
@@ -150,7 +151,7 @@ impl World {
         for effect in self.engine.step(event, self.now) {
             match effect {
                 Effect::Tell(notice) => self.notices.push(notice),
-                effect => self.under_way.push_back((self.now + LATENCY, effect)),
+                effect => self.under_way.push_back((self.now + self.latency, effect)),
             }
         }
         assert_eq!(self.engine.inconsistencies(), Vec::<String>::new());
