@@ -1,5 +1,6 @@
 //! Markers (Avi's RBAC labels): who an object belongs to and why it is there.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -12,7 +13,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Marker {
     /// The label's key.
-    pub key: Arc<str>,
+    pub key: Cow<'static, str>,
     /// Its values; their order has no meaning to Avi.
     #[serde(default)]
     pub values: Vec<Arc<str>>,

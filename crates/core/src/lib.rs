@@ -14,6 +14,7 @@ pub mod config;
 pub mod diagnostic;
 pub mod facts;
 pub mod id;
+pub mod index;
 pub mod name;
 pub mod resource;
 pub mod secret;
@@ -23,6 +24,7 @@ pub use config::{Config, ConfigIssue};
 pub use diagnostic::{Diagnostic, Reason};
 pub use facts::Facts;
 pub use id::NamespacedName;
+pub use index::Index;
 pub use resource::{Resource, ResourceId, ResourceKind};
 pub use snapshot::{Delta, Key, Snapshot};
 

@@ -186,7 +186,7 @@ pub fn dns_label_of_tenant(tenant: &str) -> String {
 }
 
 /// One of the markers, or nothing if it has no values.
-pub fn marker(key: &str, values: Vec<Arc<str>>) -> Option<ako_avi_types::Marker> {
+pub fn marker(key: &'static str, values: Vec<Arc<str>>) -> Option<ako_avi_types::Marker> {
     (!values.is_empty()).then(|| ako_avi_types::Marker { key: key.into(), values })
 }
 

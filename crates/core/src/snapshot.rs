@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::annotation;
 use crate::id::NamespacedName;
+use crate::index::Index;
 use crate::resource::{
     EndpointSlice, Ingress, IngressClass, Namespace, Node, Resource, ResourceId, ResourceKind, Secret,
     Service, ServiceType,
@@ -61,9 +62,9 @@ pub struct Snapshot {
     services: BTreeMap<NamespacedName, Arc<Service>>,
     slices: BTreeMap<NamespacedName, Arc<EndpointSlice>>,
     ingresses: BTreeMap<NamespacedName, Arc<Ingress>>,
-    slices_of: BTreeMap<NamespacedName, BTreeSet<NamespacedName>>,
-    ingresses_of: BTreeMap<Arc<str>, BTreeSet<NamespacedName>>,
-    shared_vips: BTreeMap<NamespacedName, BTreeSet<NamespacedName>>,
+    slices_of: Index<NamespacedName, NamespacedName>,
+    ingresses_of: Index<Arc<str>, NamespacedName>,
+    shared_vips: Index<NamespacedName, NamespacedName>,
 }
 
 impl Snapshot {
@@ -141,7 +142,7 @@ impl Snapshot {
 
     /// The Ingresses that name a host.
     pub fn ingresses_of(&self, host: &str) -> impl Iterator<Item = &Arc<Ingress>> {
-        self.ingresses_of.get(host).into_iter().flatten().filter_map(|id| self.ingresses.get(id))
+        self.ingresses_of.get(host).iter().filter_map(|id| self.ingresses.get(id))
     }
 
     /// Every host that an Ingress names.
@@ -151,12 +152,12 @@ impl Snapshot {
 
     /// The slices of a Service, by name.
     pub fn slices_of(&self, service: &NamespacedName) -> impl Iterator<Item = &Arc<EndpointSlice>> {
-        self.slices_of.get(service).into_iter().flatten().filter_map(|id| self.slices.get(id))
+        self.slices_of.get(service).iter().filter_map(|id| self.slices.get(id))
     }
 
     /// The Services that share a VIP under a key (in the place of the name).
     pub fn shared_vip(&self, key: &NamespacedName) -> impl Iterator<Item = &Arc<Service>> {
-        self.shared_vips.get(key).into_iter().flatten().filter_map(|id| self.services.get(id))
+        self.shared_vips.get(key).iter().filter_map(|id| self.services.get(id))
     }
 
     /// Every key under which Services share a VIP.
@@ -257,11 +258,11 @@ impl Snapshot {
             return;
         }
         if let Some(old) = self.services.get(&id).and_then(|s| shared_vip_key(s)) {
-            remove_from(&mut self.shared_vips, &old, &id);
+            self.shared_vips.remove(&old, &id);
             touched.insert(Key::SharedVip(old));
         }
         if let Some(key) = shared_vip_key(&service) {
-            self.shared_vips.entry(key.clone()).or_default().insert(id.clone());
+            self.shared_vips.insert(key.clone(), id.clone());
             touched.insert(Key::SharedVip(key));
         }
         touched.insert(Key::Service(id.clone()));
@@ -274,11 +275,11 @@ impl Snapshot {
             return;
         }
         if let Some(service) = self.slices.get(&id).and_then(|s| s.service.clone()) {
-            remove_from(&mut self.slices_of, &service, &id);
+            self.slices_of.remove(&service, &id);
             touched.insert(Key::Endpoints(service));
         }
         if let Some(service) = &slice.service {
-            self.slices_of.entry(service.clone()).or_default().insert(id.clone());
+            self.slices_of.insert(service.clone(), id.clone());
             touched.insert(Key::Endpoints(service.clone()));
         }
         self.slices.insert(id, Arc::new(slice));
@@ -333,7 +334,7 @@ impl Snapshot {
             ResourceKind::Service => {
                 if let Some(old) = self.services.remove(name) {
                     if let Some(key) = shared_vip_key(&old) {
-                        remove_from(&mut self.shared_vips, &key, name);
+                        self.shared_vips.remove(&key, name);
                         touched.insert(Key::SharedVip(key));
                     }
                     touched.insert(Key::Service(name.clone()));
@@ -341,7 +342,7 @@ impl Snapshot {
             }
             ResourceKind::EndpointSlice => {
                 if let Some(service) = self.slices.remove(name).and_then(|s| s.service.clone()) {
-                    remove_from(&mut self.slices_of, &service, name);
+                    self.slices_of.remove(&service, name);
                     touched.insert(Key::Endpoints(service));
                 }
             }
@@ -357,7 +358,7 @@ impl Snapshot {
     fn index_ingress(&mut self, ingress: &Ingress, touched: &mut BTreeSet<Key>) {
         for rule in &ingress.rules {
             let Some(host) = self.host_of(&ingress.id, rule.host.as_ref()) else { continue };
-            self.ingresses_of.entry(host.clone()).or_default().insert(ingress.id.clone());
+            self.ingresses_of.insert(host.clone(), ingress.id.clone());
             touched.insert(Key::Host(host));
         }
     }
@@ -365,7 +366,7 @@ impl Snapshot {
     fn unindex_ingress(&mut self, ingress: &Ingress, touched: &mut BTreeSet<Key>) {
         for rule in &ingress.rules {
             let Some(host) = self.host_of(&ingress.id, rule.host.as_ref()) else { continue };
-            remove_from(&mut self.ingresses_of, &host, &ingress.id);
+            self.ingresses_of.remove(&host, &ingress.id);
             touched.insert(Key::Host(host));
         }
     }
@@ -376,15 +377,6 @@ pub fn shared_vip_key(service: &Service) -> Option<NamespacedName> {
     let key = service.annotations.get(annotation::SHARED_VIP).filter(|key| !key.is_empty())?;
     (service.service_type == ServiceType::LoadBalancer)
         .then(|| NamespacedName::new(service.id.namespace.clone(), key.clone()))
-}
-
-fn remove_from<K: Ord>(index: &mut BTreeMap<K, BTreeSet<NamespacedName>>, key: &K, id: &NamespacedName) {
-    if let Some(set) = index.get_mut(key) {
-        set.remove(id);
-        if set.is_empty() {
-            index.remove(key);
-        }
-    }
 }
 
 #[cfg(test)]

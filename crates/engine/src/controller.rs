@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ako_avi_types::{FieldChange, Kind, Object, ObjectKey, Observed, Ref};
+use ako_core::Index;
 use ako_elect::Moment;
 
 /// A complete reading of everything that is ours.
@@ -37,7 +38,7 @@ struct Entry {
 #[derive(Clone, Debug, Default)]
 pub struct Controller {
     entries: BTreeMap<ObjectKey, Entry>,
-    referrers: BTreeMap<ObjectKey, BTreeSet<ObjectKey>>,
+    referrers: Index<ObjectKey, ObjectKey>,
     /// When objects were deleted, while an older reading may still show them.
     deleted: BTreeMap<ObjectKey, Moment>,
     complete: bool,
@@ -119,7 +120,7 @@ impl Controller {
 
     /// What refers to an object.
     pub fn referrers(&self, key: &ObjectKey) -> impl Iterator<Item = &ObjectKey> {
-        self.referrers.get(key).into_iter().flatten()
+        self.referrers.get(key).iter()
     }
 
     /// Whether an object is as it is wanted; remembers that it is.
@@ -156,7 +157,7 @@ impl Controller {
     fn insert(&mut self, key: ObjectKey, observed: Observed, touched: Option<Moment>) {
         self.take(&key);
         for target in targets(&key, &observed.body) {
-            self.referrers.entry(target).or_default().insert(key.clone());
+            self.referrers.insert(target, key.clone());
         }
         self.entries.insert(key, Entry { observed, touched, agreed: None });
     }
@@ -164,12 +165,7 @@ impl Controller {
     fn take(&mut self, key: &ObjectKey) {
         let Some(entry) = self.entries.remove(key) else { return };
         for target in targets(key, &entry.observed.body) {
-            if let Some(set) = self.referrers.get_mut(&target) {
-                set.remove(key);
-                if set.is_empty() {
-                    self.referrers.remove(&target);
-                }
-            }
+            self.referrers.remove(&target, key);
         }
     }
 }

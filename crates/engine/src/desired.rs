@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use ako_avi_types::{Object, ObjectKey};
-use ako_core::{Diagnostic, Key, ResourceId, Snapshot};
+use ako_core::{Diagnostic, Index, Key, ResourceId, Snapshot};
 use ako_translate::{Binding, FrontKey, Translator, UnitKey, UnitOutput};
 
 /// Who asks for an object.
@@ -43,16 +43,16 @@ pub struct Changes {
 pub struct Desired {
     translator: Translator,
     units: BTreeMap<UnitKey, UnitOutput>,
-    readers: BTreeMap<Key, BTreeSet<UnitKey>>,
+    readers: Index<Key, UnitKey>,
     /// The units that contribute to each front. A front whose last unit went
     /// stays: clients may have its address cached, and the next host must not
     /// get another one. It is cleaned up by the next process.
     fronts: BTreeMap<FrontKey, BTreeSet<UnitKey>>,
     front_objects: BTreeMap<FrontKey, Vec<Arc<Object>>>,
     wanted: BTreeMap<ObjectKey, Wanted>,
-    bindings: BTreeMap<ResourceId, BTreeSet<Binding>>,
+    bindings: Index<ResourceId, Binding>,
     /// The inverse: what is published of each object of the controller.
-    served_by: BTreeMap<ObjectKey, BTreeSet<ResourceId>>,
+    served_by: Index<ObjectKey, ResourceId>,
 }
 
 impl Desired {
@@ -61,12 +61,12 @@ impl Desired {
         Self {
             translator,
             units: BTreeMap::new(),
-            readers: BTreeMap::new(),
+            readers: Index::default(),
             fronts: BTreeMap::new(),
             front_objects: BTreeMap::new(),
             wanted: BTreeMap::new(),
-            bindings: BTreeMap::new(),
-            served_by: BTreeMap::new(),
+            bindings: Index::default(),
+            served_by: Index::default(),
         }
     }
 
@@ -87,7 +87,7 @@ impl Desired {
     pub fn update(&mut self, snapshot: &Snapshot, touched: &BTreeSet<Key>) -> Changes {
         let mut dirty: BTreeSet<UnitKey> = touched.iter().filter_map(UnitKey::born_of).collect();
         for key in touched {
-            dirty.extend(self.readers.get(key).into_iter().flatten().cloned());
+            dirty.extend(self.readers.get(key).iter().cloned());
         }
         self.translate(snapshot, dirty)
     }
@@ -138,7 +138,7 @@ impl Desired {
 
     /// Where the addresses of a Kubernetes object come from.
     pub fn bindings(&self, resource: &ResourceId) -> impl Iterator<Item = &Binding> {
-        self.bindings.get(resource).into_iter().flatten()
+        self.bindings.get(resource).iter()
     }
 
     /// The Kubernetes objects that addresses are published on.
@@ -149,7 +149,7 @@ impl Desired {
     /// The Kubernetes objects that show addresses or uuids of an object of the
     /// controller.
     pub fn bound_to(&self, key: &ObjectKey) -> impl Iterator<Item = &ResourceId> {
-        self.served_by.get(key).into_iter().flatten()
+        self.served_by.get(key).iter()
     }
 
     /// The Kubernetes objects that an object of the controller is made for.
@@ -251,36 +251,36 @@ impl Desired {
     }
 
     fn index_reads(&mut self, key: &UnitKey, old: &UnitOutput, new: &UnitOutput) {
-        for read in old.reads.difference(&new.reads) {
-            remove_from(&mut self.readers, read, key);
+        for read in old.reads.iter().filter(|read| new.reads.binary_search(read).is_err()) {
+            self.readers.remove(read, key);
         }
-        for read in new.reads.difference(&old.reads) {
-            self.readers.entry(read.clone()).or_default().insert(key.clone());
+        for read in new.reads.iter().filter(|read| old.reads.binary_search(read).is_err()) {
+            self.readers.insert(read.clone(), key.clone());
         }
     }
 
     fn forget_reads(&mut self, key: &UnitKey, output: &UnitOutput) {
         for read in &output.reads {
-            remove_from(&mut self.readers, read, key);
+            self.readers.remove(read, key);
         }
     }
 
     fn rebind(&mut self, old: &UnitOutput, new: &UnitOutput, changes: &mut Changes) {
         for binding in &old.bindings {
-            remove_from(&mut self.bindings, &binding.object, binding);
+            self.bindings.remove(&binding.object, binding);
             changes.resources.insert(binding.object.clone());
             for key in [&binding.vs, &binding.vsvip] {
                 let left = self.bindings(&binding.object).any(|b| b.vs == *key || b.vsvip == *key);
                 if !left {
-                    remove_from(&mut self.served_by, key, &binding.object);
+                    self.served_by.remove(key, &binding.object);
                 }
             }
         }
         for binding in &new.bindings {
-            self.bindings.entry(binding.object.clone()).or_default().insert(binding.clone());
+            self.bindings.insert(binding.object.clone(), binding.clone());
             changes.resources.insert(binding.object.clone());
             for key in [&binding.vs, &binding.vsvip] {
-                self.served_by.entry(key.clone()).or_default().insert(binding.object.clone());
+                self.served_by.insert(key.clone(), binding.object.clone());
             }
         }
     }
@@ -327,15 +327,6 @@ impl std::fmt::Display for Maker {
         match self {
             Self::Unit(unit) => write!(f, "{unit}"),
             Self::Front(front) => write!(f, "shared virtual service {}", front.name),
-        }
-    }
-}
-
-fn remove_from<K: Ord, V: Ord>(index: &mut BTreeMap<K, BTreeSet<V>>, key: &K, value: &V) {
-    if let Some(set) = index.get_mut(key) {
-        set.remove(value);
-        if set.is_empty() {
-            index.remove(key);
         }
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use ako_avi_types::{Kind, Marker, Object, ObjectKey, Ref};
 use ako_core::checksum::Checksum;
 use ako_core::name::Names;
+use ako_core::resource::Protocol;
 use ako_core::{Config, Facts, Key, NamespacedName, Snapshot};
 
 use crate::front::{self, Contribution, FrontKey};
@@ -24,6 +25,8 @@ pub struct Translator {
     /// The VRF, or nothing where a tier-1 router takes its place.
     pub(crate) vrf_ref: Option<Ref>,
     cluster: Arc<str>,
+    /// The monitors of TCP, UDP and SCTP pools: thousands of pools share them.
+    monitors: [Ref; 3],
 }
 
 impl Translator {
@@ -37,6 +40,8 @@ impl Translator {
             se_group_ref: Ref::named(Kind::ServiceEngineGroup, config.se_group.clone()),
             vrf_ref,
             cluster: config.cluster_name.clone(),
+            monitors: [Protocol::Tcp, Protocol::Udp, Protocol::Sctp]
+                .map(|protocol| Ref::named(Kind::HealthMonitor, format!("System-{}", protocol.as_str()))),
             config,
             facts,
         }
@@ -67,9 +72,10 @@ impl Translator {
             UnitKey::Service(id) => l4::translate(self, &view, id, &mut out),
             UnitKey::SharedVip(key) => shared_vip::translate(self, &view, key, &mut out),
         }
+        view.note(own_key(key));
         out.reads = view.into_reads();
-        out.reads.insert(own_key(key));
         out.diagnostics.sort();
+        out.shrink();
         out
     }
 
@@ -95,6 +101,16 @@ impl Translator {
         let services = snapshot.services().map(|s| UnitKey::Service(s.id.clone()));
         let shared = snapshot.shared_vip_keys().map(|k| UnitKey::SharedVip(k.clone()));
         hosts.chain(services).chain(shared).collect()
+    }
+
+    /// The health monitor of pools of a protocol.
+    pub(crate) fn monitor(&self, protocol: Protocol) -> Ref {
+        let [tcp, udp, sctp] = &self.monitors;
+        match protocol {
+            Protocol::Tcp => tcp.clone(),
+            Protocol::Udp => udp.clone(),
+            Protocol::Sctp => sctp.clone(),
+        }
     }
 
     pub(crate) fn names(&self) -> Names<'_> {

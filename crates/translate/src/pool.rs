@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ako_avi_types::{Kind, Marker, Pool, PoolGroup, PoolGroupMember, Ref, Server, ServiceMetadata, go_json};
+use ako_avi_types::{Marker, Pool, PoolGroup, PoolGroupMember, Server, ServiceMetadata, go_json};
 use ako_core::config::ServiceMode;
 use ako_core::facts::CloudType;
 use ako_core::name::PathName;
@@ -147,7 +147,7 @@ pub(crate) fn build(
         service_metadata: Some(covered.metadata.clone()),
         sni_enabled: false,
         graceful_disable_timeout: 1,
-        health_monitor_refs: vec![Ref::named(Kind::HealthMonitor, format!("System-{}", protocol.as_str()))],
+        health_monitor_refs: vec![t.monitor(protocol)],
         servers: covered.members.servers.clone(),
         placement_networks: Vec::new(),
         markers,

@@ -1,6 +1,5 @@
 //! What is translated by itself, and what comes out.
 
-use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -55,8 +54,8 @@ pub struct UnitOutput {
     pub bindings: Vec<Binding>,
     /// What is wrong with its input.
     pub diagnostics: Vec<Diagnostic>,
-    /// Everything that it looked at.
-    pub reads: BTreeSet<Key>,
+    /// Everything that it looked at, sorted.
+    pub reads: Vec<Key>,
 }
 
 /// Says that an object is served under a host by a virtual service, so that the
@@ -96,6 +95,18 @@ impl UnitOutput {
         object.normalise();
         self.objects.push(Arc::new(object));
         true
+    }
+
+    /// Gives back what memory was taken in advance: there are many of these,
+    /// and they stay.
+    pub(crate) fn shrink(&mut self) {
+        self.objects.shrink_to_fit();
+        self.contributions.shrink_to_fit();
+        for (_, contribution) in &mut self.contributions {
+            contribution.members.shrink_to_fit();
+        }
+        self.bindings.shrink_to_fit();
+        self.reads.shrink_to_fit();
     }
 
     pub(crate) fn tell(&mut self, object: &ResourceId, reason: Reason, message: impl Into<Arc<str>>) {

@@ -19,12 +19,12 @@ impl<'a> View<'a> {
         Self { snapshot, reads: RefCell::default() }
     }
 
-    /// What was looked at so far.
-    pub(crate) fn into_reads(self) -> BTreeSet<Key> {
-        self.reads.into_inner()
+    /// What was looked at so far, sorted.
+    pub(crate) fn into_reads(self) -> Vec<Key> {
+        self.reads.into_inner().into_iter().collect()
     }
 
-    fn note(&self, key: Key) {
+    pub(crate) fn note(&self, key: Key) {
         self.reads.borrow_mut().insert(key);
     }
 
