@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::journal::Calls;
-use crate::memory::Memory;
+use crate::memory::{Memory, processor_seconds};
 use crate::operator_log;
 use crate::population;
 use crate::stage::Stage;
@@ -123,6 +123,12 @@ impl World {
     /// The operator's memory.
     pub(crate) fn memory(&self) -> anyhow::Result<Memory> {
         Memory::of(self.operator.id())
+    }
+
+    /// The operator's time on a processor: what is left of a time when the
+    /// load of other processes is taken out.
+    pub(crate) fn processor_seconds(&self) -> anyhow::Result<f64> {
+        processor_seconds(self.operator.id())
     }
 
     /// Writes the operator's log to a file of that name.
