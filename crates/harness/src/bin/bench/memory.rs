@@ -1,4 +1,4 @@
-//! The memory of a process, as Linux tells it.
+//! The memory and the processor time of a process, as Linux tells them.
 
 use anyhow::Context as _;
 
@@ -21,6 +21,23 @@ impl Memory {
     }
 }
 
+/// Linux counts processor time in these, whatever the machine.
+const TICKS_A_SECOND: f64 = 100.0;
+
+/// The seconds that all threads of a running process were on a processor.
+pub(crate) fn processor_seconds(process: u32) -> anyhow::Result<f64> {
+    let path = format!("/proc/{process}/stat");
+    let text = std::fs::read_to_string(&path).with_context(|| format!("reading {path}"))?;
+    ticks(&text).map(|ticks| f64::from(ticks) / TICKS_A_SECOND).with_context(|| format!("{path}: {text}"))
+}
+
+/// `utime` and `stime`. The program's name before them may hold anything.
+fn ticks(stat: &str) -> Option<u32> {
+    let (_, fields) = stat.rsplit_once(')')?;
+    let mut times = fields.split_whitespace().skip(11).map(str::parse::<u32>);
+    Some(times.next()?.ok()? + times.next()?.ok()?)
+}
+
 /// A line such as `VmRSS:     1234 kB`.
 fn field(status: &str, name: &str) -> Option<f64> {
     let line = status.lines().find_map(|line| line.strip_prefix(name))?;
@@ -38,6 +55,13 @@ mod tests {
         assert!((field(status, "VmHWM:").unwrap() - 100.0).abs() < 0.01);
         assert!((field(status, "VmRSS:").unwrap() - 1.024).abs() < 0.01);
         assert!(field(status, "VmSwap:").is_none());
+    }
+
+    #[test]
+    fn processor_time_is_that_in_user_and_kernel_mode() {
+        assert_eq!(ticks("7 (a ) b) S 1 2 3 4 5 6 7 8 9 10 150 50 0 0"), Some(200));
+        assert_eq!(ticks("7 (ako)"), None);
+        assert!(processor_seconds(std::process::id()).unwrap() >= 0.0);
     }
 
     #[test]

@@ -28,6 +28,11 @@ impl Stage {
         Ok(Self { control_plane, client, services: 0, ingresses: 0, changes: 0 })
     }
 
+    /// How many hosts the Ingresses name.
+    pub(crate) fn hosts(&self) -> usize {
+        self.ingresses
+    }
+
     /// Adds applications until there are so many, without any status.
     pub(crate) async fn prepare(&mut self, size: usize) -> anyhow::Result<()> {
         anyhow::ensure!(self.ingresses <= size, "the cluster is too large already");

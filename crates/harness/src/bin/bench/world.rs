@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::journal::Calls;
-use crate::memory::Memory;
+use crate::memory::{Memory, processor_seconds};
 use crate::operator_log;
 use crate::population;
 use crate::stage::Stage;
@@ -23,6 +23,9 @@ pub(crate) const LATENCY: Duration = Duration::from_millis(5);
 
 /// How long anything may take before it counts as hung.
 const PATIENCE: Duration = Duration::from_mins(10);
+/// Beyond this many hosts the eight shards cannot hold them: a VsVip has at
+/// most 1,000 names.
+const MOST_HOSTS: usize = 7_000;
 /// More requests than any scenario makes.
 const JOURNAL: usize = 1_000_000;
 
@@ -40,7 +43,10 @@ pub(crate) struct World {
 impl World {
     /// An empty controller, and an operator that starts to work.
     pub(crate) async fn start(stage: &Stage, mode: Mode) -> anyhow::Result<Self> {
-        let options = Options { journal: JOURNAL, ..Options::default() };
+        // A real controller would refuse that many hosts. To measure what the
+        // operator does with them, the simulator's checks are turned off then.
+        let strict = stage.hosts() <= MOST_HOSTS;
+        let options = Options { journal: JOURNAL, strict, ..Options::default() };
         let sim = SimAvi::with_environment(&golden::environment()?, options)?;
         sim.set_latency(LATENCY);
         let serving = sim.serve(SocketAddr::from(([127, 0, 0, 1], 0)), Tls::SelfSigned).await?;
@@ -75,6 +81,8 @@ impl World {
             let objects = &account["objects"];
             if account["settled"] == true && objects["observed"] == wanted && objects["wanted"] == wanted {
                 Ok(Ok(()))
+            } else if objects["refused"].as_u64().is_some_and(|refused| refused > 0) {
+                Ok(Err("the controller refuses objects"))
             } else {
                 Err(format!("{wanted} objects are wanted, and there are {objects}"))
             }
@@ -115,6 +123,12 @@ impl World {
     /// The operator's memory.
     pub(crate) fn memory(&self) -> anyhow::Result<Memory> {
         Memory::of(self.operator.id())
+    }
+
+    /// The operator's time on a processor: what is left of a time when the
+    /// load of other processes is taken out.
+    pub(crate) fn processor_seconds(&self) -> anyhow::Result<f64> {
+        processor_seconds(self.operator.id())
     }
 
     /// Writes the operator's log to a file of that name.

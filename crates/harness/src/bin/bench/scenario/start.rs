@@ -13,6 +13,7 @@ pub(super) async fn run(stage: &Stage, world: &mut World, size: usize) -> anyhow
     let rest = world.settled(stage, size).await?;
     let calls = world.calls()?;
     let memory = world.memory()?;
+    let processor = world.processor_seconds()?;
     let translation = Translation::new(world.mode, size)?.run();
     let objects = translation.len() as u64;
     let first = calls.first_write.context("nothing was written")?;
@@ -38,6 +39,7 @@ pub(super) async fn run(stage: &Stage, world: &mut World, size: usize) -> anyhow
         Figure::seconds("process start to published", seconds(world.started, rest)),
         Figure::count("controller writes", calls.writes).target(exactly),
         Figure::count("controller reads", calls.reads),
+        Figure::seconds("processor time of the operator", processor),
         Figure::new("memory at the end", memory.resident, "MB").below_if(size == 10_000, 150.0),
         Figure::new("memory at most", memory.peak, "MB").below_if(size == 10_000, 150.0),
     ])
