@@ -19,7 +19,14 @@ enum Maker {
 /// taken, so that the outcome does not depend on the order of events.
 #[derive(Clone, Debug, Default)]
 struct Wanted {
-    makers: BTreeMap<Maker, Arc<Object>>,
+    /// Sorted; nearly always just one.
+    makers: Vec<(Maker, Arc<Object>)>,
+}
+
+impl Wanted {
+    fn object(&self) -> Option<&Arc<Object>> {
+        self.makers.first().map(|(_, object)| object)
+    }
 }
 
 /// What a change came to.
@@ -105,12 +112,12 @@ impl Desired {
 
     /// The object of a key.
     pub fn get(&self, key: &ObjectKey) -> Option<&Arc<Object>> {
-        self.wanted.get(key).and_then(|wanted| wanted.makers.values().next())
+        self.wanted.get(key).and_then(Wanted::object)
     }
 
     /// All objects, in order of creation.
     pub fn objects(&self) -> impl Iterator<Item = (&ObjectKey, &Arc<Object>)> {
-        self.wanted.iter().filter_map(|(key, wanted)| Some((key, wanted.makers.values().next()?)))
+        self.wanted.iter().filter_map(|(key, wanted)| Some((key, wanted.object()?)))
     }
 
     /// How many objects there are.
@@ -126,13 +133,13 @@ impl Desired {
     /// Whether an object is shared by many units, so that many changes in a row
     /// lead to it.
     pub fn is_shared(&self, key: &ObjectKey) -> bool {
-        self.wanted.get(key).is_some_and(|w| w.makers.keys().any(|maker| matches!(maker, Maker::Front(_))))
+        self.wanted.get(key).is_some_and(|w| w.makers.iter().any(|(maker, _)| matches!(maker, Maker::Front(_))))
     }
 
     /// What asks for an object, for people.
     pub fn reason(&self, key: &ObjectKey) -> Option<String> {
         let wanted = self.wanted.get(key)?;
-        let texts: Vec<_> = wanted.makers.keys().take(3).map(Maker::to_string).collect();
+        let texts: Vec<_> = wanted.makers.iter().take(3).map(|(maker, _)| maker.to_string()).collect();
         Some(texts.join(", "))
     }
 
@@ -154,7 +161,7 @@ impl Desired {
 
     /// The Kubernetes objects that an object of the controller is made for.
     pub fn resources_of(&self, key: &ObjectKey) -> BTreeSet<ResourceId> {
-        let makers = self.wanted.get(key).into_iter().flat_map(|wanted| wanted.makers.keys());
+        let makers = self.wanted.get(key).into_iter().flat_map(|wanted| &wanted.makers).map(|(maker, _)| maker);
         let units = makers.filter_map(|maker| match maker {
             Maker::Unit(unit) => self.units.get(unit),
             Maker::Front(_) => None,
@@ -301,7 +308,7 @@ impl Desired {
         let new_keys: BTreeSet<_> = new.iter().map(|object| object.key()).collect();
         for key in old.iter().map(|object| object.key()).filter(|key| !new_keys.contains(key)) {
             if let Some(wanted) = self.wanted.get_mut(&key) {
-                wanted.makers.remove(maker);
+                wanted.makers.retain(|(other, _)| other != maker);
                 if wanted.makers.is_empty() {
                     self.wanted.remove(&key);
                 }
@@ -313,10 +320,17 @@ impl Desired {
             let makers = &mut self.wanted.entry(key.clone()).or_default().makers;
             // An equal object keeps its place in memory: that is how it is seen
             // later, without comparing, to be what was sent.
-            if makers.get(maker).is_some_and(|old| old == object) {
+            let place = makers.binary_search_by(|(other, _)| other.cmp(maker));
+            if place.is_ok_and(|at| makers[at].1 == *object) {
                 continue;
             }
-            makers.insert(maker.clone(), object.clone());
+            match place {
+                Ok(at) => makers[at].1 = object.clone(),
+                Err(at) => {
+                    makers.reserve_exact(1);
+                    makers.insert(at, (maker.clone(), object.clone()));
+                }
+            }
             changes.objects.insert(key);
         }
     }

@@ -154,9 +154,8 @@ impl Engine {
             report.wanted += 1;
             match self.agenda.get(&object.key()) {
                 Some(work) if work.refused => report.refused += 1,
-                Some(_) => report.pending += 1,
                 None if self.controller.contains(&object.key()) => report.confirmed += 1,
-                None => report.pending += 1,
+                Some(_) | None => report.pending += 1,
             }
         }
         report

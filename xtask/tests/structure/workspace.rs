@@ -16,7 +16,7 @@ const ARROWS: [(&str, &[&str]); 12] = [
     ("ako-elect", &[]),
     ("ako-engine", &["ako-avi-types", "ako-core", "ako-translate", "ako-elect"]),
     ("ako-kube-types", &["ako-core"]),
-    ("ako-kube-io", &["ako-core", "ako-engine", "ako-kube-types"]),
+    ("ako-kube-io", &["ako-core", "ako-elect", "ako-kube-types"]),
     ("ako-avi-io", &["ako-avi-types", "ako-elect"]),
     (
         "ako-app",
