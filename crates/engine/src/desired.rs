@@ -133,7 +133,9 @@ impl Desired {
     /// Whether an object is shared by many units, so that many changes in a row
     /// lead to it.
     pub fn is_shared(&self, key: &ObjectKey) -> bool {
-        self.wanted.get(key).is_some_and(|w| w.makers.iter().any(|(maker, _)| matches!(maker, Maker::Front(_))))
+        self.wanted
+            .get(key)
+            .is_some_and(|w| w.makers.iter().any(|(maker, _)| matches!(maker, Maker::Front(_))))
     }
 
     /// What asks for an object, for people.
@@ -161,7 +163,8 @@ impl Desired {
 
     /// The Kubernetes objects that an object of the controller is made for.
     pub fn resources_of(&self, key: &ObjectKey) -> BTreeSet<ResourceId> {
-        let makers = self.wanted.get(key).into_iter().flat_map(|wanted| &wanted.makers).map(|(maker, _)| maker);
+        let makers =
+            self.wanted.get(key).into_iter().flat_map(|wanted| &wanted.makers).map(|(maker, _)| maker);
         let units = makers.filter_map(|maker| match maker {
             Maker::Unit(unit) => self.units.get(unit),
             Maker::Front(_) => None,

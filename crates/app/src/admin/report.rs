@@ -217,7 +217,7 @@ fn virtual_service(v: &VirtualServiceReport) -> Value {
 
 fn write(w: &Write) -> Value {
     json!({
-        "time": w.time.to_string(), "write": w.write, "reason": w.reason, "outcome": w.outcome, "took_ms": w.took_ms,
+        "time": w.time.to_string(), "write": w.operation, "reason": w.reason, "outcome": w.outcome, "took_ms": w.took_ms,
     })
 }
 

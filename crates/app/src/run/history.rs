@@ -15,7 +15,7 @@ pub(crate) struct Write {
     /// When it was sent.
     pub(crate) time: Timestamp,
     /// What was done, to which object.
-    pub(crate) write: String,
+    pub(crate) operation: String,
     /// What asked for it.
     pub(crate) reason: Option<String>,
     /// The controller's answer; empty while there is none.
@@ -36,7 +36,7 @@ impl History {
     pub(super) fn sent(&mut self, operation: &Operation, reason: Option<String>, now: Moment) {
         let write = Write {
             time: Timestamp::now(),
-            write: operation.to_string(),
+            operation: operation.to_string(),
             reason,
             outcome: "under way".to_owned(),
             took_ms: None,
