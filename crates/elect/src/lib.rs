@@ -5,8 +5,22 @@
 //!   is code that was given one.
 //! - Time is an argument ([`Moment`]), read from a clock that counts suspend.
 
+mod elector;
+mod event;
+mod fitness;
 mod moment;
+mod mutant;
 mod permit;
+mod record;
+mod timing;
 
+pub use elector::{Elector, Identity, Phase};
+pub use event::{Action, Event, Unreadable, WriteError};
 pub use moment::Moment;
+#[cfg(feature = "model")]
+pub use mutant::Mutant;
 pub use permit::{Epoch, SingleWriter, WritePermit};
+pub use record::{
+    Holder, LONGEST_LEASE, Observed, RECORD_NAME, Record, Release, ResourceVersion, Uid, Version,
+};
+pub use timing::{Timing, TimingError};
