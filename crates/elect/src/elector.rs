@@ -76,6 +76,8 @@ pub struct Elector {
     seen: Option<Seen>,
     /// It has to be read before anything is decided by it.
     stale: bool,
+    /// What a watch saw, until there is time to look.
+    hint: Option<Option<Version>>,
     in_flight: Option<InFlight>,
     tenure: Option<Tenure>,
     permit: Option<WritePermit>,
@@ -99,6 +101,7 @@ impl Elector {
             foreign_writer: false,
             seen: None,
             stale: true,
+            hint: None,
             in_flight: None,
             tenure: None,
             permit: None,
@@ -140,8 +143,8 @@ impl Elector {
         match event {
             Event::RecordRead(answer) => self.read(answer, now, &mut out),
             Event::WriteDone(answer) => self.written(answer, now, &mut out),
-            Event::RecordSeen(version) => self.hint(version.as_ref()),
-            Event::StopRequested => self.stop(&mut out),
+            Event::RecordSeen(version) => self.hint = Some(version.clone()),
+            Event::StopRequested => self.stop(now, &mut out),
             Event::WritersDrained if self.phase == Phase::Draining => self.drained(now, &mut out),
             Event::ForeignWriter(writes) => self.foreign_writer = *writes,
             _ => {}
@@ -235,9 +238,10 @@ impl Elector {
         out: &mut Vec<Action>,
     ) {
         let named = observed.record.holder == self.me.holder;
-        let renewed = request == Request::Renew && (self.renews() || self.broken(Mutant::IdentityWithoutNonce));
+        let renewed = request == Request::Renew && self.renews();
         let acquired = request == Request::Acquire
-            || (request == Request::Create && self.broken(Mutant::CreateThatGrants));
+            || (request == Request::Create && self.broken(Mutant::CreateThatGrants))
+            || (request == Request::Renew && self.broken(Mutant::IdentityWithoutNonce));
         if acquired && named {
             self.tenure =
                 Some(Tenure { uid: observed.version.uid.clone(), epoch: observed.record.epoch });
@@ -270,21 +274,23 @@ impl Elector {
         out.push(if first { Action::Granted(permit) } else { Action::Extended(permit) });
     }
 
-    /// A watch saw something: read it, unless it is what is known.
-    fn hint(&mut self, version: Option<&Version>) {
-        if self.seen.as_ref().map(|seen| &seen.observed.version) != version && self.in_flight.is_none() {
+    /// A watch saw something: read it, unless it is what is known (the watch
+    /// shows a leader its own renewals).
+    fn heed(&mut self) {
+        let Some(version) = self.hint.take() else { return };
+        if self.seen.as_ref().map(|seen| &seen.observed.version) != version.as_ref() {
             self.stale = true;
             self.next_read = self.next_read.min(self.last_read + self.timing.hint_gap());
         }
     }
 
-    fn stop(&mut self, out: &mut Vec<Action>) {
+    fn stop(&mut self, now: Moment, out: &mut Vec<Action>) {
         self.stopping = true;
         let acquiring = self.in_flight.is_some_and(|sent| sent.request == Request::Acquire);
         match self.phase {
-            Phase::Leading => self.drain(out),
+            Phase::Leading => self.drain(now, out),
             // Should it succeed yet, it is given up at once.
-            Phase::Competing if acquiring => self.phase = Phase::Releasing,
+            Phase::Competing if acquiring => self.leave(now),
             Phase::Competing => {
                 self.phase = Phase::Stopped;
                 out.push(Action::Released);
@@ -293,9 +299,12 @@ impl Elector {
         }
     }
 
-    fn drain(&mut self, out: &mut Vec<Action>) {
+    fn drain(&mut self, now: Moment, out: &mut Vec<Action>) {
         self.phase = Phase::Draining;
         out.push(Action::BeginDrain);
+        if self.broken(Mutant::ReleaseBeforeDrain) {
+            self.drained(now, out);
+        }
     }
 
     /// The last write is over: nothing is sent any more, and the record may go.
@@ -303,6 +312,10 @@ impl Elector {
         if self.permit.take().is_some() {
             out.push(Action::Revoked);
         }
+        self.leave(now);
+    }
+
+    fn leave(&mut self, now: Moment) {
         self.phase = Phase::Releasing;
         self.next_write = now;
         self.give_up = now + self.timing.lease();
@@ -314,10 +327,7 @@ impl Elector {
         }
         let better = self.fitness.yields_at(&self.timing).is_some_and(|at| at <= now);
         if better || self.foreign_writer {
-            self.drain(out);
-        }
-        if self.phase == Phase::Draining && self.broken(Mutant::ReleaseBeforeDrain) {
-            self.drained(now, out);
+            self.drain(now, out);
         }
     }
 
@@ -376,6 +386,7 @@ impl Elector {
         if self.in_flight.is_some() {
             return;
         }
+        self.heed();
         let next = match self.phase {
             Phase::Competing | Phase::Leading => self.next_request(now),
             Phase::Releasing if !self.is_own() || now >= self.give_up => {
@@ -473,16 +484,24 @@ impl Elector {
         Self { mutant, ..self }
     }
 
-    /// Moves the process's clock on by moving everything it remembers back.
-    pub fn rebase(&mut self, by: Duration) {
+    /// Moves the process's clock on to `now` by moving everything it remembers
+    /// back; what is past makes no difference by how long it is past.
+    pub fn rebase(&mut self, by: Duration, now: Moment) {
+        let past = |moment: Moment| if moment <= now { Moment::default() } else { moment };
         for moment in [&mut self.next_read, &mut self.next_write, &mut self.last_read, &mut self.give_up] {
-            *moment = moment.rebased(by);
+            *moment = past(moment.rebased(by));
         }
         if let Some(seen) = &mut self.seen {
             seen.since = seen.since.rebased(by);
+            if now.since(seen.since) >= self.timing.lease() {
+                seen.since = Moment::default();
+            }
         }
         if let Some(sent) = &mut self.in_flight {
             sent.sent = sent.sent.rebased(by);
+            if now.since(sent.sent) >= self.timing.renew() {
+                sent.sent = Moment::default();
+            }
         }
         self.permit = self.permit.map(|permit| permit.rebased(by));
         self.fitness.rebase(by);

@@ -110,11 +110,12 @@ impl Fitness {
         (self.noted.replace(stand_back) != Some(stand_back)).then_some(stand_back)
     }
 
+    /// The model has no peers to yield to: ages make no difference there.
     #[cfg(feature = "model")]
     pub(crate) fn rebase(&mut self, by: Duration) {
-        for moment in [&mut self.changed, &mut self.granted, &mut self.aside_until] {
-            *moment = moment.rebased(by);
-        }
+        self.aside_until = self.aside_until.rebased(by);
+        self.changed = Moment::default();
+        self.granted = Moment::default();
     }
 }
 

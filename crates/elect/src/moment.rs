@@ -10,7 +10,7 @@ pub struct Moment(u64);
 
 impl Moment {
     /// So many milliseconds after the clock's start.
-    pub fn from_millis(ms: u64) -> Self {
+    pub const fn from_millis(ms: u64) -> Self {
         Self(ms)
     }
 
