@@ -217,8 +217,11 @@ impl Elector {
                 self.wrote(request, observed, sent, now, out);
             }
             Err(WriteError::Conflict) => {
+                // Soon again, but not at once: waiting a whole period could
+                // meet an edit that comes as regularly every time.
                 self.stale = true;
                 self.next_read = now;
+                self.next_write = now + self.timing.gap();
             }
             Err(WriteError::Unknown | WriteError::Denied) => self.stale = true,
         }
@@ -243,8 +246,7 @@ impl Elector {
             || (request == Request::Create && self.broken(Mutant::CreateThatGrants))
             || (request == Request::Renew && self.broken(Mutant::IdentityWithoutNonce));
         if acquired && named {
-            self.tenure =
-                Some(Tenure { uid: observed.version.uid.clone(), epoch: observed.record.epoch });
+            self.tenure = Some(Tenure { uid: observed.version.uid.clone(), epoch: observed.record.epoch });
         }
         if request == Request::Create
             && self.broken(Mutant::AcquireOnAbsence)
@@ -280,7 +282,7 @@ impl Elector {
         let Some(version) = self.hint.take() else { return };
         if self.seen.as_ref().map(|seen| &seen.observed.version) != version.as_ref() {
             self.stale = true;
-            self.next_read = self.next_read.min(self.last_read + self.timing.hint_gap());
+            self.next_read = self.next_read.min(self.last_read + self.timing.gap());
         }
     }
 
@@ -440,7 +442,11 @@ impl Elector {
             }
             (_, Some(seen)) => {
                 let Observed { version, record } = seen.observed.clone();
-                Action::Update { record: self.next_record(request, record, &version.uid), at: version, timeout }
+                Action::Update {
+                    record: self.next_record(request, record, &version.uid),
+                    at: version,
+                    timeout,
+                }
             }
         }
     }

@@ -8,14 +8,20 @@
 mod elector;
 mod event;
 mod fitness;
+mod leadership;
+mod lease;
+mod mirror;
 mod moment;
 mod mutant;
 mod permit;
 mod record;
+pub mod rehearsal;
 mod timing;
 
 pub use elector::{Elector, Identity, Phase};
 pub use event::{Action, Event, Unreadable, WriteError};
+pub use leadership::{Leadership, News, Task};
+pub use lease::{LEASE_NAME, LeaseChange, LeaseSpec, ObservedLease, WallTime};
 pub use moment::Moment;
 #[cfg(feature = "model")]
 pub use mutant::Mutant;

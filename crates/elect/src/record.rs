@@ -152,9 +152,9 @@ impl Record {
     pub fn from_data(data: &BTreeMap<String, String>) -> Self {
         let text = |key: &str| data.get(key).map_or("", |value| value.trim());
         let number = |key: &str| text(key).parse::<u64>().unwrap_or(0);
-        let released = text(RELEASED).split_once(' ').and_then(|(epoch, uid)| {
-            Some(Release { uid: Uid::new(uid), epoch: Epoch(epoch.parse().ok()?) })
-        });
+        let released = text(RELEASED)
+            .split_once(' ')
+            .and_then(|(epoch, uid)| Some(Release { uid: Uid::new(uid), epoch: Epoch(epoch.parse().ok()?) }));
         Self {
             holder: Holder::new(text(HOLDER)),
             epoch: Epoch(number(EPOCH)),
@@ -200,7 +200,10 @@ mod tests {
     }
 
     fn at(uid: &str, record: Record) -> Observed {
-        Observed { version: Version { uid: Uid::new(uid), resource_version: ResourceVersion::new("1") }, record }
+        Observed {
+            version: Version { uid: Uid::new(uid), resource_version: ResourceVersion::new("1") },
+            record,
+        }
     }
 
     #[test]

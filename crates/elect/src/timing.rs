@@ -24,7 +24,9 @@ pub struct Timing {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum TimingError {
     /// A duration of nothing.
-    #[error("{name} is {value:?}: it must be at least {SHORTEST_RETRY:?}; set it, or leave it out for the default")]
+    #[error(
+        "{name} is {value:?}: it must be at least {SHORTEST_RETRY:?}; set it, or leave it out for the default"
+    )]
     TooShort {
         /// Which duration.
         name: &'static str,
@@ -91,7 +93,8 @@ impl Timing {
         }
         // Of the two sides of the comparison the holder's clock may be slow
         // and the candidate's fast.
-        if renew.saturating_mul(100 + CLOCK_MARGIN_PERCENT) > lease.saturating_mul(100 - CLOCK_MARGIN_PERCENT) {
+        if renew.saturating_mul(100 + CLOCK_MARGIN_PERCENT) > lease.saturating_mul(100 - CLOCK_MARGIN_PERCENT)
+        {
             return Err(TimingError::NoMargin { renew, lease });
         }
         if retry.saturating_mul(2) >= renew {
@@ -121,8 +124,9 @@ impl Timing {
         self.renew / 2
     }
 
-    /// The least time between two reads that a watch asks for.
-    pub(crate) fn hint_gap(&self) -> Duration {
+    /// The least time between two requests that something unexpected asks for:
+    /// a watch, a conflict.
+    pub(crate) fn gap(&self) -> Duration {
         self.retry / 10
     }
 
@@ -167,6 +171,6 @@ mod tests {
 
     #[test]
     fn a_clean_handover_takes_less_than_a_second_at_any_ordinal() {
-        assert!(Timing::default().spread(u32::MAX) + Timing::default().hint_gap() <= Duration::from_secs(1));
+        assert!(Timing::default().spread(u32::MAX) + Timing::default().gap() <= Duration::from_secs(1));
     }
 }

@@ -1,9 +1,7 @@
 //! The world of the model: the API server, the controller, and what may go
 //! wrong, each kind as often as its budget allows.
 
-use ako_elect::{
-    Event, Holder, Mutant, Observed, Record, ResourceVersion, Timing, Uid, Version, WriteError,
-};
+use ako_elect::{Event, Holder, Mutant, Observed, Record, ResourceVersion, Timing, Uid, Version, WriteError};
 
 use crate::process::{Call, Process, Request, Write, cleared};
 
@@ -258,9 +256,7 @@ impl World {
 
     pub(crate) fn edit(&mut self, nonsense: bool) {
         let record = match &self.record {
-            Some(stored) if nonsense => {
-                Record { holder: Holder::new("somebody"), ..stored.record.clone() }
-            }
+            Some(stored) if nonsense => Record { holder: Holder::new("somebody"), ..stored.record.clone() },
             _ => cleared(),
         };
         self.put(record);
