@@ -1,6 +1,7 @@
 //! The state machine of one process.
 
-use std::time::Duration;
+#[cfg(feature = "model")]
+mod model;
 
 use crate::event::{Action, Event, Unreadable, WriteError};
 use crate::fitness::Fitness;
@@ -49,6 +50,14 @@ struct InFlight {
     sent: Moment,
 }
 
+/// What a watch saw and nobody looked at yet.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Hint {
+    Nothing,
+    Gone,
+    Version(Version),
+}
+
 /// The record as this process knows it, and since when it knows this version.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Seen {
@@ -77,7 +86,7 @@ pub struct Elector {
     /// It has to be read before anything is decided by it.
     stale: bool,
     /// What a watch saw, until there is time to look.
-    hint: Option<Option<Version>>,
+    hint: Hint,
     in_flight: Option<InFlight>,
     tenure: Option<Tenure>,
     permit: Option<WritePermit>,
@@ -101,7 +110,7 @@ impl Elector {
             foreign_writer: false,
             seen: None,
             stale: true,
-            hint: None,
+            hint: Hint::Nothing,
             in_flight: None,
             tenure: None,
             permit: None,
@@ -143,7 +152,9 @@ impl Elector {
         match event {
             Event::RecordRead(answer) => self.read(answer, now, &mut out),
             Event::WriteDone(answer) => self.written(answer, now, &mut out),
-            Event::RecordSeen(version) => self.hint = Some(version.clone()),
+            Event::RecordSeen(version) => {
+                self.hint = version.clone().map_or(Hint::Gone, Hint::Version);
+            }
             Event::StopRequested => self.stop(now, &mut out),
             Event::WritersDrained if self.phase == Phase::Draining => self.drained(now, &mut out),
             Event::ForeignWriter(writes) => self.foreign_writer = *writes,
@@ -165,15 +176,14 @@ impl Elector {
         if self.permit.is_none() || self.permit(now).is_some() {
             return;
         }
-        match self.phase {
-            Phase::Draining => self.drained(now, out),
-            _ => {
-                self.permit = None;
-                self.tenure = None;
-                self.phase = Phase::Competing;
-                out.push(Action::Revoked);
-            }
+        if self.phase == Phase::Draining {
+            self.drained(now, out);
+            return;
         }
+        self.permit = None;
+        self.tenure = None;
+        self.phase = Phase::Competing;
+        out.push(Action::Revoked);
     }
 
     fn read(&mut self, answer: &Result<Option<Observed>, Unreadable>, now: Moment, out: &mut Vec<Action>) {
@@ -279,8 +289,14 @@ impl Elector {
     /// A watch saw something: read it, unless it is what is known (the watch
     /// shows a leader its own renewals).
     fn heed(&mut self) {
-        let Some(version) = self.hint.take() else { return };
-        if self.seen.as_ref().map(|seen| &seen.observed.version) != version.as_ref() {
+        let known = self.seen.as_ref().map(|seen| &seen.observed.version);
+        let news = match &self.hint {
+            Hint::Nothing => false,
+            Hint::Gone => known.is_some(),
+            Hint::Version(version) => known != Some(version),
+        };
+        self.hint = Hint::Nothing;
+        if news {
             self.stale = true;
             self.next_read = self.next_read.min(self.last_read + self.timing.gap());
         }
@@ -373,16 +389,6 @@ impl Elector {
         false
     }
 
-    #[cfg(feature = "model")]
-    fn opens_by_mistake(&self, record: &Record) -> bool {
-        let released = record.released.as_ref();
-        (self.broken(Mutant::EmptyHolderIsReleased) && record.holder.is_nobody())
-            || (self.broken(Mutant::SamePodShortcut)
-                && record.holder.pod_and_uid() == self.me.holder.pod_and_uid())
-            || (self.broken(Mutant::ReleaseOfAnotherObject)
-                && released.is_some_and(|release| release.epoch == record.epoch))
-    }
-
     /// Sends the next request, if it is time and none is under way.
     fn request(&mut self, now: Moment, out: &mut Vec<Action>) {
         if self.in_flight.is_some() {
@@ -390,7 +396,7 @@ impl Elector {
         }
         self.heed();
         let next = match self.phase {
-            Phase::Competing | Phase::Leading => self.next_request(now),
+            Phase::Competing | Phase::Leading => Some(self.next_request(now)),
             Phase::Releasing if !self.is_own() || now >= self.give_up => {
                 self.finish(now, out);
                 return;
@@ -413,20 +419,20 @@ impl Elector {
     }
 
     /// What a leader or a candidate asks next, and when.
-    fn next_request(&self, now: Moment) -> Option<(Request, Moment)> {
+    fn next_request(&self, now: Moment) -> (Request, Moment) {
         let read = (Request::Read, self.next_read);
         if self.stale {
-            return Some(read);
+            return read;
         }
-        let Some(seen) = &self.seen else { return Some((Request::Create, self.next_write)) };
+        let Some(seen) = &self.seen else { return (Request::Create, self.next_write) };
         let trusted =
             self.broken(Mutant::IdentityWithoutNonce) && seen.observed.record.holder == self.me.holder;
         if self.renews() || trusted {
-            return Some((Request::Renew, self.next_write));
+            return (Request::Renew, self.next_write);
         }
         let turn = self.fitness.turn(self.opening(seen), self.me.ordinal, &self.timing).max(self.next_write);
         let may = self.permit.is_none() && !self.foreign_writer;
-        Some(if may && (turn <= now || turn <= self.next_read) { (Request::Acquire, turn) } else { read })
+        if may && (turn <= now || turn <= self.next_read) { (Request::Acquire, turn) } else { read }
     }
 
     fn action(&self, request: Request) -> Action {
@@ -441,17 +447,14 @@ impl Elector {
                 Action::Create { record, timeout }
             }
             (_, Some(seen)) => {
-                let Observed { version, record } = seen.observed.clone();
-                Action::Update {
-                    record: self.next_record(request, record, &version.uid),
-                    at: version,
-                    timeout,
-                }
+                let Observed { version, record } = &seen.observed;
+                let record = self.next_record(request, record, &version.uid);
+                Action::Update { record, at: version.clone(), timeout }
             }
         }
     }
 
-    fn next_record(&self, request: Request, before: Record, uid: &Uid) -> Record {
+    fn next_record(&self, request: Request, before: &Record, uid: &Uid) -> Record {
         let epoch = if request == Request::Acquire { before.epoch.next() } else { before.epoch };
         Record {
             holder: self.me.holder.clone(),
@@ -468,7 +471,8 @@ impl Elector {
         let next = match self.phase {
             _ if self.in_flight.is_some() => None,
             Phase::Releasing => Some(self.next_write),
-            _ => self.next_request(now).map(|(_, at)| at),
+            Phase::Competing | Phase::Leading => Some(self.next_request(now).1),
+            Phase::Draining | Phase::Stopped => None,
         };
         let yields = self.fitness.yields_at(&self.timing).filter(|_| self.phase == Phase::Leading);
         let deadline = self.permit.and_then(|permit| permit.deadline());
@@ -478,38 +482,5 @@ impl Elector {
 
     fn broken(&self, mutant: Mutant) -> bool {
         cfg!(feature = "model") && self.mutant == Some(mutant)
-    }
-}
-
-/// For the model check only.
-#[cfg(feature = "model")]
-impl Elector {
-    /// The same process with a mistake in it.
-    #[must_use]
-    pub fn mutated(self, mutant: Option<Mutant>) -> Self {
-        Self { mutant, ..self }
-    }
-
-    /// Moves the process's clock on to `now` by moving everything it remembers
-    /// back; what is past makes no difference by how long it is past.
-    pub fn rebase(&mut self, by: Duration, now: Moment) {
-        let past = |moment: Moment| if moment <= now { Moment::default() } else { moment };
-        for moment in [&mut self.next_read, &mut self.next_write, &mut self.last_read, &mut self.give_up] {
-            *moment = past(moment.rebased(by));
-        }
-        if let Some(seen) = &mut self.seen {
-            seen.since = seen.since.rebased(by);
-            if now.since(seen.since) >= self.timing.lease() {
-                seen.since = Moment::default();
-            }
-        }
-        if let Some(sent) = &mut self.in_flight {
-            sent.sent = sent.sent.rebased(by);
-            if now.since(sent.sent) >= self.timing.renew() {
-                sent.sent = Moment::default();
-            }
-        }
-        self.permit = self.permit.map(|permit| permit.rebased(by));
-        self.fitness.rebase(by);
     }
 }

@@ -11,6 +11,7 @@ const DOUBLINGS: u32 = 6;
 
 /// How fit this process is to lead, and what it knows of the others.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, each told by an event of its own")]
 pub(crate) struct Fitness {
     warm: bool,
     reachable: bool,

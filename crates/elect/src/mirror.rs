@@ -47,6 +47,7 @@ enum Sent {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, each told by an event of its own")]
 pub(crate) struct Mirror {
     me: Holder,
     timing: Timing,

@@ -52,75 +52,77 @@ pub(crate) enum Happening {
     OutageOver,
 }
 
+/// What may happen to a process that runs.
+fn happenings_of(world: &World, index: usize, process: &Process, out: &mut Vec<Happening>) {
+    let faults = &world.faults;
+    if faults.crashes > 0 {
+        out.push(Happening::Crash(index));
+    }
+    if let Some(write) = process.write
+        && !write.committed
+    {
+        out.push(Happening::Commit(index));
+    }
+    if let Some(Call::Sent(_)) = process.call
+        && !world.outage
+    {
+        out.push(Happening::Serve(index));
+    }
+    if process.paused {
+        out.push(Happening::Resume(index));
+        return;
+    }
+    if let Some(Call::Read(_) | Call::Written(_)) = process.call {
+        out.push(Happening::Answer(index));
+    }
+    if process.call.is_some() && (faults.losses > 0 || world.outage) {
+        out.push(Happening::Lose(index));
+    }
+    match process.write {
+        Some(_) => out.push(Happening::End(index)),
+        None if process.permitted().is_some() && !process.draining => out.push(Happening::Send(index)),
+        None => {}
+    }
+    if world.damaged && process.permitted().is_some() {
+        out.push(Happening::Observe(index));
+    }
+    if faults.pauses > 0 {
+        out.push(Happening::Pause(index));
+    }
+    if faults.stops > 0 {
+        out.push(Happening::Stop(index));
+    }
+    if faults.drifts > 0 {
+        out.push(Happening::Drift(index));
+    }
+}
+
+/// What may happen to everything else.
+fn happenings_outside(world: &World, out: &mut Vec<Happening>) {
+    let faults = &world.faults;
+    out.extend((0..world.late.len()).map(Happening::Late));
+    out.extend((0..world.orphans.len()).map(Happening::CommitOrphan));
+    if world.zombies > 0 {
+        out.push(Happening::CommitZombie);
+    }
+    if world.record.is_some() {
+        if faults.deletions > 0 {
+            out.push(Happening::Delete);
+        }
+        if faults.edits > 0 {
+            out.extend([Happening::Edit(false), Happening::Edit(true)]);
+        }
+    } else if faults.restores > 0 && world.backup.is_some() {
+        out.push(Happening::Restore);
+    }
+    if world.outage {
+        out.push(Happening::OutageOver);
+    } else if faults.outages > 0 {
+        out.push(Happening::Outage);
+    }
+}
+
 impl Check {
-    fn happenings_of(&self, world: &World, index: usize, process: &Process, out: &mut Vec<Happening>) {
-        let faults = &world.faults;
-        if faults.crashes > 0 {
-            out.push(Happening::Crash(index));
-        }
-        if let Some(write) = process.write
-            && !write.committed
-        {
-            out.push(Happening::Commit(index));
-        }
-        if let Some(Call::Sent(_)) = process.call
-            && !world.outage
-        {
-            out.push(Happening::Serve(index));
-        }
-        if process.paused {
-            out.push(Happening::Resume(index));
-            return;
-        }
-        if let Some(Call::Read(_) | Call::Written(_)) = process.call {
-            out.push(Happening::Answer(index));
-        }
-        if process.call.is_some() && (faults.losses > 0 || world.outage) {
-            out.push(Happening::Lose(index));
-        }
-        match process.write {
-            Some(_) => out.push(Happening::End(index)),
-            None if process.permitted().is_some() && !process.draining => out.push(Happening::Send(index)),
-            None => {}
-        }
-        if world.damaged && process.permitted().is_some() {
-            out.push(Happening::Observe(index));
-        }
-        if faults.pauses > 0 {
-            out.push(Happening::Pause(index));
-        }
-        if faults.stops > 0 {
-            out.push(Happening::Stop(index));
-        }
-        if faults.drifts > 0 {
-            out.push(Happening::Drift(index));
-        }
-    }
-
-    fn happenings_outside(&self, world: &World, out: &mut Vec<Happening>) {
-        let faults = &world.faults;
-        out.extend((0..world.late.len()).map(Happening::Late));
-        out.extend((0..world.orphans.len()).map(Happening::CommitOrphan));
-        if world.zombies > 0 {
-            out.push(Happening::CommitZombie);
-        }
-        if world.record.is_some() {
-            if faults.deletions > 0 {
-                out.push(Happening::Delete);
-            }
-            if faults.edits > 0 {
-                out.extend([Happening::Edit(false), Happening::Edit(true)]);
-            }
-        } else if faults.restores > 0 && world.backup.is_some() {
-            out.push(Happening::Restore);
-        }
-        if world.outage {
-            out.push(Happening::OutageOver);
-        } else if faults.outages > 0 {
-            out.push(Happening::Outage);
-        }
-    }
-
     fn happen(&self, world: &mut World, happening: Happening) {
         match happening {
             Happening::Pass => world.pass(),
@@ -230,8 +232,9 @@ impl Check {
         world.faults = Faults::default();
         world.outage = false;
         world.late.clear();
-        world.zombies = 0;
         world.orphans.clear();
+        // Whatever was on its way arrives.
+        world.damaged |= world.zombies > 0;
         for index in 0..world.processes.len() {
             if world.processes[index].is_none() {
                 world.start(index, false, self.timing, self.mutant);
@@ -241,8 +244,10 @@ impl Check {
         let units = (self.timing.lease() + self.timing.retry() * 2).as_millis() / TICK.as_millis();
         for _ in 0..=units {
             self.settle(&mut world);
-            if world.leaders().next().is_some() {
-                return true;
+            let leader = world.leaders().next();
+            if let Some(leader) = leader {
+                self.happen(&mut world, Happening::Observe(leader));
+                return !world.damaged;
             }
             world.pass();
         }
@@ -279,12 +284,11 @@ impl Model for Check {
         }
         for (index, process) in world.processes.iter().enumerate() {
             match process {
-                Some(process) => self.happenings_of(world, index, process, out),
+                Some(process) => happenings_of(world, index, process, out),
                 // Processes start in order; it makes no difference otherwise.
                 None if world.nonces[index] == 0 => {
-                    if index == 0 || world.nonces[index - 1] > 0 {
-                        out.push(Happening::Start(index, false));
-                    }
+                    let is_next = index == 0 || world.nonces[index - 1] > 0;
+                    out.extend(is_next.then_some(Happening::Start(index, false)));
                 }
                 None if world.faults.starts > 0 => {
                     out.extend([Happening::Start(index, false), Happening::Start(index, true)]);
@@ -292,7 +296,7 @@ impl Model for Check {
                 None => {}
             }
         }
-        self.happenings_outside(world, out);
+        happenings_outside(world, out);
     }
 
     fn next_state(&self, world: &World, happening: Happening) -> Option<World> {
@@ -306,8 +310,6 @@ impl Model for Check {
     }
 
     fn properties(&self) -> Vec<Property<Self>> {
-        let epoch = |world: &World| world.record.as_ref().map_or(0, |stored| stored.record.epoch.number());
-        let _ = epoch;
         let mut properties = vec![
             Property::always(ONE_LEADER, |_, world: &World| world.leaders().count() <= 1),
             Property::always(NO_SUPERSEDED_WRITE, |_, world: &World| !world.superseded),

@@ -122,13 +122,9 @@ impl World {
     /// Stores the record. Nothing reads the renewal counter, so it stays zero
     /// in the model.
     pub(crate) fn put(&mut self, record: Record) -> Observed {
-        let uid = match &self.record {
-            Some(before) => before.version.uid.clone(),
-            None => {
-                self.uids += 1;
-                Uid::new(&self.uids.to_string())
-            }
-        };
+        self.uids += u8::from(self.record.is_none());
+        let new = || Uid::new(&self.uids.to_string());
+        let uid = self.record.as_ref().map_or_else(new, |before| before.version.uid.clone());
         let version = Version { uid, resource_version: self.fresh_version() };
         let stored = Observed { version, record: Record { renewal: 0, ..record } };
         self.record = Some(stored.clone());

@@ -56,6 +56,10 @@ pub(crate) struct Cluster {
     sequence: u64,
 }
 
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
 pub(crate) const QUIET: Network = Network { delay: 5, lost_percent: 0, late_percent: 0, seed: 1 };
 
 impl Cluster {
@@ -93,7 +97,7 @@ impl Cluster {
     fn fresh(&mut self, index: usize, per_mille: u64) -> Node {
         self.starts += 1;
         let holder = Holder::of(&format!("ako-{index}"), "uid", &self.starts.to_string());
-        let ordinal = u32::try_from(index).unwrap();
+        let ordinal = u32::try_from(index).unwrap_or(u32::MAX);
         let local = Moment::from_millis(self.now * per_mille / 1000);
         Node {
             elector: Elector::new(Identity { holder, ordinal }, self.timing, local),
@@ -190,9 +194,8 @@ impl Cluster {
             }
             Action::Create { .. } | Action::Update { .. } => self.send(index, action),
             Action::SetTimer(at) => {
-                let wait = at.since(self.local(index)).as_millis();
-                self.nodes[index].timer =
-                    self.now + u64::try_from(wait).unwrap() * 1000 / self.nodes[index].per_mille + 1;
+                let wait = at.since(self.local(index));
+                self.nodes[index].timer = self.now + millis(wait) * 1000 / self.nodes[index].per_mille + 1;
             }
             Action::Granted(permit) | Action::Extended(permit) => self.nodes[index].permit = Some(permit),
             Action::Revoked => self.nodes[index].permit = None,
@@ -218,7 +221,7 @@ impl Cluster {
             Action::Read { .. } => Event::RecordRead(Err(Unreadable)),
             _ => Event::WriteDone(Err(WriteError::Unknown)),
         };
-        let timeout = u64::try_from(timeout.as_millis()).unwrap();
+        let timeout = millis(timeout);
         self.enqueue(self.now + timeout, Due::Tell { node: index, asked: Some(asked), event: failed });
         let lost = self.outage || self.network.draw(100) < self.network.lost_percent;
         let late = lost && self.network.draw(100) < self.network.late_percent;
@@ -265,7 +268,7 @@ impl Cluster {
 
     /// Lets time go by, and checks at every event that at most one may write.
     pub(crate) fn run(&mut self, time: Duration) {
-        let end = self.now + u64::try_from(time.as_millis()).unwrap();
+        let end = self.now + millis(time);
         loop {
             let timers = self.nodes.iter().enumerate().filter(|(_, node)| node.up && !node.paused);
             let timer = timers.map(|(index, node)| (node.timer.max(self.now), index)).min();
@@ -288,12 +291,10 @@ impl Cluster {
     /// Runs until this process leads, and says how long that took.
     pub(crate) fn until_led_by(&mut self, expected: &[usize], limit: Duration) -> Duration {
         let begin = self.now;
-        while Duration::from_millis(self.now - begin) <= limit {
-            if self.leaders().iter().any(|leader| expected.contains(leader)) {
-                return Duration::from_millis(self.now - begin);
-            }
+        while !self.leaders().iter().any(|leader| expected.contains(leader)) {
             self.run(Duration::from_millis(10));
+            assert!(self.now - begin <= millis(limit), "nobody of {expected:?} leads after {limit:?}");
         }
-        panic!("nobody of {expected:?} leads after {limit:?}");
+        Duration::from_millis(self.now - begin)
     }
 }

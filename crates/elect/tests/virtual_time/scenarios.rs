@@ -60,7 +60,7 @@ fn a_crash_is_survived_in_one_duration_and_two_periods() {
     let mut cluster = led(3);
     cluster.nodes[0].up = false;
     let took = cluster.until_led_by(&[1, 2], LEASE + RETRY * 2);
-    assert!(took >= LEASE - RETRY, "{took:?}");
+    assert!(took + RETRY >= LEASE, "{took:?}");
 }
 
 #[test]
@@ -107,11 +107,11 @@ fn an_edit_that_leaves_the_contents_alone_changes_nothing() {
 fn without_the_api_server_the_permit_ends_and_nothing_else_happens() {
     let mut cluster = led(2);
     cluster.outage = true;
-    cluster.run(Duration::from_secs(8) - SECOND);
+    cluster.run(Duration::from_secs(7));
     assert_eq!(cluster.leaders(), [0], "renewDeadline less the last renewal's age");
     cluster.run(Duration::from_secs(4));
     assert!(cluster.leaders().is_empty());
-    cluster.run(Duration::from_secs(60));
+    cluster.run(Duration::from_mins(1));
     cluster.outage = false;
     cluster.until_led_by(&[0, 1], RETRY * 4);
 }
@@ -164,7 +164,7 @@ fn two_replicas_without_progress_do_not_flap() {
         cluster.tell(node, Event::Progressing(false));
     }
     let before = epoch(&cluster);
-    cluster.run(Duration::from_secs(3600));
+    cluster.run(Duration::from_hours(1));
     let changes = epoch(&cluster) - before;
     assert!((2..=16).contains(&changes), "{changes} changes in an hour");
 }
@@ -206,7 +206,7 @@ fn a_paused_leader_loses_its_permit_before_others_get_one() {
 fn a_leader_does_not_read_its_own_renewals() {
     let mut cluster = led(1);
     let before = cluster.reads;
-    cluster.run(Duration::from_secs(600));
+    cluster.run(Duration::from_mins(10));
     let reads = cluster.reads - before;
     assert!(reads <= 30, "{reads} reads for 300 renewals");
 }
