@@ -314,11 +314,13 @@ impl Model for Check {
             Property::always(ONE_LEADER, |_, world: &World| world.leaders().count() <= 1),
             Property::always(NO_SUPERSEDED_WRITE, |_, world: &World| !world.superseded),
             Property::sometimes("a leader", |_, world: &World| world.leaders().next().is_some()),
-            Property::sometimes("a second leadership", |_, world: &World| {
+        ];
+        if self.epochs > 1 {
+            properties.push(Property::sometimes("a second leadership", |_, world: &World| {
                 let second = world.record.as_ref().is_some_and(|stored| stored.record.epoch.number() == 2);
                 second && world.leaders().next().is_some()
-            }),
-        ];
+            }));
+        }
         if self.recovery {
             properties.push(Property::always(RECOVERS, |check: &Check, world| check.recovers(world)));
         }
