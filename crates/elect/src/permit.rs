@@ -5,9 +5,23 @@ use std::time::Duration;
 
 use crate::moment::Moment;
 
-/// Counts changes of leadership; a higher one supersedes all lower ones.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Epoch(u64);
+/// Counts changes of leadership within one leadership record. Of two epochs of
+/// the same record the higher one supersedes the lower.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Epoch(pub(crate) u64);
+
+impl Epoch {
+    /// The number itself, for what people read.
+    pub fn number(self) -> u64 {
+        self.0
+    }
+
+    /// The one that follows. A record that was forged to the last number
+    /// starts again: only equality decides anything.
+    pub(crate) fn next(self) -> Self {
+        Self(self.0.checked_add(1).unwrap_or(1))
+    }
+}
 
 impl fmt::Display for Epoch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -18,16 +32,30 @@ impl fmt::Display for Epoch {
 /// Permission to write to Avi and to statuses until a deadline.
 ///
 /// It cannot be made outside of this crate.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct WritePermit {
     epoch: Epoch,
     deadline: Option<Moment>,
 }
 
 impl WritePermit {
+    pub(crate) fn until(epoch: Epoch, deadline: Moment) -> Self {
+        Self { epoch, deadline: Some(deadline) }
+    }
+
+    /// The same leadership, but ending no later than that.
+    pub(crate) fn capped(self, at: Moment) -> Self {
+        Self { deadline: Some(self.deadline.map_or(at, |deadline| deadline.min(at))), ..self }
+    }
+
     /// The leadership that it was granted under.
     pub fn epoch(&self) -> Epoch {
         self.epoch
+    }
+
+    /// When it ends; `None` for a single writer's, which does not.
+    pub fn deadline(&self) -> Option<Moment> {
+        self.deadline
     }
 
     /// How long it is valid still; `None` if it is not. A write may take no
@@ -38,6 +66,13 @@ impl WritePermit {
             Some(deadline) if now < deadline => Some(deadline.since(now)),
             Some(_) => None,
         }
+    }
+
+    /// The permit on a clock that started so much later.
+    #[cfg(feature = "model")]
+    #[must_use]
+    pub fn rebased(self, by: Duration) -> Self {
+        Self { deadline: self.deadline.map(|deadline| deadline.rebased(by)), ..self }
     }
 }
 
@@ -66,14 +101,27 @@ mod tests {
 
     #[test]
     fn a_permit_ends_at_its_deadline() {
-        let permit = WritePermit { epoch: Epoch(3), deadline: Some(Moment::from_millis(1000)) };
+        let permit = WritePermit::until(Epoch(3), Moment::from_millis(1000));
         assert_eq!(permit.remaining(Moment::from_millis(400)), Some(Duration::from_millis(600)));
         assert_eq!(permit.remaining(Moment::from_millis(1000)), None);
+    }
+
+    #[test]
+    fn a_cap_only_shortens() {
+        let permit = WritePermit::until(Epoch(3), Moment::from_millis(1000));
+        assert_eq!(permit.capped(Moment::from_millis(2000)), permit);
+        assert_eq!(permit.capped(Moment::from_millis(500)).remaining(Moment::from_millis(500)), None);
     }
 
     #[test]
     fn a_single_writer_is_never_fenced_off() {
         let permit = SingleWriter::declare().permit();
         assert_eq!(permit.remaining(Moment::from_millis(u64::MAX)), Some(Duration::MAX));
+    }
+
+    #[test]
+    fn the_last_epoch_is_followed_by_another() {
+        assert_eq!(Epoch(3).next(), Epoch(4));
+        assert_ne!(Epoch(u64::MAX).next(), Epoch(u64::MAX));
     }
 }

@@ -1,0 +1,223 @@
+//! Keeps the Lease in step with the record, and judges by it whether the
+//! reference implementation writes.
+
+use std::time::Duration;
+
+use crate::event::{Unreadable, WriteError};
+use crate::lease::{LeaseChange, LeaseSpec, ObservedLease, WallTime, is_wanted};
+use crate::moment::Moment;
+use crate::record::{Holder, LONGEST_LEASE, Record};
+use crate::timing::Timing;
+
+/// The reference implementation takes a Lease over that did not change for its
+/// own 15 s, so our hold on it is not counted for longer than that, less a
+/// margin.
+const LONGEST_HOLD: Duration = Duration::from_secs(10);
+
+/// What this process has to do with the record.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Role {
+    /// It leads with this record.
+    Leader(Record),
+    /// It finishes what it began.
+    Draining,
+    /// It does not lead.
+    Follower,
+}
+
+/// A request for the Lease.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum LeaseRequest {
+    Read,
+    Change(LeaseChange),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Seen {
+    lease: ObservedLease,
+    since: Moment,
+}
+
+/// What the last request was for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Sent {
+    Read,
+    Hold(Moment),
+    Other,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, each told by an event of its own")]
+pub(crate) struct Mirror {
+    me: Holder,
+    timing: Timing,
+    replicas: u32,
+    reference_pods: bool,
+    role: Role,
+    seen: Option<Seen>,
+    stale: bool,
+    /// Nothing is known of the Lease yet.
+    blind: bool,
+    in_flight: Option<Sent>,
+    next: Moment,
+    held_until: Option<Moment>,
+    acquired: Option<WallTime>,
+    clear: bool,
+}
+
+impl Mirror {
+    pub(crate) fn new(me: Holder, timing: Timing, now: Moment) -> Self {
+        Self {
+            me,
+            timing,
+            replicas: 1,
+            reference_pods: true,
+            role: Role::Follower,
+            seen: None,
+            stale: true,
+            blind: true,
+            in_flight: None,
+            next: now,
+            held_until: None,
+            acquired: None,
+            clear: false,
+        }
+    }
+
+    pub(crate) fn set_replicas(&mut self, replicas: u32) {
+        self.replicas = replicas;
+    }
+
+    pub(crate) fn set_reference_pods(&mut self, present: bool) {
+        self.reference_pods = present;
+    }
+
+    pub(crate) fn set_role(&mut self, role: Role, now: Moment) {
+        let led = !matches!(self.role, Role::Follower);
+        let leads = matches!(role, Role::Leader(_));
+        if led && role == Role::Follower {
+            self.clear = true;
+            self.next = now;
+            self.held_until = None;
+            self.acquired = None;
+        } else if leads && !led {
+            self.clear = false;
+            self.next = now;
+        }
+        self.role = role;
+    }
+
+    /// Whether somebody who does not decide by the record may be writing: the
+    /// Lease was not read yet, or a foreign holder did not let it go stale.
+    /// Judged like the record: since this process first saw that very version.
+    pub(crate) fn foreign_writer(&self, now: Moment) -> bool {
+        self.blind || self.seen.as_ref().is_some_and(|seen| self.is_foreign_and_fresh(seen, now))
+    }
+
+    fn is_foreign_and_fresh(&self, seen: &Seen, now: Moment) -> bool {
+        let recorded = Duration::from_secs(u64::try_from(seen.lease.spec.duration_seconds).unwrap_or(0));
+        let patience = self.timing.lease().max(Timing::default().lease()).max(recorded.min(LONGEST_LEASE));
+        seen.lease.spec.is_foreign() && now < seen.since + patience
+    }
+
+    /// How long a permit may last by the Lease: `None` if it does not matter.
+    pub(crate) fn cap(&self, now: Moment) -> Option<Moment> {
+        self.reference_pods.then(|| self.held_until.unwrap_or(now))
+    }
+
+    /// Whether nothing of this process's is left in the Lease, as far as it
+    /// can tell.
+    pub(crate) fn is_done(&self) -> bool {
+        !self.clear && self.in_flight.is_none()
+    }
+
+    pub(crate) fn read(&mut self, answer: &Result<Option<ObservedLease>, Unreadable>, now: Moment) {
+        self.in_flight = None;
+        if let Ok(found) = answer {
+            self.stale = false;
+            self.blind = false;
+            self.saw(found.as_ref(), now);
+        }
+    }
+
+    pub(crate) fn written(&mut self, answer: &Result<Option<ObservedLease>, WriteError>, now: Moment) {
+        let sent = self.in_flight.take();
+        match (answer, sent) {
+            (Ok(found), Some(sent)) => {
+                self.stale = false;
+                self.saw(found.as_ref(), now);
+                let leads = matches!(self.role, Role::Leader(_));
+                let holds = found.as_ref().is_some_and(|lease| lease.spec.is_held_by(&self.me));
+                if let (Sent::Hold(sent), true, true) = (sent, holds, leads) {
+                    self.held_until = Some(sent + self.timing.renew().min(LONGEST_HOLD));
+                }
+            }
+            (Err(WriteError::Conflict), Some(_)) => {
+                self.stale = true;
+                self.next = now;
+            }
+            _ => self.stale = true,
+        }
+    }
+
+    fn saw(&mut self, lease: Option<&ObservedLease>, now: Moment) {
+        let before = self.seen.as_ref().map(|seen| &seen.lease.version);
+        if before != lease.map(|lease| &lease.version) {
+            self.seen = lease.map(|lease| Seen { lease: lease.clone(), since: now });
+        }
+    }
+
+    /// The next request, if it is time and none is under way.
+    pub(crate) fn request(&mut self, now: Moment, wall: WallTime) -> Option<LeaseRequest> {
+        if self.in_flight.is_some() || now < self.next {
+            return None;
+        }
+        let foreign = self.foreign_writer(now);
+        let leads = matches!(self.role, Role::Leader(_));
+        let request = if self.clear {
+            // One attempt: a Lease that is not cleared only looks held.
+            self.clear = false;
+            self.clearing(wall)?
+        } else if self.stale || foreign || !leads {
+            LeaseRequest::Read
+        } else {
+            self.mirroring(wall).unwrap_or(LeaseRequest::Read)
+        };
+        let often = leads && is_wanted(self.replicas, self.reference_pods);
+        let often = often || foreign || self.reference_pods || self.stale;
+        self.next = now + if often { self.timing.retry() } else { self.timing.lease() };
+        self.in_flight = Some(match &request {
+            LeaseRequest::Read => Sent::Read,
+            LeaseRequest::Change(LeaseChange::Delete { .. }) => Sent::Other,
+            LeaseRequest::Change(_) if leads => Sent::Hold(now),
+            LeaseRequest::Change(_) => Sent::Other,
+        });
+        Some(request)
+    }
+
+    fn clearing(&self, wall: WallTime) -> Option<LeaseRequest> {
+        let lease = &self.seen.as_ref()?.lease;
+        let (spec, at) = (lease.spec.cleared(wall), lease.version.clone());
+        lease.spec.is_held_by(&self.me).then_some(LeaseRequest::Change(LeaseChange::Replace { spec, at }))
+    }
+
+    fn mirroring(&mut self, wall: WallTime) -> Option<LeaseRequest> {
+        let Role::Leader(record) = &self.role else { return None };
+        let at = self.seen.as_ref().map(|seen| seen.lease.version.clone());
+        let change = if is_wanted(self.replicas, self.reference_pods) {
+            let spec = LeaseSpec::held(record, *self.acquired.get_or_insert(wall), wall);
+            match at {
+                None => LeaseChange::Create(spec),
+                Some(at) => LeaseChange::Replace { spec, at },
+            }
+        } else {
+            LeaseChange::Delete { at: at? }
+        };
+        Some(LeaseRequest::Change(change))
+    }
+
+    /// When to look again, unless an answer comes first.
+    pub(crate) fn wake_up(&self) -> Option<Moment> {
+        self.in_flight.is_none().then_some(self.next)
+    }
+}
