@@ -39,7 +39,8 @@ pub(crate) async fn serve(pods: &[Pod]) -> anyhow::Result<JoinSet<()>> {
         tasks.spawn(async move {
             let mut connections = JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
-                let service = service_fn(move |request| answer(pod, request));
+                let service =
+                    service_fn(move |request| async move { Ok::<_, Infallible>(answer(pod, &request)) });
                 let connection = hyper::server::conn::http1::Builder::new();
                 connections.spawn(async move {
                     // A client that goes away is no trouble.
@@ -52,7 +53,7 @@ pub(crate) async fn serve(pods: &[Pod]) -> anyhow::Result<JoinSet<()>> {
     Ok(tasks)
 }
 
-async fn answer(pod: Pod, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+fn answer(pod: Pod, request: &Request<Incoming>) -> Response<Full<Bytes>> {
     let header =
         |name: &str| request.headers().get(name).and_then(|v| v.to_str().ok()).unwrap_or("-").to_owned();
     let text = format!(
@@ -66,5 +67,5 @@ async fn answer(pod: Pod, request: Request<Incoming>) -> Result<Response<Full<By
         header("x-forwarded-for"),
         header("x-forwarded-proto"),
     );
-    Ok(Response::new(Full::new(Bytes::from(text))))
+    Response::new(Full::new(Bytes::from(text)))
 }

@@ -24,7 +24,7 @@ use crate::application;
 use crate::sample::{self, Certificate, PLAIN_HOST, SECURE_HOST};
 
 /// How long the sample may take to be served.
-const SERVED_WITHIN: Duration = Duration::from_secs(60);
+const SERVED_WITHIN: Duration = Duration::from_mins(1);
 /// How long the operator may take to end.
 const ENDS_WITHIN: Duration = Duration::from_secs(10);
 
@@ -140,8 +140,8 @@ struct Guide {
 
 impl Guide {
     /// Where a host's port is served: the shard is found by asking each.
-    fn address(&self, part: &str, port: u16) -> Option<SocketAddr> {
-        let matches = |l: &&Listener| l.virtual_service.contains(part) && l.port == port;
+    fn address(&self, name: &str, port: u16) -> Option<SocketAddr> {
+        let matches = |l: &&Listener| l.virtual_service.contains(name) && l.port == port;
         self.listeners.iter().find(matches).map(|l| l.address)
     }
 
