@@ -175,6 +175,8 @@ impl Listing {
         metadata.insert("resourceVersion".to_owned(), self.revision.to_string().into());
         if let Some(next) = &self.next {
             metadata.insert("continue".to_owned(), next.as_str().into());
+        } else if resource.custom.is_some() {
+            metadata.insert("continue".to_owned(), "".into());
         }
         if let Some(remaining) = self.remaining {
             metadata.insert("remainingItemCount".to_owned(), remaining.into());

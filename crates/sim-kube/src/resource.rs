@@ -217,11 +217,6 @@ impl Registry {
         self.resources.get(&(group.into(), version.into(), plural.into()))
     }
 
-    /// By kind, in any version.
-    pub(crate) fn by_kind(&self, group: &str, kind: &str) -> Option<&Arc<Resource>> {
-        self.resources.values().find(|resource| resource.is(group, kind))
-    }
-
     pub(crate) fn all(&self) -> impl Iterator<Item = &Arc<Resource>> {
         self.resources.values()
     }

@@ -119,11 +119,7 @@ impl Refusal {
         } else {
             format!("{}.{}", resource.kind, resource.group)
         };
-        let lines: Vec<String> = causes.iter().map(Cause::line).collect();
-        let said = match lines.as_slice() {
-            [one] => one.clone(),
-            many => format!("[{}]", many.join(", ")),
-        };
+        let said = lines(causes);
         let mut refusal = Self::new(422, "Invalid", format!("{qualified} \"{name}\" is invalid: {said}"));
         let mut about = details(name, &resource.group, &resource.kind);
         about["causes"] = causes.iter().map(Cause::shown).collect();
@@ -134,8 +130,7 @@ impl Refusal {
     /// As [`Self::invalid`], naming the resource instead of the kind.
     pub(crate) fn invalid_plural(resource: &Resource, name: &str, causes: &[Cause]) -> Box<Self> {
         let mut refusal = Self::invalid(resource, name, causes);
-        let said: Vec<String> = causes.iter().map(Cause::line).collect();
-        refusal.message = format!("{} \"{name}\" is invalid: {}", resource.qualified(), said.join(", "));
+        refusal.message = format!("{} \"{name}\" is invalid: {}", resource.qualified(), lines(causes));
         if let Some(details) = &mut refusal.details {
             details["kind"] = (&*resource.plural).into();
         }
@@ -144,8 +139,7 @@ impl Refusal {
 
     /// Options of a request that are not valid.
     pub(crate) fn invalid_options(kind: &str, causes: &[Cause]) -> Box<Self> {
-        let said: Vec<String> = causes.iter().map(Cause::line).collect();
-        let message = format!("{kind}.meta.k8s.io \"\" is invalid: {}", said.join(", "));
+        let message = format!("{kind}.meta.k8s.io \"\" is invalid: {}", lines(causes));
         let mut refusal = Self::new(422, "Invalid", message);
         let mut about = details("", "meta.k8s.io", kind);
         about["causes"] = causes.iter().map(Cause::shown).collect();
@@ -270,6 +264,14 @@ impl Refusal {
         }
         body["code"] = self.code.into();
         body
+    }
+}
+
+fn lines(causes: &[Cause]) -> String {
+    let lines: Vec<String> = causes.iter().map(Cause::line).collect();
+    match lines.as_slice() {
+        [one] => one.clone(),
+        many => format!("[{}]", many.join(", ")),
     }
 }
 

@@ -196,11 +196,6 @@ impl Store {
         self.revision
     }
 
-    /// The number that the next change will have.
-    pub(crate) fn next(&self) -> u64 {
-        self.revision + 1
-    }
-
     pub(crate) fn collection(&self, key: &Key) -> Option<&Collection> {
         self.collections.get(key)
     }

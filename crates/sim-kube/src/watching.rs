@@ -30,6 +30,8 @@ use crate::table;
 const BATCH: usize = 256;
 /// How often a bookmark is sent, as in kube-apiserver.
 const BOOKMARK_INTERVAL: Duration = Duration::from_mins(1);
+/// How long before its end a watch sends a last bookmark.
+const BEFORE_THE_END: Duration = Duration::from_secs(2);
 /// How long a watch lasts that does not say; kube-apiserver takes 30 to 60 minutes.
 const DEFAULT_TIMEOUT: Duration = Duration::from_mins(30);
 /// The longest that a watch may ask for.
@@ -54,6 +56,12 @@ pub(crate) struct Watching {
     network: watch::Receiver<u64>,
     connected: u64,
     ended: bool,
+}
+
+/// Bookmarks come every minute, and shortly before the end.
+fn bookmark_after(now: Instant, deadline: Instant) -> Instant {
+    let last = deadline.checked_sub(BEFORE_THE_END).filter(|last| *last > now);
+    last.unwrap_or(deadline + BOOKMARK_INTERVAL).min(now + BOOKMARK_INTERVAL)
 }
 
 /// What a watch does next.
@@ -88,14 +96,16 @@ impl Watching {
         }
         if initial.is_empty() && !rule.is_empty() {
             let why = "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided";
-            return Err(Refusal::invalid_options(
-                "ListOptions",
-                &[Cause::forbidden("resourceVersionMatch", why)],
-            ));
+            let mut causes = vec![Cause::forbidden("resourceVersionMatch", why)];
+            if rule != "NotOlderThan" {
+                causes.push(Cause::unsupported("resourceVersionMatch", &rule.into(), &["NotOlderThan"]));
+            }
+            return Err(Refusal::invalid_options("ListOptions", &causes));
         }
         let current = cluster.store.revision();
         let now = Instant::now();
         let asked = call.number("timeoutSeconds").filter(|seconds| *seconds > 0).map(Duration::from_secs);
+        let deadline = now + asked.unwrap_or(DEFAULT_TIMEOUT).min(LONGEST);
         let key = resource.key();
         let collection = cluster.store.collection_mut(&key);
         let mut watching = Self {
@@ -108,8 +118,8 @@ impl Watching {
             pending: VecDeque::new(),
             bookmarks,
             headed: false,
-            next_bookmark: now + BOOKMARK_INTERVAL,
-            deadline: now + asked.unwrap_or(DEFAULT_TIMEOUT).min(LONGEST),
+            next_bookmark: bookmark_after(now, deadline),
+            deadline,
             wake: collection.subscribe(),
             network: cluster.network.subscribe(),
             connected: cluster.network.ordered(),
@@ -220,15 +230,11 @@ impl Watching {
             () = tokio::time::sleep_until(self.next_bookmark), if marks => {
                 let line = self.bookmark(Value::Null);
                 self.send(&line);
-                self.next_bookmark = Instant::now() + BOOKMARK_INTERVAL;
+                self.next_bookmark = bookmark_after(Instant::now(), self.deadline);
                 false
             }
         };
         if ended {
-            if marks {
-                let line = self.bookmark(Value::Null);
-                self.send(&line);
-            }
             self.pending.push_back(Step::End);
         }
     }

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::field_set::{FieldSet, is_keyed, is_leaf, item_step};
-use crate::schema::View;
+use crate::schema::{Form, View};
 
 /// Fields that are new or have another value, and fields that are gone.
 #[derive(Debug, Default)]
@@ -28,7 +28,7 @@ fn children(
     removed: &mut FieldSet,
 ) {
     for (step, view, new) in parts(view, new) {
-        let before = part(view.parent, old, &step);
+        let before = part(view.parent, old, &step).or_else(|| always_there(view.parent, old, &step));
         place(&step, view.own, before, Some(new), changed, removed);
     }
     for (step, view, old) in parts(view, old) {
@@ -47,6 +47,11 @@ fn place(
     removed: &mut FieldSet,
 ) {
     match (old, new) {
+        // What is null was not said.
+        (None, Some(Value::Null)) => {}
+        (Some(Value::Null), Some(new)) if !is_leaf(view, new) => {
+            children(view, &Value::Null, new, changed.below(step), removed.below(step));
+        }
         (None, Some(new)) => {
             changed.insert(step);
             if !is_leaf(view, new) {
@@ -92,6 +97,14 @@ fn parts<'a>(view: Option<View<'a>>, value: &'a Value) -> Vec<(String, Views<'a>
             .collect(),
         _ => Vec::new(),
     }
+}
+
+/// Lists that Go always writes are there, as null, in every object that is.
+fn always_there<'a>(view: Option<View<'_>>, old: &'a Value, step: &str) -> Option<&'a Value> {
+    let name = step.strip_prefix("f:")?;
+    let view = view.filter(|_| old.is_object())?;
+    let list = matches!(view.field(name)?.schema().form, Form::List(_));
+    (list && view.schema().required.iter().any(|one| one == name)).then_some(&Value::Null)
 }
 
 /// The part of a value that a step leads to.

@@ -78,10 +78,12 @@ impl Entry {
             "manager": self.manager,
             "operation": if self.applies { "Apply" } else { "Update" },
             "apiVersion": self.version,
-            "time": self.time,
             "fieldsType": "FieldsV1",
             "fieldsV1": self.fields.write(),
         });
+        if !self.time.is_empty() {
+            entry["time"] = self.time.as_str().into();
+        }
         if !self.subresource.is_empty() {
             entry["subresource"] = self.subresource.as_str().into();
         }

@@ -33,8 +33,9 @@ pub(crate) fn validate(new: &Value, old: Option<&Value>) -> Vec<Cause> {
         "IPv4" | "IPv6" | "FQDN" => {}
         _ => causes.push(Cause::unsupported("addressType", &new["addressType"], &["FQDN", "IPv4", "IPv6"])),
     }
-    if let Some(old) = old {
+    if let Some(old) = old.filter(|old| old["addressType"] != new["addressType"]) {
         unchangeable("addressType", &new["addressType"], &old["addressType"], &mut causes);
+        return causes;
     }
     for (at, endpoint) in items(&new["endpoints"]) {
         let field = format!("endpoints[{at}].addresses");

@@ -113,7 +113,7 @@ fn check_backend(field: &str, backend: &Value, causes: &mut Vec<Cause>) {
             if name.is_empty() {
                 causes.push(Cause::required(format!("{field}.service.name"), ""));
             } else {
-                refuse_all(&format!("{field}.service.name"), name, syntax::label_1035(name), causes);
+                refuse_all(&format!("{field}.service.name"), name, syntax::label(name), causes);
             }
             let port = &service["port"];
             let port_name = text(port, "name");

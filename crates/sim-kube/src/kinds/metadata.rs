@@ -21,9 +21,8 @@ pub(crate) fn validate_metadata(resource: &Resource, object: &Value) -> Vec<Caus
     } else if !name.is_empty() {
         let wrong = match (&*resource.group, &*resource.kind) {
             ("rbac.authorization.k8s.io", _) => syntax::path_segment(name),
-            ("", "Namespace") => syntax::label(name),
-            ("", "Service") => syntax::label_1035(name),
-            ("", "Event") => syntax::subdomain(name),
+            // Since 1.36 the names of Services may begin with a digit.
+            ("", "Namespace" | "Service") => syntax::label(name),
             _ => syntax::subdomain(name),
         };
         refuse_all("metadata.name", name, wrong, &mut causes);

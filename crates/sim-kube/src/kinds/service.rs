@@ -62,6 +62,13 @@ pub(crate) fn default_ip_modes(object: &mut Value) {
 
 /// What an update leaves as it was, and what a change of the type takes away.
 pub(crate) fn prepare_update(new: &mut Value, old: &Value) {
+    let asked = new["spec"].get("clusterIP").filter(|ip| ip.is_string()).cloned();
+    if let Some(asked) = asked
+        && Some(&asked) != old["spec"].get("clusterIP")
+        && new["spec"].get("clusterIPs") == old["spec"].get("clusterIPs")
+    {
+        new["spec"]["clusterIPs"] = json!([asked]);
+    }
     let (was, is) = (text(&old["spec"], "type").to_owned(), text(&new["spec"], "type").to_owned());
     if is == "ExternalName" && was != "ExternalName" {
         for field in ["clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy", "internalTrafficPolicy"] {
@@ -256,8 +263,7 @@ fn check_change(new: &Value, old: &Value, causes: &mut Vec<Cause>) {
     }
     let (before, after) = (&old["spec"]["clusterIP"], &new["spec"]["clusterIP"]);
     if before.is_string() && before != after {
-        let (before, after) = (&old["spec"]["clusterIPs"], &new["spec"]["clusterIPs"]);
-        let _ = before;
-        causes.push(Cause::invalid("spec.clusterIPs[0]", &after[0], "may not change once set"));
+        let after = &new["spec"]["clusterIPs"];
+        causes.push(Cause::invalid("spec.clusterIPs[0]", after, "may not change once set"));
     }
 }

@@ -109,13 +109,16 @@ fn patch_list(
 ) -> Result<(), String> {
     let Some(merge_key) = merge_key else {
         // A list of scalars is a set.
+        let before = items.clone();
         for change in changes {
             if !items.contains(change) {
                 items.push(change.clone());
             }
         }
+        interleave(items, &before, |item| changes.contains(item), |one, other| one == other);
         return Ok(());
     };
+    let before = items.clone();
     let replaces = |change: &Value| change[DIRECTIVE] == "replace";
     if changes.iter().any(replaces) {
         items.clear();
@@ -135,7 +138,33 @@ fn patch_list(
             items.push(item);
         }
     }
+    let same = |one: &Value, other: &Value| one.get(merge_key) == other.get(merge_key);
+    interleave(items, &before, |item| changes.iter().any(|change| same(change, item)), same);
     Ok(())
+}
+
+/// Puts what a patch names before what it does not, unless the latter came earlier in
+/// the list: the order of `mergeSortedSlice` in apimachinery.
+fn interleave(
+    items: &mut Vec<Value>,
+    before: &[Value],
+    named: impl Fn(&Value) -> bool,
+    same: impl Fn(&Value, &Value) -> bool,
+) {
+    let place = |item: &Value| before.iter().position(|one| same(one, item));
+    let (patched, others): (Vec<Value>, Vec<Value>) = items.drain(..).partition(|item| named(item));
+    let mut others = others.into_iter().peekable();
+    for item in patched {
+        while let Some(other) = others.peek() {
+            let earlier = matches!((place(other), place(&item)), (Some(a), Some(b)) if a < b);
+            if !earlier {
+                break;
+            }
+            items.extend(others.next());
+        }
+        items.push(item);
+    }
+    items.extend(others);
 }
 
 /// Items that the order names come in that order; others stay behind what they

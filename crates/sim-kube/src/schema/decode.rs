@@ -17,6 +17,9 @@ const KEPT_EMPTY: [&str; 8] = [
     "fieldsV1",
 ];
 
+/// Stands for the kind in messages; the caller knows it.
+pub(crate) const KIND: &str = "<kind>";
+
 /// What was noticed on the way.
 #[derive(Debug, Default)]
 pub(crate) struct Found {
@@ -45,7 +48,8 @@ fn node(view: View<'_>, value: &mut Value, path: &str, found: &mut Found) -> Res
                 if entry.is_null() && matches!(schema.schema().form, Form::Text) {
                     *entry = "".into();
                 }
-                node(schema, entry, &join(path, key), found)?;
+                // Messages name the map, not the entry.
+                node(schema, entry, path, found)?;
             }
             Ok(())
         }
@@ -65,7 +69,7 @@ fn node(view: View<'_>, value: &mut Value, path: &str, found: &mut Found) -> Res
             Ok(())
         }
         (form, value) => Err(format!(
-            "json: cannot unmarshal {} into Go struct field {} of type {}",
+            "json: cannot unmarshal {} into Go struct field {KIND}.{} of type {}",
             name_of(value),
             dotted(path),
             go_type(form)

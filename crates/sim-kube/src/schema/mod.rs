@@ -14,7 +14,7 @@ use std::sync::{Arc, LazyLock};
 
 use serde_json::Value;
 
-pub(crate) use decode::{Found, decode};
+pub(crate) use decode::{Found, KIND, decode};
 pub(crate) use structural::{default_values, prune, validate};
 
 /// The definitions as a document, to be served.
@@ -43,7 +43,6 @@ pub(crate) struct Schema {
     /// The key of strategic merge patches; a list without one that merges is of scalars.
     pub(crate) merge_key: Option<String>,
     pub(crate) merges: bool,
-    pub(crate) retains_keys: bool,
     pub(crate) required: Vec<String>,
     pub(crate) preserves_unknown: bool,
     pub(crate) embedded: bool,
@@ -97,7 +96,6 @@ impl Schema {
             atomic: text("x-kubernetes-map-type") == "atomic",
             merge_key: source["x-kubernetes-patch-merge-key"].as_str().map(str::to_owned),
             merges: strategy.contains("merge"),
-            retains_keys: strategy.contains("retainKeys"),
             required: texts("required"),
             preserves_unknown: source["x-kubernetes-preserve-unknown-fields"] == true,
             embedded: source["x-kubernetes-embedded-resource"] == true,
@@ -155,10 +153,6 @@ impl<'a> View<'a> {
 
     pub(crate) fn default(self) -> Option<&'a Value> {
         self.site.default.as_ref()
-    }
-
-    pub(crate) fn retains_keys(self) -> bool {
-        self.site.retains_keys || self.schema.retains_keys
     }
 
     /// A field of a struct or an entry of a map; `None` where nothing is known.

@@ -79,7 +79,8 @@ impl Cluster {
             return Err(Refusal::forbidden_object(resource, stored.name(), why));
         }
         let last = self.begin_deletion(resource, &stored, options.grace, options.dry_run)?;
-        let waits = !is_over(resource, &last.value);
+        let waits =
+            self.store.get(&resource.key(), stored.namespace(), stored.name()).is_some() && !options.dry_run;
         let whole = waits
             || (resource.group.is_empty() && matches!(&*resource.kind, "Pod" | "Service" | "ServiceAccount"));
         if whole {
@@ -138,7 +139,9 @@ impl Cluster {
             return Ok(Arc::new(Stored::new(new, stored.revision)));
         }
         if is_over(resource, &new) {
-            let last = Arc::new(Stored::new(new, stored.revision));
+            // Only Pods are marked before they go.
+            let marked = resource.is("", "Pod");
+            let last = if marked { Arc::new(Stored::new(new, stored.revision)) } else { stored.clone() };
             self.take_out(resource, stored);
             return Ok(last);
         }

@@ -49,6 +49,9 @@ impl Cluster {
     /// Executes a write to a resource.
     pub(crate) fn write(&mut self, call: &Call, target: &Target) -> Granted<Outcome> {
         let verb = call.verb(Some(target));
+        if target.name.is_empty() && matches!(verb, "update" | "patch") {
+            return Err(Refusal::method_not_allowed());
+        }
         match (verb, target.subresource.as_str()) {
             ("create", "") if target.name.is_empty() => {
                 let body = call.object()?;
@@ -66,7 +69,9 @@ impl Cluster {
 
     fn writer(&self, call: &Call, target: &Target) -> Writer {
         let subresource = target.subresource.clone();
-        Writer { manager: call.manager(), subresource, time: self.clock.printed() }
+        // Entries of the subresource `scale` have no time.
+        let time = if subresource == "scale" { String::new() } else { self.clock.printed() };
+        Writer { manager: call.manager(), subresource, time }
     }
 }
 
@@ -75,8 +80,11 @@ fn decode(resource: &Resource, object: &mut Value, call: &Call) -> Granted<Vec<S
     let (kind, version) = (text(object, "kind"), text(object, "apiVersion"));
     let handled = |why: String| {
         format!(
-            "{} in version \"{}\" cannot be handled as a {}: {why}",
-            resource.kind, resource.version, resource.kind
+            "{} in version \"{}\" cannot be handled as a {}: {}",
+            resource.kind,
+            resource.version,
+            resource.kind,
+            why.replace(schema::KIND, &resource.kind)
         )
     };
     if (!kind.is_empty() && kind != &*resource.kind)
@@ -126,7 +134,7 @@ fn decode(resource: &Resource, object: &mut Value, call: &Call) -> Granted<Vec<S
 
 /// An object of a kind in which nothing is set.
 fn empty(resource: &Resource) -> Value {
-    let mut object = json!({"kind": &*resource.kind, "apiVersion": resource.api_version()});
+    let mut object = json!({"kind": &*resource.kind, "apiVersion": resource.api_version(), "metadata": {}});
     if let Some(view) = resource.schema.view().filter(|_| resource.custom.is_none()) {
         let mut found = schema::Found::default();
         // An empty object has no field that could be wrong.

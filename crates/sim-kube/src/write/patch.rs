@@ -56,7 +56,9 @@ impl Cluster {
             }
         }
         if let Some(view) = resource.schema.view().filter(|_| resource.custom.is_none()) {
-            check_declared(view, &applied, "", resource)?;
+            let metadata = &applied["metadata"];
+            let whose = format!("{}/{}", text(metadata, "namespace"), text(metadata, "name"));
+            check_declared(view, &applied, "", resource, &whose)?;
         }
         let found = self.store.get(&resource.key(), &target.namespace, &target.name).cloned();
         let live = match &found {
@@ -134,16 +136,17 @@ fn check_declared(
     applied: &Value,
     path: &str,
     resource: &crate::resource::Resource,
+    whose: &str,
 ) -> Granted<()> {
     match applied {
         Value::Object(fields) => {
             for (name, field) in fields {
                 let place = format!("{path}.{name}");
                 match view.field(name) {
-                    Some(view) => check_declared(view, field, &place, resource)?,
+                    Some(view) => check_declared(view, field, &place, resource, whose)?,
                     None if view.is_struct() => {
                         return Err(Refusal::unexpected(&format!(
-                            "failed to create typed patch object (/; {}, Kind={}): {place}: field not declared \
+                            "failed to create typed patch object ({whose}; {}, Kind={}): {place}: field not declared \
                              in schema",
                             if resource.group.is_empty() { "/v1".to_owned() } else { resource.api_version() },
                             resource.kind
@@ -155,7 +158,7 @@ fn check_declared(
             Ok(())
         }
         Value::Array(items) => match view.item() {
-            Some(view) => items.iter().try_for_each(|item| check_declared(view, item, path, resource)),
+            Some(view) => items.iter().try_for_each(|item| check_declared(view, item, path, resource, whose)),
             None => Ok(()),
         },
         _ => Ok(()),

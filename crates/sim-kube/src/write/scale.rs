@@ -43,9 +43,7 @@ impl Cluster {
         } else {
             new["spec"]["replicas"] = replicas.into();
         }
-        // The write is to the object itself, by way of the subresource.
-        let itself = Target { subresource: String::new(), ..target.clone() };
-        let stored = self.replace(call, &itself, &old, new, false)?;
+        let stored = self.replace(call, target, &old, new, false)?;
         Ok(Outcome::value(StatusCode::OK, shown(resource, scale, &stored.value)))
     }
 

@@ -86,18 +86,22 @@ impl Cluster {
                 None => remove(&mut new["metadata"], field),
             }
         }
+        if resource.namespaced {
+            new["metadata"]["namespace"] = target.namespace.as_str().into();
+        }
         new["metadata"]["resourceVersion"] = before["metadata"]["resourceVersion"].clone();
         kinds::set_defaults(resource, &mut new);
         kinds::complete_status(resource, &mut new);
-        if resource.is("", "Service") {
-            kinds::service::prepare_update(&mut new, before);
-        }
         if !applied {
             if new["metadata"]["managedFields"].is_null() {
                 new["metadata"]["managedFields"] = before["metadata"]["managedFields"].clone();
             }
             let writer = self.writer(call, target);
             track_update(resource, &writer, before, &mut new);
+        }
+        // Whose a field was is noted before the kind's own rules take it away.
+        if resource.is("", "Service") {
+            kinds::service::prepare_update(&mut new, before);
         }
         validate(resource, &new, Some(before))?;
         self.store_update(resource, old, new, call.dry_run())
@@ -115,7 +119,9 @@ impl Cluster {
         if without_times(&new) == without_times(&before.value) {
             return Ok(before);
         }
-        if resource.has_generation() && specified(&new) != specified(&before.value) {
+        let relabelled = resource.is("discovery.k8s.io", "EndpointSlice")
+            && new["metadata"]["labels"] != before.value["metadata"]["labels"];
+        if resource.has_generation() && (relabelled || specified(&new) != specified(&before.value)) {
             let generation = before.value["metadata"]["generation"].as_i64().unwrap_or(0) + 1;
             new["metadata"]["generation"] = generation.into();
         }

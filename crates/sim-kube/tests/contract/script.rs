@@ -150,6 +150,12 @@ impl Known {
     fn hide(&self, value: &mut Value) {
         match value {
             Value::Object(fields) => {
+                // Entries of the same second come in any order.
+                if let Some(Value::Array(entries)) = fields.get_mut("managedFields") {
+                    entries.sort_by_key(|entry| {
+                        format!("{}{}{}", entry["manager"], entry["operation"], entry["subresource"])
+                    });
+                }
                 for (key, field) in fields.iter_mut() {
                     match (key.as_str(), &field) {
                         ("resourceVersion", Value::String(_)) => *field = "<version>".into(),
