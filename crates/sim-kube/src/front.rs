@@ -28,6 +28,8 @@ use crate::write::Answer;
 /// The largest body of a request, as in kube-apiserver.
 const MAX_BODY: usize = 3 * 1024 * 1024;
 
+const GROUPS: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
+
 /// Marks a response that a network client must never see: the server closes the
 /// connection instead. In process it has status 502, and its body fails when it is read.
 #[derive(Clone, Copy, Debug)]
@@ -37,6 +39,8 @@ pub struct ConnectionDropped;
 enum Reply {
     Json(StatusCode, Bytes, Vec<String>),
     Text(StatusCode, &'static str),
+    /// Groups, versions and resources in one: clients know it by its media type.
+    Groups(Bytes),
     Watch(Box<Watching>),
 }
 
@@ -83,7 +87,7 @@ pub(crate) async fn answer(State(sim): State<SimKube>, request: Request) -> Resp
     let status = match (&outcome, &action) {
         (None, _) | (_, Some(Action::DropAfter)) => 0,
         (Some(Ok(Reply::Json(status, ..) | Reply::Text(status, _))), _) => status.as_u16(),
-        (Some(Ok(Reply::Watch(_))), _) => 200,
+        (Some(Ok(Reply::Watch(_) | Reply::Groups(_))), _) => 200,
         (Some(Err(refusal)), _) => refusal.code,
     };
     sim.with(|cluster| {
@@ -236,7 +240,13 @@ fn no_resource(cluster: &Cluster, call: &Call, user: &User) -> Granted<Reply> {
         _ => {}
     }
     match discovery::answer(cluster, call) {
-        Some(answer) => Ok(value(StatusCode::OK, &answer?)),
+        Some(answer) => {
+            let answer = answer?;
+            if answer["kind"] == "APIGroupDiscoveryList" {
+                return Ok(Reply::Groups(Bytes::from(answer.to_string())));
+            }
+            Ok(value(StatusCode::OK, &answer))
+        }
         None => Err(Refusal::no_path()),
     }
 }
@@ -273,6 +283,11 @@ fn respond(reply: Reply) -> Response<Body> {
             response
                 .headers_mut()
                 .insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+            response
+        }
+        Reply::Groups(body) => {
+            let mut response = json(StatusCode::OK, Body::from(body), &[]);
+            response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(GROUPS));
             response
         }
         Reply::Watch(watching) => json(StatusCode::OK, Body::from_stream(watching.stream()), &[]),

@@ -217,6 +217,6 @@ mod tests {
         let mut object = json!({"metadata": {"finalizers": ["a", "b"]}});
         let patch = json!({"metadata": {"finalizers": ["c"], "$deleteFromPrimitiveList/finalizers": ["a"]}});
         strategic_patch(schema.view(), &mut object, &patch).unwrap();
-        assert_eq!(object["metadata"]["finalizers"], json!(["b", "c"]));
+        assert_eq!(object["metadata"]["finalizers"], json!(["c", "b"]));
     }
 }
