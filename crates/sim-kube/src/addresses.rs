@@ -18,7 +18,7 @@ const LAST_PORT: u16 = 32_767;
 /// What is taken.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Addresses {
-    addresses: BTreeSet<u32>,
+    cluster: BTreeSet<u32>,
     ports: BTreeSet<u16>,
     next_address: u32,
     next_port: u16,
@@ -39,7 +39,7 @@ impl Addresses {
     /// Takes back what a Service had.
     pub(crate) fn release(&mut self, service: &Value) {
         if let Some(address) = address_of(service) {
-            self.addresses.remove(&address);
+            self.cluster.remove(&address);
         }
         for port in node_ports(service) {
             self.ports.remove(&port);
@@ -48,7 +48,7 @@ impl Addresses {
 
     /// Notes what a Service has that was not allocated here.
     pub(crate) fn adopt(&mut self, service: &Value) {
-        self.addresses.extend(address_of(service));
+        self.cluster.extend(address_of(service));
         self.ports.extend(node_ports(service));
     }
 
@@ -58,7 +58,7 @@ impl Addresses {
             // The first ones are for those who ask for them.
             let address = FIRST_ADDRESS + (self.next_address + 256) % count;
             self.next_address = (self.next_address + 1) % count;
-            if !self.addresses.contains(&address) {
+            if !self.cluster.contains(&address) {
                 return Some(address);
             }
         }
@@ -90,7 +90,7 @@ impl Allocation {
         let outcome = self.address(taken, service).and_then(|()| self.node_ports(taken, service));
         if outcome.is_err() {
             for address in &self.addresses {
-                taken.addresses.remove(address);
+                taken.cluster.remove(address);
             }
             for port in &self.ports {
                 taken.ports.remove(port);
@@ -127,12 +127,12 @@ impl Allocation {
             if !(FIRST_ADDRESS..=LAST_ADDRESS).contains(&address) {
                 return refuse("the provided network does not match the current range");
             }
-            if taken.addresses.contains(&address) {
+            if taken.cluster.contains(&address) {
                 return refuse("provided IP is already allocated");
             }
             address
         };
-        taken.addresses.insert(address);
+        taken.cluster.insert(address);
         self.addresses.push(address);
         let address = Ipv4Addr::from(address).to_string();
         spec["clusterIP"] = address.as_str().into();

@@ -90,7 +90,7 @@ impl Cluster {
         let Some(target) = target else {
             let wish =
                 Wish { verb: "get", group: "", resource: "", namespace: "", name: "", path: &call.path };
-            return if self.review(call).is_some() || self.allows(user, wish) {
+            return if Self::review(call).is_some() || self.allows(user, wish) {
                 Ok(())
             } else {
                 let message = format!("forbidden: User \"{}\" cannot get path \"{}\"", user.name, call.path);
@@ -156,13 +156,13 @@ impl Cluster {
             let (roles, place) =
                 if role["kind"] == "ClusterRole" { ("clusterroles", "") } else { ("roles", namespace) };
             let found = self.store.get(&(group.into(), roles.into()), place, text(role, "name"));
-            let rules = found.and_then(|role| role.value["rules"].as_array());
-            rules.into_iter().flatten().any(|rule| covers(rule, wish))
+            let granted = found.and_then(|role| role.value["rules"].as_array());
+            granted.into_iter().flatten().any(|rule| covers(rule, wish))
         })
     }
 
     /// A review that a request asks for, by its kind.
-    fn review<'a>(&self, call: &'a Call) -> Option<&'a str> {
+    fn review(call: &Call) -> Option<&str> {
         let parts: Vec<&str> = call.segments.iter().map(String::as_str).collect();
         match (call.method.as_str(), parts.as_slice()) {
             ("POST", ["apis", group, "v1", plural]) => {
@@ -176,7 +176,7 @@ impl Cluster {
 
     /// Answers a review; `None` if the request asks for none.
     pub(crate) fn answer_review(&self, user: &User, call: &Call) -> Option<Granted<Value>> {
-        let plural = self.review(call)?;
+        let plural = Self::review(call)?;
         let mut review = match call.object() {
             Ok(review) => review,
             Err(refusal) => return Some(Err(refusal)),
@@ -296,7 +296,7 @@ fn covers(rule: &Value, wish: Wish<'_>) -> bool {
         && names.is_none_or(|names| names.iter().any(|name| name == wish.name))
 }
 
-fn refusal(user: &User, wish: Wish<'_>, target: &Target) -> Box<Refusal> {
+fn refusal(user: &User, wish: Wish<'_>, target: &Target) -> Refusal {
     let plural = target.resource.qualified();
     let what = if wish.name.is_empty() { plural } else { format!("{plural} \"{}\"", wish.name) };
     let place = if wish.namespace.is_empty() {

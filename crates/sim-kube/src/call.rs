@@ -157,7 +157,7 @@ impl Target {
         };
         let (namespace, rest) = match rest {
             ["namespaces", namespace, plural, more @ ..]
-                if group != "" || !matches!(*plural, "status" | "finalize") =>
+                if !group.is_empty() || !matches!(*plural, "status" | "finalize") =>
             {
                 (*namespace, [&[*plural], more].concat())
             }

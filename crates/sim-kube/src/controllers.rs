@@ -68,7 +68,9 @@ impl Cluster {
                 Work::StatefulSet(namespace, name) => self.fill_stateful_set(&namespace, &name),
                 Work::Orphans(namespace, name) => {
                     let pods = self.pods_of(&namespace, &name);
-                    pods.iter().for_each(|pod| self.discard("", "pods", pod));
+                    for pod in &pods {
+                        self.discard("", "pods", pod);
+                    }
                 }
                 Work::Instances(key) => self.discard_all(&key),
             }
@@ -79,8 +81,7 @@ impl Cluster {
 
     fn discard(&mut self, group: &str, plural: &str, stored: &Arc<Stored>) {
         if let Some(resource) = self.built_in(group, plural) {
-            // A deletion without conditions is not refused.
-            let _ = self.begin_deletion(&resource, stored, Some(0), false);
+            self.begin_deletion(&resource, stored, Some(0), false);
         }
     }
 
@@ -115,7 +116,7 @@ impl Cluster {
             };
             for stored in inside(self) {
                 if stored.value["metadata"]["deletionTimestamp"].is_null() {
-                    let _ = self.begin_deletion(&resource, &stored, Some(0), false);
+                    self.begin_deletion(&resource, &stored, Some(0), false);
                 }
             }
             left += inside(self).len();

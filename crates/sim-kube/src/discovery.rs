@@ -142,7 +142,7 @@ fn resources(registry: &Registry, group: &str, version: &str) -> Granted<Value> 
                 "kind": kind["kind"],
                 "verbs": verbs,
             });
-            if kind["kind"] != &*resource.kind {
+            if kind["kind"] != *resource.kind {
                 shown["group"] = kind["group"].clone();
                 shown["version"] = kind["version"].clone();
             }

@@ -92,7 +92,7 @@ pub(crate) async fn answer(State(sim): State<SimKube>, request: Request) -> Resp
     };
     sim.with(|cluster| {
         let time = cluster.clock.now().to_string();
-        cluster.journal.record(RequestRecord { status, time, ..record });
+        cluster.journal.record(RequestRecord { time, status, ..record });
     });
     let retry_after = match &action {
         Some(Action::Status { retry_after, .. }) => *retry_after,
@@ -235,9 +235,8 @@ fn no_resource(cluster: &Cluster, call: &Call, user: &User) -> Granted<Reply> {
     if call.method != Method::GET && call.method != Method::HEAD {
         return Err(Refusal::no_path());
     }
-    match call.segments.first().map(String::as_str) {
-        Some("healthz" | "livez" | "readyz") => return Ok(Reply::Text(StatusCode::OK, "ok")),
-        _ => {}
+    if let Some("healthz" | "livez" | "readyz") = call.segments.first().map(String::as_str) {
+        return Ok(Reply::Text(StatusCode::OK, "ok"));
     }
     match discovery::answer(cluster, call) {
         Some(answer) => {

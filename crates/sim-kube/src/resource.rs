@@ -189,17 +189,21 @@ fn built_in(row: &Row) -> Resource {
     }
 }
 
+/// Group, version and plural name.
+type Place = (Arc<str>, Arc<str>, Arc<str>);
+
 /// All resources: those that are built in, and those of definitions.
 #[derive(Clone, Debug)]
 pub(crate) struct Registry {
-    /// By group, version, plural.
-    resources: BTreeMap<(Arc<str>, Arc<str>, Arc<str>), Arc<Resource>>,
+    resources: BTreeMap<Place, Arc<Resource>>,
 }
 
 impl Registry {
     pub(crate) fn built_in() -> Self {
         let mut registry = Self { resources: BTreeMap::new() };
-        ROWS.iter().for_each(|row| registry.add(built_in(row)));
+        for row in &ROWS {
+            registry.add(built_in(row));
+        }
         registry
     }
 

@@ -119,7 +119,9 @@ impl Entry {
 }
 
 fn managed(mut fields: FieldSet, resource: &Resource, writer: &Writer) -> FieldSet {
-    NOT_MANAGED.iter().for_each(|path| fields.cut(path));
+    for path in NOT_MANAGED {
+        fields.cut(path);
+    }
     // A subresource leaves alone what is not its own.
     if resource.status {
         fields.cut(&[if writer.subresource == "status" { "f:spec" } else { "f:status" }]);
@@ -193,13 +195,15 @@ pub(crate) fn apply(
         entries[*at].fields.subtract(conflict);
     }
     let mut kept = FieldSet::default();
-    entries.iter().for_each(|entry| kept.add(&entry.fields));
+    for entry in &entries {
+        kept.add(&entry.fields);
+    }
     remove_abandoned(view, &mut merged, &before, &kept);
     Entry::write_all(&mut merged, entries);
     Ok(merged)
 }
 
-fn refusal(entries: &[Entry], conflicts: &[(usize, FieldSet)]) -> Box<Refusal> {
+fn refusal(entries: &[Entry], conflicts: &[(usize, FieldSet)]) -> Refusal {
     let mut causes = Vec::new();
     let mut said = Vec::new();
     let mut count = 0;
@@ -220,5 +224,5 @@ fn refusal(entries: &[Entry], conflicts: &[(usize, FieldSet)]) -> Box<Refusal> {
         });
     }
     let noun = if count == 1 { "conflict" } else { "conflicts" };
-    Refusal::apply_conflict(format!("Apply failed with {count} {noun}: {}", said.join("\n")), causes)
+    Refusal::apply_conflict(format!("Apply failed with {count} {noun}: {}", said.join("\n")), &causes)
 }

@@ -193,7 +193,7 @@ fn check_service_port<'a>(
     field: &str,
     port: &'a Value,
     named: bool,
-    names: &mut BTreeSet<&'a str>,
+    taken: &mut BTreeSet<&'a str>,
     causes: &mut Vec<Cause>,
 ) {
     let name = text(port, "name");
@@ -203,7 +203,7 @@ fn check_service_port<'a>(
         }
     } else {
         refuse_all(&format!("{field}.name"), name, syntax::label(name), causes);
-        if !names.insert(name) {
+        if !taken.insert(name) {
             causes.push(Cause::duplicate(format!("{field}.name"), &port["name"]));
         }
     }

@@ -20,7 +20,6 @@ pub(crate) fn strategic_patch(
         return Ok(());
     };
     match changes.get(DIRECTIVE).and_then(Value::as_str) {
-        None => {}
         Some("replace") => {
             *target = Value::Object(without_directives(changes));
             return Ok(());
@@ -29,7 +28,7 @@ pub(crate) fn strategic_patch(
             *target = Value::Object(Map::new());
             return Ok(());
         }
-        Some("merge") => {}
+        None | Some("merge") => {}
         Some(other) => return Err(format!("Unknown directive: {other}")),
     }
     if !target.is_object() {

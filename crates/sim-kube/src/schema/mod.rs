@@ -45,8 +45,6 @@ pub(crate) struct Schema {
     pub(crate) merges: bool,
     pub(crate) required: Vec<String>,
     pub(crate) preserves_unknown: bool,
-    pub(crate) embedded: bool,
-    pub(crate) nullable: bool,
     pub(crate) format: String,
     /// Everything, for the checks that only custom resources have.
     pub(crate) source: Value,
@@ -75,6 +73,16 @@ pub(crate) enum ListKind {
 }
 
 impl Schema {
+    /// Whether null is a value.
+    pub(crate) fn is_nullable(&self) -> bool {
+        self.source["nullable"] == true
+    }
+
+    /// Whether objects here have a kind and metadata of their own.
+    pub(crate) fn is_embedded(&self) -> bool {
+        self.source["x-kubernetes-embedded-resource"] == true
+    }
+
     fn read(source: &Value) -> Self {
         let text = |key: &str| source[key].as_str().unwrap_or_default();
         let reference = source["$ref"].as_str().or_else(|| source["allOf"][0]["$ref"].as_str());
@@ -98,8 +106,6 @@ impl Schema {
             merges: strategy.contains("merge"),
             required: texts("required"),
             preserves_unknown: source["x-kubernetes-preserve-unknown-fields"] == true,
-            embedded: source["x-kubernetes-embedded-resource"] == true,
-            nullable: source["nullable"] == true,
             format: text("format").to_owned(),
             source: source.clone(),
         }

@@ -21,8 +21,9 @@ fn prune_node(view: View<'_>, value: &mut Value, path: &str, dropped: &mut Vec<S
             let keeps = schema.preserves_unknown || !matches!(schema.form, Form::Struct(_));
             let embedded = ["apiVersion", "kind", "metadata"];
             fields.retain(|name, _| {
-                let known =
-                    keeps || view.field(name).is_some() || (schema.embedded && embedded.contains(&&**name));
+                let known = keeps
+                    || view.field(name).is_some()
+                    || (schema.is_embedded() && embedded.contains(&&**name));
                 if !known {
                     dropped.push(format!("{path}{name}"));
                 }
@@ -51,7 +52,7 @@ pub(crate) fn default_values(view: View<'_>, value: &mut Value) {
         Value::Object(fields) => {
             for (name, field) in view.fields() {
                 let missing =
-                    fields.get(name).is_none_or(|value| value.is_null() && !field.schema().nullable);
+                    fields.get(name).is_none_or(|value| value.is_null() && !field.schema().is_nullable());
                 if let (true, Some(default)) = (missing, field.default()) {
                     fields.insert(name.to_owned(), default.clone());
                 }
@@ -64,7 +65,9 @@ pub(crate) fn default_values(view: View<'_>, value: &mut Value) {
         }
         Value::Array(items) => {
             let Some(view) = view.item() else { return };
-            items.iter_mut().for_each(|item| default_values(view, item));
+            for item in items {
+                default_values(view, item);
+            }
         }
         _ => {}
     }
@@ -73,7 +76,7 @@ pub(crate) fn default_values(view: View<'_>, value: &mut Value) {
 /// What the schema does not allow. Patterns and CEL rules are not evaluated.
 pub(crate) fn validate(view: View<'_>, value: &Value, path: &str, causes: &mut Vec<Cause>) {
     let schema = view.schema();
-    if value.is_null() && schema.nullable {
+    if value.is_null() && schema.is_nullable() {
         return;
     }
     let (expected, fits) = match schema.form {

@@ -78,7 +78,7 @@ impl Cluster {
             let why = "this namespace may not be deleted";
             return Err(Refusal::forbidden_object(resource, stored.name(), why));
         }
-        let last = self.begin_deletion(resource, &stored, options.grace, options.dry_run)?;
+        let last = self.begin_deletion(resource, &stored, options.grace, options.dry_run);
         let waits =
             self.store.get(&resource.key(), stored.namespace(), stored.name()).is_some() && !options.dry_run;
         let whole = waits
@@ -115,7 +115,7 @@ impl Cluster {
         stored: &Arc<Stored>,
         grace: Option<i64>,
         dry_run: bool,
-    ) -> Granted<Arc<Stored>> {
+    ) -> Arc<Stored> {
         let mut new = stored.value.clone();
         let marked = new["metadata"]["deletionTimestamp"].is_string();
         // Without kubelets of their own, Pods end at once where controllers are on.
@@ -136,21 +136,21 @@ impl Cluster {
             new["metadata"]["deletionGracePeriodSeconds"] = seconds.into();
         }
         if dry_run {
-            return Ok(Arc::new(Stored::new(new, stored.revision)));
+            return Arc::new(Stored::new(new, stored.revision));
         }
         if is_over(resource, &new) {
             // Only Pods are marked before they go.
             let marked = resource.is("", "Pod");
             let last = if marked { Arc::new(Stored::new(new, stored.revision)) } else { stored.clone() };
             self.take_out(resource, stored);
-            return Ok(last);
+            return last;
         }
         if new == stored.value {
-            return Ok(stored.clone());
+            return stored.clone();
         }
         let last = self.store.put(&resource.key(), new);
         self.settle(resource, &last, false);
-        Ok(last)
+        last
     }
 
     /// Takes an object out of the store and lets go of what it had.

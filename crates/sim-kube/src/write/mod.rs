@@ -57,7 +57,7 @@ impl Cluster {
                 let body = call.object()?;
                 self.create(call, target, body)
             }
-            ("update", "scale") | ("patch", "scale") => self.write_scale(call, target),
+            ("update" | "patch", "scale") => self.write_scale(call, target),
             ("update", "finalize") => self.finalize(call, target),
             ("update", "" | "status") => self.update(call, target),
             ("patch", "" | "status") => self.patch(call, target),

@@ -251,7 +251,7 @@ pub(super) fn check_preconditions(resource: &Resource, old: &Arc<Stored>, new: &
     Ok(())
 }
 
-fn precondition_failed(resource: &Resource, target: &Target, wanted: &str, own: &str) -> Box<Refusal> {
+fn precondition_failed(resource: &Resource, target: &Target, wanted: &str, own: &str) -> Refusal {
     let key = crate::store::path(&target.namespace, &target.name);
     Refusal::conflict(resource, &target.name, &uid_mismatch(resource, &key, wanted, own))
 }

@@ -4,6 +4,8 @@
 //! what differs from run to run. Both servers must answer as recorded. With
 //! `AKO_RECORD=1` the real server's answers become the record.
 
+#![cfg(test)]
+
 mod script;
 
 use ako_harness::control_plane::ControlPlane;

@@ -1,5 +1,7 @@
 //! The real kubectl against the simulator, over TLS.
 
+#![cfg(test)]
+
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 
@@ -71,7 +73,7 @@ impl Kubectl {
     }
 }
 
-const INGRESS: &str = r#"
+const INGRESS: &str = r"
 apiVersion: networking.k8s.io/v1
 kind: Ingress
 metadata:
@@ -89,9 +91,9 @@ spec:
             name: web
             port:
               number: 80
-"#;
+";
 
-const SERVICE: &str = r#"
+const SERVICE: &str = r"
 apiVersion: v1
 kind: Service
 metadata:
@@ -103,18 +105,18 @@ spec:
   ports:
   - port: 80
     targetPort: 8080
-"#;
+";
 
-const CONFIG_MAP: &str = r#"
+const CONFIG_MAP: &str = r"
 apiVersion: v1
 kind: ConfigMap
 metadata:
   name: NAME
 data:
   a: b
-"#;
+";
 
-const STATEFUL_SET: &str = r#"
+const STATEFUL_SET: &str = r"
 apiVersion: apps/v1
 kind: StatefulSet
 metadata:
@@ -133,7 +135,7 @@ spec:
       containers:
       - name: ako
         image: ako-rs:1
-"#;
+";
 
 #[tokio::test]
 async fn ingresses() {

@@ -1,5 +1,7 @@
 //! The operator's side of the API against the simulator, on paused time.
 
+#![cfg(test)]
+
 mod faults;
 mod operator;
 mod permissions;

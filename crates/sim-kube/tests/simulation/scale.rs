@@ -31,7 +31,7 @@ async fn ten_thousand_of_two_kinds_and_three_watchers() {
         snapshot.ingresses().count() == COUNT && snapshot.services().count() > COUNT
     };
     join_all(watchers.iter_mut().map(|watched| watched.until(whole))).await;
-    let listed = started.elapsed() - created;
+    let listed = started.elapsed().saturating_sub(created);
     let mut page = ListParams::default().limit(500);
     let mut seen = 0;
     loop {
