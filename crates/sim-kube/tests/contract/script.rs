@@ -54,7 +54,7 @@ pub(crate) async fn run(client: &Client, name: &str) -> String {
                 Ok(mut value) => {
                     known.learn(&value);
                     known.learn(&value["object"]);
-                    known.hide(&mut value);
+                    Known::hide(&mut value);
                     let text = known.hide_in(&value.to_string());
                     writeln!(transcript, "{text}").unwrap();
                 }
@@ -147,7 +147,7 @@ impl Known {
     }
 
     /// Replaces what differs from run to run.
-    fn hide(&self, value: &mut Value) {
+    fn hide(value: &mut Value) {
         match value {
             Value::Object(fields) => {
                 // Entries of the same second come in any order.
@@ -165,15 +165,15 @@ impl Known {
                             Value::String(_),
                         ) => *field = format!("<{key}>").into(),
                         ("clusterIP", Value::String(ip)) if ip.starts_with("10.96.") => {
-                            *field = "<ip>".into()
+                            *field = "<ip>".into();
                         }
                         ("clusterIPs", Value::Array(ips)) if ips[0] != "None" => *field = json!(["<ip>"]),
                         ("nodePort", Value::Number(_)) => *field = "<port>".into(),
-                        _ => self.hide(field),
+                        _ => Self::hide(field),
                     }
                 }
             }
-            Value::Array(items) => items.iter_mut().for_each(|item| self.hide(item)),
+            Value::Array(items) => items.iter_mut().for_each(Self::hide),
             _ => {}
         }
     }
