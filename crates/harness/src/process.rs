@@ -99,12 +99,13 @@ impl Process {
     /// Kills the whole group and waits for the program's end.
     pub(crate) fn kill(&mut self) {
         // The watchdog keeps the group's number ours until we kill it, once.
-        if self.alive.take().is_none() {
-            return;
-        }
+        let Some(alive) = self.alive.take() else { return };
         // Errors mean that there is nothing left to kill.
         let _ = kill_process_group(Pid::from_child(&self.child), Signal::KILL);
         let _ = self.child.wait();
+        // Not before: the watchdog would wake and remove the folder, which the
+        // restarted program still needs.
+        drop(alive);
     }
 
     pub(crate) fn log(&self) -> &Path {
