@@ -116,7 +116,7 @@ impl Operator {
             if let Err(ended) = process.check_running() {
                 return Ok(Err(ended));
             }
-            match get(port, "/readyz").await {
+            match call(port, "GET", "/readyz").await {
                 Ok((200, _)) => Ok(Ok(())),
                 Ok((status, body)) => Err(format!("/readyz answers {status}: {body}")),
                 Err(error) => Err(format!("{error:#}")),
@@ -127,7 +127,12 @@ impl Operator {
 
     /// The status and the text of one of its pages.
     pub async fn get(&self, path: &str) -> anyhow::Result<(u16, String)> {
-        get(self.port, path).await
+        call(self.port, "GET", path).await
+    }
+
+    /// Asks one of its pages to change something: the status and the text.
+    pub async fn post(&self, path: &str) -> anyhow::Result<(u16, String)> {
+        call(self.port, "POST", path).await
     }
 
     /// One of its pages as JSON; an error unless it answers 200.
@@ -259,12 +264,13 @@ pub async fn install(
     Ok(Installed { namespace: namespace.to_owned(), port })
 }
 
-async fn get(port: u16, path: &str) -> anyhow::Result<(u16, String)> {
+async fn call(port: u16, method: &str, path: &str) -> anyhow::Result<(u16, String)> {
     let address = format!("127.0.0.1:{port}");
     let stream =
         tokio::net::TcpStream::connect(&address).await.with_context(|| format!("reaching {address}"))?;
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
-    let request = http::Request::get(path).header(http::header::HOST, address).body(Empty::<Bytes>::new())?;
+    let request = http::Request::builder().method(method).uri(path).header(http::header::HOST, address);
+    let request = request.body(Empty::<Bytes>::new())?;
     let exchange = async {
         let response = sender.send_request(request).await?;
         let status = response.status().as_u16();

@@ -17,6 +17,7 @@ mod config_source;
 mod connect;
 mod error;
 mod event;
+mod leadership;
 mod own_pod;
 mod path;
 mod preflight;
@@ -32,6 +33,7 @@ pub use config_source::{
 pub use connect::{ConnectError, KubernetesVersion, client, kubernetes_version};
 pub use error::ErrorClass;
 pub use event::{About, COMPONENT, EventCounts, EventWriter, Occurrence, QUEUE_LIMIT, Severity, WallClock};
+pub use leadership::{BootClock, Candidate, Handle, NOTE, Standing};
 pub use own_pod::{OwnPod, own_pod, replicas};
 pub use preflight::{MissingRule, missing_permissions};
 pub use recent::{RECENT_LIMIT, REPEAT_WINDOW};

@@ -51,11 +51,11 @@ const NEEDS: [Need; 15] = [
     ("networking.k8s.io", "ingresses", &["get", "list", "watch", "patch"], false),
     ("networking.k8s.io", "ingresses/status", &["patch"], false),
     ("", "events", &["create"], false),
-    ("", "configmaps", &["list", "watch"], true),
+    ("", "configmaps", &["get", "list", "watch", "create", "update"], true),
     ("", "secrets", &["list", "watch"], true),
-    ("", "pods", &["get"], true),
+    ("", "pods", &["get", "list", "watch", "patch"], true),
     ("apps", "statefulsets", &["get"], true),
-    ("coordination.k8s.io", "leases", &["get", "create", "update"], true),
+    ("coordination.k8s.io", "leases", &["get", "create", "update", "delete"], true),
 ];
 
 /// Asks the API server about every rule that we need, and answers those that

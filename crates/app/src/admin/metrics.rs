@@ -14,6 +14,7 @@ pub(crate) fn render(startup: &Startup, report: Option<&Report>) -> prometheus::
     registry.register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))?;
     gauge(&registry, "ako_up", "1 once the operator runs.", i64::from(report.is_some()))?;
     if let Some(report) = report {
+        leadership(&registry, report)?;
         objects(&registry, report)?;
         requests(&registry, report)?;
         upstream(&registry, startup, report)?;
@@ -78,6 +79,20 @@ fn objects(registry: &Registry, report: &Report) -> prometheus::Result<()> {
     work.with_label_values(&["unit"]).inc_by(report.counters.translated);
     work.with_label_values(&["front"]).inc_by(report.counters.assembled);
     Ok(())
+}
+
+fn leadership(registry: &Registry, report: &Report) -> prometheus::Result<()> {
+    let Some(standing) = &report.standing else { return Ok(()) };
+    gauge(registry, "ako_leader", "1 if this replica leads.", i64::from(standing.leads()))?;
+    let epoch = i64::try_from(standing.epoch).unwrap_or(i64::MAX);
+    gauge(registry, "ako_leadership_epoch", "Counts the changes of leadership.", epoch)?;
+    let grants =
+        counters(registry, "ako_leadership_grants_total", "How often this replica began to lead.", &[])?;
+    grants.with_label_values::<&str>(&[]).inc_by(standing.grants);
+    let silence = standing.heard.map_or(0, |at| report.now.since(at).as_secs());
+    let silence = i64::try_from(silence).unwrap_or(i64::MAX);
+    let help = "Seconds since the leader's last renewal, as this replica saw it.";
+    gauge(registry, "ako_leadership_silence_seconds", help, silence)
 }
 
 fn requests(registry: &Registry, report: &Report) -> prometheus::Result<()> {

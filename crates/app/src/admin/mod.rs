@@ -38,6 +38,7 @@ pub fn router(startup: Startup, inputs: mpsc::Sender<Input>) -> Router {
         .route("/api/status", get(status))
         .route("/api/v1/state", get(state))
         .route("/api/v1/release-deletions", post(release))
+        .route("/api/v1/yield", post(hand_over))
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics_page))
@@ -116,6 +117,22 @@ async fn release(State(shared): State<Shared>, ConnectInfo(caller): ConnectInfo<
             Json(json!({"released": count, "message": format!("{count} deletions are released")}))
                 .into_response()
         }
+        _ => (StatusCode::SERVICE_UNAVAILABLE, "the driver does not answer\n").into_response(),
+    }
+}
+
+/// Changes something, so it is answered on loopback only.
+async fn hand_over(State(shared): State<Shared>, ConnectInfo(caller): ConnectInfo<SocketAddr>) -> Response {
+    if !caller.ip().is_loopback() {
+        return (StatusCode::FORBIDDEN, "only from within the pod\n").into_response();
+    }
+    let (sender, answer) = oneshot::channel();
+    if shared.startup.waiting_for().is_some() || shared.inputs.send(Input::Yield(sender)).await.is_err() {
+        return (StatusCode::SERVICE_UNAVAILABLE, "the operator is not running yet\n").into_response();
+    }
+    match tokio::time::timeout(ANSWER_WITHIN, answer).await {
+        Ok(Ok(Ok(message))) => Json(json!({"message": message})).into_response(),
+        Ok(Ok(Err(message))) => (StatusCode::CONFLICT, format!("{message}\n")).into_response(),
         _ => (StatusCode::SERVICE_UNAVAILABLE, "the driver does not answer\n").into_response(),
     }
 }

@@ -107,7 +107,9 @@ fn heading(state: &Value) -> Markup {
         h1 { "Cluster " (text(state, "/cluster")) }
         p {
             "Pod " code { (text(state, "/namespace")) "/" (text(state, "/pod")) }
-            " · " (text(state, "/role")) " · owner marker " code { (text(state, "/owner")) }
+            " · " strong { (text(state, "/role")) }
+            " · leader " code { (text(state, "/leadership/leader")) } ", epoch " (text(state, "/leadership/epoch"))
+            " · owner marker " code { (text(state, "/owner")) }
             " · version " (text(state, "/version"))
         }
         p {

@@ -6,6 +6,7 @@ use ako_avi_io::Traffic;
 use ako_core::{Diagnostic, Reason, ResourceId, ResourceKind};
 use ako_elect::Moment;
 use ako_engine::{Counters, Engine, Held, Notice, Pending, VirtualServiceReport};
+use ako_kube_io::Standing;
 use serde_json::{Value, json};
 
 use crate::run::history::Write;
@@ -71,6 +72,8 @@ pub struct Report {
     pub(crate) last_writes: Vec<Write>,
     pub(crate) resources: Vec<(ResourceKind, usize)>,
     pub(crate) now: Moment,
+    /// Where this replica stands in the election.
+    pub(crate) standing: Option<Standing>,
 }
 
 impl Report {
@@ -121,6 +124,7 @@ impl Report {
                 .map(|kind| (kind, engine.snapshot().count(kind)))
                 .collect(),
             now,
+            standing: None,
         }
     }
 }
@@ -138,7 +142,7 @@ pub(crate) fn state(startup: &Startup, report: Option<&Report>) -> Value {
         "version": env!("CARGO_PKG_VERSION"),
         "pod": pod,
         "namespace": namespace,
-        "role": "writer (single)",
+        "role": report.and_then(|r| r.standing.as_ref()).map_or("starting", Standing::role),
         "phase": phase(startup, report),
         "settled": report.is_some_and(|r| r.settled),
         "controller": {
@@ -170,6 +174,7 @@ pub(crate) fn state(startup: &Startup, report: Option<&Report>) -> Value {
             "created": created, "updated": updated, "deleted": deleted, "failed": report.counters.failed,
             "total": created + updated + deleted,
         },
+        "leadership": report.standing.as_ref().map(|standing| leadership(standing, report.now)),
         "work": {"translated": report.counters.translated, "assembled": report.counters.assembled},
         "pending": report.pending.iter().map(|p| pending(p, report.now)).collect::<Vec<_>>(),
         "diagnostics": report.diagnostics.iter().map(diagnostic).collect::<Vec<_>>(),
@@ -182,6 +187,19 @@ pub(crate) fn state(startup: &Startup, report: Option<&Report>) -> Value {
         map.extend(details);
     }
     state
+}
+
+fn leadership(standing: &Standing, now: Moment) -> Value {
+    let ms = |duration: std::time::Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+    json!({
+        "me": standing.me.to_string(),
+        "leader": standing.holder.pod(),
+        "holder": standing.holder.to_string(),
+        "epoch": standing.epoch,
+        "grants": standing.grants,
+        "heard_ms": standing.heard.map(|at| ms(now.since(at))),
+        "permit_ms": standing.permit.and_then(|permit| permit.remaining(now)).map(ms),
+    })
 }
 
 fn phase(startup: &Startup, report: Option<&Report>) -> String {

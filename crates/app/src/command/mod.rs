@@ -4,6 +4,7 @@ mod plan;
 mod release;
 mod status;
 mod translate;
+mod yielding;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -39,6 +40,12 @@ enum Command {
     /// Look at them first with `ako status`. Has to be run in the operator's
     /// pod: the operator takes it from loopback only.
     ReleaseDeletions(release::Arguments),
+    /// Ask the leader to let another replica lead: before maintenance, or
+    /// before its node is drained.
+    ///
+    /// Has to be run in the leader's pod: the operator takes it from loopback
+    /// only.
+    Yield(yielding::Arguments),
 }
 
 /// How results are printed.
@@ -71,7 +78,10 @@ impl Cli {
         if let Command::Translate(arguments) = self.command {
             return translate::run(&arguments);
         }
-        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        // Two at least: a long step of the engine must not delay a renewal.
+        let workers = std::thread::available_parallelism().map_or(2, |cores| cores.get().max(2));
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(workers).enable_all().build()?;
         runtime.block_on(async {
             match self.command {
                 Command::Run(arguments) => Box::pin(crate::run::run(arguments)).await,
@@ -81,6 +91,7 @@ impl Cli {
                 }
                 Command::Status(arguments) => status::run(&arguments).await,
                 Command::ReleaseDeletions(arguments) => release::run(&arguments).await,
+                Command::Yield(arguments) => yielding::run(&arguments).await,
                 Command::Translate(_) => Ok(ExitCode::SUCCESS),
             }
         })

@@ -6,7 +6,7 @@ use ako_avi_io::{
     AviClient, Clock, Credentials, Endpoint, NetworkName, Observer, Options, Scope, ScopeTenant, Secret,
     Tenant, Tls, Wanted, Writer,
 };
-use ako_avi_types::{ErrorClass, Failure, Meta, Object, ObjectKey, Observed};
+use ako_avi_types::{ErrorClass, Failure, Kind, Meta, Object, ObjectKey, Observed};
 use ako_core::facts::{CloudType, choose_vrf};
 use ako_core::name::Names;
 use ako_core::{Config, Facts};
@@ -116,6 +116,16 @@ impl Connection {
             warn!(object = %unreadable.key, message = unreadable.message, "an object on the controller cannot be read");
         }
         Ok(Observation { started, objects: observation.objects })
+    }
+
+    /// Asks the controller for a sign of life, as cheaply as it can be asked.
+    ///
+    /// # Errors
+    /// If it gives none.
+    pub async fn probe(&self, config: &Config) -> Result<(), Failure> {
+        let name = format!("{}probe", Names::new(config).prefix());
+        let tenant = Tenant::Named(config.tenant.clone());
+        self.client.find(Kind::VirtualService, &tenant, &name).await.map(drop)
     }
 
     /// Reads one object, whoever it belongs to.

@@ -4,18 +4,18 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ako_avi_types::{Failure, ObjectKey, Operation};
+use ako_avi_types::{ErrorClass, Failure, ObjectKey, Operation};
 use ako_core::resource::Published;
 use ako_core::{Diagnostic, ResourceId};
-use ako_elect::WritePermit;
 use ako_engine::{Counters, Effect, Engine, Event};
-use ako_kube_io::{EventWriter, SourceEvent, StatusWriter};
+use ako_kube_io::{EventWriter, Handle, SourceEvent, StatusWriter};
 use ako_translate::Translator;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 use tracing::{debug, error, info, warn};
 
 use super::connection::{self, Connection};
 use super::history::History;
+use super::leading::{Leading, Turn};
 use super::publishing;
 use super::settings::Settings;
 use super::state::Startup;
@@ -41,6 +41,9 @@ pub enum Input {
     Report(oneshot::Sender<Report>),
     /// Somebody releases held deletions; answered with their number.
     Release(oneshot::Sender<usize>),
+    /// Somebody asks that another replica leads; answered with what becomes of
+    /// that.
+    Yield(oneshot::Sender<Result<String, String>>),
 }
 
 /// What the driver works with.
@@ -48,7 +51,9 @@ pub(super) struct Parts {
     pub(super) client: kube::Client,
     pub(super) connection: Arc<Connection>,
     pub(super) events: EventWriter,
-    pub(super) permit: WritePermit,
+    pub(super) candidate: Handle,
+    /// Asks for a reading of the controller.
+    pub(super) observe: Arc<Notify>,
     pub(super) startup: Startup,
     pub(super) log: LogControl,
 }
@@ -57,6 +62,7 @@ pub(super) struct Parts {
 pub(super) struct Driver {
     parts: Parts,
     engine: Engine,
+    leading: Leading,
     status_writer: StatusWriter,
     inputs: mpsc::Sender<Input>,
     /// Findings of the conversion, before translation.
@@ -77,6 +83,7 @@ impl Driver {
     pub(super) fn new(parts: Parts, translator: Translator, inputs: mpsc::Sender<Input>) -> Self {
         let status_writer = StatusWriter::new(parts.client.clone());
         Self {
+            leading: Leading::new(&parts.candidate),
             parts,
             engine: Engine::new(translator),
             status_writer,
@@ -97,8 +104,8 @@ impl Driver {
     pub(super) async fn run(mut self, mut inputs: mpsc::Receiver<Input>) -> anyhow::Result<()> {
         self.parts.startup.running();
         publishing::tell_own_pod(&self.parts.events, "AKOReady", "the operator runs");
-        let effects = self.engine.step(Event::Writing(true), clock::now());
-        self.carry_out(effects);
+        let mut standing = self.parts.candidate.standing.clone();
+        standing.mark_changed();
         let mut batch = Vec::with_capacity(BATCH);
         loop {
             let sleep =
@@ -109,10 +116,15 @@ impl Driver {
                         return Ok(());
                     }
                 }
+                Ok(()) = standing.changed() => {
+                    let standing = standing.borrow_and_update().clone();
+                    self.turn(standing);
+                }
                 () = tokio::time::sleep(sleep) => self.step(Event::Tick),
             }
             batch.drain(..).for_each(|input| self.take(input));
             self.notice_changes();
+            self.tell_elector();
         }
     }
 
@@ -120,10 +132,19 @@ impl Driver {
         match input {
             Input::Engine(event) => {
                 self.note_failure(&event);
-                if let Event::Sent(key, result) = &event {
-                    self.history.answered(key, result.as_ref().err(), clock::now());
+                match &event {
+                    Event::Sent(key, result) => {
+                        self.history.answered(key, result.as_ref().err(), clock::now());
+                        self.leading.answered(result.is_ok(), clock::now());
+                    }
+                    Event::Published(..) => self.leading.answered(true, clock::now()),
+                    _ => {}
                 }
+                let observed = if let Event::Observed(seen) = &event { Some(seen.started) } else { None };
                 self.step(event);
+                if observed.is_some_and(|started| self.leading.may_write_after(started)) {
+                    self.begin_to_write();
+                }
             }
             Input::Source(event) => self.source(event),
             Input::Settings(settings) => self.settings(*settings),
@@ -137,7 +158,47 @@ impl Driver {
                 self.step(Event::ReleaseDeletions);
                 let _ = answer.send(count);
             }
+            Input::Yield(answer) => {
+                let _ = answer.send(self.leading.hand_over(&self.parts.candidate));
+            }
         }
+    }
+
+    /// The election went on.
+    fn turn(&mut self, standing: ako_kube_io::Standing) {
+        match self.leading.turn(standing, clock::now()) {
+            Turn::Same => {}
+            Turn::Granted { epoch } => {
+                info!(epoch, "this replica leads; the controller is read before anything is written");
+                publishing::tell_own_pod(&self.parts.events, "LeaderElection", "AKO became a leader");
+                self.step(Event::Writing(false));
+                self.parts.observe.notify_one();
+            }
+            Turn::Ended { leader } => {
+                info!(leader, "this replica does not lead any more");
+                publishing::tell_own_pod(&self.parts.events, "LeaderElection", "AKO became a follower");
+                self.step(Event::Writing(false));
+            }
+        }
+    }
+
+    /// What was found while nobody was told is told now.
+    fn begin_to_write(&mut self) {
+        for finding in &self.report().diagnostics {
+            publishing::tell(&self.parts.events, report::notice(finding));
+        }
+        self.step(Event::Writing(true));
+    }
+
+    /// Facts that decide who had better lead.
+    fn tell_elector(&mut self) {
+        let (backlog, refused) = self.engine.backlog();
+        let facts = super::leading::Facts {
+            warm: self.engine.is_synced(),
+            reachable: self.parts.startup.is_connected(),
+            idle: backlog <= refused,
+        };
+        self.leading.tell(&self.parts.candidate, facts, clock::now());
     }
 
     fn step(&mut self, event: Event) {
@@ -151,7 +212,9 @@ impl Driver {
             SourceEvent::Diagnostics(object, findings) => {
                 for finding in &findings {
                     warn!(object = %finding.object, reason = finding.reason.as_str(), "{}", finding.message);
-                    publishing::tell(&self.parts.events, report::notice(finding));
+                    if self.leading.writes() {
+                        publishing::tell(&self.parts.events, report::notice(finding));
+                    }
                 }
                 if findings.is_empty() {
                     self.findings.remove(&object)
@@ -163,7 +226,9 @@ impl Driver {
                 error!(kind = kind.as_str(), %name, message, "an object cannot be understood and is not served");
                 let object = ResourceId { kind, name };
                 let finding = report::undecodable(&object, &message);
-                publishing::tell(&self.parts.events, report::notice(&finding));
+                if self.leading.writes() {
+                    publishing::tell(&self.parts.events, report::notice(&finding));
+                }
                 self.findings.insert(object.clone(), vec![finding]);
                 self.step(Event::Unreadable(object));
             }
@@ -199,7 +264,10 @@ impl Driver {
                     if notice.warning {
                         warn!(object = %notice.object, reason = notice.reason, "{}", notice.message);
                     }
-                    publishing::tell(&self.parts.events, notice);
+                    // Standbys find the same; one Event is enough.
+                    if self.leading.writes() {
+                        publishing::tell(&self.parts.events, notice);
+                    }
                 }
             }
         }
@@ -207,11 +275,14 @@ impl Driver {
 
     fn send(&mut self, operation: Operation) {
         self.history.sent(&operation, self.engine.desired().reason(&operation.key), clock::now());
-        let (writer, permit, inputs) =
-            (self.parts.connection.writer.clone(), self.parts.permit, self.inputs.clone());
+        let permit = self.leading.starts_write();
+        let (writer, inputs) = (self.parts.connection.writer.clone(), self.inputs.clone());
         tokio::spawn(async move {
             debug!(%operation, "writing");
-            let result = writer.send(&permit, &operation).await.map(|written| written.observed);
+            let result = match permit {
+                Some(permit) => writer.send(&permit, &operation).await.map(|written| written.observed),
+                None => Err(not_leading(&operation.key)),
+            };
             // Fails only when the process ends.
             drop(inputs.send(Input::Engine(Event::Sent(operation.key, result))).await);
         });
@@ -225,14 +296,20 @@ impl Driver {
         });
     }
 
-    fn publish(&self, object: ResourceId, wanted: Published, current: Published) {
-        let (writer, permit, inputs) = (self.status_writer.clone(), self.parts.permit, self.inputs.clone());
+    fn publish(&mut self, object: ResourceId, wanted: Published, current: Published) {
+        let permit = self.leading.starts_write();
+        let (writer, inputs) = (self.status_writer.clone(), self.inputs.clone());
         tokio::spawn(async move {
-            let written = writer.publish(&permit, &clock::now, &object, &wanted, &current).await;
-            let result = written.map(|_| ()).map_err(|error| {
-                warn!(%object, %error, "the status could not be written; trying again");
-                error.to_string()
-            });
+            let result = match permit {
+                Some(permit) => {
+                    let written = writer.publish(&permit, &clock::now, &object, &wanted, &current).await;
+                    written.map(|_| ()).map_err(|error| {
+                        warn!(%object, %error, "the status could not be written; trying again");
+                        error.to_string()
+                    })
+                }
+                None => Err("this replica does not lead".to_owned()),
+            };
             drop(inputs.send(Input::Engine(Event::Published(object, result))).await);
         });
     }
@@ -287,7 +364,14 @@ impl Driver {
         report.counters = self.counters.clone();
         report.latencies = self.latencies.clone();
         report.troubles = self.troubles.clone();
+        report.standing = Some(self.leading.standing().clone());
         report.last_writes = self.history.newest().cloned().collect();
         report
     }
+}
+
+/// A write that was decided before the leadership ended, and not started.
+fn not_leading(key: &ObjectKey) -> Failure {
+    let message = format!("{key} was not written: this replica does not lead");
+    Failure { class: ErrorClass::NoPermit, status: None, message, retry_after_ms: None }
 }

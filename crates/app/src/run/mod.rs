@@ -4,6 +4,7 @@ pub mod clock;
 pub mod connection;
 pub mod driver;
 pub(crate) mod history;
+mod leading;
 mod observation;
 mod publishing;
 pub mod settings;
@@ -15,12 +16,12 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ako_elect::SingleWriter;
-use ako_kube_io::{ConfigSource, EventWriter, Source};
+use ako_elect::{Event as Election, Timing};
+use ako_kube_io::{Candidate, ConfigSource, EventWriter, Handle, OwnPod, Source, Standing};
 use anyhow::{Context as _, bail};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
 use tracing::{error, info, warn};
 
@@ -36,6 +37,9 @@ use state::Startup;
 const QUEUE: usize = 4096;
 /// How long to wait before the controller is asked again for what it has to say.
 const RETRY: Duration = Duration::from_secs(5);
+/// How long the end may take: less than the 30 seconds that Kubernetes gives a
+/// pod.
+const END_WITHIN: Duration = Duration::from_secs(25);
 
 /// Arguments of `ako run`.
 #[derive(Debug, clap::Args)]
@@ -64,20 +68,74 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let log = logging::start(arguments.log_format)?;
     let mut end = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
+    let (stop, stopped) = watch::channel(false);
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = end.recv() => info!("told to end"),
+            _ = interrupt.recv() => info!("interrupted"),
+        }
+        stop.send_replace(true);
+        // The channel is to outlive everybody who looks at it.
+        stop.closed().await;
+    });
+    Box::pin(operate(&arguments, log, stopped)).await.map(|()| ExitCode::SUCCESS)
+}
+
+async fn operate(
+    arguments: &Arguments,
+    log: logging::LogControl,
+    mut stopped: watch::Receiver<bool>,
+) -> anyhow::Result<()> {
+    let mut tasks = JoinSet::new();
+    let (driver, inputs, candidate) = {
+        let prepared = tokio::select! {
+            prepared = Box::pin(prepare(arguments, log, &mut tasks)) => prepared?,
+            // Nothing was written yet, and nothing is held.
+            _ = stopped.wait_for(|stopped| *stopped) => return Ok(()),
+        };
+        (prepared.driver, prepared.inputs, prepared.candidate)
+    };
     tokio::select! {
-        result = operate(&arguments, log) => result.map(|()| ExitCode::SUCCESS),
-        _ = end.recv() => { info!("told to end"); Ok(ExitCode::SUCCESS) }
-        _ = interrupt.recv() => { info!("interrupted"); Ok(ExitCode::SUCCESS) }
+        result = supervised(&mut tasks, driver.run(inputs)) => result,
+        () = hand_over(candidate, stopped) => Ok(()),
     }
 }
 
-async fn operate(arguments: &Arguments, log: logging::LogControl) -> anyhow::Result<()> {
+/// When the process is told to end: no new write, the last one answered, the
+/// leadership released.
+async fn hand_over(mut candidate: Handle, mut stopped: watch::Receiver<bool>) {
+    if stopped.wait_for(|stopped| *stopped).await.is_err() {
+        return;
+    }
+    let finish = async {
+        drop(candidate.events.send(Election::StopRequested).await);
+        drop(candidate.standing.wait_for(|standing| standing.finished).await);
+    };
+    match tokio::time::timeout(END_WITHIN, finish).await {
+        Ok(()) => info!("ended"),
+        Err(_) => {
+            warn!("the leadership could not be released in time; another replica takes over when it expires");
+        }
+    }
+}
+
+/// What runs once everything is known that it needs.
+struct Prepared {
+    driver: Driver,
+    inputs: mpsc::Receiver<Input>,
+    candidate: Handle,
+}
+
+async fn prepare(
+    arguments: &Arguments,
+    log: logging::LogControl,
+    tasks: &mut JoinSet<&'static str>,
+) -> anyhow::Result<Prepared> {
     info!(version = env!("CARGO_PKG_VERSION"), pod = arguments.pod_name, "starting");
     let kubeconfig: Option<&PathBuf> = arguments.cluster.kubeconfig.as_ref();
     let client = ako_kube_io::client(kubeconfig.map(PathBuf::as_path)).await.context("Kubernetes")?;
     let namespace = arguments.cluster.namespace.clone();
     let (config_sender, config_events) = mpsc::channel(16);
-    let mut tasks = JoinSet::new();
     let config_client = client.clone();
     tasks.spawn(async move {
         ConfigSource::run(config_client, &namespace, config_sender).await;
@@ -86,41 +144,87 @@ async fn operate(arguments: &Arguments, log: logging::LogControl) -> anyhow::Res
     let startup = Startup::new(&arguments.pod_name, &arguments.cluster.namespace);
     let (inputs, driver_inputs) = mpsc::channel(QUEUE);
     let mut reader = SettingsReader::new(config_events, &arguments.cluster.namespace, startup.clone());
-    let port = supervised(&mut tasks, reader.port()).await?;
-    serve(arguments, port, &startup, inputs.clone(), &mut tasks).await?;
-    let settings = supervised(&mut tasks, reader.first()).await?;
+    let port = supervised(tasks, reader.port()).await?;
+    serve(arguments, port, &startup, inputs.clone(), tasks).await?;
+    let settings = supervised(tasks, reader.first()).await?;
     log.set(settings.config.log_level);
     check_cluster(&client, &settings.config.operator_namespace).await;
 
-    let connection = Arc::new(connection::connect(&settings, clock::boot_time())?);
-    let translator = supervised(&mut tasks, Box::pin(facts(&connection, &settings, &startup))).await?;
     let own_pod = ako_kube_io::own_pod(&client, &arguments.cluster.namespace, &arguments.pod_name).await;
-    let reference = own_pod.map(|pod| pod.reference);
-    if let Err(error) = &reference {
+    if let Err(error) = &own_pod {
         warn!(%error, "the operator's own pod cannot be read: Events about the operator are not written");
     }
-    let events = EventWriter::new(client.clone(), reference.ok(), clock::wall_time());
+    let own_pod = own_pod.ok();
+    let candidate = start_candidate(arguments, &settings, own_pod.as_ref(), tasks).await?;
+    let connection = Arc::new(connection::connect(&settings, clock::boot_time())?);
+    let translator = supervised(tasks, Box::pin(facts(&connection, &settings, &startup))).await?;
+    let events = EventWriter::new(client.clone(), own_pod.map(|pod| pod.reference), clock::wall_time());
     events.set_normal_events(settings.config.events);
 
     let (settings_sender, settings_receiver) = watch::channel(settings);
+    let observe = Arc::new(Notify::new());
     let driver = Driver::new(
         driver::Parts {
             client: client.clone(),
             connection: connection.clone(),
             events: events.clone(),
-            permit: SingleWriter::declare().permit(),
+            candidate: candidate.clone(),
+            observe: observe.clone(),
             startup: startup.clone(),
             log,
         },
         translator,
         inputs.clone(),
     );
-    spawn_tasks(&mut tasks, client, events, connection, &inputs, settings_receiver);
+    let observer = observation::Watchman::new(
+        connection.clone(),
+        inputs.clone(),
+        settings_receiver.clone(),
+        observe,
+        startup,
+    );
+    tasks.spawn(async move {
+        observer.run().await;
+        "the reading of the controller"
+    });
+    spawn_tasks(tasks, client, events, connection, &inputs, settings_receiver, candidate.standing.clone());
     tasks.spawn(async move {
         reader.follow(settings_sender, inputs).await;
         "the follow-up of the configuration"
     });
-    supervised(&mut tasks, driver.run(driver_inputs)).await
+    Ok(Prepared { driver, inputs: driver_inputs, candidate })
+}
+
+/// Takes part in the election, with a client of its own. It may take a while
+/// until somebody leads, so that it begins before the caches are filled.
+async fn start_candidate(
+    arguments: &Arguments,
+    settings: &Settings,
+    own_pod: Option<&OwnPod>,
+    tasks: &mut JoinSet<&'static str>,
+) -> anyhow::Result<Handle> {
+    let client = ako_kube_io::client(arguments.cluster.kubeconfig.as_deref()).await.context("Kubernetes")?;
+    let configured = settings.config.leader_election;
+    let timing =
+        Timing::custom(configured.lease_duration, configured.renew_deadline, configured.retry_period)?;
+    let candidate = Candidate {
+        client,
+        namespace: arguments.cluster.namespace.clone(),
+        pod: arguments.pod_name.clone(),
+        pod_uid: own_pod.and_then(|pod| pod.reference.uid.clone()).unwrap_or_default(),
+        nonce: uuid::Uuid::new_v4().simple().to_string(),
+        timing,
+        clock: clock::boot_time(),
+        wall: clock::wall_time(),
+    };
+    let (handle, run) = candidate.start();
+    tasks.spawn(async move {
+        run.await;
+        // It gave everything up, as it was told to: the process ends by itself.
+        std::future::pending::<()>().await;
+        "the election"
+    });
+    Ok(handle)
 }
 
 /// Starts everything that runs beside the driver.
@@ -131,6 +235,7 @@ fn spawn_tasks(
     connection: Arc<Connection>,
     inputs: &mpsc::Sender<Input>,
     settings: watch::Receiver<Settings>,
+    standing: watch::Receiver<Standing>,
 ) {
     tasks.spawn(async move {
         events.run().await;
@@ -151,13 +256,8 @@ fn spawn_tasks(
         }
         "the way from the watches to the driver"
     });
-    let observer = observation::Watchman::new(connection.clone(), inputs.clone(), settings.clone());
     tasks.spawn(async move {
-        observer.run().await;
-        "the reading of the controller"
-    });
-    tasks.spawn(async move {
-        token::keep_fresh(&client, &connection, settings).await;
+        token::keep_fresh(&client, &connection, settings, standing).await;
         "the upkeep of the token"
     });
 }

@@ -4,23 +4,38 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ako_engine::Event;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tracing::{error, info};
 
 use super::connection::Connection;
 use super::driver::Input;
 use super::settings::Settings;
+use super::state::Startup;
 
 /// How long to wait after a reading that failed; doubled each time…
 const FIRST_RETRY: Duration = Duration::from_secs(1);
 /// …up to this.
 const LAST_RETRY: Duration = Duration::from_mins(1);
+/// How often the controller is asked for a sign of life in between.
+const PROBE: Duration = Duration::from_secs(15);
+
+/// Why a rest is over.
+#[derive(PartialEq, Eq)]
+enum Wake {
+    /// It was as long as it was to be.
+    Due,
+    /// Somebody asked for a reading.
+    Asked,
+}
 
 /// Looks at the controller regularly.
 pub(super) struct Watchman {
     connection: Arc<Connection>,
     inputs: mpsc::Sender<Input>,
     settings: watch::Receiver<Settings>,
+    /// Somebody needs a reading now.
+    asked: Arc<Notify>,
+    startup: Startup,
 }
 
 impl Watchman {
@@ -28,8 +43,10 @@ impl Watchman {
         connection: Arc<Connection>,
         inputs: mpsc::Sender<Input>,
         settings: watch::Receiver<Settings>,
+        asked: Arc<Notify>,
+        startup: Startup,
     ) -> Self {
-        Self { connection, inputs, settings }
+        Self { connection, inputs, settings, asked, startup }
     }
 
     /// Reads, waits for the next full synchronisation, reads again: drift is
@@ -53,12 +70,16 @@ impl Watchman {
                 }
                 Err(failure) => {
                     error!(%failure, "the controller could not be read completely; trying again");
+                    self.startup.controller_failed(&failure);
                     let wait = retry;
                     retry = (retry * 2).min(LAST_RETRY);
                     Some(wait)
                 }
             };
-            self.rest(wait).await;
+            if self.rest(wait).await == Wake::Asked {
+                // Whoever asked waits for the objects, not for the facts.
+                continue;
+            }
             if let Ok(translator) = self.connection.translator(&config).await
                 && !self.send(Event::Configured(Box::new(translator))).await
             {
@@ -67,14 +88,32 @@ impl Watchman {
         }
     }
 
-    /// Waits; a changed interval counts at once.
-    async fn rest(&mut self, wait: Option<Duration>) {
+    /// Waits; a changed interval, or somebody who asks, counts at once.
+    async fn rest(&mut self, wait: Option<Duration>) -> Wake {
         let interval = |settings: &Settings| settings.config.full_sync_s;
-        let before = interval(&self.settings.borrow());
-        let changed = self.settings.wait_for(|settings| interval(settings) != before);
-        match wait {
-            Some(wait) => drop(tokio::time::timeout(wait, changed).await),
-            None => drop(changed.await),
+        let config = self.settings.borrow().config.clone();
+        let mut settings = self.settings.clone();
+        let changed = settings.wait_for(|settings| interval(settings) != config.full_sync_s);
+        let over = async {
+            match wait {
+                Some(wait) => tokio::time::sleep(wait).await,
+                None => std::future::pending().await,
+            }
+        };
+        let probing = async {
+            loop {
+                tokio::time::sleep(PROBE).await;
+                match self.connection.probe(&config).await {
+                    Ok(()) => self.startup.controller_answered(),
+                    Err(failure) => self.startup.controller_failed(&failure),
+                }
+            }
+        };
+        tokio::select! {
+            () = self.asked.notified() => Wake::Asked,
+            _ = changed => Wake::Due,
+            () = over => Wake::Due,
+            () = probing => Wake::Due,
         }
     }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use ako_core::config::keys;
 use ako_core::{Config, ConfigIssue};
+use ako_elect::Timing;
 use ako_kube_io::{ConfigEvent, ConfigSource, Credentials, environment_fallback};
 use anyhow::{Context as _, bail};
 use tokio::sync::{mpsc, watch};
@@ -80,6 +81,7 @@ impl SettingsReader {
             looked_at = true;
             let (Some(data), Some(credentials)) = (&self.data, &self.credentials) else { continue };
             let (config, issues) = Config::parse(&self.namespace, data);
+            let issues = with_timing(&config, issues);
             report(&issues);
             self.startup.configured(&issues);
             if issues.iter().any(|issue| issue.fatal) {
@@ -143,6 +145,23 @@ impl SettingsReader {
             self.startup.waiting("ConfigMap avi-k8s-config");
         }
     }
+}
+
+/// Adds what makes the timing of the election unsafe.
+fn with_timing(config: &Config, mut issues: Vec<ConfigIssue>) -> Vec<ConfigIssue> {
+    let timing = config.leader_election;
+    if let Err(error) = Timing::custom(timing.lease_duration, timing.renew_deadline, timing.retry_period) {
+        issues.push(ConfigIssue {
+            key: "leaseDuration, renewDeadline, retryPeriod".to_owned(),
+            value: format!(
+                "{:?}, {:?}, {:?}",
+                timing.lease_duration, timing.renew_deadline, timing.retry_period
+            ),
+            message: error.to_string(),
+            fatal: true,
+        });
+    }
+    issues
 }
 
 fn report(issues: &[ConfigIssue]) {

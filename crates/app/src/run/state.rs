@@ -68,6 +68,11 @@ impl Startup {
         })
     }
 
+    /// Whether the controller answered when it was last asked.
+    pub(crate) fn is_connected(&self) -> bool {
+        self.read(|inner| inner.connected == Some(true))
+    }
+
     pub(crate) fn waiting(&self, what: &str) {
         self.write(|inner| inner.wait_for(what));
     }

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use ako_avi_io::Secret as AviSecret;
 use ako_avi_types::Failure;
-use ako_elect::SingleWriter;
-use ako_kube_io::CREDENTIALS_SECRET;
+use ako_elect::WritePermit;
+use ako_kube_io::{CREDENTIALS_SECRET, Standing};
 use anyhow::Context as _;
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{Api, Patch, PatchParams};
@@ -22,17 +22,24 @@ const PERIOD: Duration = Duration::from_hours(12);
 /// When to look again after a failure.
 const RETRY: Duration = Duration::from_mins(5);
 
-/// Looks at the token now and every twelve hours, if there is one.
+/// Looks at the token whenever this process begins to lead and every twelve
+/// hours after, if there is one. The leader alone renews it: the others find
+/// the new one in the Secret.
 pub(super) async fn keep_fresh(
     client: &kube::Client,
     connection: &Arc<Connection>,
     settings: watch::Receiver<Settings>,
+    mut standing: watch::Receiver<Standing>,
 ) {
     loop {
+        let Ok(permit) = standing.wait_for(Standing::leads).await.map(|standing| standing.permit) else {
+            return;
+        };
+        let Some(permit) = permit else { continue };
         let current = settings.borrow().clone();
         let mut wait = PERIOD;
         if !current.credentials.token.is_empty()
-            && let Err(error) = refresh(client, connection, &current).await
+            && let Err(error) = refresh(client, connection, &current, &permit).await
         {
             error!(
                 error = format!("{error:#}"),
@@ -46,10 +53,14 @@ pub(super) async fn keep_fresh(
 
 /// Gets a new token if the present one ends soon, stores it, and only then
 /// takes the old one away.
-async fn refresh(client: &kube::Client, connection: &Connection, settings: &Settings) -> anyhow::Result<()> {
-    let permit = SingleWriter::declare().permit();
+async fn refresh(
+    client: &kube::Client,
+    connection: &Connection,
+    settings: &Settings,
+    permit: &WritePermit,
+) -> anyhow::Result<()> {
     let token = settings.credentials.token.reveal();
-    let refreshed = connection.writer.refresh_token(&permit, token, jiff::Timestamp::now()).await;
+    let refreshed = connection.writer.refresh_token(permit, token, jiff::Timestamp::now()).await;
     let Some(new) = refreshed.map_err(|failure: Failure| anyhow::anyhow!("{failure}"))? else {
         return Ok(());
     };
@@ -60,7 +71,7 @@ async fn refresh(client: &kube::Client, connection: &Connection, settings: &Sett
     stored.context("the new token cannot be stored in Secret avi-secret")?;
     info!(expires = new.expires_at, "the authentication token was renewed");
     if let Some(old) = &new.replaces {
-        connection.writer.revoke_token(&permit, old).await.map_err(|failure| anyhow::anyhow!("{failure}"))?;
+        connection.writer.revoke_token(permit, old).await.map_err(|failure| anyhow::anyhow!("{failure}"))?;
     }
     Ok(())
 }

@@ -6,6 +6,7 @@
 
 mod findings;
 mod golden_replay;
+mod leadership;
 mod lifecycle;
 mod protection;
 mod world;

@@ -32,6 +32,10 @@ pub(crate) fn config(changes: &[(&str, &str)]) -> BTreeMap<String, String> {
         ("vipNetworkList".to_owned(), r#"[{"networkName":"vip-net"}]"#.to_owned()),
         ("disableStaticRouteSync".to_owned(), "true".to_owned()),
         ("logLevel".to_owned(), "INFO".to_owned()),
+        // A killed operator's successor waits for leaseDuration.
+        ("leaseDuration".to_owned(), "3s".to_owned()),
+        ("renewDeadline".to_owned(), "2s".to_owned()),
+        ("retryPeriod".to_owned(), "300ms".to_owned()),
     ]);
     config.extend(changes.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())));
     config

@@ -5,6 +5,7 @@ mod key;
 mod parse;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 pub use key::{KeySpec, Support, keys};
 pub use parse::{ConfigIssue, split_cidr};
@@ -98,6 +99,33 @@ pub struct GuardLimits {
     pub share_percent: usize,
 }
 
+/// How long a leadership lasts and how often it is renewed, as configured;
+/// whether that is safe is not judged here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LeaderElection {
+    /// How long a record must be unchanged before another replica takes over.
+    pub lease_duration: Duration,
+    /// How long a leader may write after its last renewal was sent.
+    pub renew_deadline: Duration,
+    /// How often a leader renews and a candidate looks.
+    pub retry_period: Duration,
+}
+
+impl LeaderElection {
+    /// Upstream's.
+    pub const DEFAULT: Self = Self::of_seconds(15, 10, 2);
+    /// Fails over sooner, for API servers that answer quickly.
+    pub const FAST: Self = Self::of_seconds(6, 4, 1);
+
+    const fn of_seconds(lease: u64, renew: u64, retry: u64) -> Self {
+        Self {
+            lease_duration: Duration::from_secs(lease),
+            renew_deadline: Duration::from_secs(renew),
+            retry_period: Duration::from_secs(retry),
+        }
+    }
+}
+
 /// The configuration of one instance.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[allow(clippy::struct_excessive_bools)] // each is a key of its own
@@ -170,6 +198,9 @@ pub struct Config {
     pub prometheus: bool,
     /// `deletionGuardMinimum`, `deletionGuardPercent`: keys of our own.
     pub guard: GuardLimits,
+    /// `leaderElectionProfile`, `leaseDuration`, `renewDeadline`,
+    /// `retryPeriod`: keys of our own.
+    pub leader_election: LeaderElection,
 }
 
 impl Default for Config {
@@ -209,6 +240,7 @@ impl Default for Config {
             delete_config: false,
             prometheus: false,
             guard: GuardLimits { minimum: 20, share_percent: 30 },
+            leader_election: LeaderElection::DEFAULT,
         }
     }
 }

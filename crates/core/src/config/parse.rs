@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::Deserialize;
 
 use super::key::{Support, keys};
 use super::{
-    AutoFqdn, Config, FqdnReuse, GuardLimits, IpFamily, LogLevel, NodeSelector, ServiceMode, ShardSize,
-    VipNetwork,
+    AutoFqdn, Config, FqdnReuse, GuardLimits, IpFamily, LeaderElection, LogLevel, NodeSelector, ServiceMode,
+    ShardSize, VipNetwork,
 };
 
 /// The network plugins that need no word of warning.
@@ -220,6 +221,31 @@ impl Parser<'_> {
         if c.guard.share_percent > 100 {
             self.warn("deletionGuardPercent", "is above 100: no plan is ever held");
         }
+        self.leader_election(c);
+    }
+
+    fn leader_election(&mut self, c: &mut Config) {
+        let profiles = [("default", LeaderElection::DEFAULT), ("fast", LeaderElection::FAST)];
+        let profile = self.one_of("leaderElectionProfile", LeaderElection::DEFAULT, &profiles);
+        c.leader_election = LeaderElection {
+            lease_duration: self.duration("leaseDuration", profile.lease_duration),
+            renew_deadline: self.duration("renewDeadline", profile.renew_deadline),
+            retry_period: self.duration("retryPeriod", profile.retry_period),
+        };
+    }
+
+    /// Seconds (`15`, `15s`) or milliseconds (`500ms`). Another value is fatal:
+    /// replicas that guess differently are not safe together.
+    fn duration(&mut self, key: &'static str, default: Duration) -> Duration {
+        let Some(value) = self.get(key) else { return default };
+        let parsed = match value.strip_suffix("ms") {
+            Some(millis) => millis.trim().parse().map(Duration::from_millis),
+            None => value.strip_suffix('s').unwrap_or(value).trim().parse().map(Duration::from_secs),
+        };
+        parsed.unwrap_or_else(|_| {
+            self.fatal(key, "is no duration; write seconds (15s) or milliseconds (500ms)");
+            default
+        })
     }
 
     /// Keys that ask for something that does not exist yet.

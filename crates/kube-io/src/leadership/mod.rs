@@ -1,0 +1,240 @@
+//! Takes part in the election of the leader: hands an [`ako_elect::Leadership`]
+//! what happens, and does what it asks for.
+//!
+//! Invariants:
+//! - Each request is answered exactly once, with its time-out as the latest
+//!   answer.
+//! - Requests have a client of their own, so that no other traffic delays a
+//!   renewal.
+//! - Whoever ends this task ends the process: a permit is only extended here.
+
+mod peers;
+mod requests;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ako_elect::{
+    Action, Event, Holder, Identity, Leadership, Moment, News, Phase, Task, Timing, WallTime, WritePermit,
+};
+use kube::Client;
+use tokio::sync::{mpsc, watch};
+
+use crate::event::WallClock;
+use requests::Requests;
+
+pub use peers::NOTE;
+
+/// How many messages may wait for the candidate.
+const QUEUE: usize = 256;
+
+/// A monotonic clock that counts suspend.
+pub type BootClock = Arc<dyn Fn() -> Moment + Send + Sync>;
+
+/// A process that may lead.
+pub struct Candidate {
+    /// A client that nothing else uses.
+    pub client: Client,
+    /// The operator's namespace: where the record and the Lease are.
+    pub namespace: String,
+    /// The name of the process's pod.
+    pub pod: String,
+    /// The uid of that pod; anything if there is none.
+    pub pod_uid: String,
+    /// Random, and made at the process's start.
+    pub nonce: String,
+    /// The same in all replicas.
+    pub timing: Timing,
+    /// What permits are judged by.
+    pub clock: BootClock,
+    /// What is written into the Lease for people.
+    pub wall: WallClock,
+}
+
+/// Where the process stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// Who this process is in the record.
+    pub me: Holder,
+    /// What it does.
+    pub phase: Phase,
+    /// Counts the grants to this process: another number is another leadership,
+    /// with a gap before it in which somebody else may have written.
+    pub grants: u64,
+    /// The newest permit, until it is revoked.
+    pub permit: Option<WritePermit>,
+    /// Who leads, or led last, as the record said when it was last seen.
+    pub holder: Holder,
+    /// Which leadership that is.
+    pub epoch: u64,
+    /// When that record was first seen in its present version: for the leader
+    /// its last renewal.
+    pub heard: Option<Moment>,
+    /// The process was stopped and has given up what it had.
+    pub finished: bool,
+}
+
+impl Standing {
+    fn new(me: Holder) -> Self {
+        let holder = Holder::nobody();
+        let phase = Phase::Competing;
+        Self { me, phase, grants: 0, permit: None, holder, epoch: 0, heard: None, finished: false }
+    }
+
+    /// Whether this process leads and may start writes.
+    pub fn leads(&self) -> bool {
+        self.phase == Phase::Leading && self.permit.is_some()
+    }
+
+    /// The word for people.
+    pub fn role(&self) -> &'static str {
+        match self.phase {
+            Phase::Leading if self.permit.is_some() => "leader",
+            Phase::Draining | Phase::Releasing => "handing over",
+            Phase::Stopped => "stopped",
+            Phase::Leading | Phase::Competing => "standby",
+        }
+    }
+}
+
+/// What others have of a running candidate.
+#[derive(Clone, Debug)]
+pub struct Handle {
+    /// Where the process stands.
+    pub standing: watch::Receiver<Standing>,
+    /// Facts and requests for the elector.
+    pub events: mpsc::Sender<Event>,
+}
+
+impl Candidate {
+    /// Prepares the candidacy; it begins when the future is polled, and ends
+    /// only after [`Event::StopRequested`], with [`Standing::finished`].
+    pub fn start(self) -> (Handle, impl Future<Output = ()> + Send + 'static) {
+        let me = Holder::of(&self.pod, &self.pod_uid, &self.nonce);
+        let (standing, receiver) = watch::channel(Standing::new(me.clone()));
+        let (events, facts) = mpsc::channel(QUEUE);
+        let (news, answers) = mpsc::channel(QUEUE);
+        let handle = Handle { standing: receiver, events };
+        let run = async move {
+            let peers = tokio::spawn(peers::follow(
+                self.client.clone(),
+                self.namespace.clone(),
+                self.pod.clone(),
+                self.timing.retry(),
+                news.clone(),
+            ));
+            let record =
+                tokio::spawn(peers::watch_record(self.client.clone(), self.namespace.clone(), news.clone()));
+            let mut driver = Driver::new(&self, me, standing, news);
+            driver.run(facts, answers).await;
+            peers.abort();
+            record.abort();
+        };
+        (handle, run)
+    }
+}
+
+struct Driver {
+    leadership: Leadership,
+    requests: Requests,
+    clock: BootClock,
+    wall: WallClock,
+    timer: Moment,
+    retry: Duration,
+    standing: watch::Sender<Standing>,
+}
+
+impl Driver {
+    fn new(
+        candidate: &Candidate,
+        me: Holder,
+        standing: watch::Sender<Standing>,
+        news: mpsc::Sender<News>,
+    ) -> Self {
+        let now = (candidate.clock)();
+        let identity = Identity { holder: me, ordinal: ordinal(&candidate.pod) };
+        Self {
+            leadership: Leadership::new(identity, candidate.timing, now),
+            requests: Requests::new(candidate.client.clone(), &candidate.namespace, &candidate.pod, news),
+            clock: candidate.clock.clone(),
+            wall: candidate.wall.clone(),
+            timer: now,
+            retry: candidate.timing.retry(),
+            standing,
+        }
+    }
+
+    async fn run(&mut self, mut facts: mpsc::Receiver<Event>, mut answers: mpsc::Receiver<News>) {
+        while !self.standing.borrow().finished {
+            let wait = self.timer.since((self.clock)()).min(self.retry);
+            let news = tokio::select! {
+                biased;
+                Some(answer) = answers.recv() => answer,
+                Some(event) = facts.recv() => News::Elector(event),
+                () = tokio::time::sleep(wait) => News::Elector(Event::Tick),
+            };
+            self.take(&news);
+        }
+    }
+
+    fn take(&mut self, news: &News) {
+        let now = (self.clock)();
+        let wall = WallTime((self.wall)().as_microsecond());
+        let tasks = self.leadership.step(news, now, wall);
+        let mut standing = self.standing.borrow().clone();
+        for task in tasks {
+            self.carry_out(task, &mut standing);
+        }
+        standing.phase = self.leadership.elector().phase();
+        if let Some(seen) = self.leadership.elector().record()
+            && (standing.heard.is_none() || self.requests.is_news(&seen.version))
+        {
+            standing.holder = seen.record.holder.clone();
+            standing.epoch = seen.record.epoch.number();
+            standing.heard = Some(now);
+        }
+        self.standing.send_if_modified(|current| {
+            let changed = *current != standing;
+            *current = standing;
+            changed
+        });
+    }
+
+    fn carry_out(&mut self, task: Task, standing: &mut Standing) {
+        match task {
+            Task::ReadLease { timeout } => self.requests.read_lease(timeout),
+            Task::ChangeLease { change, timeout } => self.requests.change_lease(change, timeout),
+            Task::Elector(action) => match action {
+                Action::Read { timeout } => self.requests.read(timeout),
+                Action::Create { record, timeout } => self.requests.create(&record, timeout),
+                Action::Update { record, at, timeout } => self.requests.update(&record, &at, timeout),
+                Action::SetTimer(at) => self.timer = at,
+                Action::Granted(permit) => {
+                    standing.grants += 1;
+                    standing.permit = Some(permit);
+                }
+                Action::Extended(permit) => standing.permit = Some(permit),
+                Action::Revoked => standing.permit = None,
+                // Told by the phase, which is published after this.
+                Action::BeginDrain => {}
+                Action::Released => standing.finished = self.leadership.elector().phase() == Phase::Stopped,
+                Action::StandBack(back) => self.requests.note(back),
+            },
+        }
+    }
+}
+
+/// The number at the end of a StatefulSet's pod's name.
+fn ordinal(pod: &str) -> u32 {
+    pod.rsplit('-').next().and_then(|number| number.parse().ok()).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ordinals() {
+        assert_eq!((ordinal("ako-0"), ordinal("ako-12"), ordinal("ako")), (0, 12, 0));
+    }
+}

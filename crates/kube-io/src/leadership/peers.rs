@@ -1,0 +1,232 @@
+//! What a candidate hears of others: the record's changes, and the replicas
+//! beside it.
+
+use std::collections::BTreeMap;
+use std::pin::pin;
+use std::time::Duration;
+
+use ako_elect::{Event, News, RECORD_NAME};
+use futures::StreamExt;
+use k8s_openapi::api::core::v1::{ConfigMap, Pod};
+use kube::runtime::WatchStreamExt;
+use kube::runtime::watcher::{self, watch_object, watcher};
+use kube::{Api, Client};
+use tokio::sync::mpsc;
+
+use super::requests::seen;
+use crate::error::{describe, describe_watch};
+use crate::own_pod::{OwnPod, own_pod, replicas};
+
+/// The annotation on our Pods: `candidate`, or `standing-back` while another
+/// replica had better lead. A pod without it is the reference implementation's.
+pub const NOTE: &str = "ako-rs.io/leadership";
+
+/// How many periods pass between two looks at the number of replicas that no
+/// change of a pod asks for.
+const LOOK_EVERY: u32 = 5;
+
+/// Tells when the record changes, so that a handover takes no waiting.
+pub(super) async fn watch_record(client: Client, namespace: String, news: mpsc::Sender<News>) {
+    let records = Api::<ConfigMap>::namespaced(client, &namespace);
+    let mut records = pin!(watch_object(records, RECORD_NAME).default_backoff());
+    while let Some(item) = records.next().await {
+        match item {
+            Ok(found) => {
+                let event = Event::RecordSeen(found.as_ref().map(seen));
+                if news.send(News::Elector(event)).await.is_err() {
+                    return;
+                }
+            }
+            Err(error) => {
+                tracing::debug!("the watch of ConfigMap {RECORD_NAME}: {}", describe_watch(&error));
+            }
+        }
+    }
+}
+
+/// Tells how many replicas there are to be, and what the present ones are like.
+pub(super) async fn follow(
+    client: Client,
+    namespace: String,
+    pod: String,
+    period: Duration,
+    news: mpsc::Sender<News>,
+) {
+    let own = find_own(&client, &namespace, &pod, period).await;
+    let pods = Api::<Pod>::namespaced(client.clone(), &namespace);
+    let mut pods = pin!(watcher(pods, watcher::Config::default()).default_backoff());
+    let mut peers = Peers::default();
+    let mut said = Vec::new();
+    let mut complained = false;
+    loop {
+        tokio::select! {
+            Some(event) = pods.next() => match event {
+                Ok(event) => peers.take(event, &own, &pod),
+                Err(error) => tracing::warn!("the watch of pods in {namespace}: {}", describe_watch(&error)),
+            },
+            () = tokio::time::sleep(period * LOOK_EVERY) => {}
+        }
+        let mut now = peers.news();
+        match replicas(&client, &own).await {
+            Ok(Some(count)) => now.push(News::Replicas(count)),
+            Ok(None) if !complained => {
+                complained = true;
+                tracing::error!(
+                    pod,
+                    "no StatefulSet controls the pod: the Lease is kept as for several replicas"
+                );
+                now.push(News::Replicas(2));
+            }
+            Ok(None) => now.push(News::Replicas(2)),
+            Err(error) if !complained => {
+                complained = true;
+                tracing::error!(
+                    "the StatefulSet of pod {namespace}/{pod} cannot be read: {}; what was known of the number of \
+                     replicas stays in force",
+                    describe(&error)
+                );
+            }
+            Err(_) => {}
+        }
+        for item in now.iter().filter(|item| !said.contains(*item)) {
+            if news.send(item.clone()).await.is_err() {
+                return;
+            }
+        }
+        said = now;
+    }
+}
+
+/// Reads the own pod until it is there.
+async fn find_own(client: &Client, namespace: &str, pod: &str, period: Duration) -> OwnPod {
+    let mut complained = false;
+    loop {
+        match own_pod(client, namespace, pod).await {
+            Ok(own) => return own,
+            Err(error) if !complained => {
+                complained = true;
+                tracing::error!(
+                    "pod {namespace}/{pod} cannot be read: {}; until it is, the Lease is kept as for several replicas. \
+                     Set POD_NAME and POD_NAMESPACE, and allow get on pods",
+                    describe(&error)
+                );
+            }
+            Err(_) => {}
+        }
+        tokio::time::sleep(period * LOOK_EVERY).await;
+    }
+}
+
+/// The pods of the own StatefulSet other than the own one.
+#[derive(Default)]
+struct Peers {
+    pods: BTreeMap<String, Peer>,
+    listed: BTreeMap<String, Peer>,
+    known: bool,
+}
+
+#[derive(Clone, Copy)]
+struct Peer {
+    ours: bool,
+    fit: bool,
+}
+
+impl Peers {
+    fn take(&mut self, event: watcher::Event<Pod>, own: &OwnPod, own_name: &str) {
+        match event {
+            watcher::Event::Init => self.listed.clear(),
+            watcher::Event::InitApply(pod) => note(&mut self.listed, &pod, own, own_name),
+            watcher::Event::InitDone => {
+                self.pods = std::mem::take(&mut self.listed);
+                self.known = true;
+            }
+            watcher::Event::Apply(pod) => note(&mut self.pods, &pod, own, own_name),
+            watcher::Event::Delete(pod) => {
+                self.pods.remove(pod.metadata.name.as_deref().unwrap_or_default());
+            }
+        }
+    }
+
+    fn news(&self) -> Vec<News> {
+        if !self.known {
+            return Vec::new();
+        }
+        let foreign = self.pods.values().any(|peer| !peer.ours);
+        let fit = self.pods.values().any(|peer| peer.fit);
+        vec![News::ReferencePods(foreign), News::Elector(Event::FitPeer(fit))]
+    }
+}
+
+fn note(peers: &mut BTreeMap<String, Peer>, pod: &Pod, own: &OwnPod, own_name: &str) {
+    let name = pod.metadata.name.as_deref().unwrap_or_default();
+    let controller = own.controller.as_ref().map(|owner| &owner.uid);
+    let mut owners = pod.metadata.owner_references.iter().flatten();
+    let same = owners.any(|owner| owner.controller == Some(true) && Some(&owner.uid) == controller);
+    if name == own_name || !same {
+        peers.remove(name);
+        return;
+    }
+    let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
+    let running = phase == Some("Running");
+    let word = pod.metadata.annotations.as_ref().and_then(|all| all.get(NOTE)).map(String::as_str);
+    let leaving = pod.metadata.deletion_timestamp.is_some();
+    // A pod that does not run yet, of whatever kind, cannot write.
+    let ours = word.is_some() || !running;
+    peers.insert(name.to_owned(), Peer { ours, fit: running && !leaving && word == Some("candidate") });
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
+    use super::*;
+    use serde_json::json;
+
+    fn pod(name: &str, phase: &str, note: Option<&str>) -> Pod {
+        let mut pod = json!({
+            "metadata": {"name": name, "ownerReferences": [
+                {"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "ako", "uid": "s", "controller": true}]},
+            "status": {"phase": phase},
+        });
+        if let Some(note) = note {
+            pod["metadata"]["annotations"] = json!({NOTE: note});
+        }
+        serde_json::from_value(pod).unwrap()
+    }
+
+    fn news(pods: Vec<Pod>) -> Vec<News> {
+        let own = pod("ako-0", "Running", None);
+        let controller = own.metadata.owner_references.unwrap().into_iter().next();
+        let own = OwnPod { reference: k8s_openapi::api::core::v1::ObjectReference::default(), controller };
+        let mut peers = Peers::default();
+        peers.take(watcher::Event::Init, &own, "ako-0");
+        for pod in pods {
+            peers.take(watcher::Event::InitApply(pod), &own, "ako-0");
+        }
+        assert!(peers.news().is_empty(), "half a list says nothing");
+        peers.take(watcher::Event::InitDone, &own, "ako-0");
+        peers.news()
+    }
+
+    fn said(reference: bool, fit: bool) -> Vec<News> {
+        vec![News::ReferencePods(reference), News::Elector(Event::FitPeer(fit))]
+    }
+
+    #[test]
+    fn a_running_pod_without_the_note_is_the_reference_implementations() {
+        assert_eq!(news(vec![pod("ako-0", "Running", None)]), said(false, false), "not the own one");
+        assert_eq!(news(vec![pod("ako-1", "Running", None)]), said(true, false));
+        assert_eq!(news(vec![pod("ako-1", "Pending", None)]), said(false, false), "it does not run yet");
+    }
+
+    #[test]
+    fn a_candidate_is_fit_unless_it_stands_back() {
+        assert_eq!(news(vec![pod("ako-1", "Running", Some("candidate"))]), said(false, true));
+        assert_eq!(news(vec![pod("ako-1", "Running", Some("standing-back"))]), said(false, false));
+        let mut leaving = pod("ako-1", "Running", Some("candidate"));
+        leaving.metadata.deletion_timestamp = Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(
+            k8s_openapi::jiff::Timestamp::UNIX_EPOCH,
+        ));
+        assert_eq!(news(vec![leaving]), said(false, false));
+    }
+}

@@ -1,0 +1,249 @@
+//! The requests of a candidate: for the record, the Lease and its own Pod.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use ako_elect::{
+    Event, LEASE_NAME, LeaseChange, LeaseSpec, News, Observed, ObservedLease, RECORD_NAME, Record,
+    ResourceVersion, Uid, Unreadable, Version, WallTime, WriteError,
+};
+use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec as ApiLeaseSpec};
+use k8s_openapi::api::core::v1::{ConfigMap, Pod};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
+use k8s_openapi::jiff::Timestamp;
+use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
+use kube::core::ObjectMeta;
+use kube::{Api, Client};
+use serde_json::json;
+use tokio::sync::mpsc;
+
+use super::peers::NOTE;
+use crate::error::describe;
+
+/// How long the note on the own Pod may take, and how often it is tried.
+const NOTE_WITHIN: Duration = Duration::from_secs(10);
+const NOTE_ATTEMPTS: u32 = 3;
+
+/// Sends requests in the background, and hands their answers on as news.
+pub(super) struct Requests {
+    records: Api<ConfigMap>,
+    leases: Api<Lease>,
+    pods: Api<Pod>,
+    namespace: String,
+    pod: String,
+    news: mpsc::Sender<News>,
+    /// What went wrong was said, until something goes well.
+    complained: Arc<AtomicBool>,
+    last_seen: Option<Version>,
+}
+
+impl Requests {
+    pub(super) fn new(client: Client, namespace: &str, pod: &str, news: mpsc::Sender<News>) -> Self {
+        Self {
+            records: Api::namespaced(client.clone(), namespace),
+            leases: Api::namespaced(client.clone(), namespace),
+            pods: Api::namespaced(client, namespace),
+            namespace: namespace.to_owned(),
+            pod: pod.to_owned(),
+            news,
+            complained: Arc::default(),
+            last_seen: None,
+        }
+    }
+
+    /// Whether the record is another one than at the last call.
+    pub(super) fn is_news(&mut self, version: &Version) -> bool {
+        self.last_seen.replace(version.clone()).as_ref() != Some(version)
+    }
+
+    pub(super) fn read(&self, timeout: Duration) {
+        let records = self.records.clone();
+        let get = async move { records.get_opt(RECORD_NAME).await };
+        self.ask("get ConfigMap", RECORD_NAME, timeout, get, |answer| {
+            News::Elector(Event::RecordRead(
+                answer.map(|found| found.as_ref().map(observed)).map_err(|_| Unreadable),
+            ))
+        });
+    }
+
+    pub(super) fn create(&self, record: &Record, timeout: Duration) {
+        let (records, body) = (self.records.clone(), self.body(record, None));
+        let create = async move { records.create(&PostParams::default(), &body).await };
+        self.ask("create ConfigMap", RECORD_NAME, timeout, create, written);
+    }
+
+    pub(super) fn update(&self, record: &Record, at: &Version, timeout: Duration) {
+        let (records, body) = (self.records.clone(), self.body(record, Some(at)));
+        let replace = async move { records.replace(RECORD_NAME, &PostParams::default(), &body).await };
+        self.ask("update ConfigMap", RECORD_NAME, timeout, replace, written);
+    }
+
+    pub(super) fn read_lease(&self, timeout: Duration) {
+        let leases = self.leases.clone();
+        let get = async move { leases.get_opt(LEASE_NAME).await };
+        self.ask("get Lease", LEASE_NAME, timeout, get, |answer| {
+            News::LeaseRead(answer.map(|found| found.as_ref().map(observed_lease)).map_err(|_| Unreadable))
+        });
+    }
+
+    pub(super) fn change_lease(&self, change: LeaseChange, timeout: Duration) {
+        let (leases, namespace) = (self.leases.clone(), self.namespace.clone());
+        let params = PostParams::default();
+        let request = async move {
+            match change {
+                LeaseChange::Create(spec) => {
+                    leases.create(&params, &lease(&namespace, &spec, None)).await.map(Some)
+                }
+                LeaseChange::Replace { spec, at } => {
+                    leases.replace(LEASE_NAME, &params, &lease(&namespace, &spec, Some(&at))).await.map(Some)
+                }
+                LeaseChange::Delete { at } => leases.delete(LEASE_NAME, &only(&at)).await.map(|_| None),
+            }
+        };
+        self.ask("write Lease", LEASE_NAME, timeout, request, |answer| {
+            News::LeaseChanged(answer.map(|found| found.as_ref().map(observed_lease)))
+        });
+    }
+
+    /// Notes on the own Pod whether others had better lead: a hint, so that it
+    /// is tried a few times and given up.
+    pub(super) fn note(&self, back: bool) {
+        let (pods, pod) = (self.pods.clone(), self.pod.clone());
+        let word = if back { "standing-back" } else { "candidate" };
+        let patch = Patch::Merge(json!({"metadata": {"annotations": {NOTE: word}}}));
+        tokio::spawn(async move {
+            let params = PatchParams::default();
+            for attempt in 1..=NOTE_ATTEMPTS {
+                let request = pods.patch(&pod, &params, &patch);
+                match tokio::time::timeout(NOTE_WITHIN, request).await {
+                    Ok(Ok(_)) => return,
+                    Ok(Err(error)) => {
+                        tracing::warn!(pod, attempt, "annotation {NOTE}={word}: {}", describe(&error));
+                    }
+                    Err(_) => tracing::warn!(pod, attempt, "annotation {NOTE}={word}: no answer"),
+                }
+            }
+        });
+    }
+
+    /// Sends one request, and its answer or the lack of one as news.
+    fn ask<T: Send + 'static>(
+        &self,
+        verb: &'static str,
+        name: &'static str,
+        timeout: Duration,
+        request: impl Future<Output = kube::Result<T>> + Send + 'static,
+        news: impl FnOnce(Result<T, WriteError>) -> News + Send + 'static,
+    ) {
+        let (sender, complained, namespace) =
+            (self.news.clone(), self.complained.clone(), self.namespace.clone());
+        tokio::spawn(async move {
+            let answer = match tokio::time::timeout(timeout, request).await {
+                Ok(Ok(found)) => {
+                    complained.store(false, Ordering::Relaxed);
+                    Ok(found)
+                }
+                Ok(Err(error)) => {
+                    let class = class(&error);
+                    if class != WriteError::Conflict && !complained.swap(true, Ordering::Relaxed) {
+                        tracing::error!("{verb} {namespace}/{name}: {}", describe(&error));
+                    }
+                    Err(class)
+                }
+                Err(_) => {
+                    if !complained.swap(true, Ordering::Relaxed) {
+                        tracing::error!("{verb} {namespace}/{name}: no answer within {timeout:?}");
+                    }
+                    Err(WriteError::Unknown)
+                }
+            };
+            // Fails only when the process ends.
+            drop(sender.send(news(answer)).await);
+        });
+    }
+
+    fn body(&self, record: &Record, at: Option<&Version>) -> ConfigMap {
+        let metadata = meta(RECORD_NAME, &self.namespace, at);
+        ConfigMap { metadata, data: Some(record.to_data()), ..ConfigMap::default() }
+    }
+}
+
+fn class(error: &kube::Error) -> WriteError {
+    match error {
+        kube::Error::Api(status) => match status.code {
+            404 | 409 => WriteError::Conflict,
+            400 | 401 | 403 | 405 | 413 | 422 => WriteError::Denied,
+            _ => WriteError::Unknown,
+        },
+        _ => WriteError::Unknown,
+    }
+}
+
+fn meta(name: &str, namespace: &str, at: Option<&Version>) -> ObjectMeta {
+    ObjectMeta {
+        name: Some(name.to_owned()),
+        namespace: Some(namespace.to_owned()),
+        uid: at.map(|at| at.uid.to_string()),
+        resource_version: at.map(|at| at.resource_version.to_string()),
+        ..ObjectMeta::default()
+    }
+}
+
+fn version(meta: &ObjectMeta) -> Version {
+    Version {
+        uid: Uid::new(meta.uid.as_deref().unwrap_or_default()),
+        resource_version: ResourceVersion::new(meta.resource_version.as_deref().unwrap_or_default()),
+    }
+}
+
+fn observed(found: &ConfigMap) -> Observed {
+    let none = std::collections::BTreeMap::new();
+    Observed {
+        version: version(&found.metadata),
+        record: Record::from_data(found.data.as_ref().unwrap_or(&none)),
+    }
+}
+
+pub(super) fn seen(found: &ConfigMap) -> Version {
+    version(&found.metadata)
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "the form of every answer")]
+fn written(answer: Result<ConfigMap, WriteError>) -> News {
+    News::Elector(Event::WriteDone(answer.as_ref().map(observed).map_err(|error| *error)))
+}
+
+fn only(at: &Version) -> DeleteParams {
+    let preconditions = Preconditions {
+        uid: Some(at.uid.to_string()),
+        resource_version: Some(at.resource_version.to_string()),
+    };
+    DeleteParams { preconditions: Some(preconditions), ..DeleteParams::default() }
+}
+
+fn lease(namespace: &str, spec: &LeaseSpec, at: Option<&Version>) -> Lease {
+    let time = |wall: WallTime| Timestamp::from_microsecond(wall.0).ok().map(MicroTime);
+    let spec = ApiLeaseSpec {
+        holder_identity: Some(spec.holder.clone()),
+        lease_duration_seconds: Some(spec.duration_seconds),
+        acquire_time: spec.acquired.and_then(time),
+        renew_time: spec.renewed.and_then(time),
+        lease_transitions: Some(spec.transitions),
+        ..ApiLeaseSpec::default()
+    };
+    Lease { metadata: meta(LEASE_NAME, namespace, at), spec: Some(spec) }
+}
+
+fn observed_lease(found: &Lease) -> ObservedLease {
+    let spec = found.spec.clone().unwrap_or_default();
+    let time = |time: Option<MicroTime>| time.map(|time| WallTime(time.0.as_microsecond()));
+    let spec = LeaseSpec {
+        holder: spec.holder_identity.unwrap_or_default(),
+        duration_seconds: spec.lease_duration_seconds.unwrap_or(0),
+        acquired: time(spec.acquire_time),
+        renewed: time(spec.renew_time),
+        transitions: spec.lease_transitions.unwrap_or(0),
+    };
+    ObservedLease { version: version(&found.metadata), spec }
+}
