@@ -14,6 +14,7 @@ async fn each_missing_rule_is_named() {
         "patch services/status (group core) in the cluster",
         "patch ingresses (group networking.k8s.io) in the cluster",
         "patch ingresses/status (group networking.k8s.io) in the cluster",
+        "patch pods (group core) in namespace avi",
     ];
     assert_eq!(missing, expected);
 }
