@@ -2,6 +2,8 @@
 //! sample application and the operator, on this machine's loopback.
 
 mod application;
+mod kubernetes;
+mod replicas;
 mod sample;
 mod stage;
 
@@ -15,8 +17,8 @@ use clap::Parser;
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask demo")]
 pub(crate) struct Arguments {
-    /// The first of the ports that are used: the operator's pages, the
-    /// controller, the cluster.
+    /// The first of the ports that are used: the controller's is the next, then
+    /// the operator's pages', and ten after this the cluster's.
     #[arg(long, default_value_t = 8800)]
     pub(crate) port_base: u16,
     /// Where to write kubeconfig, certificates and logs; kept afterwards.
@@ -25,6 +27,13 @@ pub(crate) struct Arguments {
     /// End as soon as the sample application answers, with 0 if it does.
     #[arg(long)]
     pub(crate) once: bool,
+    /// Use a real kube-apiserver, which takes Go to build, instead of the one
+    /// in memory.
+    #[arg(long)]
+    pub(crate) real_kube: bool,
+    /// How many replicas of the operator to run.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=9))]
+    pub(crate) replicas: u16,
 }
 
 #[tokio::main]

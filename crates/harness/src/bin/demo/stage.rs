@@ -1,32 +1,30 @@
 //! Starts one thing after the other, and says what to try.
 
-use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ako_harness::control_plane::ControlPlane;
-use ako_harness::operator::{Controller, Operator, OperatorOptions, find_binary, install};
 use ako_harness::{cluster, eventually};
-use ako_sim_avi::{DataPlane, DataPlaneOptions, Listener, Options, Running, SimAvi, Tls};
+use ako_sim_avi::{DataPlane, DataPlaneOptions, Listener, Options, SimAvi, Tls};
 use anyhow::{Context as _, bail};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
-use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsConnector;
 
 use crate::Arguments;
 use crate::application;
+use crate::kubernetes::Kubernetes;
+use crate::replicas::Replicas;
 use crate::sample::{self, Certificate, PLAIN_HOST, SECURE_HOST};
 
 /// How long the sample may take to be served.
 const SERVED_WITHIN: Duration = Duration::from_mins(1);
-/// How long the operator may take to end.
-const ENDS_WITHIN: Duration = Duration::from_secs(10);
+/// How often to look whether a process ended.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 pub(crate) async fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let temporary = tempfile::tempdir().context("a folder for the demo")?;
@@ -54,73 +52,80 @@ pub(crate) async fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let data_plane = sim.data_plane(DataPlaneOptions::default())?;
 
     step("a Kubernetes API server");
-    let Some(control_plane) = ControlPlane::start().await? else {
-        bail!("there is no kube-apiserver to start: `cargo xtask assets` builds it");
-    };
-    let client = control_plane.client().await?;
+    let kubeconfig = folder.join("kubeconfig");
+    let kubernetes = Kubernetes::start(arguments.real_kube, arguments.port_base + 11, &kubeconfig).await?;
     let certificate = sample::certificate()?;
-    cluster::apply_all(&client, &sample::objects(&certificate)).await?;
+    cluster::apply_all(&kubernetes.client, &sample::objects(&certificate)).await?;
 
     step("the operator");
-    let mut operator = start_operator(&control_plane, &client, &serving, arguments.port_base + 2).await?;
-    operator.wait_ready().await?;
-    let listeners = served(&data_plane, &operator).await?;
+    let ports = (arguments.replicas, arguments.port_base + 2);
+    let mut replicas = Replicas::start(&kubernetes, &kubeconfig, &serving, ports).await?;
+    let listeners = served(&data_plane, &replicas).await?;
     println!();
 
-    let kubeconfig = folder.join("kubeconfig");
-    std::fs::copy(control_plane.kubeconfig(), &kubeconfig).context("the kubeconfig")?;
     let ca = folder.join("secure.pem");
     std::fs::write(&ca, &certificate.pem).context("the certificate")?;
     let guide = Guide { kubeconfig, ca, listeners, page: arguments.port_base + 2, controller: address };
     guide.print();
+    print_replicas(&replicas).await;
+    println!("\nCtrl-C ends everything.");
     let tried = try_it(&guide, &certificate).await;
     if arguments.once {
-        operator.terminate(ENDS_WITHIN).await?;
+        replicas.terminate().await?;
         return tried;
     }
     if let Err(error) = tried {
         eprintln!("\nThe sample does not answer as it should: {error:#}");
     }
-    tokio::signal::ctrl_c().await?;
+    tokio::select! {
+        pressed = tokio::signal::ctrl_c() => pressed?,
+        () = watch(&mut replicas) => {}
+    }
     println!(
         "\nEnding. Nothing stays behind{}.",
         if arguments.keep.is_some() { " but what --keep asked for" } else { "" }
     );
-    operator.terminate(ENDS_WITHIN).await?;
-    Ok(())
+    replicas.terminate().await
+}
+
+/// Says which processes end, until none is left.
+async fn watch(replicas: &mut Replicas) {
+    while !replicas.all().is_empty() {
+        tokio::time::sleep(LOOK_EVERY).await;
+        for pod in replicas.ended() {
+            println!("\n{pod} ended; {} left.", replicas.all().len());
+            print_replicas(replicas).await;
+        }
+    }
+}
+
+/// Which processes there are, if there were ever several.
+async fn print_replicas(replicas: &Replicas) {
+    let leader = eventually(SERVED_WITHIN, async || match replicas.leader().await {
+        Some((replica, _)) => Ok(replica.pod.clone()),
+        None => Err("nobody leads".to_owned()),
+    })
+    .await
+    .unwrap_or_default();
+    println!();
+    for replica in replicas.all() {
+        let role = if replica.pod == leader { "leads" } else { "stands by" };
+        let (pod, process, port) = (&replica.pod, replica.process(), replica.port);
+        println!("  {pod} {role:<9}  http://127.0.0.1:{port}/  kill -9 {process}");
+    }
 }
 
 fn step(what: &str) {
     println!("  starting {what} …");
 }
 
-async fn start_operator(
-    control_plane: &ControlPlane,
-    client: &kube::Client,
-    serving: &Running,
-    port: u16,
-) -> anyhow::Result<Operator> {
-    let config = BTreeMap::from([
-        ("clusterName".to_owned(), "demo".to_owned()),
-        ("vipNetworkList".to_owned(), r#"[{"networkName":"vip-net"}]"#.to_owned()),
-        ("logLevel".to_owned(), "INFO".to_owned()),
-    ]);
-    let address = serving.address.to_string();
-    let ca_pem = serving.ca_pem.as_deref().unwrap_or_default();
-    let controller = Controller { address: &address, ca_pem, username: "admin", password: "admin" };
-    let mut installed = install(client, "avi-system", &config, controller).await?;
-    installed.port = port;
-    let options = OperatorOptions::new(find_binary()?, control_plane.kubeconfig(), &installed);
-    Operator::start(options.env("AKO_API_PORT", &port.to_string()).env("AKO_API_ADDRESS", "127.0.0.1"))
-}
-
 /// Waits until the sample's virtual services listen.
-async fn served(data_plane: &DataPlane, operator: &Operator) -> anyhow::Result<Vec<Listener>> {
+async fn served(data_plane: &DataPlane, replicas: &Replicas) -> anyhow::Result<Vec<Listener>> {
     eventually(SERVED_WITHIN, async || {
-        let state: Value = operator.get_json("/api/v1/state").await.map_err(|e| e.to_string())?;
+        let settled = replicas.leader().await.is_some_and(|(_, state)| state["settled"] == true);
         let listeners = data_plane.listeners();
         let has = |part: &str| listeners.iter().any(|l| l.virtual_service.contains(part));
-        if state["settled"] == Value::Bool(true) && has("Shared-L7") && has("shop-direct") {
+        if settled && has("Shared-L7") && has("shop-direct") {
             Ok(listeners)
         } else {
             Err(format!("not served yet; problems of the data plane: {:?}", data_plane.problems()))
@@ -150,7 +155,6 @@ impl Guide {
         for line in self.lines() {
             println!("  {line}");
         }
-        println!("\nCtrl-C ends everything.");
     }
 
     fn lines(&self) -> Vec<String> {
@@ -184,8 +188,10 @@ impl Guide {
         lines.push(format!("export KUBECONFIG={kubeconfig}"));
         lines.push("kubectl -n shop get ingress,service".to_owned());
         lines.push("kubectl -n shop edit ingress shop          # and watch the change arrive".to_owned());
+        lines
+            .push("kubectl -n avi-system get lease            # who leads, with several replicas".to_owned());
         lines.push("ako plan                                   # in target/debug".to_owned());
-        lines.push(format!("http://127.0.0.1:{}/              # the operator's status page", self.page));
+        lines.push(format!("ako status --local --port {}             # in target/debug", self.page));
         lines.push(format!("curl -k https://{}/sim/dump       # what the controller holds", self.controller));
         lines
     }
