@@ -220,8 +220,6 @@ async fn start_candidate(
     let (handle, run) = candidate.start();
     tasks.spawn(async move {
         run.await;
-        // It gave everything up, as it was told to: the process ends by itself.
-        std::future::pending::<()>().await;
         "the election"
     });
     Ok(handle)

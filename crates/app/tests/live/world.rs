@@ -32,13 +32,16 @@ pub(crate) fn config(changes: &[(&str, &str)]) -> BTreeMap<String, String> {
         ("vipNetworkList".to_owned(), r#"[{"networkName":"vip-net"}]"#.to_owned()),
         ("disableStaticRouteSync".to_owned(), "true".to_owned()),
         ("logLevel".to_owned(), "INFO".to_owned()),
-        // A killed operator's successor waits for leaseDuration.
-        ("leaseDuration".to_owned(), "3s".to_owned()),
-        ("renewDeadline".to_owned(), "2s".to_owned()),
-        ("retryPeriod".to_owned(), "300ms".to_owned()),
     ]);
     config.extend(changes.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())));
     config
+}
+
+/// With a shorter lease: a killed operator's successor waits for its end.
+fn impatient(config: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+    let timing = [("leaseDuration", "3s"), ("renewDeadline", "2s"), ("retryPeriod", "300ms")];
+    let timing = timing.map(|(key, value)| (key.to_owned(), value.to_owned()));
+    timing.into_iter().chain(config.clone()).collect()
 }
 
 impl World {
@@ -59,7 +62,7 @@ impl World {
         let serving = sim.serve(loopback, Tls::SelfSigned).await.unwrap();
         let (address, ca_pem) = (serving.address.to_string(), serving.ca_pem.clone().unwrap());
         let controller = controller(&address, &ca_pem);
-        let installed = install(&client, namespace, config, controller).await.unwrap();
+        let installed = install(&client, namespace, &impatient(config), controller).await.unwrap();
         let operator = start_operator(&control_plane, &installed);
         Some(Self { control_plane, client, sim, address, ca_pem, _serving: serving, installed, operator })
     }
@@ -79,7 +82,8 @@ impl World {
     /// Installs another configuration for the next process.
     pub(crate) async fn install(&mut self, config: &BTreeMap<String, String>) {
         let controller = controller(&self.address, &self.ca_pem);
-        self.installed = install(&self.client, &self.installed.namespace, config, controller).await.unwrap();
+        self.installed =
+            install(&self.client, &self.installed.namespace, &impatient(config), controller).await.unwrap();
     }
 
     pub(crate) async fn apply(&self, objects: &[Value]) {

@@ -107,8 +107,10 @@ pub struct Handle {
 }
 
 impl Candidate {
-    /// Prepares the candidacy; it begins when the future is polled, and ends
-    /// only after [`Event::StopRequested`], with [`Standing::finished`].
+    /// Prepares the candidacy; it begins when the future is polled. It does not
+    /// end: after [`Event::StopRequested`], [`Standing::finished`] tells when
+    /// there is nothing left to do, and whoever looks at the standing can go on
+    /// doing so.
     pub fn start(self) -> (Handle, impl Future<Output = ()> + Send + 'static) {
         let me = Holder::of(&self.pod, &self.pod_uid, &self.nonce);
         let (standing, receiver) = watch::channel(Standing::new(me.clone()));
@@ -129,6 +131,7 @@ impl Candidate {
             driver.run(facts, answers).await;
             peers.abort();
             record.abort();
+            std::future::pending::<()>().await;
         };
         (handle, run)
     }

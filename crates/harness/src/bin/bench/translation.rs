@@ -29,6 +29,10 @@ pub(crate) fn configuration(mode: Mode) -> BTreeMap<String, String> {
         ("disableStaticRouteSync", "true"),
         ("logLevel", "INFO"),
         ("enableEVH", evh),
+        // Each start waits for the end of the leadership before it.
+        ("leaseDuration", "3s"),
+        ("renewDeadline", "2s"),
+        ("retryPeriod", "500ms"),
     ];
     data.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
 }
