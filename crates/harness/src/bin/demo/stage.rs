@@ -99,8 +99,11 @@ async fn watch(replicas: &mut Replicas) {
     }
 }
 
-/// Which processes there are, if there were ever several.
+/// Which processes there are, and which of them leads.
 async fn print_replicas(replicas: &Replicas) {
+    if replicas.all().is_empty() {
+        return;
+    }
     let leader = eventually(SERVED_WITHIN, async || match replicas.leader().await {
         Some((replica, _)) => Ok(replica.pod.clone()),
         None => Err("nobody leads".to_owned()),
