@@ -7,7 +7,9 @@
 //! - Requests have a client of their own, so that no other traffic delays a
 //!   renewal.
 //! - Whoever ends this task ends the process: a permit is only extended here.
+//!   So do the tasks beside it: what they tell would be missed.
 
+mod note;
 mod peers;
 mod requests;
 
@@ -15,15 +17,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ako_elect::{
-    Action, Event, Holder, Identity, Leadership, Moment, News, Phase, Task, Timing, WallTime, WritePermit,
+    Action, Event, Holder, Identity, Leadership, Moment, News, Phase, Task, Timing, Version, WallTime,
+    WritePermit,
 };
 use kube::Client;
 use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
 
 use crate::event::WallClock;
 use requests::Requests;
 
-pub use peers::NOTE;
+pub use note::NOTE;
 
 /// How many messages may wait for the candidate.
 const QUEUE: usize = 256;
@@ -107,10 +111,10 @@ pub struct Handle {
 }
 
 impl Candidate {
-    /// Prepares the candidacy; it begins when the future is polled. It does not
-    /// end: after [`Event::StopRequested`], [`Standing::finished`] tells when
-    /// there is nothing left to do, and whoever looks at the standing can go on
-    /// doing so.
+    /// Prepares the candidacy; it begins when the future is polled. It ends only
+    /// if something in it fails. After [`Event::StopRequested`],
+    /// [`Standing::finished`] tells when there is nothing left to do, and whoever
+    /// looks at the standing can go on doing so.
     pub fn start(self) -> (Handle, impl Future<Output = ()> + Send + 'static) {
         let me = Holder::of(&self.pod, &self.pod_uid, &self.nonce);
         let (standing, receiver) = watch::channel(Standing::new(me.clone()));
@@ -118,19 +122,24 @@ impl Candidate {
         let (news, answers) = mpsc::channel(QUEUE);
         let handle = Handle { standing: receiver, events };
         let run = async move {
-            let peers = tokio::spawn(peers::follow(
-                self.client.clone(),
-                self.namespace.clone(),
+            let (note, stand_back) = watch::channel(None);
+            let (client, namespace, period) = (&self.client, &self.namespace, self.timing.retry());
+            let mut beside = JoinSet::new();
+            beside.spawn(note::keep(client.clone(), namespace.clone(), self.pod.clone(), period, stand_back));
+            beside.spawn(peers::watch_record(client.clone(), namespace.clone(), news.clone()));
+            beside.spawn(peers::follow(
+                client.clone(),
+                namespace.clone(),
                 self.pod.clone(),
-                self.timing.retry(),
+                period,
                 news.clone(),
             ));
-            let record =
-                tokio::spawn(peers::watch_record(self.client.clone(), self.namespace.clone(), news.clone()));
-            let mut driver = Driver::new(&self, me, standing, news);
-            driver.run(facts, answers).await;
-            peers.abort();
-            record.abort();
+            let mut driver = Driver::new(&self, me, standing, note, news);
+            tokio::select! {
+                () = driver.run(facts, answers) => {}
+                _ = beside.join_next() => return,
+            }
+            beside.shutdown().await;
             std::future::pending::<()>().await;
         };
         (handle, run)
@@ -145,6 +154,10 @@ struct Driver {
     timer: Moment,
     retry: Duration,
     standing: watch::Sender<Standing>,
+    /// Whether others had better lead, for the note on the own Pod.
+    note: watch::Sender<Option<bool>>,
+    /// The record that [`Standing::heard`] is about.
+    heard: Option<Version>,
 }
 
 impl Driver {
@@ -152,18 +165,21 @@ impl Driver {
         candidate: &Candidate,
         me: Holder,
         standing: watch::Sender<Standing>,
+        note: watch::Sender<Option<bool>>,
         news: mpsc::Sender<News>,
     ) -> Self {
         let now = (candidate.clock)();
         let identity = Identity { holder: me, ordinal: ordinal(&candidate.pod) };
         Self {
             leadership: Leadership::new(identity, candidate.timing, now),
-            requests: Requests::new(candidate.client.clone(), &candidate.namespace, &candidate.pod, news),
+            requests: Requests::new(candidate.client.clone(), &candidate.namespace, news),
             clock: candidate.clock.clone(),
             wall: candidate.wall.clone(),
             timer: now,
             retry: candidate.timing.retry(),
             standing,
+            note,
+            heard: None,
         }
     }
 
@@ -190,8 +206,9 @@ impl Driver {
         }
         standing.phase = self.leadership.elector().phase();
         if let Some(seen) = self.leadership.elector().record()
-            && (standing.heard.is_none() || self.requests.is_news(&seen.version))
+            && self.heard.as_ref() != Some(&seen.version)
         {
+            self.heard = Some(seen.version.clone());
             standing.holder = seen.record.holder.clone();
             standing.epoch = seen.record.epoch.number();
             standing.heard = Some(now);
@@ -221,7 +238,7 @@ impl Driver {
                 // Told by the phase, which is published after this.
                 Action::BeginDrain => {}
                 Action::Released => standing.finished = self.leadership.elector().phase() == Phase::Stopped,
-                Action::StandBack(back) => self.requests.note(back),
+                Action::StandBack(back) => drop(self.note.send_replace(Some(back))),
             },
         }
     }

@@ -13,17 +13,16 @@ use kube::runtime::watcher::{self, watch_object, watcher};
 use kube::{Api, Client};
 use tokio::sync::mpsc;
 
+use super::note::{CANDIDATE, NOTE};
 use super::requests::seen;
 use crate::error::{describe, describe_watch};
 use crate::own_pod::{OwnPod, own_pod, replicas};
 
-/// The annotation on our Pods: `candidate`, or `standing-back` while another
-/// replica had better lead. A pod without it is the reference implementation's.
-pub const NOTE: &str = "ako-rs.io/leadership";
-
 /// How many periods pass between two looks at the number of replicas that no
 /// change of a pod asks for.
 const LOOK_EVERY: u32 = 5;
+/// What an unknown number of replicas is taken for: enough for a Lease.
+const SEVERAL: u32 = 2;
 
 /// Tells when the record changes, so that a handover takes no waiting.
 pub(super) async fn watch_record(client: Client, namespace: String, news: mpsc::Sender<News>) {
@@ -57,43 +56,66 @@ pub(super) async fn follow(
     let mut pods = pin!(watcher(pods, watcher::Config::default()).default_backoff());
     let mut peers = Peers::default();
     let mut said = Vec::new();
-    let mut complained = false;
+    let mut set = Set::new(client, own.clone());
     loop {
         tokio::select! {
             Some(event) = pods.next() => match event {
+                // Half a list says nothing.
+                Ok(event @ (watcher::Event::Init | watcher::Event::InitApply(_))) => {
+                    peers.take(event, &own, &pod);
+                    continue;
+                }
                 Ok(event) => peers.take(event, &own, &pod),
                 Err(error) => tracing::warn!("the watch of pods in {namespace}: {}", describe_watch(&error)),
             },
             () = tokio::time::sleep(period * LOOK_EVERY) => {}
         }
         let mut now = peers.news();
-        match replicas(&client, &own).await {
-            Ok(Some(count)) => now.push(News::Replicas(count)),
-            Ok(None) if !complained => {
-                complained = true;
-                tracing::error!(
-                    pod,
-                    "no StatefulSet controls the pod: the Lease is kept as for several replicas"
-                );
-                now.push(News::Replicas(2));
-            }
-            Ok(None) => now.push(News::Replicas(2)),
-            Err(error) if !complained => {
-                complained = true;
-                tracing::error!(
-                    "the StatefulSet of pod {namespace}/{pod} cannot be read: {}; what was known of the number of \
-                     replicas stays in force",
-                    describe(&error)
-                );
-            }
-            Err(_) => {}
-        }
+        // First, so that the Lease is held before a replica needs it.
+        now.insert(0, News::Replicas(set.replicas().await));
         for item in now.iter().filter(|item| !said.contains(*item)) {
             if news.send(item.clone()).await.is_err() {
                 return;
             }
         }
         said = now;
+    }
+}
+
+/// What controls the own pod.
+struct Set {
+    client: Client,
+    own: OwnPod,
+    /// The last answer; until there is one, as for several: the Lease is kept.
+    replicas: u32,
+    /// What is wrong was said.
+    complained: bool,
+}
+
+impl Set {
+    fn new(client: Client, own: OwnPod) -> Self {
+        Self { client, own, replicas: SEVERAL, complained: false }
+    }
+
+    /// How many replicas there are to be, as far as that is known.
+    async fn replicas(&mut self) -> u32 {
+        let problem = match replicas(&self.client, &self.own).await {
+            Ok(Some(count)) => {
+                self.replicas = count;
+                self.complained = false;
+                return count;
+            }
+            Ok(None) => "no StatefulSet controls it".to_owned(),
+            Err(error) => format!("its StatefulSet cannot be read: {}", describe(&error)),
+        };
+        if !std::mem::replace(&mut self.complained, true) {
+            let pod = self.own.reference.name.as_deref().unwrap_or_default();
+            tracing::error!(
+                "pod {pod}: {problem}; the Lease is kept as for {} replicas. Allow get on statefulsets",
+                self.replicas
+            );
+        }
+        self.replicas
     }
 }
 
@@ -172,7 +194,7 @@ fn note(peers: &mut BTreeMap<String, Peer>, pod: &Pod, own: &OwnPod, own_name: &
     let leaving = pod.metadata.deletion_timestamp.is_some();
     // A pod that does not run yet, of whatever kind, cannot write.
     let ours = word.is_some() || !running;
-    peers.insert(name.to_owned(), Peer { ours, fit: running && !leaving && word == Some("candidate") });
+    peers.insert(name.to_owned(), Peer { ours, fit: running && !leaving && word == Some(CANDIDATE) });
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The requests of a candidate: for the record, the Lease and its own Pod.
+//! The requests of a candidate: for the record and for the Lease.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,52 +9,35 @@ use ako_elect::{
     ResourceVersion, Uid, Unreadable, Version, WallTime, WriteError,
 };
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec as ApiLeaseSpec};
-use k8s_openapi::api::core::v1::{ConfigMap, Pod};
+use k8s_openapi::api::core::v1::ConfigMap;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use k8s_openapi::jiff::Timestamp;
-use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
+use kube::api::{DeleteParams, PostParams, Preconditions};
 use kube::core::ObjectMeta;
 use kube::{Api, Client};
-use serde_json::json;
 use tokio::sync::mpsc;
 
-use super::peers::NOTE;
 use crate::error::describe;
-
-/// How long the note on the own Pod may take, and how often it is tried.
-const NOTE_WITHIN: Duration = Duration::from_secs(10);
-const NOTE_ATTEMPTS: u32 = 3;
 
 /// Sends requests in the background, and hands their answers on as news.
 pub(super) struct Requests {
     records: Api<ConfigMap>,
     leases: Api<Lease>,
-    pods: Api<Pod>,
     namespace: String,
-    pod: String,
     news: mpsc::Sender<News>,
     /// What went wrong was said, until something goes well.
     complained: Arc<AtomicBool>,
-    last_seen: Option<Version>,
 }
 
 impl Requests {
-    pub(super) fn new(client: Client, namespace: &str, pod: &str, news: mpsc::Sender<News>) -> Self {
+    pub(super) fn new(client: Client, namespace: &str, news: mpsc::Sender<News>) -> Self {
         Self {
             records: Api::namespaced(client.clone(), namespace),
-            leases: Api::namespaced(client.clone(), namespace),
-            pods: Api::namespaced(client, namespace),
+            leases: Api::namespaced(client, namespace),
             namespace: namespace.to_owned(),
-            pod: pod.to_owned(),
             news,
             complained: Arc::default(),
-            last_seen: None,
         }
-    }
-
-    /// Whether the record is another one than at the last call.
-    pub(super) fn is_news(&mut self, version: &Version) -> bool {
-        self.last_seen.replace(version.clone()).as_ref() != Some(version)
     }
 
     pub(super) fn read(&self, timeout: Duration) {
@@ -103,27 +86,6 @@ impl Requests {
         };
         self.ask("write Lease", LEASE_NAME, timeout, request, |answer| {
             News::LeaseChanged(answer.map(|found| found.as_ref().map(observed_lease)))
-        });
-    }
-
-    /// Notes on the own Pod whether others had better lead: a hint, so that it
-    /// is tried a few times and given up.
-    pub(super) fn note(&self, back: bool) {
-        let (pods, pod) = (self.pods.clone(), self.pod.clone());
-        let word = if back { "standing-back" } else { "candidate" };
-        let patch = Patch::Merge(json!({"metadata": {"annotations": {NOTE: word}}}));
-        tokio::spawn(async move {
-            let params = PatchParams::default();
-            for attempt in 1..=NOTE_ATTEMPTS {
-                let request = pods.patch(&pod, &params, &patch);
-                match tokio::time::timeout(NOTE_WITHIN, request).await {
-                    Ok(Ok(_)) => return,
-                    Ok(Err(error)) => {
-                        tracing::warn!(pod, attempt, "annotation {NOTE}={word}: {}", describe(&error));
-                    }
-                    Err(_) => tracing::warn!(pod, attempt, "annotation {NOTE}={word}: no answer"),
-                }
-            }
         });
     }
 

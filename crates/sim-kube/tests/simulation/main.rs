@@ -2,6 +2,7 @@
 
 #![cfg(test)]
 
+mod election;
 mod faults;
 mod operator;
 mod permissions;
