@@ -133,13 +133,14 @@ impl Leadership {
             }
         }
         let timeout = self.timing.request();
-        match self.mirror.request(now, wall) {
-            Some(LeaseRequest::Read) if self.elector.phase() == Phase::Stopped => {}
+        let stopped = self.elector.phase() == Phase::Stopped;
+        let request =
+            if stopped { self.mirror.last_request(now, wall) } else { self.mirror.request(now, wall) };
+        match request {
             Some(LeaseRequest::Read) => out.push(Task::ReadLease { timeout }),
             Some(LeaseRequest::Change(change)) => out.push(Task::ChangeLease { change, timeout }),
             None => {}
         }
-        let stopped = self.elector.phase() == Phase::Stopped;
         if self.released && (self.mirror.is_done() || !stopped) {
             self.released = false;
             out.push(Task::Elector(Action::Released));

@@ -167,6 +167,12 @@ impl Mirror {
         }
     }
 
+    /// The only request after a stop: what is left of this process in the Lease
+    /// is cleared.
+    pub(crate) fn last_request(&mut self, now: Moment, wall: WallTime) -> Option<LeaseRequest> {
+        if self.clear { self.request(now, wall) } else { None }
+    }
+
     /// The next request, if it is time and none is under way.
     pub(crate) fn request(&mut self, now: Moment, wall: WallTime) -> Option<LeaseRequest> {
         if self.in_flight.is_some() || now < self.next {

@@ -193,6 +193,21 @@ fn a_stop_clears_the_lease_before_it_is_over() {
 }
 
 #[test]
+fn a_stop_ends_whoever_holds_the_lease() {
+    for half_seconds in 0..8 {
+        let mut server = Server::new(2, false, None);
+        let version = server.version(server.lease.clone().map(|lease| lease.version).as_ref());
+        server.lease = Some(ObservedLease { version, spec: LeaseSpec::default() });
+        for _ in 0..half_seconds {
+            server.now += 500;
+            server.tell(News::Elector(Event::Tick));
+        }
+        server.tell(News::Elector(Event::StopRequested));
+        assert!(server.ended, "stopped {half_seconds} half seconds after the Lease was cleared");
+    }
+}
+
+#[test]
 fn deleting_or_forging_the_lease_harms_nobody() {
     let mut server = Server::new(2, false, None);
     server.run(3, None);

@@ -185,12 +185,16 @@ impl Driver {
 
     async fn run(&mut self, mut facts: mpsc::Receiver<Event>, mut answers: mpsc::Receiver<News>) {
         while !self.standing.borrow().finished {
-            let wait = self.timer.since((self.clock)()).min(self.retry);
+            let wait = self.timer.since((self.clock)());
             let news = tokio::select! {
                 biased;
                 Some(answer) = answers.recv() => answer,
                 Some(event) = facts.recv() => News::Elector(event),
-                () = tokio::time::sleep(wait) => News::Elector(Event::Tick),
+                () = tokio::time::sleep(wait) => {
+                    // It went off; one that is needed again is set again.
+                    self.timer = (self.clock)() + self.retry;
+                    News::Elector(Event::Tick)
+                }
             };
             self.take(&news);
         }
