@@ -167,6 +167,11 @@ impl Engine {
         (self.agenda.len(), self.agenda.iter().filter(|(_, work)| work.refused).count())
     }
 
+    /// Whether an object is not as it is wanted, without being refused.
+    pub fn has_open_work(&self) -> bool {
+        self.agenda.iter().any(|(_, work)| !work.refused)
+    }
+
     /// Statuses that are still to be written.
     pub fn unpublished(&self) -> usize {
         self.publisher.len()

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::run::driver::Input;
+use crate::run::driver::{Answer, Input};
 use crate::run::state::Startup;
 use report::Report;
 
@@ -102,32 +102,25 @@ async fn readyz(State(shared): State<Shared>) -> Response {
     (StatusCode::SERVICE_UNAVAILABLE, reason).into_response()
 }
 
-/// Changes something, so it is answered on loopback only.
 async fn release(State(shared): State<Shared>, ConnectInfo(caller): ConnectInfo<SocketAddr>) -> Response {
-    if !caller.ip().is_loopback() {
-        return (StatusCode::FORBIDDEN, "only from within the pod\n").into_response();
-    }
-    let (sender, answer) = oneshot::channel();
-    if shared.startup.waiting_for().is_some() || shared.inputs.send(Input::Release(sender)).await.is_err() {
-        return (StatusCode::SERVICE_UNAVAILABLE, "the operator is not running yet\n").into_response();
-    }
-    match tokio::time::timeout(ANSWER_WITHIN, answer).await {
-        Ok(Ok(0)) => Json(json!({"released": 0, "message": "no deletions are held"})).into_response(),
-        Ok(Ok(count)) => {
-            Json(json!({"released": count, "message": format!("{count} deletions are released")}))
-                .into_response()
-        }
-        _ => (StatusCode::SERVICE_UNAVAILABLE, "the driver does not answer\n").into_response(),
-    }
+    order(&shared, caller, Input::Release).await
 }
 
-/// Changes something, so it is answered on loopback only.
 async fn hand_over(State(shared): State<Shared>, ConnectInfo(caller): ConnectInfo<SocketAddr>) -> Response {
+    order(&shared, caller, Input::Yield).await
+}
+
+/// Has the driver change something, so it is done for loopback only.
+async fn order(
+    shared: &Shared,
+    caller: SocketAddr,
+    input: impl FnOnce(oneshot::Sender<Answer>) -> Input,
+) -> Response {
     if !caller.ip().is_loopback() {
         return (StatusCode::FORBIDDEN, "only from within the pod\n").into_response();
     }
     let (sender, answer) = oneshot::channel();
-    if shared.startup.waiting_for().is_some() || shared.inputs.send(Input::Yield(sender)).await.is_err() {
+    if shared.startup.waiting_for().is_some() || shared.inputs.send(input(sender)).await.is_err() {
         return (StatusCode::SERVICE_UNAVAILABLE, "the operator is not running yet\n").into_response();
     }
     match tokio::time::timeout(ANSWER_WITHIN, answer).await {

@@ -74,6 +74,8 @@ pub struct Report {
     pub(crate) now: Moment,
     /// Where this replica stands in the election.
     pub(crate) standing: Option<Standing>,
+    /// Whether it leads and has read the controller since.
+    pub(crate) writes: bool,
 }
 
 impl Report {
@@ -125,6 +127,7 @@ impl Report {
                 .collect(),
             now,
             standing: None,
+            writes: false,
         }
     }
 }
@@ -174,7 +177,7 @@ pub(crate) fn state(startup: &Startup, report: Option<&Report>) -> Value {
             "created": created, "updated": updated, "deleted": deleted, "failed": report.counters.failed,
             "total": created + updated + deleted,
         },
-        "leadership": report.standing.as_ref().map(|standing| leadership(standing, report.now)),
+        "leadership": report.standing.as_ref().map(|standing| leadership(standing, report)),
         "work": {"translated": report.counters.translated, "assembled": report.counters.assembled},
         "pending": report.pending.iter().map(|p| pending(p, report.now)).collect::<Vec<_>>(),
         "diagnostics": report.diagnostics.iter().map(diagnostic).collect::<Vec<_>>(),
@@ -189,7 +192,8 @@ pub(crate) fn state(startup: &Startup, report: Option<&Report>) -> Value {
     state
 }
 
-fn leadership(standing: &Standing, now: Moment) -> Value {
+fn leadership(standing: &Standing, report: &Report) -> Value {
+    let now = report.now;
     let ms = |duration: std::time::Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     json!({
         "me": standing.me.to_string(),
@@ -197,6 +201,7 @@ fn leadership(standing: &Standing, now: Moment) -> Value {
         "holder": standing.holder.to_string(),
         "epoch": standing.epoch,
         "grants": standing.grants,
+        "writes": report.writes,
         "heard_ms": standing.heard.map(|at| ms(now.since(at))),
         "permit_ms": standing.permit.and_then(|permit| permit.remaining(now)).map(ms),
     })

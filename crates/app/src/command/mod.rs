@@ -1,10 +1,9 @@
 //! The command line.
 
+mod order;
 mod plan;
-mod release;
 mod status;
 mod translate;
-mod yielding;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -37,15 +36,15 @@ enum Command {
     Status(status::Arguments),
     /// Let deletions pass that the deletion guard holds.
     ///
-    /// Look at them first with `ako status`. Has to be run in the operator's
-    /// pod: the operator takes it from loopback only.
-    ReleaseDeletions(release::Arguments),
+    /// Look at them first with `ako status`. Has to be run in the leader's pod:
+    /// the operator takes it from loopback only.
+    ReleaseDeletions(order::Arguments),
     /// Ask the leader to let another replica lead: before maintenance, or
     /// before its node is drained.
     ///
     /// Has to be run in the leader's pod: the operator takes it from loopback
     /// only.
-    Yield(yielding::Arguments),
+    Yield(order::Arguments),
 }
 
 /// How results are printed.
@@ -90,8 +89,10 @@ impl Cli {
                     plan::run(&arguments).await
                 }
                 Command::Status(arguments) => status::run(&arguments).await,
-                Command::ReleaseDeletions(arguments) => release::run(&arguments).await,
-                Command::Yield(arguments) => yielding::run(&arguments).await,
+                Command::ReleaseDeletions(arguments) => {
+                    order::run(&arguments, "/api/v1/release-deletions").await
+                }
+                Command::Yield(arguments) => order::run(&arguments, "/api/v1/yield").await,
                 Command::Translate(_) => Ok(ExitCode::SUCCESS),
             }
         })

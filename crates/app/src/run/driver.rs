@@ -7,15 +7,15 @@ use std::time::Duration;
 use ako_avi_types::{ErrorClass, Failure, ObjectKey, Operation};
 use ako_core::resource::Published;
 use ako_core::{Diagnostic, ResourceId};
-use ako_engine::{Counters, Effect, Engine, Event};
-use ako_kube_io::{EventWriter, Handle, SourceEvent, StatusWriter};
+use ako_engine::{Counters, Effect, Engine, Event, Notice};
+use ako_kube_io::{EventWriter, Handle, SourceEvent, Standing, StatusWriter};
 use ako_translate::Translator;
 use tokio::sync::{Notify, mpsc, oneshot};
 use tracing::{debug, error, info, warn};
 
 use super::connection::{self, Connection};
 use super::history::History;
-use super::leading::{Leading, Turn};
+use super::leading::{Facts, Leading, Turn};
 use super::publishing;
 use super::settings::Settings;
 use super::state::Startup;
@@ -39,12 +39,14 @@ pub enum Input {
     Settings(Box<Settings>),
     /// Somebody asks how things are.
     Report(oneshot::Sender<Report>),
-    /// Somebody releases held deletions; answered with their number.
-    Release(oneshot::Sender<usize>),
-    /// Somebody asks that another replica leads; answered with what becomes of
-    /// that.
-    Yield(oneshot::Sender<Result<String, String>>),
+    /// Somebody releases held deletions; answered with what becomes of that.
+    Release(oneshot::Sender<Answer>),
+    /// Somebody asks that another replica leads; answered likewise.
+    Yield(oneshot::Sender<Answer>),
 }
+
+/// What becomes of an order, or why nothing does, in words for people.
+pub type Answer = Result<String, String>;
 
 /// What the driver works with.
 pub(super) struct Parts {
@@ -137,7 +139,8 @@ impl Driver {
                         self.history.answered(key, result.as_ref().err(), clock::now());
                         self.leading.answered(result.is_ok(), clock::now());
                     }
-                    Event::Published(..) => self.leading.answered(true, clock::now()),
+                    // No progress of the plan: that is about the controller.
+                    Event::Published(..) => self.leading.answered(false, clock::now()),
                     _ => {}
                 }
                 let observed = if let Event::Observed(seen) = &event { Some(seen.started) } else { None };
@@ -153,10 +156,7 @@ impl Driver {
                 let _ = answer.send(self.report());
             }
             Input::Release(answer) => {
-                let count = self.engine.held().map_or(0, |held| held.count);
-                warn!(count, "held deletions are released");
-                self.step(Event::ReleaseDeletions);
-                let _ = answer.send(count);
+                let _ = answer.send(self.release());
             }
             Input::Yield(answer) => {
                 let _ = answer.send(self.leading.hand_over(&self.parts.candidate));
@@ -164,8 +164,18 @@ impl Driver {
         }
     }
 
+    /// Lets the held deletions pass. A standby's would be held anew by the
+    /// leader, who reads the controller for itself.
+    fn release(&mut self) -> Answer {
+        self.leading.must_lead()?;
+        let Some(held) = self.engine.held() else { return Ok("no deletions are held".to_owned()) };
+        warn!(held.count, "held deletions are released");
+        self.step(Event::ReleaseDeletions);
+        Ok(format!("{} deletions are released", held.count))
+    }
+
     /// The election went on.
-    fn turn(&mut self, standing: ako_kube_io::Standing) {
+    fn turn(&mut self, standing: Standing) {
         match self.leading.turn(standing, clock::now()) {
             Turn::Same => {}
             Turn::Granted { epoch } => {
@@ -184,19 +194,25 @@ impl Driver {
 
     /// What was found while nobody was told is told now.
     fn begin_to_write(&mut self) {
-        for finding in &self.report().diagnostics {
-            publishing::tell(&self.parts.events, report::notice(finding));
+        for finding in self.findings.values().flatten().chain(self.engine.desired().diagnostics()) {
+            self.tell(report::notice(finding));
         }
         self.step(Event::Writing(true));
     }
 
+    /// An Event on an object. Standbys find the same; one Event is enough.
+    fn tell(&self, notice: Notice) {
+        if self.leading.writes() {
+            publishing::tell(&self.parts.events, notice);
+        }
+    }
+
     /// Facts that decide who had better lead.
     fn tell_elector(&mut self) {
-        let (backlog, refused) = self.engine.backlog();
-        let facts = super::leading::Facts {
+        let facts = Facts {
             warm: self.engine.is_synced(),
             reachable: self.parts.startup.is_connected(),
-            idle: backlog <= refused,
+            idle: !self.engine.has_open_work(),
         };
         self.leading.tell(&self.parts.candidate, facts, clock::now());
     }
@@ -212,9 +228,7 @@ impl Driver {
             SourceEvent::Diagnostics(object, findings) => {
                 for finding in &findings {
                     warn!(object = %finding.object, reason = finding.reason.as_str(), "{}", finding.message);
-                    if self.leading.writes() {
-                        publishing::tell(&self.parts.events, report::notice(finding));
-                    }
+                    self.tell(report::notice(finding));
                 }
                 if findings.is_empty() {
                     self.findings.remove(&object)
@@ -226,9 +240,7 @@ impl Driver {
                 error!(kind = kind.as_str(), %name, message, "an object cannot be understood and is not served");
                 let object = ResourceId { kind, name };
                 let finding = report::undecodable(&object, &message);
-                if self.leading.writes() {
-                    publishing::tell(&self.parts.events, report::notice(&finding));
-                }
+                self.tell(report::notice(&finding));
                 self.findings.insert(object.clone(), vec![finding]);
                 self.step(Event::Unreadable(object));
             }
@@ -264,10 +276,7 @@ impl Driver {
                     if notice.warning {
                         warn!(object = %notice.object, reason = notice.reason, "{}", notice.message);
                     }
-                    // Standbys find the same; one Event is enough.
-                    if self.leading.writes() {
-                        publishing::tell(&self.parts.events, notice);
-                    }
+                    self.tell(notice);
                 }
             }
         }
@@ -365,6 +374,7 @@ impl Driver {
         report.latencies = self.latencies.clone();
         report.troubles = self.troubles.clone();
         report.standing = Some(self.leading.standing().clone());
+        report.writes = self.leading.writes();
         report.last_writes = self.history.newest().cloned().collect();
         report
     }

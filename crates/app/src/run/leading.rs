@@ -6,6 +6,8 @@ use std::time::Duration;
 use ako_elect::{Event, Moment, Phase, WritePermit};
 use ako_kube_io::{Handle, Standing};
 
+use super::driver::Answer;
+
 /// A leader whose plan is not empty makes no progress if no write succeeded for
 /// this long.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -141,13 +143,19 @@ impl Leading {
         }
     }
 
-    /// Asks the elector that another replica leads.
-    pub(super) fn hand_over(&self, candidate: &Handle) -> Result<String, String> {
-        if !self.standing.leads() {
-            let leader = self.standing.holder.pod();
-            let leader = if leader.is_empty() { "no replica" } else { leader };
-            return Err(format!("this replica does not lead; {leader} does"));
+    /// An error that names the leader, unless this process leads.
+    pub(super) fn must_lead(&self) -> Result<(), String> {
+        if self.standing.leads() {
+            return Ok(());
         }
+        let leader = self.standing.holder.pod();
+        let leader = if leader.is_empty() { "no replica" } else { leader };
+        Err(format!("this replica does not lead; {leader} does"))
+    }
+
+    /// Asks the elector that another replica leads.
+    pub(super) fn hand_over(&self, candidate: &Handle) -> Answer {
+        self.must_lead()?;
         let sent = candidate.events.try_send(Event::YieldRequested);
         sent.map_err(|_| "the election does not answer".to_owned())?;
         Ok("the leadership is handed over to another replica, if there is one that can lead".to_owned())

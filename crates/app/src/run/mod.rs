@@ -16,7 +16,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ako_elect::{Event as Election, Timing};
+use ako_elect::Event as Election;
 use ako_kube_io::{Candidate, ConfigSource, EventWriter, Handle, OwnPod, Source, Standing};
 use anyhow::{Context as _, bail};
 use tokio::net::TcpListener;
@@ -87,16 +87,14 @@ async fn operate(
     mut stopped: watch::Receiver<bool>,
 ) -> anyhow::Result<()> {
     let mut tasks = JoinSet::new();
-    let (driver, inputs, candidate) = {
-        let prepared = tokio::select! {
-            prepared = Box::pin(prepare(arguments, log, &mut tasks)) => prepared?,
-            // Nothing was written yet, and nothing is held.
-            _ = stopped.wait_for(|stopped| *stopped) => return Ok(()),
-        };
-        (prepared.driver, prepared.inputs, prepared.candidate)
+    let begun = tokio::select! {
+        begun = Box::pin(begin(arguments, &log, &mut tasks)) => begun?,
+        // Nothing is held yet.
+        _ = stopped.wait_for(|stopped| *stopped) => return Ok(()),
     };
+    let candidate = begun.candidate.clone();
     tokio::select! {
-        result = supervised(&mut tasks, driver.run(inputs)) => result,
+        result = Box::pin(work(begun, log, &mut tasks)) => result,
         () = hand_over(candidate, stopped) => Ok(()),
     }
 }
@@ -119,18 +117,24 @@ async fn hand_over(mut candidate: Handle, mut stopped: watch::Receiver<bool>) {
     }
 }
 
-/// What runs once everything is known that it needs.
-struct Prepared {
-    driver: Driver,
-    inputs: mpsc::Receiver<Input>,
+/// A process that knows its configuration and takes part in the election.
+struct Begun {
+    client: kube::Client,
+    startup: Startup,
+    reader: SettingsReader,
+    settings: Settings,
+    own_pod: Option<OwnPod>,
     candidate: Handle,
+    inputs: mpsc::Sender<Input>,
+    driver_inputs: mpsc::Receiver<Input>,
 }
 
-async fn prepare(
+/// Waits for a configuration, serving health meanwhile, and joins the election.
+async fn begin(
     arguments: &Arguments,
-    log: logging::LogControl,
+    log: &logging::LogControl,
     tasks: &mut JoinSet<&'static str>,
-) -> anyhow::Result<Prepared> {
+) -> anyhow::Result<Begun> {
     info!(version = env!("CARGO_PKG_VERSION"), pod = arguments.pod_name, "starting");
     let kubeconfig: Option<&PathBuf> = arguments.cluster.kubeconfig.as_ref();
     let client = ako_kube_io::client(kubeconfig.map(PathBuf::as_path)).await.context("Kubernetes")?;
@@ -156,6 +160,16 @@ async fn prepare(
     }
     let own_pod = own_pod.ok();
     let candidate = start_candidate(arguments, &settings, own_pod.as_ref(), tasks).await?;
+    Ok(Begun { client, startup, reader, settings, own_pod, candidate, inputs, driver_inputs })
+}
+
+/// Does what the operator is for, until something fails.
+async fn work(
+    begun: Begun,
+    log: logging::LogControl,
+    tasks: &mut JoinSet<&'static str>,
+) -> anyhow::Result<()> {
+    let Begun { client, startup, mut reader, settings, own_pod, candidate, inputs, driver_inputs } = begun;
     let connection = Arc::new(connection::connect(&settings, clock::boot_time())?);
     let translator = supervised(tasks, Box::pin(facts(&connection, &settings, &startup))).await?;
     let events = EventWriter::new(client.clone(), own_pod.map(|pod| pod.reference), clock::wall_time());
@@ -192,7 +206,7 @@ async fn prepare(
         reader.follow(settings_sender, inputs).await;
         "the follow-up of the configuration"
     });
-    Ok(Prepared { driver, inputs: driver_inputs, candidate })
+    supervised(tasks, driver.run(driver_inputs)).await
 }
 
 /// Takes part in the election, with a client of its own. It may take a while
@@ -204,16 +218,13 @@ async fn start_candidate(
     tasks: &mut JoinSet<&'static str>,
 ) -> anyhow::Result<Handle> {
     let client = ako_kube_io::client(arguments.cluster.kubeconfig.as_deref()).await.context("Kubernetes")?;
-    let configured = settings.config.leader_election;
-    let timing =
-        Timing::custom(configured.lease_duration, configured.renew_deadline, configured.retry_period)?;
     let candidate = Candidate {
         client,
         namespace: arguments.cluster.namespace.clone(),
         pod: arguments.pod_name.clone(),
         pod_uid: own_pod.and_then(|pod| pod.reference.uid.clone()).unwrap_or_default(),
         nonce: uuid::Uuid::new_v4().simple().to_string(),
-        timing,
+        timing: settings::timing(&settings.config)?,
         clock: clock::boot_time(),
         wall: clock::wall_time(),
     };

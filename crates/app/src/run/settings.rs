@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use ako_core::config::keys;
 use ako_core::{Config, ConfigIssue};
-use ako_elect::Timing;
+use ako_elect::{Timing, TimingError};
 use ako_kube_io::{ConfigEvent, ConfigSource, Credentials, environment_fallback};
 use anyhow::{Context as _, bail};
 use tokio::sync::{mpsc, watch};
@@ -147,10 +147,19 @@ impl SettingsReader {
     }
 }
 
+/// The timing of the election.
+///
+/// # Errors
+/// Why the configured durations are not safe.
+pub(super) fn timing(config: &Config) -> Result<Timing, TimingError> {
+    let timing = config.leader_election;
+    Timing::custom(timing.lease_duration, timing.renew_deadline, timing.retry_period)
+}
+
 /// Adds what makes the timing of the election unsafe.
 fn with_timing(config: &Config, mut issues: Vec<ConfigIssue>) -> Vec<ConfigIssue> {
-    let timing = config.leader_election;
-    if let Err(error) = Timing::custom(timing.lease_duration, timing.renew_deadline, timing.retry_period) {
+    if let Err(error) = timing(config) {
+        let timing = config.leader_election;
         issues.push(ConfigIssue {
             key: "leaseDuration, renewDeadline, retryPeriod".to_owned(),
             value: format!(
@@ -227,4 +236,30 @@ pub async fn read_once(client: &kube::Client, namespace: &str) -> anyhow::Result
         bail!("the configuration cannot be used:\n  {}", fatal.join("\n  "));
     }
     Ok(Settings { config, issues, data, credentials })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ako_core::config::LeaderElection;
+
+    #[test]
+    fn the_profiles_are_the_protocols() {
+        let of = |leader_election| timing(&Config { leader_election, ..Config::default() });
+        assert_eq!(of(LeaderElection::DEFAULT), Ok(Timing::default()));
+        assert_eq!(of(LeaderElection::FAST), Ok(Timing::fast()));
+    }
+
+    #[test]
+    fn a_timing_that_is_not_safe_is_fatal_and_named() {
+        let renew_deadline = LeaderElection::DEFAULT.lease_duration;
+        let leader_election = LeaderElection { renew_deadline, ..LeaderElection::DEFAULT };
+        let issues = with_timing(&Config { leader_election, ..Config::default() }, Vec::new());
+        assert!(issues.len() == 1 && issues[0].fatal, "{issues:?}");
+        assert!(
+            issues[0].key.contains("renewDeadline") && issues[0].message.contains("two thirds"),
+            "{issues:?}"
+        );
+        assert!(with_timing(&Config::default(), Vec::new()).is_empty());
+    }
 }

@@ -22,9 +22,8 @@ const PERIOD: Duration = Duration::from_hours(12);
 /// When to look again after a failure.
 const RETRY: Duration = Duration::from_mins(5);
 
-/// Looks at the token whenever this process begins to lead and every twelve
-/// hours after, if there is one. The leader alone renews it: the others find
-/// the new one in the Secret.
+/// Looks at the token every twelve hours, if there is one and this process
+/// leads: the others find the new one in the Secret.
 pub(super) async fn keep_fresh(
     client: &kube::Client,
     connection: &Arc<Connection>,
@@ -35,10 +34,10 @@ pub(super) async fn keep_fresh(
         let Ok(permit) = standing.wait_for(Standing::leads).await.map(|standing| standing.permit) else {
             return;
         };
-        let Some(permit) = permit else { continue };
         let current = settings.borrow().clone();
         let mut wait = PERIOD;
         if !current.credentials.token.is_empty()
+            && let Some(permit) = permit
             && let Err(error) = refresh(client, connection, &current, &permit).await
         {
             error!(

@@ -1,0 +1,19 @@
+//! `ako release-deletions` and `ako yield`: what a running operator is told.
+
+use std::process::ExitCode;
+
+use super::status::Address;
+
+/// Arguments of an order.
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    address: Address,
+}
+
+/// Has the operator do what the page is for, and prints its answer.
+pub(super) async fn run(arguments: &Arguments, page: &str) -> anyhow::Result<ExitCode> {
+    let answer = arguments.address.call("POST", page).await?;
+    println!("{}", answer["message"].as_str().unwrap_or_default());
+    Ok(ExitCode::SUCCESS)
+}
