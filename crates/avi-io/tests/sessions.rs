@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use ako_avi_io::{Tenant, Writer};
 use ako_avi_types::{Change, ErrorClass, Kind, Meta, ObjectKey, Operation};
-use ako_elect::SingleWriter;
+use ako_elect::rehearsal;
 use futures::future::join_all;
 use serde_json::json;
 
@@ -63,7 +63,7 @@ async fn a_session_that_is_over_is_replaced_once_and_every_call_replayed() {
     let client = double.client();
     client.get_json("/api/cluster", &[], &admin()).await.unwrap();
     double.expire();
-    let permit = SingleWriter::declare().permit();
+    let permit = rehearsal::endless();
     let writer = Writer::new(client.clone());
     let operations: Vec<_> = (0..10).map(|i| delete(&format!("pool-{i}"))).collect();
     let done = join_all(operations.iter().map(|operation| writer.send(&permit, operation))).await;

@@ -476,7 +476,7 @@ impl Elector {
             Phase::Draining | Phase::Stopped => None,
         };
         let yields = self.fitness.yields_at(&self.timing).filter(|_| self.phase == Phase::Leading);
-        let deadline = self.permit.and_then(|permit| permit.deadline());
+        let deadline = self.permit.map(|permit| permit.deadline());
         let latest = now + self.timing.retry();
         [next, yields, deadline].into_iter().flatten().filter(|at| *at > now).fold(latest, Moment::min)
     }

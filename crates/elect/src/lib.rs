@@ -69,7 +69,7 @@ pub use lease::{LEASE_NAME, LeaseChange, LeaseSpec, ObservedLease, WallTime};
 pub use moment::Moment;
 #[cfg(feature = "model")]
 pub use mutant::Mutant;
-pub use permit::{Epoch, SingleWriter, WritePermit};
+pub use permit::{Epoch, WritePermit};
 pub use record::{
     Holder, LONGEST_LEASE, Observed, RECORD_NAME, Record, Release, ResourceVersion, Uid, Version,
 };

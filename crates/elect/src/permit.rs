@@ -1,4 +1,4 @@
-//! The permit to write, and the grant of a process that writes alone.
+//! The permit to write.
 
 use std::fmt;
 use std::time::Duration;
@@ -35,17 +35,17 @@ impl fmt::Display for Epoch {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct WritePermit {
     epoch: Epoch,
-    deadline: Option<Moment>,
+    deadline: Moment,
 }
 
 impl WritePermit {
     pub(crate) fn until(epoch: Epoch, deadline: Moment) -> Self {
-        Self { epoch, deadline: Some(deadline) }
+        Self { epoch, deadline }
     }
 
     /// The same leadership, but ending no later than that.
     pub(crate) fn capped(self, at: Moment) -> Self {
-        Self { deadline: Some(self.deadline.map_or(at, |deadline| deadline.min(at))), ..self }
+        Self { deadline: self.deadline.min(at), ..self }
     }
 
     /// The leadership that it was granted under.
@@ -53,45 +53,22 @@ impl WritePermit {
         self.epoch
     }
 
-    /// When it ends; `None` for a single writer's, which does not.
-    pub fn deadline(&self) -> Option<Moment> {
+    /// When it ends.
+    pub fn deadline(&self) -> Moment {
         self.deadline
     }
 
     /// How long it is valid still; `None` if it is not. A write may take no
     /// longer than that.
     pub fn remaining(&self, now: Moment) -> Option<Duration> {
-        match self.deadline {
-            None => Some(Duration::MAX),
-            Some(deadline) if now < deadline => Some(deadline.since(now)),
-            Some(_) => None,
-        }
+        (now < self.deadline).then(|| self.deadline.since(now))
     }
 
     /// The permit on a clock that started so much later.
     #[cfg(feature = "model")]
     #[must_use]
     pub fn rebased(self, by: Duration) -> Self {
-        Self { deadline: self.deadline.map(|deadline| deadline.rebased(by)), ..self }
-    }
-}
-
-/// Grants permits to a process that is known to be the only writer: there is
-/// nobody to be fenced off from, so they have no deadline.
-#[derive(Debug)]
-pub struct SingleWriter(());
-
-impl SingleWriter {
-    /// Declares this process to be the only writer.
-    ///
-    /// Whoever calls this answers for it; call it once, at start.
-    pub fn declare() -> Self {
-        Self(())
-    }
-
-    /// A permit without a deadline.
-    pub fn permit(&self) -> WritePermit {
-        WritePermit { epoch: Epoch(1), deadline: None }
+        Self { deadline: self.deadline.rebased(by), ..self }
     }
 }
 
@@ -111,12 +88,6 @@ mod tests {
         let permit = WritePermit::until(Epoch(3), Moment::from_millis(1000));
         assert_eq!(permit.capped(Moment::from_millis(2000)), permit);
         assert_eq!(permit.capped(Moment::from_millis(500)).remaining(Moment::from_millis(500)), None);
-    }
-
-    #[test]
-    fn a_single_writer_is_never_fenced_off() {
-        let permit = SingleWriter::declare().permit();
-        assert_eq!(permit.remaining(Moment::from_millis(u64::MAX)), Some(Duration::MAX));
     }
 
     #[test]

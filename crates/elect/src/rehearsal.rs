@@ -1,5 +1,4 @@
-//! Permits for the tests of other crates, got the way every permit is got: an
-//! elector takes a record over that its last holder gave up.
+//! Permits for the tests of other crates.
 
 use crate::elector::{Elector, Identity};
 use crate::event::{Action, Event};
@@ -8,8 +7,16 @@ use crate::permit::{Epoch, WritePermit};
 use crate::record::{Holder, Observed, Record, Release, ResourceVersion, Uid, Version};
 use crate::timing::Timing;
 
+/// A permit that does not end, for tests of what is written rather than when.
+///
+/// A process that uses this in earnest writes beside the leader.
+pub fn endless() -> WritePermit {
+    WritePermit::until(Epoch(1), Moment::from_millis(u64::MAX))
+}
+
 /// The permit of a process that took over by a request sent at `sent`: it ends
-/// `timing.renew()` later.
+/// `timing.renew()` later. It is got the way every permit is got: an elector
+/// takes a record over that its last holder gave up.
 ///
 /// For tests: a process that uses this in earnest writes beside the leader.
 /// Nothing if the elector refuses, which it has no reason to.

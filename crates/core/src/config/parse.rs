@@ -416,6 +416,24 @@ mod tests {
     }
 
     #[test]
+    fn durations_are_seconds_or_milliseconds_and_part_of_a_profile() {
+        let timing = |pairs: &[(&str, &str)]| {
+            let (config, issues) = parse(pairs);
+            assert_eq!(issues, Vec::<String>::new());
+            config.leader_election
+        };
+        assert_eq!(timing(&[]), LeaderElection::DEFAULT);
+        let mixed =
+            timing(&[("leaderElectionProfile", "fast"), ("leaseDuration", "9"), ("retryPeriod", "500ms")]);
+        let (lease_duration, retry_period) = (Duration::from_secs(9), Duration::from_millis(500));
+        assert_eq!(mixed, LeaderElection { lease_duration, retry_period, ..LeaderElection::FAST });
+        assert_eq!(timing(&[("renewDeadline", "8s")]).renew_deadline, Duration::from_secs(8));
+        let (_, issues) =
+            parse(&[("leaderElectionProfile", "quick"), ("leaseDuration", "1m"), ("retryPeriod", "-1s")]);
+        assert_eq!(issues.iter().filter(|issue| issue.starts_with("! ")).count(), 3, "{issues:?}");
+    }
+
+    #[test]
     fn absent_required_keys_are_fatal() {
         let (_, issues) = Config::parse("avi-system", &BTreeMap::new());
         let fatal: Vec<_> = issues.iter().filter(|i| i.fatal).map(|i| &*i.key).collect();

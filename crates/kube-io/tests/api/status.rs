@@ -7,7 +7,7 @@ use ako_core::annotation::{CLUSTER_UUID, TENANT, VS_UUID_MAP};
 use ako_core::id::NamespacedName;
 use ako_core::resource::{Published, PublishedAddress};
 use ako_core::{ResourceId, ResourceKind};
-use ako_elect::{Moment, SingleWriter};
+use ako_elect::{Moment, rehearsal};
 use ako_kube_io::{CONFLICT_RETRIES, ErrorClass, Outcome, REQUEST_TIMEOUT, StatusError, StatusWriter};
 use http::Method;
 use serde_json::json;
@@ -39,7 +39,7 @@ fn published() -> Published {
 }
 
 async fn publish(fake: &Fake, wanted: &Published, current: &Published) -> Result<Outcome, StatusError> {
-    let permit = SingleWriter::declare().permit();
+    let permit = rehearsal::endless();
     let now = || Moment::from_millis(0);
     StatusWriter::new(fake.client()).publish(&permit, &now, &ingress(), wanted, current).await
 }
@@ -120,7 +120,7 @@ async fn errors_have_a_class() {
 #[tokio::test(start_paused = true)]
 async fn the_clock_is_read_before_each_request() {
     let fake = fake();
-    let permit = SingleWriter::declare().permit();
+    let permit = rehearsal::endless();
     let reads = AtomicUsize::new(0);
     let now = || Moment::from_millis(reads.fetch_add(1, Ordering::Relaxed) as u64);
     let writer = StatusWriter::new(fake.client());
@@ -132,7 +132,7 @@ async fn the_clock_is_read_before_each_request() {
 
 #[tokio::test(start_paused = true)]
 async fn other_kinds_are_refused() {
-    let permit = SingleWriter::declare().permit();
+    let permit = rehearsal::endless();
     let object = ResourceId { kind: ResourceKind::Node, name: NamespacedName::cluster("n") };
     let writer = StatusWriter::new(Fake::new().client());
     let now = || Moment::from_millis(0);

@@ -8,7 +8,7 @@ use ako_core::annotation::TENANT;
 use ako_core::id::NamespacedName;
 use ako_core::resource::{Published, PublishedAddress};
 use ako_core::{Delta, ResourceId, ResourceKind, Snapshot};
-use ako_elect::{Moment, SingleWriter};
+use ako_elect::{Moment, rehearsal};
 use ako_kube_io::{
     About, ConfigEvent, ConfigSource, EventWriter, Occurrence, Outcome, Severity, Source, SourceEvent,
     StatusWriter, missing_permissions,
@@ -124,7 +124,7 @@ async fn statuses_are_published() {
         addresses: vec![PublishedAddress { ip: "1.2.3.4".into(), hostname: "one.example.com".into() }],
         annotations: BTreeMap::from([(TENANT.into(), "admin".into())]),
     };
-    let permit = SingleWriter::declare().permit();
+    let permit = rehearsal::endless();
     let writer = StatusWriter::new(sim.client());
     let now = || Moment::from_millis(0);
     let object = id(ResourceKind::Ingress, "one");
