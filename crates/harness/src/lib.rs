@@ -14,6 +14,7 @@ pub mod cluster;
 pub mod control_plane;
 pub mod golden;
 pub mod operator;
+pub mod stateful_set;
 
 mod eventually;
 mod loopback;

@@ -175,6 +175,15 @@ impl Operator {
         matches!(self.process.exit_status(), Ok(None))
     }
 
+    /// How it ended, for people.
+    pub fn end(&mut self) -> String {
+        match self.process.exit_status() {
+            Ok(Some(status)) => status.to_string(),
+            Ok(None) => "it still runs".to_owned(),
+            Err(error) => error.to_string(),
+        }
+    }
+
     /// Its process id, for what `/proc` says about it.
     pub fn id(&self) -> u32 {
         self.process.id()

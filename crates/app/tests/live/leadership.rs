@@ -3,13 +3,10 @@
 use std::collections::BTreeSet;
 
 use ako_harness::operator::{Installed, Operator, OperatorOptions};
-use ako_harness::{cluster, eventually, free_port};
+use ako_harness::{cluster, eventually, free_port, stateful_set};
 use serde_json::{Value, json};
 
-use crate::world::{SOON, World, config, deleted, ingress, ingress_class, service};
-
-/// The annotation that the chart's pod template has.
-const NOTE: &str = "ako-rs.io/leadership";
+use crate::world::{SOON, World, config, ingress, ingress_class, service};
 
 struct Replicas {
     world: World,
@@ -32,38 +29,13 @@ impl Replicas {
     }
 
     async fn scale(&self, count: usize) {
-        let labels = json!({"app.kubernetes.io/name": "ako"});
-        let set = json!({
-            "apiVersion": "apps/v1", "kind": "StatefulSet",
-            "metadata": {"name": "ako", "namespace": "avi-system"},
-            "spec": {
-                "replicas": count, "serviceName": "ako", "selector": {"matchLabels": labels},
-                "template": {
-                    "metadata": {"labels": labels, "annotations": {NOTE: "starting"}},
-                    "spec": {"containers": [{"name": "ako", "image": "ako"}]},
-                },
-            },
-        });
-        self.world.apply(&[set]).await;
+        stateful_set::scale(&self.world.client, "avi-system", count).await.unwrap();
     }
 
-    /// What the StatefulSet's controller and the kubelet would do.
+    /// A pod appears, and its process begins.
     async fn start_one(&mut self, number: usize) {
-        let client = &self.world.client;
-        let set = json!({"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {"name": "ako", "namespace": "avi-system"}});
-        let set = cluster::get(client, &set).await.unwrap().unwrap();
         let name = format!("ako-{number}");
-        let owner = json!({"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "ako", "uid": set["metadata"]["uid"], "controller": true});
-        let mut pod = json!({
-            "apiVersion": "v1", "kind": "Pod",
-            "metadata": {
-                "name": name, "namespace": "avi-system", "ownerReferences": [owner],
-                "annotations": {NOTE: "starting"},
-            },
-            "spec": {"containers": [{"name": "ako", "image": "ako"}]},
-        });
-        pod["status"] = json!({"phase": "Running"});
-        self.world.apply(&[pod]).await;
+        stateful_set::add_pod(&self.world.client, "avi-system", &name).await.unwrap();
         let port = free_port().unwrap();
         let binary = env!("CARGO_BIN_EXE_ako");
         let installed = Installed { port, ..self.world.installed.clone() };
@@ -74,19 +46,21 @@ impl Replicas {
         self.running.push((name, operator));
     }
 
-    /// The pod that leads and writes, as all others say, too.
+    /// The pod that leads, as all others say, too, once it has read the
+    /// controller and has nothing more to write.
     async fn leader(&self) -> String {
         eventually(SOON, async || {
             let mut leaders = BTreeSet::new();
-            let mut leading = 0;
+            let (mut leading, mut at_rest) = (0, false);
             for (name, operator) in &self.running {
                 let state = operator.get_json("/api/v1/state").await.map_err(|e| format!("{name}: {e:#}"))?;
                 leaders.insert(state["leadership"]["leader"].as_str().unwrap_or_default().to_owned());
                 leading += usize::from(state["role"] == "leader");
+                at_rest |= state["leadership"]["writes"] == true && state["settled"] == true;
             }
             match leaders.first() {
-                Some(leader) if leaders.len() == 1 && leading == 1 => Ok(leader.clone()),
-                _ => Err(format!("{leading} lead; said to lead: {leaders:?}")),
+                Some(leader) if leaders.len() == 1 && leading == 1 && at_rest => Ok(leader.clone()),
+                _ => Err(format!("{leading} lead, at rest: {at_rest}; said to lead: {leaders:?}")),
             }
         })
         .await
@@ -156,6 +130,7 @@ fn backend() -> Vec<Value> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whatever_happens_to_the_leader_another_one_goes_on() {
+    assert_eq!(stateful_set::NOTE, ako_kube_io::NOTE);
     let Some(mut replicas) = Replicas::start(3).await else { return };
     replicas.world.apply(&backend()).await;
     replicas.served("first.example.com").await;
@@ -230,9 +205,7 @@ async fn scaling_under_load_loses_and_repeats_nothing() {
     for pod in ["ako-2", "ako-1"] {
         stream(&replicas.world, if pod == "ako-2" { 11 } else { 16 }).await;
         assert!(replicas.take(pod).terminate(SOON).await.unwrap().success());
-        let gone =
-            json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": pod, "namespace": "avi-system"}});
-        replicas.world.apply(&[deleted(&gone)]).await;
+        stateful_set::remove_pod(&replicas.world.client, "avi-system", pod).await.unwrap();
     }
     assert_eq!(replicas.leader().await, "ako-0");
     for number in 0..21 {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ako_elect::{Event, Moment, Timing};
+use ako_harness::stateful_set;
 use ako_kube_io::{Candidate, Handle, NOTE};
 use ako_sim_kube::{Cut, Options, SimKube};
 use k8s_openapi::jiff::Timestamp;
@@ -37,20 +38,13 @@ impl Election {
     }
 
     async fn scale(&self, replicas: usize) {
-        let template = json!({"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [{"name": "a", "image": "a"}]}});
-        let spec = json!({"replicas": replicas, "serviceName": "ako", "selector": {"matchLabels": {"a": "b"}}, "template": template});
-        let set = json!({"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {"name": "ako", "namespace": NAMESPACE}, "spec": spec});
-        apply(&self.sim, set).await;
+        stateful_set::scale(&self.sim.client(), NAMESPACE, replicas).await.unwrap();
     }
 
     /// A pod appears and its process begins.
     async fn join(&mut self, number: usize) {
-        let set = self.sim.get("apps", "statefulsets", NAMESPACE, "ako").unwrap();
         let name = format!("ako-{number}");
-        let owner = json!({"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "ako", "uid": set["metadata"]["uid"], "controller": true});
-        let metadata = json!({"name": name, "namespace": NAMESPACE, "ownerReferences": [owner], "annotations": {NOTE: "starting"}});
-        let spec = json!({"containers": [{"name": "a", "image": "a"}]});
-        apply(&self.sim, json!({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec, "status": {"phase": "Running"}})).await;
+        stateful_set::add_pod(&self.sim.client(), NAMESPACE, &name).await.unwrap();
         let started = self.started;
         let candidate = Candidate {
             client: self.sim.client_as("admin-token", &name),

@@ -3,14 +3,9 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 
-use ako_harness::cluster;
 use ako_harness::control_plane::ControlPlane;
 use ako_sim_kube::{Options, Running, SimKube, Tls};
 use anyhow::{Context as _, bail};
-use serde_json::{Value, json};
-
-/// The operator's namespace.
-pub(crate) const NAMESPACE: &str = "avi-system";
 
 /// A running API server; it ends when this is dropped.
 pub(crate) struct Kubernetes {
@@ -43,40 +38,5 @@ impl Kubernetes {
             serving.with_context(|| format!("cannot serve on {address}; choose another --port-base"))?;
         serving.write_kubeconfig(kubeconfig).context("the kubeconfig")?;
         Ok(Self { client: sim.client(), _server: Server::Memory(serving) })
-    }
-
-    /// The StatefulSet of the operator and its pods, as its chart and a
-    /// kubelet would have them.
-    pub(crate) async fn install_pods(&self, replicas: u16) -> anyhow::Result<()> {
-        let labels = json!({"app.kubernetes.io/name": "ako"});
-        let annotations = json!({"ako-rs.io/leadership": "starting"});
-        let spec = json!({"containers": [{"name": "ako", "image": "ako"}]});
-        let set = json!({
-            "apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {"name": "ako", "namespace": NAMESPACE},
-            "spec": {
-                "replicas": replicas, "serviceName": "ako", "selector": {"matchLabels": labels},
-                "template": {"metadata": {"labels": labels, "annotations": annotations}, "spec": spec},
-            },
-        });
-        cluster::apply(&self.client, &set).await?;
-        let set = cluster::get(&self.client, &set).await?.context("the StatefulSet is not there")?;
-        let pods: Vec<Value> = (0..replicas)
-            .map(|number| {
-                json!({
-                    "apiVersion": "v1", "kind": "Pod",
-                    "metadata": {
-                        "name": format!("ako-{number}"), "namespace": NAMESPACE, "labels": labels,
-                        "annotations": annotations,
-                        "ownerReferences": [{
-                            "apiVersion": "apps/v1", "kind": "StatefulSet", "name": "ako",
-                            "uid": set["metadata"]["uid"], "controller": true,
-                        }],
-                    },
-                    "spec": spec,
-                    "status": {"phase": "Running"},
-                })
-            })
-            .collect();
-        cluster::apply_all(&self.client, &pods).await
     }
 }

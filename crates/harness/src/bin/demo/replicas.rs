@@ -5,10 +5,14 @@ use std::path::Path;
 use std::time::Duration;
 
 use ako_harness::operator::{Controller, Operator, OperatorOptions, find_binary, install};
+use ako_harness::stateful_set;
 use ako_sim_avi::Running;
 use serde_json::Value;
 
-use crate::kubernetes::{Kubernetes, NAMESPACE};
+use crate::kubernetes::Kubernetes;
+
+/// The operator's namespace.
+const NAMESPACE: &str = "avi-system";
 
 /// How long a process may take to end.
 const ENDS_WITHIN: Duration = Duration::from_secs(30);
@@ -46,10 +50,11 @@ impl Replicas {
         let ca_pem = controller.ca_pem.as_deref().unwrap_or_default();
         let controller = Controller { address: &address, ca_pem, username: "admin", password: "admin" };
         let mut installed = install(&kubernetes.client, NAMESPACE, &config, controller).await?;
-        kubernetes.install_pods(count).await?;
+        stateful_set::scale(&kubernetes.client, NAMESPACE, count.into()).await?;
         let mut replicas = Vec::new();
         for number in 0..count {
             let (pod, port) = (format!("ako-{number}"), first_port + number);
+            stateful_set::add_pod(&kubernetes.client, NAMESPACE, &pod).await?;
             installed.port = port;
             let options = OperatorOptions::new(find_binary()?, kubeconfig, &installed).pod_name(&pod);
             let options = options.env("AKO_API_PORT", &port.to_string()).env("AKO_API_ADDRESS", "127.0.0.1");
@@ -77,10 +82,10 @@ impl Replicas {
         None
     }
 
-    /// Takes those out that ended, and names them.
+    /// Takes those out that ended, and tells of each how.
     pub(crate) fn ended(&mut self) -> Vec<String> {
         let ended = self.0.extract_if(.., |replica| !replica.operator.is_running());
-        ended.map(|replica| replica.pod).collect()
+        ended.map(|mut replica| format!("{} ended: {}", replica.pod, replica.operator.end())).collect()
     }
 
     /// Ends all of them, the way Kubernetes does.

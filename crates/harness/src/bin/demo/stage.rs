@@ -26,7 +26,21 @@ const SERVED_WITHIN: Duration = Duration::from_mins(1);
 /// How often to look whether a process ended.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
+/// Runs the demo until Ctrl-C, which ends it at any point.
 pub(crate) async fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    tokio::select! {
+        result = Box::pin(perform(arguments)) => result,
+        // Dropping what runs ends it and removes its files.
+        pressed = tokio::signal::ctrl_c() => {
+            pressed?;
+            let but = if arguments.keep.is_some() { " but what --keep asked for" } else { "" };
+            println!("\nEnded. Nothing stays behind{but}.");
+            Ok(())
+        }
+    }
+}
+
+async fn perform(arguments: &Arguments) -> anyhow::Result<()> {
     let temporary = tempfile::tempdir().context("a folder for the demo")?;
     let folder = match &arguments.keep {
         Some(folder) => {
@@ -77,23 +91,16 @@ pub(crate) async fn run(arguments: &Arguments) -> anyhow::Result<()> {
     if let Err(error) = tried {
         eprintln!("\nThe sample does not answer as it should: {error:#}");
     }
-    tokio::select! {
-        pressed = tokio::signal::ctrl_c() => pressed?,
-        () = watch(&mut replicas) => {}
-    }
-    println!(
-        "\nEnding. Nothing stays behind{}.",
-        if arguments.keep.is_some() { " but what --keep asked for" } else { "" }
-    );
-    replicas.terminate().await
+    watch(&mut replicas).await;
+    bail!("no replica of the operator is left")
 }
 
 /// Says which processes end, until none is left.
 async fn watch(replicas: &mut Replicas) {
     while !replicas.all().is_empty() {
         tokio::time::sleep(LOOK_EVERY).await;
-        for pod in replicas.ended() {
-            println!("\n{pod} ended; {} left.", replicas.all().len());
+        for end in replicas.ended() {
+            println!("\n{end}; {} left.", replicas.all().len());
             print_replicas(replicas).await;
         }
     }
@@ -114,7 +121,7 @@ async fn print_replicas(replicas: &Replicas) {
     for replica in replicas.all() {
         let role = if replica.pod == leader { "leads" } else { "stands by" };
         let (pod, process, port) = (&replica.pod, replica.process(), replica.port);
-        println!("  {pod} {role:<9}  http://127.0.0.1:{port}/  kill -9 {process}");
+        println!("  {pod} {role:<9}  status page http://127.0.0.1:{port}/  process {process}");
     }
 }
 
