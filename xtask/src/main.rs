@@ -1,9 +1,8 @@
 //! What a developer runs: `cargo xtask <command>`.
 
 mod assets;
-mod bench;
 mod checks;
-mod demo;
+mod program;
 mod tally;
 
 use std::path::{Path, PathBuf};
@@ -41,6 +40,14 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// Replicas of the operator on virtual time, with faults drawn from seeds;
+    /// `cargo xtask sim --help` says how
+    #[command(disable_help_flag = true)]
+    Sim {
+        /// Options of the simulation
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// Builds for release and measures; `cargo xtask bench --help` says what
     #[command(disable_help_flag = true)]
     Bench {
@@ -70,8 +77,17 @@ fn run(command: &Command) -> anyhow::Result<bool> {
             Ok(true)
         }
         Command::Test { skip_control_plane } => Ok(checks::run(&root, *skip_control_plane)),
-        Command::Demo { arguments } => demo::run(&root, arguments),
-        Command::Bench { arguments } => bench::run(&root, arguments),
+        Command::Demo { arguments } => {
+            if arguments.iter().any(|argument| argument == "--real-kube") {
+                assets::CONTROL_PLANE.provide(&root)?;
+            }
+            program::DEMO.run(&root, arguments)
+        }
+        Command::Bench { arguments } => {
+            assets::CONTROL_PLANE.provide(&root)?;
+            program::BENCH.run(&root, arguments)
+        }
+        Command::Sim { arguments } => program::SIM.run(&root, arguments),
     }
 }
 

@@ -17,9 +17,10 @@ pub enum LogFormat {
     Json,
 }
 
-/// Changes the level of the running process.
-#[derive(Clone, Debug)]
-pub struct LogControl(reload::Handle<EnvFilter, Registry>);
+/// Changes the level of the running process. The default is one of somebody
+/// else's log, which stays as it is.
+#[derive(Clone, Debug, Default)]
+pub struct LogControl(Option<reload::Handle<EnvFilter, Registry>>);
 
 /// Starts logging to standard error. Until the configuration is read, the level
 /// is INFO.
@@ -34,14 +35,16 @@ pub fn start(format: LogFormat) -> anyhow::Result<LogControl> {
         LogFormat::Text => registry.with(lines.with_ansi(std::io::stderr().is_terminal())).try_init()?,
         LogFormat::Json => registry.with(lines.json().flatten_event(true)).try_init()?,
     }
-    Ok(LogControl(handle))
+    Ok(LogControl(Some(handle)))
 }
 
 impl LogControl {
     /// Sets the level.
     pub fn set(&self, level: LogLevel) {
-        // Fails only if logging has ended, and then there is nobody to tell.
-        let _ = self.0.reload(filter(level));
+        if let Some(handle) = &self.0 {
+            // Fails only if logging has ended, and then there is nobody to tell.
+            let _ = handle.reload(filter(level));
+        }
     }
 }
 

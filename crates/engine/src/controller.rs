@@ -62,7 +62,7 @@ impl Controller {
             if newer(known.and_then(|e| e.touched.as_ref())) || newer(self.deleted.get(&key)) {
                 continue;
             }
-            if known.is_some_and(|e| is_same(&e.observed, &observed)) {
+            if known.is_some_and(|e| is_same(&key, &e.observed, &observed)) {
                 continue;
             }
             changed.insert(key.clone());
@@ -171,10 +171,13 @@ impl Controller {
 }
 
 /// Whether two readings are of the same state. The version tells, except of a
-/// VsVip, whose addresses come and go by themselves.
-fn is_same(known: &Observed, read: &Observed) -> bool {
+/// VsVip, whose addresses come and go by themselves, and of references: they
+/// are shown by name, and another object can have the name now.
+fn is_same(key: &ObjectKey, known: &Observed, read: &Observed) -> bool {
     let same_version = known.meta == read.meta && known.meta.last_modified.is_some();
-    (same_version && !matches!(&*read.body, Object::VsVip(_))) || known == read
+    let led = |body| targets(key, body).into_iter().collect::<BTreeSet<_>>();
+    let version_tells = same_version && !matches!(&*read.body, Object::VsVip(_));
+    (version_tells && led(&known.body) == led(&read.body)) || known == read
 }
 
 /// The objects that an object refers to. They lie in its own tenant.
@@ -186,4 +189,32 @@ pub(crate) fn targets(key: &ObjectKey, body: &Object) -> Vec<ObjectKey> {
 pub(crate) fn target(from: &ObjectKey, reference: &Ref) -> Option<ObjectKey> {
     let (kind, name) = (reference.kind?, reference.name.clone()?);
     Some(ObjectKey { kind, tenant: from.tenant.clone(), name })
+}
+
+#[cfg(test)]
+mod tests {
+    use ako_avi_types::Meta;
+
+    use super::*;
+
+    fn group(pool_ref: &str) -> Observed {
+        let body = format!(r#"{{"name":"pg","members":[{{"pool_ref":"{pool_ref}","ratio":1}}]}}"#);
+        let body = Object::read(Kind::PoolGroup, serde_json::from_str(&body).unwrap()).unwrap();
+        let meta = Meta { uuid: "poolgroup-1".into(), last_modified: Some("1".into()) };
+        Observed { meta, body: Arc::new(body) }
+    }
+
+    #[test]
+    fn a_reference_that_leads_elsewhere_is_a_change_of_the_same_version() {
+        let key = ObjectKey { kind: Kind::PoolGroup, tenant: "admin".into(), name: "pg".into() };
+        let mut controller = Controller::default();
+        let mut read = |pool_ref| {
+            let objects = vec![(key.clone(), group(pool_ref))];
+            !controller.replace(Observation { started: Moment::default(), objects }).is_empty()
+        };
+        assert!(read("https://c/api/pool/pool-1#one"));
+        assert!(!read("https://c/api/pool/pool-1#one"));
+        // Somebody deleted the pool.
+        assert!(read("https://c/api/pool/pool-1"));
+    }
 }

@@ -57,6 +57,7 @@ use std::time::Duration;
 
 use axum::Router;
 use serde_json::Value;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
 
 pub use crate::data_plane::{
@@ -225,6 +226,20 @@ impl SimAvi {
     /// Serves the API on a port; 0 chooses a free one.
     pub async fn serve(&self, address: SocketAddr, tls: Tls) -> io::Result<Running> {
         server::serve(self.router_for(tls != Tls::Off), address, tls).await
+    }
+
+    /// Serves the API on one stream, until it ends.
+    pub async fn converse(&self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
+        server::converse(stream, self.router_for(false)).await;
+    }
+
+    /// Adds objects in canonical form behind the operator's back; answers what could
+    /// not be added. Only references are checked.
+    pub fn plant(&self, objects: &Value) -> Vec<String> {
+        self.with(|controller| {
+            let clock = controller.clock;
+            seed::plant(&mut controller.configuration, objects, &clock)
+        })
     }
 
     /// The objects that an operator made, in canonical form.

@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::licence;
 
 /// Each crate of ours and the crates of ours that it may know, `*` for all.
-const ARROWS: [(&str, &[&str]); 13] = [
+const ARROWS: [(&str, &[&str]); 14] = [
     ("ako-avi-types", &[]),
     ("ako-core", &["ako-avi-types"]),
     ("ako-translate", &["ako-avi-types", "ako-core"]),
@@ -34,6 +34,7 @@ const ARROWS: [(&str, &[&str]); 13] = [
     ("ako-sim-avi", &["ako-avi-types"]),
     ("ako-sim-kube", &[]),
     ("ako-harness", &["*"]),
+    ("ako-simulation", &["*"]),
     ("xtask", &[]),
 ];
 

@@ -12,8 +12,7 @@ pub fn boot_time() -> Clock {
     Arc::new(now)
 }
 
-/// Now, on [`boot_time`].
-pub fn now() -> Moment {
+fn now() -> Moment {
     let time = clock_gettime(ClockId::Boottime);
     let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
     let millis = u64::try_from(time.tv_nsec / 1_000_000).unwrap_or(0);

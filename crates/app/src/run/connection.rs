@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use ako_avi_io::{
-    AviClient, Clock, Credentials, Endpoint, NetworkName, Observer, Options, Scope, ScopeTenant, Secret,
-    Tenant, Tls, Wanted, Writer,
+    AviClient, Clock, Credentials, Dial, Endpoint, NetworkName, Observer, Options, Scope, ScopeTenant,
+    Secret, Tenant, Tls, Wanted, Writer,
 };
 use ako_avi_types::{ErrorClass, Failure, Kind, Meta, Object, ObjectKey, Observed};
 use ako_core::facts::{CloudType, choose_vrf};
@@ -25,11 +25,16 @@ pub struct Connection {
     clock: Clock,
 }
 
-/// Prepares a connection; nothing is sent yet.
+/// Prepares a connection, by a way of its own if one is given; nothing is sent
+/// yet.
 ///
 /// # Errors
 /// If the controller's address or its certificate authority cannot be read.
-pub fn connect(settings: &Settings, clock: Clock) -> anyhow::Result<Connection> {
+pub fn connect(
+    settings: &Settings,
+    clock: Clock,
+    dialer: Option<Arc<dyn Dial>>,
+) -> anyhow::Result<Connection> {
     let endpoint = Endpoint::parse(&settings.config.controller_host)?;
     let tls = if let Some(ca_pem) = &settings.credentials.ca {
         Tls::Verified { ca_pem: ca_pem.clone() }
@@ -39,8 +44,8 @@ pub fn connect(settings: &Settings, clock: Clock) -> anyhow::Result<Connection> 
         );
         Tls::Unverified
     };
-    let client =
-        AviClient::new(Options::new(endpoint, tls, credentials(&settings.credentials), clock.clone()))?;
+    let options = Options::new(endpoint, tls, credentials(&settings.credentials), clock.clone());
+    let client = AviClient::new(Options { dialer, ..options })?;
     Ok(Connection { writer: Writer::new(client.clone()), client, clock })
 }
 

@@ -4,13 +4,17 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ako_avi_io::Clock;
 use ako_avi_types::{ErrorClass, Failure, ObjectKey, Operation};
 use ako_core::resource::Published;
 use ako_core::{Diagnostic, ResourceId};
+use ako_elect::Moment;
 use ako_engine::{Counters, Effect, Engine, Event, Notice};
-use ako_kube_io::{EventWriter, Handle, SourceEvent, Standing, StatusWriter};
+use ako_kube_io::{EventWriter, Handle, SourceEvent, Standing, StatusWriter, WallClock};
 use ako_translate::Translator;
+use anyhow::bail;
 use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::task::{JoinError, JoinSet};
 use tracing::{debug, error, info, warn};
 
 use super::connection::{self, Connection};
@@ -19,7 +23,6 @@ use super::leading::{Facts, Leading, Turn};
 use super::publishing;
 use super::settings::Settings;
 use super::state::Startup;
-use super::{clock, driver};
 use crate::admin::report::{self, Report};
 use crate::logging::LogControl;
 
@@ -33,7 +36,7 @@ const LONGEST_SLEEP: Duration = Duration::from_mins(1);
 pub enum Input {
     /// Something happened in the cluster.
     Source(SourceEvent),
-    /// Something happened to the engine.
+    /// Something was read for the engine.
     Engine(Event),
     /// The configuration or the credentials changed.
     Settings(Box<Settings>),
@@ -54,6 +57,8 @@ pub(super) struct Parts {
     pub(super) connection: Arc<Connection>,
     pub(super) events: EventWriter,
     pub(super) candidate: Handle,
+    pub(super) clock: Clock,
+    pub(super) wall: WallClock,
     /// Asks for a reading of the controller.
     pub(super) observe: Arc<Notify>,
     pub(super) startup: Startup,
@@ -66,7 +71,8 @@ pub(super) struct Driver {
     engine: Engine,
     leading: Leading,
     status_writer: StatusWriter,
-    inputs: mpsc::Sender<Input>,
+    /// Requests under way. Each ends with what the engine is told of it.
+    requests: JoinSet<Event>,
     /// Findings of the conversion, before translation.
     findings: BTreeMap<ResourceId, Vec<Diagnostic>>,
     /// Kinds whose watch is in trouble, and why.
@@ -82,14 +88,14 @@ pub(super) struct Driver {
 }
 
 impl Driver {
-    pub(super) fn new(parts: Parts, translator: Translator, inputs: mpsc::Sender<Input>) -> Self {
+    pub(super) fn new(parts: Parts, translator: Translator) -> Self {
         let status_writer = StatusWriter::new(parts.client.clone());
         Self {
             leading: Leading::new(&parts.candidate),
             parts,
             engine: Engine::new(translator),
             status_writer,
-            inputs,
+            requests: JoinSet::new(),
             findings: BTreeMap::new(),
             troubles: BTreeMap::new(),
             counters: Counters::default(),
@@ -111,7 +117,7 @@ impl Driver {
         let mut batch = Vec::with_capacity(BATCH);
         loop {
             let sleep =
-                self.engine.deadline().map_or(LONGEST_SLEEP, |at| at.since(clock::now()).min(LONGEST_SLEEP));
+                self.engine.deadline().map_or(LONGEST_SLEEP, |at| at.since(self.now()).min(LONGEST_SLEEP));
             tokio::select! {
                 count = inputs.recv_many(&mut batch, BATCH) => {
                     if count == 0 {
@@ -122,7 +128,11 @@ impl Driver {
                     let standing = standing.borrow_and_update().clone();
                     self.turn(standing);
                 }
+                Some(done) = self.requests.join_next() => self.done(done)?,
                 () = tokio::time::sleep(sleep) => self.step(Event::Tick),
+            }
+            while let Some(done) = self.requests.try_join_next() {
+                self.done(done)?;
             }
             batch.drain(..).for_each(|input| self.take(input));
             self.notice_changes();
@@ -130,19 +140,36 @@ impl Driver {
         }
     }
 
-    fn take(&mut self, input: driver::Input) {
+    fn now(&self) -> Moment {
+        (self.parts.clock)()
+    }
+
+    /// A request has its answer. One that has none, as its task failed, would
+    /// be waited for for ever.
+    fn done(&mut self, done: Result<Event, JoinError>) -> anyhow::Result<()> {
+        let event = match done {
+            Ok(event) => event,
+            Err(error) => bail!("a request failed: {error}"),
+        };
+        let now = self.now();
+        match &event {
+            Event::Sent(key, result) => {
+                self.history.answered(key, result.as_ref().err(), now);
+                self.leading.answered(result.is_ok(), now);
+            }
+            // No progress of the plan: that is about the controller.
+            Event::Published(..) => self.leading.answered(false, now),
+            _ => {}
+        }
+        self.note_failure(&event);
+        self.step(event);
+        Ok(())
+    }
+
+    fn take(&mut self, input: Input) {
         match input {
             Input::Engine(event) => {
                 self.note_failure(&event);
-                match &event {
-                    Event::Sent(key, result) => {
-                        self.history.answered(key, result.as_ref().err(), clock::now());
-                        self.leading.answered(result.is_ok(), clock::now());
-                    }
-                    // No progress of the plan: that is about the controller.
-                    Event::Published(..) => self.leading.answered(false, clock::now()),
-                    _ => {}
-                }
                 let observed = if let Event::Observed(seen) = &event { Some(seen.started) } else { None };
                 self.step(event);
                 if observed.is_some_and(|started| self.leading.may_write_after(started)) {
@@ -176,7 +203,7 @@ impl Driver {
 
     /// The election went on.
     fn turn(&mut self, standing: Standing) {
-        match self.leading.turn(standing, clock::now()) {
+        match self.leading.turn(standing, self.now()) {
             Turn::Same => {}
             Turn::Granted { epoch } => {
                 info!(epoch, "this replica leads; the controller is read before anything is written");
@@ -214,11 +241,12 @@ impl Driver {
             reachable: self.parts.startup.is_connected(),
             idle: !self.engine.has_open_work(),
         };
-        self.leading.tell(&self.parts.candidate, facts, clock::now());
+        let now = self.now();
+        self.leading.tell(&self.parts.candidate, facts, now);
     }
 
     fn step(&mut self, event: Event) {
-        let effects = self.engine.step(event, clock::now());
+        let effects = self.engine.step(event, self.now());
         self.carry_out(effects);
     }
 
@@ -283,35 +311,35 @@ impl Driver {
     }
 
     fn send(&mut self, operation: Operation) {
-        self.history.sent(&operation, self.engine.desired().reason(&operation.key), clock::now());
+        let reason = self.engine.desired().reason(&operation.key);
+        self.history.sent(&operation, reason, (self.parts.wall)(), self.now());
         let permit = self.leading.starts_write();
-        let (writer, inputs) = (self.parts.connection.writer.clone(), self.inputs.clone());
-        tokio::spawn(async move {
+        let writer = self.parts.connection.writer.clone();
+        self.requests.spawn(async move {
             debug!(%operation, "writing");
             let result = match permit {
                 Some(permit) => writer.send(&permit, &operation).await.map(|written| written.observed),
                 None => Err(not_leading(&operation.key)),
             };
-            // Fails only when the process ends.
-            drop(inputs.send(Input::Engine(Event::Sent(operation.key, result))).await);
+            Event::Sent(operation.key, result)
         });
     }
 
-    fn read(&self, key: ObjectKey) {
-        let (connection, inputs) = (self.parts.connection.clone(), self.inputs.clone());
-        tokio::spawn(async move {
+    fn read(&mut self, key: ObjectKey) {
+        let connection = self.parts.connection.clone();
+        self.requests.spawn(async move {
             let result = connection.read(&key).await;
-            drop(inputs.send(Input::Engine(Event::Read(key, result))).await);
+            Event::Read(key, result)
         });
     }
 
     fn publish(&mut self, object: ResourceId, wanted: Published, current: Published) {
         let permit = self.leading.starts_write();
-        let (writer, inputs) = (self.status_writer.clone(), self.inputs.clone());
-        tokio::spawn(async move {
+        let (writer, clock) = (self.status_writer.clone(), self.parts.clock.clone());
+        self.requests.spawn(async move {
             let result = match permit {
                 Some(permit) => {
-                    let written = writer.publish(&permit, &clock::now, &object, &wanted, &current).await;
+                    let written = writer.publish(&permit, &*clock, &object, &wanted, &current).await;
                     written.map(|_| ()).map_err(|error| {
                         warn!(%object, %error, "the status could not be written; trying again");
                         error.to_string()
@@ -319,7 +347,7 @@ impl Driver {
                 }
                 None => Err("this replica does not lead".to_owned()),
             };
-            drop(inputs.send(Input::Engine(Event::Published(object, result))).await);
+            Event::Published(object, result)
         });
     }
 
@@ -369,7 +397,7 @@ impl Driver {
     fn report(&self) -> Report {
         let traffic = self.parts.connection.client.traffic();
         let findings = self.findings.values().flatten().cloned().collect();
-        let mut report = Report::of(&self.engine, traffic, findings, clock::now());
+        let mut report = Report::of(&self.engine, traffic, findings, self.now());
         report.counters = self.counters.clone();
         report.latencies = self.latencies.clone();
         report.troubles = self.troubles.clone();

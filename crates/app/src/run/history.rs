@@ -33,9 +33,15 @@ pub(super) struct History {
 
 impl History {
     /// A write is handed over.
-    pub(super) fn sent(&mut self, operation: &Operation, reason: Option<String>, now: Moment) {
+    pub(super) fn sent(
+        &mut self,
+        operation: &Operation,
+        reason: Option<String>,
+        time: Timestamp,
+        now: Moment,
+    ) {
         let write = Write {
-            time: Timestamp::now(),
+            time,
             operation: operation.to_string(),
             reason,
             outcome: "under way".to_owned(),

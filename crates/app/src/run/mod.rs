@@ -9,15 +9,16 @@ mod observation;
 mod publishing;
 pub mod settings;
 pub mod state;
+mod surroundings;
 mod token;
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ako_avi_io::{Clock, Dial};
 use ako_elect::Event as Election;
-use ako_kube_io::{Candidate, ConfigSource, EventWriter, Handle, OwnPod, Source, Standing};
+use ako_kube_io::{Candidate, ConfigSource, EventWriter, Handle, OwnPod, Source, WallClock};
 use anyhow::{Context as _, bail};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -27,11 +28,13 @@ use tracing::{error, info, warn};
 
 use crate::admin;
 use crate::command::Cluster;
-use crate::logging::{self, LogFormat};
+use crate::logging::{self, LogControl, LogFormat};
 use connection::Connection;
 use driver::{Driver, Input};
 use settings::{Settings, SettingsReader};
 use state::Startup;
+
+pub use surroundings::{Admin, Surroundings};
 
 /// How many messages may wait for the driver.
 const QUEUE: usize = 4096;
@@ -78,23 +81,28 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         // The channel is to outlive everybody who looks at it.
         stop.closed().await;
     });
-    Box::pin(operate(&arguments, log, stopped)).await.map(|()| ExitCode::SUCCESS)
+    let admin = Admin::Listen { address: arguments.address, port: arguments.port };
+    let Cluster { kubeconfig, namespace } = &arguments.cluster;
+    let surroundings =
+        Surroundings::of_process(kubeconfig.as_deref(), namespace, &arguments.pod_name, admin, log).await?;
+    Box::pin(operate(surroundings, stopped)).await.map(|()| ExitCode::SUCCESS)
 }
 
-async fn operate(
-    arguments: &Arguments,
-    log: logging::LogControl,
-    mut stopped: watch::Receiver<bool>,
-) -> anyhow::Result<()> {
+/// Runs until it is told to stop. Dropping the future is what killing a process
+/// is.
+///
+/// # Errors
+/// As [`run`].
+pub async fn operate(surroundings: Surroundings, mut stopped: watch::Receiver<bool>) -> anyhow::Result<()> {
     let mut tasks = JoinSet::new();
     let begun = tokio::select! {
-        begun = Box::pin(begin(arguments, &log, &mut tasks)) => begun?,
+        begun = Box::pin(begin(surroundings, &mut tasks)) => begun?,
         // Nothing is held yet.
         _ = stopped.wait_for(|stopped| *stopped) => return Ok(()),
     };
     let candidate = begun.candidate.clone();
     tokio::select! {
-        result = Box::pin(work(begun, log, &mut tasks)) => result,
+        result = Box::pin(work(begun, &mut tasks)) => result,
         () = hand_over(candidate, stopped) => Ok(()),
     }
 }
@@ -120,6 +128,10 @@ async fn hand_over(mut candidate: Handle, mut stopped: watch::Receiver<bool>) {
 /// A process that knows its configuration and takes part in the election.
 struct Begun {
     client: kube::Client,
+    clock: Clock,
+    wall: WallClock,
+    dialer: Option<Arc<dyn Dial>>,
+    log: LogControl,
     startup: Startup,
     reader: SettingsReader,
     settings: Settings,
@@ -130,49 +142,68 @@ struct Begun {
 }
 
 /// Waits for a configuration, serving health meanwhile, and joins the election.
-async fn begin(
-    arguments: &Arguments,
-    log: &logging::LogControl,
-    tasks: &mut JoinSet<&'static str>,
-) -> anyhow::Result<Begun> {
-    info!(version = env!("CARGO_PKG_VERSION"), pod = arguments.pod_name, "starting");
-    let kubeconfig: Option<&PathBuf> = arguments.cluster.kubeconfig.as_ref();
-    let client = ako_kube_io::client(kubeconfig.map(PathBuf::as_path)).await.context("Kubernetes")?;
-    let namespace = arguments.cluster.namespace.clone();
+async fn begin(surroundings: Surroundings, tasks: &mut JoinSet<&'static str>) -> anyhow::Result<Begun> {
+    let Surroundings { pod, namespace, nonce, cluster: client, election, clock, wall, dialer, admin, log } =
+        surroundings;
+    info!(version = env!("CARGO_PKG_VERSION"), pod, "starting");
     let (config_sender, config_events) = mpsc::channel(16);
-    let config_client = client.clone();
+    let (config_client, config_namespace) = (client.clone(), namespace.clone());
     tasks.spawn(async move {
-        ConfigSource::run(config_client, &namespace, config_sender).await;
+        ConfigSource::run(config_client, &config_namespace, config_sender).await;
         "the watch of the configuration"
     });
-    let startup = Startup::new(&arguments.pod_name, &arguments.cluster.namespace);
+    let startup = Startup::new(&pod, &namespace, wall.clone());
     let (inputs, driver_inputs) = mpsc::channel(QUEUE);
-    let mut reader = SettingsReader::new(config_events, &arguments.cluster.namespace, startup.clone());
+    let mut reader = SettingsReader::new(config_events, &namespace, startup.clone());
     let port = supervised(tasks, reader.port()).await?;
-    serve(arguments, port, &startup, inputs.clone(), tasks).await?;
+    serve(admin, port, &startup, inputs.clone(), tasks).await?;
     let settings = supervised(tasks, reader.first()).await?;
     log.set(settings.config.log_level);
     check_cluster(&client, &settings.config.operator_namespace).await;
 
-    let own_pod = ako_kube_io::own_pod(&client, &arguments.cluster.namespace, &arguments.pod_name).await;
+    let own_pod = ako_kube_io::own_pod(&client, &namespace, &pod).await;
     if let Err(error) = &own_pod {
         warn!(%error, "the operator's own pod cannot be read: Events about the operator are not written");
     }
     let own_pod = own_pod.ok();
-    let candidate = start_candidate(arguments, &settings, own_pod.as_ref(), tasks).await?;
-    Ok(Begun { client, startup, reader, settings, own_pod, candidate, inputs, driver_inputs })
+    // It may take a while until somebody leads, so that the candidacy begins
+    // before the caches are filled.
+    let candidate = start_candidate(
+        Candidate {
+            client: election,
+            namespace,
+            pod,
+            pod_uid: own_pod.as_ref().and_then(|pod| pod.reference.uid.clone()).unwrap_or_default(),
+            nonce,
+            timing: settings::timing(&settings.config)?,
+            clock: clock.clone(),
+            wall: wall.clone(),
+        },
+        tasks,
+    );
+    Ok(Begun {
+        client,
+        clock,
+        wall,
+        dialer,
+        log,
+        startup,
+        reader,
+        settings,
+        own_pod,
+        candidate,
+        inputs,
+        driver_inputs,
+    })
 }
 
 /// Does what the operator is for, until something fails.
-async fn work(
-    begun: Begun,
-    log: logging::LogControl,
-    tasks: &mut JoinSet<&'static str>,
-) -> anyhow::Result<()> {
-    let Begun { client, startup, mut reader, settings, own_pod, candidate, inputs, driver_inputs } = begun;
-    let connection = Arc::new(connection::connect(&settings, clock::boot_time())?);
+async fn work(begun: Begun, tasks: &mut JoinSet<&'static str>) -> anyhow::Result<()> {
+    let Begun { client, clock, wall, dialer, log, startup, mut reader, settings, own_pod, .. } = begun;
+    let Begun { candidate, inputs, driver_inputs, .. } = begun;
+    let connection = Arc::new(connection::connect(&settings, clock.clone(), dialer)?);
     let translator = supervised(tasks, Box::pin(facts(&connection, &settings, &startup))).await?;
-    let events = EventWriter::new(client.clone(), own_pod.map(|pod| pod.reference), clock::wall_time());
+    let events = EventWriter::new(client.clone(), own_pod.map(|pod| pod.reference), wall.clone());
     events.set_normal_events(settings.config.events);
 
     let (settings_sender, settings_receiver) = watch::channel(settings);
@@ -183,12 +214,13 @@ async fn work(
             connection: connection.clone(),
             events: events.clone(),
             candidate: candidate.clone(),
+            clock,
+            wall: wall.clone(),
             observe: observe.clone(),
             startup: startup.clone(),
             log,
         },
         translator,
-        inputs.clone(),
     );
     let observer = observation::Watchman::new(
         connection.clone(),
@@ -201,7 +233,12 @@ async fn work(
         observer.run().await;
         "the reading of the controller"
     });
-    spawn_tasks(tasks, client, events, connection, &inputs, settings_receiver, candidate.standing.clone());
+    spawn_tasks(tasks, client.clone(), events, &inputs);
+    let (token_settings, standing) = (settings_receiver, candidate.standing);
+    tasks.spawn(async move {
+        token::keep_fresh(&client, &connection, token_settings, standing, &wall).await;
+        "the upkeep of the token"
+    });
     tasks.spawn(async move {
         reader.follow(settings_sender, inputs).await;
         "the follow-up of the configuration"
@@ -209,31 +246,14 @@ async fn work(
     supervised(tasks, driver.run(driver_inputs)).await
 }
 
-/// Takes part in the election, with a client of its own. It may take a while
-/// until somebody leads, so that it begins before the caches are filled.
-async fn start_candidate(
-    arguments: &Arguments,
-    settings: &Settings,
-    own_pod: Option<&OwnPod>,
-    tasks: &mut JoinSet<&'static str>,
-) -> anyhow::Result<Handle> {
-    let client = ako_kube_io::client(arguments.cluster.kubeconfig.as_deref()).await.context("Kubernetes")?;
-    let candidate = Candidate {
-        client,
-        namespace: arguments.cluster.namespace.clone(),
-        pod: arguments.pod_name.clone(),
-        pod_uid: own_pod.and_then(|pod| pod.reference.uid.clone()).unwrap_or_default(),
-        nonce: uuid::Uuid::new_v4().simple().to_string(),
-        timing: settings::timing(&settings.config)?,
-        clock: clock::boot_time(),
-        wall: clock::wall_time(),
-    };
+/// Takes part in the election.
+fn start_candidate(candidate: Candidate, tasks: &mut JoinSet<&'static str>) -> Handle {
     let (handle, run) = candidate.start();
     tasks.spawn(async move {
         run.await;
         "the election"
     });
-    Ok(handle)
+    handle
 }
 
 /// Starts everything that runs beside the driver.
@@ -241,19 +261,15 @@ fn spawn_tasks(
     tasks: &mut JoinSet<&'static str>,
     client: kube::Client,
     events: EventWriter,
-    connection: Arc<Connection>,
     inputs: &mpsc::Sender<Input>,
-    settings: watch::Receiver<Settings>,
-    standing: watch::Receiver<Standing>,
 ) {
     tasks.spawn(async move {
         events.run().await;
         "the writer of Events"
     });
-    let source_client = client.clone();
     let (sender, mut source_events) = mpsc::channel(1024);
     tasks.spawn(async move {
-        Source::run(source_client, sender).await;
+        Source::run(client, sender).await;
         "the watches of the cluster"
     });
     let forward = inputs.clone();
@@ -264,10 +280,6 @@ fn spawn_tasks(
             }
         }
         "the way from the watches to the driver"
-    });
-    tasks.spawn(async move {
-        token::keep_fresh(&client, &connection, settings, standing).await;
-        "the upkeep of the token"
     });
 }
 
@@ -286,19 +298,28 @@ async fn supervised<T>(
     }
 }
 
+/// Serves status, health and metrics: on the port of the configuration, unless
+/// another one was given.
 async fn serve(
-    arguments: &Arguments,
+    place: Admin,
     configured_port: u16,
     startup: &Startup,
     inputs: mpsc::Sender<Input>,
     tasks: &mut JoinSet<&'static str>,
 ) -> anyhow::Result<()> {
-    let port = arguments.port.unwrap_or(configured_port);
-    let listener = TcpListener::bind((arguments.address, port)).await.with_context(|| {
-        format!("cannot serve on {}:{port}; set apiServerPort (or --port) to a free one", arguments.address)
+    let router = admin::router(startup.clone(), inputs);
+    let (address, port) = match place {
+        Admin::Listen { address, port } => (address, port.unwrap_or(configured_port)),
+        Admin::InProcess(other_end) => {
+            // Whoever asked may have gone.
+            let _ = other_end.send(router);
+            return Ok(());
+        }
+    };
+    let listener = TcpListener::bind((address, port)).await.with_context(|| {
+        format!("cannot serve on {address}:{port}; set apiServerPort (or --port) to a free one")
     })?;
     info!(address = %listener.local_addr()?, "serving status, health and metrics");
-    let router = admin::router(startup.clone(), inputs);
     tasks.spawn(async move {
         if let Err(error) = admin::serve(listener, router).await {
             error!(%error, "the server for status, health and metrics failed");

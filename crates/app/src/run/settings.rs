@@ -11,6 +11,7 @@ use anyhow::{Context as _, bail};
 use tokio::sync::{mpsc, watch};
 use tracing::{error, info, warn};
 
+use super::clock;
 use super::driver::Input;
 use super::state::Startup;
 
@@ -31,7 +32,6 @@ pub struct Settings {
 }
 
 /// Puts settings together from what the watches say.
-#[derive(Debug)]
 pub struct SettingsReader {
     events: mpsc::Receiver<ConfigEvent>,
     namespace: String,
@@ -214,7 +214,7 @@ fn live(old: &Settings, new: Config, data: &BTreeMap<String, String>) -> Config 
 /// If they are not there, or cannot be used.
 pub async fn read_once(client: &kube::Client, namespace: &str) -> anyhow::Result<Settings> {
     let (sender, events) = mpsc::channel(16);
-    let startup = Startup::new("", namespace);
+    let startup = Startup::new("", namespace, clock::wall_time());
     let mut reader = SettingsReader::new(events, namespace, startup);
     let first = async {
         while reader.data.is_none() || reader.credentials.is_none() {

@@ -4,13 +4,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use ako_avi_types::Failure;
 use ako_core::ConfigIssue;
+use ako_kube_io::WallClock;
 
 /// The errors of the controller that `/api/status` shows.
 const ERRORS: usize = 10;
 
 /// Shared between the tasks of the process.
-#[derive(Clone, Debug)]
-pub struct Startup(Arc<Mutex<Inner>>);
+#[derive(Clone)]
+pub struct Startup {
+    inner: Arc<Mutex<Inner>>,
+    wall: WallClock,
+}
 
 #[derive(Clone, Debug, Default)]
 struct Inner {
@@ -34,10 +38,10 @@ impl Inner {
 
 impl Startup {
     /// A process that just started.
-    pub fn new(pod: &str, namespace: &str) -> Self {
+    pub fn new(pod: &str, namespace: &str, wall: WallClock) -> Self {
         let waiting_for = Some("the configuration".to_owned());
         let inner = Inner { pod: pod.into(), namespace: namespace.into(), waiting_for, ..Inner::default() };
-        Self(Arc::new(Mutex::new(inner)))
+        Self { inner: Arc::new(Mutex::new(inner)), wall }
     }
 
     /// The pod's name and namespace.
@@ -98,7 +102,7 @@ impl Startup {
     }
 
     pub(crate) fn controller_failed(&self, failure: &Failure) {
-        let time = jiff::Timestamp::now().to_string();
+        let time = (self.wall)().to_string();
         self.write(|inner| {
             if failure.status.is_none() {
                 inner.connected = Some(false);
@@ -110,10 +114,10 @@ impl Startup {
     }
 
     fn read<T>(&self, read: impl FnOnce(&Inner) -> T) -> T {
-        read(&self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        read(&self.inner.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn write(&self, write: impl FnOnce(&mut Inner)) {
-        write(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        write(&mut self.inner.lock().unwrap_or_else(PoisonError::into_inner));
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use ako_avi_io::Secret as AviSecret;
 use ako_avi_types::Failure;
 use ako_elect::WritePermit;
-use ako_kube_io::{CREDENTIALS_SECRET, Standing};
+use ako_kube_io::{CREDENTIALS_SECRET, Standing, WallClock};
 use anyhow::Context as _;
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{Api, Patch, PatchParams};
@@ -29,6 +29,7 @@ pub(super) async fn keep_fresh(
     connection: &Arc<Connection>,
     settings: watch::Receiver<Settings>,
     mut standing: watch::Receiver<Standing>,
+    wall: &WallClock,
 ) {
     loop {
         let Ok(permit) = standing.wait_for(Standing::leads).await.map(|standing| standing.permit) else {
@@ -38,7 +39,7 @@ pub(super) async fn keep_fresh(
         let mut wait = PERIOD;
         if !current.credentials.token.is_empty()
             && let Some(permit) = permit
-            && let Err(error) = refresh(client, connection, &current, &permit).await
+            && let Err(error) = refresh(client, connection, &current, &permit, wall()).await
         {
             error!(
                 error = format!("{error:#}"),
@@ -57,9 +58,10 @@ async fn refresh(
     connection: &Connection,
     settings: &Settings,
     permit: &WritePermit,
+    now: jiff::Timestamp,
 ) -> anyhow::Result<()> {
     let token = settings.credentials.token.reveal();
-    let refreshed = connection.writer.refresh_token(permit, token, jiff::Timestamp::now()).await;
+    let refreshed = connection.writer.refresh_token(permit, token, now).await;
     let Some(new) = refreshed.map_err(|failure: Failure| anyhow::anyhow!("{failure}"))? else {
         return Ok(());
     };

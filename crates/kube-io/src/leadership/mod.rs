@@ -22,7 +22,7 @@ use ako_elect::{
 };
 use kube::Client;
 use tokio::sync::{mpsc, watch};
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 
 use crate::event::WallClock;
 use requests::Requests;
@@ -119,7 +119,7 @@ impl Candidate {
         let me = Holder::of(&self.pod, &self.pod_uid, &self.nonce);
         let (standing, receiver) = watch::channel(Standing::new(me.clone()));
         let (events, facts) = mpsc::channel(QUEUE);
-        let (news, answers) = mpsc::channel(QUEUE);
+        let (news, told) = mpsc::channel(QUEUE);
         let handle = Handle { standing: receiver, events };
         let run = async move {
             let (note, stand_back) = watch::channel(None);
@@ -127,16 +127,15 @@ impl Candidate {
             let mut beside = JoinSet::new();
             beside.spawn(note::keep(client.clone(), namespace.clone(), self.pod.clone(), period, stand_back));
             beside.spawn(peers::watch_record(client.clone(), namespace.clone(), news.clone()));
-            beside.spawn(peers::follow(
-                client.clone(),
-                namespace.clone(),
-                self.pod.clone(),
-                period,
-                news.clone(),
-            ));
-            let mut driver = Driver::new(&self, me, standing, note, news);
+            beside.spawn(peers::follow(client.clone(), namespace.clone(), self.pod.clone(), period, news));
+            let mut driver = Driver::new(&self, me, standing, note);
             tokio::select! {
-                () = driver.run(facts, answers) => {}
+                ended = driver.run(facts, told) => {
+                    if let Err(error) = ended {
+                        tracing::error!(%error, "a request of the election failed");
+                        return;
+                    }
+                }
                 _ = beside.join_next() => return,
             }
             beside.shutdown().await;
@@ -166,13 +165,12 @@ impl Driver {
         me: Holder,
         standing: watch::Sender<Standing>,
         note: watch::Sender<Option<bool>>,
-        news: mpsc::Sender<News>,
     ) -> Self {
         let now = (candidate.clock)();
         let identity = Identity { holder: me, ordinal: ordinal(&candidate.pod) };
         Self {
             leadership: Leadership::new(identity, candidate.timing, now),
-            requests: Requests::new(candidate.client.clone(), &candidate.namespace, news),
+            requests: Requests::new(candidate.client.clone(), &candidate.namespace),
             clock: candidate.clock.clone(),
             wall: candidate.wall.clone(),
             timer: now,
@@ -183,12 +181,18 @@ impl Driver {
         }
     }
 
-    async fn run(&mut self, mut facts: mpsc::Receiver<Event>, mut answers: mpsc::Receiver<News>) {
+    /// Runs until the process has given up what it had.
+    async fn run(
+        &mut self,
+        mut facts: mpsc::Receiver<Event>,
+        mut told: mpsc::Receiver<News>,
+    ) -> Result<(), JoinError> {
         while !self.standing.borrow().finished {
             let wait = self.timer.since((self.clock)());
             let news = tokio::select! {
                 biased;
-                Some(answer) = answers.recv() => answer,
+                answer = self.requests.answer() => answer?,
+                Some(news) = told.recv() => news,
                 Some(event) = facts.recv() => News::Elector(event),
                 () = tokio::time::sleep(wait) => {
                     // It went off; one that is needed again is set again.
@@ -198,6 +202,7 @@ impl Driver {
             };
             self.take(&news);
         }
+        Ok(())
     }
 
     fn take(&mut self, news: &News) {

@@ -15,32 +15,33 @@ use k8s_openapi::jiff::Timestamp;
 use kube::api::{DeleteParams, PostParams, Preconditions};
 use kube::core::ObjectMeta;
 use kube::{Api, Client};
-use tokio::sync::mpsc;
+use tokio::task::{JoinError, JoinSet};
 
 use crate::error::describe;
 
-/// Sends requests in the background, and hands their answers on as news.
+/// Sends requests in the background; their answers are news.
 pub(super) struct Requests {
     records: Api<ConfigMap>,
     leases: Api<Lease>,
     namespace: String,
-    news: mpsc::Sender<News>,
+    /// Requests under way.
+    under_way: JoinSet<News>,
     /// What went wrong was said, until something goes well.
     complained: Arc<AtomicBool>,
 }
 
 impl Requests {
-    pub(super) fn new(client: Client, namespace: &str, news: mpsc::Sender<News>) -> Self {
+    pub(super) fn new(client: Client, namespace: &str) -> Self {
         Self {
             records: Api::namespaced(client.clone(), namespace),
             leases: Api::namespaced(client, namespace),
             namespace: namespace.to_owned(),
-            news,
+            under_way: JoinSet::new(),
             complained: Arc::default(),
         }
     }
 
-    pub(super) fn read(&self, timeout: Duration) {
+    pub(super) fn read(&mut self, timeout: Duration) {
         let records = self.records.clone();
         let get = async move { records.get_opt(RECORD_NAME).await };
         self.ask("get ConfigMap", RECORD_NAME, timeout, get, |answer| {
@@ -50,19 +51,19 @@ impl Requests {
         });
     }
 
-    pub(super) fn create(&self, record: &Record, timeout: Duration) {
+    pub(super) fn create(&mut self, record: &Record, timeout: Duration) {
         let (records, body) = (self.records.clone(), self.body(record, None));
         let create = async move { records.create(&PostParams::default(), &body).await };
         self.ask("create ConfigMap", RECORD_NAME, timeout, create, written);
     }
 
-    pub(super) fn update(&self, record: &Record, at: &Version, timeout: Duration) {
+    pub(super) fn update(&mut self, record: &Record, at: &Version, timeout: Duration) {
         let (records, body) = (self.records.clone(), self.body(record, Some(at)));
         let replace = async move { records.replace(RECORD_NAME, &PostParams::default(), &body).await };
         self.ask("update ConfigMap", RECORD_NAME, timeout, replace, written);
     }
 
-    pub(super) fn read_lease(&self, timeout: Duration) {
+    pub(super) fn read_lease(&mut self, timeout: Duration) {
         let leases = self.leases.clone();
         let get = async move { leases.get_opt(LEASE_NAME).await };
         self.ask("get Lease", LEASE_NAME, timeout, get, |answer| {
@@ -70,7 +71,7 @@ impl Requests {
         });
     }
 
-    pub(super) fn change_lease(&self, change: LeaseChange, timeout: Duration) {
+    pub(super) fn change_lease(&mut self, change: LeaseChange, timeout: Duration) {
         let (leases, namespace) = (self.leases.clone(), self.namespace.clone());
         let params = PostParams::default();
         let request = async move {
@@ -91,16 +92,15 @@ impl Requests {
 
     /// Sends one request, and its answer or the lack of one as news.
     fn ask<T: Send + 'static>(
-        &self,
+        &mut self,
         verb: &'static str,
         name: &'static str,
         timeout: Duration,
         request: impl Future<Output = kube::Result<T>> + Send + 'static,
         news: impl FnOnce(Result<T, WriteError>) -> News + Send + 'static,
     ) {
-        let (sender, complained, namespace) =
-            (self.news.clone(), self.complained.clone(), self.namespace.clone());
-        tokio::spawn(async move {
+        let (complained, namespace) = (self.complained.clone(), self.namespace.clone());
+        self.under_way.spawn(async move {
             let answer = match tokio::time::timeout(timeout, request).await {
                 Ok(Ok(found)) => {
                     complained.store(false, Ordering::Relaxed);
@@ -120,9 +120,17 @@ impl Requests {
                     Err(WriteError::Unknown)
                 }
             };
-            // Fails only when the process ends.
-            drop(sender.send(news(answer)).await);
+            news(answer)
         });
+    }
+
+    /// The next answer; never, while nothing is asked. An error is a request
+    /// whose answer nobody will ever have.
+    pub(super) async fn answer(&mut self) -> Result<News, JoinError> {
+        match self.under_way.join_next().await {
+            Some(answer) => answer,
+            None => std::future::pending().await,
+        }
     }
 
     fn body(&self, record: &Record, at: Option<&Version>) -> ConfigMap {

@@ -1,0 +1,31 @@
+//! Replicas of the operator, a simulated API server and a simulated controller
+//! in one thread, on virtual time: minutes pass in milliseconds, and what fails
+//! when is drawn from a seed.
+//!
+//! What runs is the operator's own code from [`ako_app::run::operate`] down, with
+//! streams in memory in place of sockets and a clock that can be wrong.
+//!
+//! A run ([`run`]) plants objects, lets a [`script`](mod@script) of changes and
+//! faults happen, ends all faults, and then judges ([`judgement`]):
+//!
+//! - at any time, a write leaves only from the process that the leadership
+//!   record names;
+//! - objects of others are never touched, and nothing of an Ingress that never
+//!   changed is ever deleted;
+//! - in the end the controller holds exactly what the cluster asks for, each
+//!   Ingress has its address, and processes that start anew write nothing;
+//! - no process ends by itself.
+//!
+//! A process that is frozen cannot be told from one whose network is silent and
+//! whose clock jumped; both are drawn. Freezing a real process is for the tests
+//! of processes.
+
+pub mod judgement;
+pub mod network;
+pub mod replica;
+pub mod run;
+pub mod script;
+pub mod workload;
+pub mod world;
+
+pub use run::{Outcome, run, run_all};

@@ -1,0 +1,160 @@
+//! The way of one replica to the controller: streams in memory that can be cut,
+//! and a note of each write that leaves.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+
+use ako_avi_io::{Dial, Dialed, Dialing};
+use ako_sim_avi::SimAvi;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, DuplexStream, ReadBuf};
+use tokio::sync::watch;
+
+/// The bytes that are under way in one direction of a stream.
+const IN_FLIGHT: usize = 256 << 10;
+
+/// What the network does with streams.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Way {
+    /// It carries them.
+    #[default]
+    Open,
+    /// It breaks them, and refuses new ones.
+    Refused,
+    /// It keeps what it is given until it is open again: what was sent arrives
+    /// late, even if the sender has given up.
+    Silent,
+}
+
+/// Told of each write at the moment when it leaves: `POST /api/pool`.
+pub type Witness = Arc<dyn Fn(&str) + Send + Sync>;
+
+/// The way of one replica to the controller.
+#[derive(Clone)]
+pub struct Link {
+    sim: SimAvi,
+    way: watch::Sender<Way>,
+    /// Belongs to the process that dials, not to the pod.
+    witness: Arc<Mutex<Option<Witness>>>,
+}
+
+impl Link {
+    /// An open way.
+    pub fn new(sim: SimAvi) -> Self {
+        Self { sim, way: watch::Sender::new(Way::Open), witness: Arc::default() }
+    }
+
+    /// Changes what the network does.
+    pub fn set(&self, way: Way) {
+        self.way.send_replace(way);
+    }
+
+    /// Who is told of the writes of the process that dials from now on.
+    pub fn watched_by(&self, witness: Witness) {
+        *self.witness.lock().unwrap_or_else(PoisonError::into_inner) = Some(witness);
+    }
+}
+
+impl Dial for Link {
+    fn dial(&self) -> Dialing {
+        let (sim, mut way) = (self.sim.clone(), self.way.subscribe());
+        let witness = self.witness.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        Box::pin(async move {
+            // A silent network answers no SYN.
+            let opened = way.wait_for(|way| *way != Way::Silent).await.is_ok_and(|way| *way == Way::Open);
+            if !opened {
+                return Err(io::ErrorKind::ConnectionRefused.into());
+            }
+            let (ours, client_end) = tokio::io::duplex(IN_FLIGHT);
+            let (server_end, theirs) = tokio::io::duplex(IN_FLIGHT);
+            // Both outlive the process that dialled: what it sent is under way.
+            tokio::spawn(async move { sim.converse(theirs).await });
+            tokio::spawn(carry(client_end, server_end, way));
+            Ok(Dialed::in_memory(Watched { stream: ours, witness }))
+        })
+    }
+}
+
+/// Carries bytes in both directions until both have ended, or the network
+/// breaks the stream.
+async fn carry(client: DuplexStream, server: DuplexStream, way: watch::Receiver<Way>) {
+    let (client_read, client_write) = tokio::io::split(client);
+    let (server_read, server_write) = tokio::io::split(server);
+    let mut broken = way.clone();
+    tokio::select! {
+        _ = broken.wait_for(|way| *way == Way::Refused) => {}
+        _ = async {
+            tokio::join!(
+                forward(client_read, server_write, way.clone()),
+                forward(server_read, client_write, way.clone()),
+            )
+        } => {}
+    }
+}
+
+async fn forward(
+    mut from: impl AsyncRead + Unpin,
+    mut to: impl AsyncWrite + Unpin,
+    mut way: watch::Receiver<Way>,
+) {
+    let mut bytes = vec![0; 64 << 10];
+    while let Ok(count) = from.read(&mut bytes).await {
+        if way.wait_for(|way| *way != Way::Silent).await.is_err() {
+            return;
+        }
+        if count == 0 || to.write_all(&bytes[..count]).await.is_err() {
+            break;
+        }
+    }
+    // The other side sees the end; that it is gone already is no news.
+    let _ = to.shutdown().await;
+}
+
+/// A client's end that tells of writes.
+struct Watched {
+    stream: DuplexStream,
+    witness: Option<Witness>,
+}
+
+impl Watched {
+    /// The first line of a request that may change objects.
+    fn write_in(bytes: &[u8]) -> Option<&str> {
+        let line = bytes.split(|byte| *byte == b'\r').next()?;
+        let line = std::str::from_utf8(line).ok()?;
+        let (method, rest) = line.split_once(' ')?;
+        let path = rest.split(' ').next()?;
+        let changes = matches!(method, "POST" | "PUT" | "PATCH" | "DELETE") && path.starts_with("/api/");
+        changes.then(|| line.strip_suffix(" HTTP/1.1").unwrap_or(line))
+    }
+}
+
+impl AsyncWrite for Watched {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        if let (Poll::Ready(Ok(_)), Some(witness), Some(line)) =
+            (&written, &self.witness, Self::write_in(bytes))
+        {
+            witness(line);
+        }
+        written
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+impl AsyncRead for Watched {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(cx, buffer)
+    }
+}

@@ -1,0 +1,209 @@
+//! One replica: a pod, and the process that runs in it at present.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use ako_app::run::{Admin, Surroundings, operate};
+use ako_elect::{Holder, Moment};
+use ako_sim_kube::SimKube;
+use axum::Router;
+use axum::body::Body;
+use axum::extract::ConnectInfo;
+use axum::http::{Method, Request, StatusCode};
+use http_body_util::BodyExt as _;
+use serde_json::Value;
+use tokio::sync::{oneshot, watch};
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+use tower::ServiceExt as _;
+use tracing::Instrument as _;
+
+use crate::network::Link;
+
+/// How long Kubernetes waits for the end of a process that it stopped.
+const GRACE: Duration = Duration::from_secs(30);
+
+/// A clock that goes wrong: it runs faster or slower, and stands still for a
+/// process that is frozen.
+#[derive(Clone)]
+pub struct WrongClock(Arc<Mutex<Course>>);
+
+struct Course {
+    started: Instant,
+    /// How much faster it runs than it should, in parts per million.
+    fast_ppm: i64,
+    /// What it shows to a frozen process.
+    stands: Option<Moment>,
+}
+
+impl WrongClock {
+    /// One that is right at the moment.
+    pub fn new(started: Instant, fast_ppm: i64) -> Self {
+        Self(Arc::new(Mutex::new(Course { started, fast_ppm, stands: None })))
+    }
+
+    /// Stops it.
+    pub fn freeze(&self) {
+        let now = self.now();
+        self.course().stands = Some(now);
+    }
+
+    /// Lets it show the time again.
+    pub fn thaw(&self) {
+        self.course().stands = None;
+    }
+
+    /// Whether it stands still.
+    pub fn is_frozen(&self) -> bool {
+        self.course().stands.is_some()
+    }
+
+    /// What it shows.
+    pub fn now(&self) -> Moment {
+        let course = self.course();
+        let micros = i64::try_from(course.started.elapsed().as_micros()).unwrap_or(i64::MAX);
+        let shown = micros + micros / 1_000_000 * course.fast_ppm;
+        let now = Moment::default() + Duration::from_micros(u64::try_from(shown).unwrap_or(0));
+        course.stands.unwrap_or(now)
+    }
+
+    fn course(&self) -> MutexGuard<'_, Course> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A pod of the StatefulSet.
+pub struct Replica {
+    /// Its name.
+    pub pod: String,
+    /// Its way to the controller.
+    pub link: Link,
+    /// What it takes for the time.
+    pub clock: WrongClock,
+    process: Option<Process>,
+}
+
+/// A process in it.
+struct Process {
+    me: Holder,
+    task: JoinHandle<anyhow::Result<()>>,
+    stop: watch::Sender<bool>,
+    admin: Admins,
+}
+
+enum Admins {
+    Expected(oneshot::Receiver<Router>),
+    Known(Router),
+}
+
+impl Replica {
+    /// A pod without a process.
+    pub fn new(pod: String, link: Link, clock: WrongClock) -> Self {
+        Self { pod, link, clock, process: None }
+    }
+
+    /// Starts a process, which is another one than all before.
+    pub fn start(&mut self, kube: &SimKube, namespace: &str, uid: &str, nonce: String) -> Holder {
+        let me = Holder::of(&self.pod, uid, &nonce);
+        let (stop, stopped) = watch::channel(false);
+        let (router, admin) = oneshot::channel();
+        let (clock, started) = (self.clock.clone(), Instant::now());
+        let surroundings = Surroundings {
+            pod: self.pod.clone(),
+            namespace: namespace.to_owned(),
+            nonce,
+            cluster: kube.client_as("admin-token", &self.pod),
+            election: kube.client_as("admin-token", &self.pod),
+            clock: Arc::new(move || clock.now()),
+            wall: Arc::new(move || {
+                let elapsed = i64::try_from(started.elapsed().as_millis()).unwrap_or(i64::MAX);
+                jiff::Timestamp::from_millisecond(elapsed).unwrap_or(jiff::Timestamp::MAX)
+            }),
+            dialer: Some(Arc::new(self.link.clone())),
+            admin: Admin::InProcess(router),
+            log: ako_app::logging::LogControl::default(),
+        };
+        let span = tracing::info_span!("replica", pod = self.pod);
+        let task = tokio::task::spawn_local(Box::pin(operate(surroundings, stopped)).instrument(span));
+        self.process = Some(Process { me: me.clone(), task, stop, admin: Admins::Expected(admin) });
+        me
+    }
+
+    /// Whether a process runs in it.
+    pub fn runs(&self) -> bool {
+        self.process.is_some()
+    }
+
+    /// Who the process is in the record.
+    pub fn me(&self) -> Option<&Holder> {
+        self.process.as_ref().map(|process| &process.me)
+    }
+
+    /// Ends the process at once, wherever it is.
+    pub async fn kill(&mut self) {
+        if let Some(process) = self.process.take() {
+            process.task.abort();
+            // It is gone when its tasks are.
+            let _ = process.task.await;
+        }
+    }
+
+    /// Tells the process to end, and waits until it has.
+    ///
+    /// # Errors
+    /// What was wrong with its end. One that takes longer than Kubernetes
+    /// waits is killed.
+    pub async fn stop(&mut self) -> Result<(), String> {
+        let Some(mut process) = self.process.take() else { return Ok(()) };
+        process.stop.send_replace(true);
+        let Ok(ended) = tokio::time::timeout(GRACE, &mut process.task).await else {
+            process.task.abort();
+            return Err(format!("{} did not end within {GRACE:?}", self.pod));
+        };
+        match ended {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => Err(format!("{} failed when it was stopped: {error:#}", self.pod)),
+            Err(error) => Err(format!("{} failed when it was stopped: {error}", self.pod)),
+        }
+    }
+
+    /// Why the process ended, if it has: nobody asked it to.
+    pub async fn ended(&mut self) -> Option<String> {
+        if !self.process.as_ref()?.task.is_finished() {
+            return None;
+        }
+        let ended = self.process.take()?.task.await;
+        Some(match ended {
+            Ok(Ok(())) => "it ended".to_owned(),
+            Ok(Err(error)) => format!("{error:#}"),
+            Err(error) => error.to_string(),
+        })
+    }
+
+    /// What the process tells of itself; `None` while it does not.
+    pub async fn state(&mut self) -> Option<Value> {
+        let (status, body) = self.ask(Method::GET, "/api/v1/state").await?;
+        (status == StatusCode::OK).then(|| serde_json::from_slice(&body).ok())?
+    }
+
+    /// Asks it to let another one lead.
+    pub async fn hand_over(&mut self) {
+        // One that does not lead refuses, as it should.
+        let _ = self.ask(Method::POST, "/api/v1/yield").await;
+    }
+
+    async fn ask(&mut self, method: Method, path: &str) -> Option<(StatusCode, Vec<u8>)> {
+        let process = self.process.as_mut()?;
+        if let Admins::Expected(admin) = &mut process.admin {
+            let router = admin.try_recv().ok()?;
+            process.admin = Admins::Known(router);
+        }
+        let Admins::Known(router) = &process.admin else { return None };
+        let mut request = Request::builder().method(method).uri(path).body(Body::empty()).ok()?;
+        request.extensions_mut().insert(ConnectInfo(SocketAddr::from(([127, 0, 0, 1], 1))));
+        let Ok(answer) = router.clone().oneshot(request).await;
+        let status = answer.status();
+        Some((status, answer.into_body().collect().await.ok()?.to_bytes().to_vec()))
+    }
+}

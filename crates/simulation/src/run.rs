@@ -1,0 +1,179 @@
+//! One run, from its seed to what was wrong with it.
+
+use std::collections::BTreeSet;
+use std::num::NonZero;
+use std::ops::Range;
+use std::sync::PoisonError;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use ako_sim_avi::RequestRecord;
+use anyhow::Context as _;
+use serde_json::json;
+use tokio::task::LocalSet;
+use tokio::time::{Instant, sleep, sleep_until};
+
+use crate::judgement;
+use crate::script::{REPLICAS, Script};
+use crate::workload;
+use crate::world::World;
+
+/// How long it may take until everything is as it should be, once nothing
+/// fails any more: a full synchronisation and the longest pauses after errors.
+const SETTLES_WITHIN: Duration = Duration::from_mins(15);
+/// How long nothing may be written after that: longer than a lease and the
+/// longest pause after an error.
+const QUIET_FOR: Duration = Duration::from_mins(2);
+/// How often it is looked.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// What became of a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// Its seed.
+    pub seed: u64,
+    /// What must not be, and was; empty if all is well.
+    pub wrong: Vec<String>,
+    /// How much virtual time passed.
+    pub lasted: Duration,
+    /// How long it took to settle after the faults.
+    pub settled_after: Duration,
+    /// Writes to the controller.
+    pub writes: usize,
+    /// How many processes led, one after the other.
+    pub epochs: u64,
+}
+
+/// Runs a seed in a runtime of its own, on paused time.
+///
+/// # Errors
+/// If the simulation itself fails.
+pub fn run(seed: u64) -> anyhow::Result<Outcome> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build()?;
+    LocalSet::new().block_on(&runtime, Box::pin(perform(seed)))
+}
+
+/// Runs seeds on all cores and hands each outcome on as it comes.
+///
+/// # Errors
+/// If the simulation itself fails.
+pub fn run_all(seeds: Range<u64>, told: impl Fn(&Outcome) + Sync) -> anyhow::Result<()> {
+    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+    let next = AtomicU64::new(seeds.start);
+    std::thread::scope(|scope| {
+        let work = || {
+            loop {
+                let seed = next.fetch_add(1, Ordering::Relaxed);
+                if seed >= seeds.end {
+                    return Ok(());
+                }
+                told(&run(seed).with_context(|| format!("seed {seed}"))?);
+            }
+        };
+        let workers: Vec<_> = (0..cores).map(|_| scope.spawn(work)).collect();
+        workers
+            .into_iter()
+            .try_for_each(|worker| worker.join().unwrap_or_else(|_| Err(anyhow::anyhow!("a run panicked"))))
+    })
+}
+
+async fn perform(seed: u64) -> anyhow::Result<Outcome> {
+    let script = Script::draw(seed);
+    let mut world = World::new(seed, &script).await?;
+    plant_foreign(&world);
+    world.scale(REPLICAS).await?;
+    settle(&mut world, script.evh).await?;
+    let still = judgement::ours(&world.avi.dump());
+
+    let begun = Instant::now();
+    for (at, step) in &script.steps {
+        sleep_until(begun + *at).await;
+        tracing::debug!(?step, "step");
+        world.take(step).await?;
+        supervise(&mut world).await;
+    }
+    world.heal();
+    let settled_after = settle(&mut world, script.evh).await?;
+    // What was changed by hand on the controller is found by a full reading.
+    sleep(workload::FULL_SYNC).await;
+    let settled = last(&world);
+    sleep(QUIET_FOR).await;
+    nothing_written(&mut world, settled, "after it had settled").await;
+    let settled = last(&world);
+    world.start_anew().await;
+    sleep(QUIET_FOR).await;
+    nothing_written(&mut world, settled, "by processes that started anew").await;
+    judge(&world, &still);
+    let wrong = world.wrong.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    Ok(Outcome {
+        seed,
+        wrong,
+        lasted: world.elapsed(),
+        settled_after,
+        writes: judgement::writes(&world.avi.requests()).count(),
+        epochs: epochs(&mut world).await,
+    })
+}
+
+/// Waits until everything is as it should be.
+async fn settle(world: &mut World, evh: bool) -> anyhow::Result<Duration> {
+    let begun = Instant::now();
+    loop {
+        supervise(world).await;
+        let Some(why) = judgement::unfinished(world, evh).await? else { return Ok(begun.elapsed()) };
+        if begun.elapsed() > SETTLES_WITHIN {
+            world.complain(&format!("not settled after {SETTLES_WITHIN:?}: {why}"));
+            return Ok(begun.elapsed());
+        }
+        sleep(LOOK).await;
+    }
+}
+
+/// The last request to the controller.
+fn last(world: &World) -> u64 {
+    world.avi.requests().last().map_or(0, |request| request.seq)
+}
+
+/// Complains about writes since a request.
+async fn nothing_written(world: &mut World, before: u64, when: &str) {
+    supervise(world).await;
+    let written: Vec<RequestRecord> = judgement::writes(&world.avi.requests_since(before)).cloned().collect();
+    if let Some(first) = written.first() {
+        world.complain(&format!("{} writes {when}, the first: {first:?}", written.len()));
+    }
+}
+
+/// A process that ended though nobody asked it to.
+async fn supervise(world: &mut World) {
+    for number in 0..world.replicas.len() {
+        if let Some(why) = world.replicas[number].ended().await {
+            let pod = world.replicas[number].pod.clone();
+            world.complain(&format!("the process of {pod} ended: {why}"));
+            world.start(number);
+        }
+    }
+}
+
+fn plant_foreign(world: &World) {
+    for problem in world.avi.plant(&json!({"pool": {"admin/foreign": workload::foreign()}})) {
+        world.complain(&problem);
+    }
+}
+
+/// What has to be true of the whole run.
+fn judge(world: &World, still: &BTreeSet<(String, String)>) {
+    let requests = world.avi.requests();
+    for request in judgement::deleted(&requests, still) {
+        world.complain(&format!("deleted what had to stay: {request:?}"));
+    }
+    let foreign = workload::foreign();
+    let name = foreign["name"].as_str().unwrap_or_default();
+    if requests.iter().any(|request| request.name == name && request.method != "GET") {
+        world.complain(&format!("somebody else's pool {name} was written"));
+    }
+}
+
+async fn epochs(world: &mut World) -> u64 {
+    let Some(replica) = world.replicas.first_mut() else { return 0 };
+    replica.state().await.and_then(|state| state["leadership"]["epoch"].as_u64()).unwrap_or(0)
+}
