@@ -19,7 +19,9 @@ pub mod stateful_set;
 mod eventually;
 mod loopback;
 mod process;
+mod proxy;
 
 pub use eventually::eventually;
 pub use loopback::free_port;
 pub use process::running_in_group;
+pub use proxy::{Network, Proxy};

@@ -7,6 +7,8 @@
 mod findings;
 mod golden_replay;
 mod leadership;
+mod leadership_faults;
 mod lifecycle;
 mod protection;
+mod replicas;
 mod world;

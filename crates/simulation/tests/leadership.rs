@@ -1,0 +1,119 @@
+//! Who leads when others would be better, or must not be disturbed. On virtual
+//! time.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on should stop")]
+
+use std::time::Duration;
+
+use ako_harness::cluster;
+use ako_simulation::judgement::{unfinished, writes};
+use ako_simulation::network::Way;
+use ako_simulation::script::{REPLICAS, Script, Step};
+use ako_simulation::workload::OPERATOR;
+use ako_simulation::world::World;
+use serde_json::{Value, json};
+use tokio::task::LocalSet;
+use tokio::time::sleep;
+
+/// Runs something on paused time, with a world without replicas.
+fn on_virtual_time(test: impl AsyncFnOnce(World)) {
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    LocalSet::new().block_on(&runtime, async {
+        let script = Script { evh: false, fast_ppm: [0; REPLICAS], steps: Vec::new() };
+        Box::pin(test(World::new(1, &script).await.unwrap())).await;
+    });
+}
+
+/// The number of the replica that leads; waits until one does.
+async fn leader(world: &mut World) -> usize {
+    for _ in 0..600 {
+        for (number, replica) in world.replicas.iter_mut().enumerate() {
+            let state = replica.state().await.unwrap_or_default();
+            if state["role"] == "leader" && state["leadership"]["writes"] == true {
+                return number;
+            }
+        }
+        sleep(Duration::from_millis(100)).await;
+    }
+    panic!("nobody leads");
+}
+
+/// Waits until everything is as the cluster asks for.
+async fn finished(world: &World) {
+    let mut why = None;
+    for _ in 0..120 {
+        why = unfinished(world, false).await.unwrap();
+        if why.is_none() {
+            return;
+        }
+        sleep(Duration::from_secs(1)).await;
+    }
+    panic!("{why:?}");
+}
+
+#[test]
+fn one_that_does_not_reach_the_controller_lets_another_lead() {
+    on_virtual_time(async |mut world| {
+        world.scale(2).await.unwrap();
+        let first = leader(&mut world).await;
+        finished(&world).await;
+        for way in [Way::Refused, Way::Silent] {
+            let first = leader(&mut world).await;
+            world.replicas[first].link.set(way);
+            world.take(&Step::Apply(0, if way == Way::Refused { "/" } else { "/api" })).await.unwrap();
+            finished(&world).await;
+            assert_ne!(leader(&mut world).await, first, "{way:?}");
+            world.replicas[first].link.set(Way::Open);
+            sleep(Duration::from_mins(1)).await;
+        }
+        // If nobody reaches it, leading does no good anywhere: nothing flaps.
+        let before = epoch(&mut world, first).await;
+        world.replicas.iter().for_each(|replica| replica.link.set(Way::Refused));
+        sleep(Duration::from_mins(5)).await;
+        let after = epoch(&mut world, first).await;
+        assert!(after - before <= 2, "{} leaderships in five minutes", after - before);
+    });
+}
+
+async fn epoch(world: &mut World, number: usize) -> u64 {
+    let state = world.replicas[number].state().await.unwrap();
+    state["leadership"]["epoch"].as_u64().unwrap()
+}
+
+fn lease(renewals: u32) -> Value {
+    // Whatever its clock says: that it changes is what counts.
+    json!({
+        "apiVersion": "coordination.k8s.io/v1", "kind": "Lease",
+        "metadata": {"name": "ako-lease-lock", "namespace": OPERATOR},
+        "spec": {"holderIdentity": "ako-9", "leaseDurationSeconds": 15, "leaseTransitions": renewals},
+    })
+}
+
+#[test]
+fn nobody_writes_while_a_replica_of_the_reference_holds_the_lease() {
+    on_virtual_time(async |mut world| {
+        let client = world.kube.client();
+        // Its pod has no note, and its Lease bears the pod's name alone.
+        let pod = json!({
+            "apiVersion": "v1", "kind": "Pod",
+            "metadata": {"name": "ako-9", "namespace": OPERATOR, "labels": {"app.kubernetes.io/name": "ako"}},
+            "spec": {"containers": [{"name": "ako", "image": "ako"}]}, "status": {"phase": "Running"},
+        });
+        cluster::apply(&client, &pod).await.unwrap();
+        cluster::apply(&client, &lease(0)).await.unwrap();
+        world.scale(2).await.unwrap();
+        for renewals in 1..60 {
+            cluster::apply(&client, &lease(renewals)).await.unwrap();
+            sleep(Duration::from_secs(2)).await;
+            assert_eq!(writes(&world.avi.requests()).count(), 0, "after {renewals} renewals");
+        }
+        // It ends, and is replaced by one of ours.
+        let mut gone = pod;
+        gone["$delete"] = true.into();
+        cluster::apply(&client, &gone).await.unwrap();
+        leader(&mut world).await;
+        finished(&world).await;
+        assert_eq!(*world.wrong.lock().unwrap(), Vec::<String>::new());
+    });
+}
