@@ -39,7 +39,9 @@ async fn one_cut_off_from_the_cluster_stops_and_all_cut_off_stop() {
     // Nobody reaches the cluster: nobody writes. What was asked for meanwhile
     // is done when somebody does.
     let pods: Vec<String> = replicas.running.iter().map(|(pod, _)| pod.clone()).collect();
-    pods.iter().for_each(|pod| replicas.way(pod).set(Network::Broken));
+    for pod in &pods {
+        replicas.way(pod).set(Network::Broken);
+    }
     eventually(SOON, async || {
         for pod in &pods {
             let role = role(&replicas, pod).await;
@@ -53,7 +55,9 @@ async fn one_cut_off_from_the_cluster_stops_and_all_cut_off_stop() {
     .unwrap_or_else(|error| replicas.fail(&error));
     let writes = replicas.world.writes();
     replicas.world.apply(&[ingress("third", "third.example.com", "/", "web")]).await;
-    pods.iter().for_each(|pod| replicas.way(pod).set(Network::Open));
+    for pod in &pods {
+        replicas.way(pod).set(Network::Open);
+    }
     assert_eq!(replicas.world.writes(), writes, "somebody wrote without leading");
     replicas.world.published("Ingress", "default", "third").await;
     replicas.leader().await;
