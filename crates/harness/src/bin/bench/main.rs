@@ -11,6 +11,7 @@ mod journal;
 mod memory;
 mod operator_log;
 mod population;
+mod replicas;
 mod report;
 mod scenario;
 mod stage;
@@ -38,6 +39,9 @@ struct Arguments {
     /// How many endpoints are changed one after the other
     #[arg(long, default_value_t = 200)]
     changes: usize,
+    /// How many times the leadership is handed over
+    #[arg(long, default_value_t = 200)]
+    handovers: usize,
     /// Writes the table here, in Markdown
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,

@@ -25,7 +25,7 @@ pub(crate) const LATENCY: Duration = Duration::from_millis(5);
 const PATIENCE: Duration = Duration::from_mins(10);
 /// Beyond this many hosts the eight shards cannot hold them: a VsVip has at
 /// most 1,000 names.
-const MOST_HOSTS: usize = 7_000;
+pub(crate) const MOST_HOSTS: usize = 7_000;
 /// More requests than any scenario makes.
 const JOURNAL: usize = 1_000_000;
 

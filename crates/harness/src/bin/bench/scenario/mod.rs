@@ -1,6 +1,7 @@
 //! What is measured.
 
 mod endpoint_change;
+mod handover;
 mod live;
 mod restart;
 mod start;
@@ -28,13 +29,28 @@ pub(crate) enum Scenario {
     Restart,
     /// The operator starts on a cluster and an empty controller (EVH)
     StartEvh,
+    /// The leadership is handed over, many times
+    Handover,
+    /// The leader is killed, with both timings of the election
+    Crash,
+    /// A standby takes everything over, and nothing changed
+    Takeover,
 }
 
 impl Scenario {
     /// In the order in which they run: the cluster only grows, and what one
     /// leaves behind is the next one's start.
-    pub(crate) const ALL: [Self; 6] =
-        [Self::Translate, Self::Live300, Self::StartSni, Self::EndpointChange, Self::Restart, Self::StartEvh];
+    pub(crate) const ALL: [Self; 9] = [
+        Self::Translate,
+        Self::Live300,
+        Self::StartSni,
+        Self::EndpointChange,
+        Self::Restart,
+        Self::StartEvh,
+        Self::Takeover,
+        Self::Handover,
+        Self::Crash,
+    ];
 
     fn name(self) -> &'static str {
         match self {
@@ -44,6 +60,9 @@ impl Scenario {
             Self::EndpointChange => "endpoint-change",
             Self::Restart => "restart",
             Self::StartEvh => "start-evh",
+            Self::Handover => "handover",
+            Self::Crash => "crash",
+            Self::Takeover => "takeover",
         }
     }
 }
@@ -97,6 +116,17 @@ impl Runs<'_> {
                 world.keep_log(self.arguments.logs.as_deref(), &format!("restart-{}", self.size))?;
                 self.world = Some(world);
                 figures
+            }
+            Scenario::Handover | Scenario::Crash | Scenario::Takeover => {
+                self.world = None;
+                self.stage.prepare(self.size).await?;
+                match scenario {
+                    Scenario::Handover => {
+                        handover::graceful(self.stage, self.size, self.arguments.handovers).await
+                    }
+                    Scenario::Crash => handover::crash(self.stage, self.size).await,
+                    _ => handover::takeover(self.stage, self.size).await,
+                }
             }
             Scenario::Translate | Scenario::Live300 => Ok(Vec::new()),
         }
