@@ -76,26 +76,31 @@ impl Dial for Link {
     }
 }
 
-/// Carries bytes in both directions until both have ended, or the network
-/// breaks the stream.
+/// Carries bytes in both directions until the server ends or the network breaks
+/// the stream. That the client has given up is not told: what it sent is
+/// executed.
 async fn carry(client: DuplexStream, server: DuplexStream, way: watch::Receiver<Way>) {
-    let (client_read, client_write) = tokio::io::split(client);
-    let (server_read, server_write) = tokio::io::split(server);
+    let (mut client_read, mut client_write) = tokio::io::split(client);
+    let (mut server_read, mut server_write) = tokio::io::split(server);
     let mut broken = way.clone();
     tokio::select! {
         _ = broken.wait_for(|way| *way == Way::Refused) => {}
         _ = async {
             tokio::join!(
-                forward(client_read, server_write, way.clone()),
-                forward(server_read, client_write, way.clone()),
+                forward(&mut client_read, &mut server_write, way.clone()),
+                async {
+                    forward(&mut server_read, &mut client_write, way.clone()).await;
+                    // The client sees the end; that it is gone already is no news.
+                    let _ = client_write.shutdown().await;
+                },
             )
         } => {}
     }
 }
 
 async fn forward(
-    mut from: impl AsyncRead + Unpin,
-    mut to: impl AsyncWrite + Unpin,
+    from: &mut (impl AsyncRead + Unpin),
+    to: &mut (impl AsyncWrite + Unpin),
     mut way: watch::Receiver<Way>,
 ) {
     let mut bytes = vec![0; 64 << 10];
@@ -104,11 +109,9 @@ async fn forward(
             return;
         }
         if count == 0 || to.write_all(&bytes[..count]).await.is_err() {
-            break;
+            return;
         }
     }
-    // The other side sees the end; that it is gone already is no news.
-    let _ = to.shutdown().await;
 }
 
 /// A client's end that tells of writes.

@@ -6,6 +6,9 @@
 use std::time::Duration;
 
 use ako_harness::cluster;
+
+use ako_sim_avi::{Action, Fault};
+use ako_sim_kube::Cut;
 use ako_simulation::judgement::{unfinished, writes};
 use ako_simulation::network::Way;
 use ako_simulation::script::{REPLICAS, Script, Step};
@@ -73,6 +76,43 @@ fn one_that_does_not_reach_the_controller_lets_another_lead() {
         sleep(Duration::from_mins(5)).await;
         let after = epoch(&mut world, first).await;
         assert!(after - before <= 2, "{} leaderships in five minutes", after - before);
+    });
+}
+
+#[test]
+fn a_write_that_arrives_late_is_repaired() {
+    on_virtual_time(async |mut world| {
+        world.scale(2).await.unwrap();
+        world.take(&Step::Apply(0, "/")).await.unwrap();
+        let first = leader(&mut world).await;
+        finished(&world).await;
+        // A write leaves in time, and the controller executes it when another
+        // leads, for whom there is nothing to write any more.
+        world.avi.inject(Fault::new(Action::Delay { ms: 28_000 }).method("POST").kind("pool").times(1));
+        world.take(&Step::Apply(1, "/")).await.unwrap();
+        sleep(Duration::from_secs(1)).await;
+        world.kube.partition(&world.replicas[first].pod, Cut::Silence);
+        world.take(&Step::Delete(1)).await.unwrap();
+        while leader(&mut world).await == first {
+            sleep(Duration::from_secs(1)).await;
+        }
+        finished(&world).await;
+        let arrived = |world: &World| {
+            let requests = world.avi.requests();
+            requests
+                .iter()
+                .filter(|r| r.method == "POST" && r.name.contains("lively-1") && r.committed)
+                .count()
+        };
+        assert_eq!(arrived(&world), 0);
+        while arrived(&world) == 0 {
+            sleep(Duration::from_millis(100)).await;
+        }
+        assert_ne!(unfinished(&world, false).await.unwrap(), None, "nothing came late");
+        // Long before the next full reading.
+        sleep(Duration::from_secs(20)).await;
+        assert_eq!(unfinished(&world, false).await.unwrap(), None);
+        assert_eq!(*world.wrong.lock().unwrap(), Vec::<String>::new());
     });
 }
 

@@ -91,7 +91,7 @@ impl Driver {
     pub(super) fn new(parts: Parts, translator: Translator) -> Self {
         let status_writer = StatusWriter::new(parts.client.clone());
         Self {
-            leading: Leading::new(&parts.candidate),
+            leading: Leading::new(&parts.candidate, translator.config().leader_election.lease_duration),
             parts,
             engine: Engine::new(translator),
             status_writer,
@@ -116,8 +116,8 @@ impl Driver {
         standing.mark_changed();
         let mut batch = Vec::with_capacity(BATCH);
         loop {
-            let sleep =
-                self.engine.deadline().map_or(LONGEST_SLEEP, |at| at.since(self.now()).min(LONGEST_SLEEP));
+            let next = [self.engine.deadline(), self.leading.look_again()].into_iter().flatten().min();
+            let sleep = next.map_or(LONGEST_SLEEP, |at| at.since(self.now()).min(LONGEST_SLEEP));
             tokio::select! {
                 count = inputs.recv_many(&mut batch, BATCH) => {
                     if count == 0 {
@@ -135,6 +135,9 @@ impl Driver {
                 self.done(done)?;
             }
             batch.drain(..).for_each(|input| self.take(input));
+            if self.leading.is_to_look_again(self.now()) {
+                self.parts.observe.notify_one();
+            }
             self.notice_changes();
             self.tell_elector();
         }

@@ -48,6 +48,10 @@ pub(super) struct Leading {
     granted: Moment,
     /// The controller was read since then.
     writes: bool,
+    /// After this long, nothing of an earlier leader is under way any more.
+    lease: Duration,
+    /// When to read the controller again, for what arrived late.
+    look_again: Option<Moment>,
     in_flight: usize,
     /// It was said that the last write is over.
     drained: bool,
@@ -57,11 +61,13 @@ pub(super) struct Leading {
 }
 
 impl Leading {
-    pub(super) fn new(candidate: &Handle) -> Self {
+    pub(super) fn new(candidate: &Handle, lease: Duration) -> Self {
         Self {
             standing: candidate.standing.borrow().clone(),
             granted: Moment::default(),
             writes: false,
+            lease,
+            look_again: None,
             in_flight: 0,
             drained: false,
             progressed: Moment::default(),
@@ -102,8 +108,23 @@ impl Leading {
     /// writing may begin because of it.
     pub(super) fn may_write_after(&mut self, started: Moment) -> bool {
         let may = self.standing.leads() && !self.writes && started >= self.granted;
-        self.writes |= may;
+        if may {
+            self.writes = true;
+            self.look_again = Some(self.granted + self.lease);
+        }
         may
+    }
+
+    /// When the controller has to be read once more after a change of
+    /// leadership: a write of the former leader that left in time may have
+    /// arrived late.
+    pub(super) fn look_again(&self) -> Option<Moment> {
+        self.look_again
+    }
+
+    /// Whether it is time to; it is told once.
+    pub(super) fn is_to_look_again(&mut self, now: Moment) -> bool {
+        self.look_again.take_if(|at| *at <= now).is_some() && self.writes
     }
 
     /// A write is about to be sent: the permit for it, if there is one.
