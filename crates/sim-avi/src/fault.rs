@@ -27,6 +27,9 @@ pub struct Fault {
     /// request has the name it asks for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
+    /// The beginning of a session id, as the journal shows it: one client's requests.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<String>,
     /// This many matching requests pass unharmed first.
     #[serde(default)]
     pub skip: u32,
@@ -40,7 +43,7 @@ pub struct Fault {
 impl Fault {
     /// A fault for every request, until it is cleared.
     pub fn new(action: Action) -> Self {
-        Self { method: None, kind: None, name: None, skip: 0, count: None, action }
+        Self { method: None, kind: None, name: None, session: None, skip: 0, count: None, action }
     }
 
     /// Only requests with this method.
@@ -61,6 +64,13 @@ impl Fault {
     #[must_use]
     pub fn name(mut self, pattern: &str) -> Self {
         self.name = Some(pattern.to_owned());
+        self
+    }
+
+    /// Only requests of the session whose id begins like this.
+    #[must_use]
+    pub fn session(mut self, session: &str) -> Self {
+        self.session = Some(session.to_owned());
         self
     }
 
@@ -134,11 +144,12 @@ impl Faults {
     }
 
     /// The action for a request, if one is due.
-    pub(crate) fn strike(&mut self, method: &str, kind: &str, name: &str) -> Option<Action> {
+    pub(crate) fn strike(&mut self, method: &str, kind: &str, name: &str, session: &str) -> Option<Action> {
         let fits = |fault: &Fault| {
             fault.method.as_deref().is_none_or(|wanted| wanted.eq_ignore_ascii_case(method))
                 && fault.kind.as_deref().is_none_or(|wanted| wanted == kind)
                 && fault.name.as_deref().is_none_or(|pattern| glob(pattern.as_bytes(), name.as_bytes()))
+                && fault.session.as_deref().is_none_or(|wanted| session.starts_with(wanted))
         };
         for fault in self.0.iter_mut().filter(|fault| fits(fault)) {
             if fault.skip > 0 {
@@ -240,10 +251,10 @@ mod tests {
     fn a_fault_skips_hits_and_ends() {
         let mut faults = Faults::default();
         faults.inject(Fault::new(Action::DropBefore).kind("pool").skip(1).times(1));
-        assert_eq!(faults.strike("GET", "vsvip", ""), None);
-        assert_eq!(faults.strike("GET", "pool", ""), None);
-        assert_eq!(faults.strike("GET", "pool", ""), Some(Action::DropBefore));
-        assert_eq!(faults.strike("GET", "pool", ""), None);
+        assert_eq!(faults.strike("GET", "vsvip", "", ""), None);
+        assert_eq!(faults.strike("GET", "pool", "", ""), None);
+        assert_eq!(faults.strike("GET", "pool", "", ""), Some(Action::DropBefore));
+        assert_eq!(faults.strike("GET", "pool", "", ""), None);
         assert!(faults.all().is_empty());
     }
 }

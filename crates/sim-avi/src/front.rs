@@ -42,7 +42,8 @@ pub(crate) async fn answer(State(front): State<Front>, request: Request) -> Resp
     let (subject, known) = call.subject();
     let (action, latency, name) = front.sim.with(|controller| {
         let name = name_of(controller, &call);
-        let action = controller.faults.strike(call.method.as_str(), &subject, &name);
+        let session = session::session_id(&call.headers).unwrap_or_default();
+        let action = controller.faults.strike(call.method.as_str(), &subject, &name, &session);
         (action, controller.weather.latency(), name)
     });
     let delay = match &action {

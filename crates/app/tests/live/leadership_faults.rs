@@ -109,6 +109,25 @@ async fn one_frozen_in_the_middle_of_a_slow_write_does_no_harm() {
     replicas.served("last.example.com").await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_leader_that_does_not_reach_the_controller_hands_over() {
+    let Some(replicas) = Replicas::start(2).await else { return };
+    replicas.world.apply(&backend()).await;
+    replicas.served("first.example.com").await;
+    let first = replicas.leader().await;
+    let requests = replicas.world.sim.requests();
+    let written = requests.iter().rev().find(|request| request.committed).unwrap();
+    // Its connections are closed whenever it asks; the other one's are not.
+    replicas.world.sim.inject(Fault::new(Action::DropBefore).session(&written.session));
+    replicas.world.apply(&[ingress("second", "second.example.com", "/", "web")]).await;
+    replicas.world.published("Ingress", "default", "second").await;
+    let second = replicas.leader().await;
+    assert_ne!(first, second);
+    replicas.world.sim.clear_faults();
+    replicas.served("third.example.com").await;
+    assert_eq!(replicas.leader().await, second, "nothing is won by changing back");
+}
+
 fn lease() -> Value {
     json!({
         "apiVersion": "coordination.k8s.io/v1", "kind": "Lease",
