@@ -14,7 +14,9 @@ pub mod cluster;
 pub mod control_plane;
 pub mod golden;
 pub mod operator;
+pub mod pods;
 pub mod stateful_set;
+pub mod visitor;
 
 mod eventually;
 mod loopback;

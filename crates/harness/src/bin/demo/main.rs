@@ -1,7 +1,6 @@
 //! `cargo xtask demo`: a cluster, a controller with a working data plane, a
 //! sample application and the operator, on this machine's loopback.
 
-mod application;
 mod kubernetes;
 mod replicas;
 mod sample;

@@ -2,10 +2,9 @@
 
 use std::net::Ipv4Addr;
 
+use ako_harness::pods::Pod;
 use anyhow::Context as _;
 use serde_json::{Value, json};
-
-use crate::application::Pod;
 
 /// The hosts of the sample Ingress.
 pub(crate) const PLAIN_HOST: &str = "shop.avi.internal";

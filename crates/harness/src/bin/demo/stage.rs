@@ -2,21 +2,14 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
-use ako_harness::{cluster, eventually};
+use ako_harness::{cluster, eventually, pods, visitor};
 use ako_sim_avi::{DataPlane, DataPlaneOptions, Listener, Options, SimAvi, Tls};
 use anyhow::{Context as _, bail};
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
-use tokio_rustls::TlsConnector;
+use tokio::net::TcpListener;
 
 use crate::Arguments;
-use crate::application;
 use crate::kubernetes::Kubernetes;
 use crate::replicas::Replicas;
 use crate::sample::{self, Certificate, PLAIN_HOST, SECURE_HOST};
@@ -56,7 +49,7 @@ async fn perform(arguments: &Arguments) -> anyhow::Result<()> {
             arguments.port_base
         )
     })?;
-    let _pods = application::serve(&sample::PODS).await?;
+    let _pods = pods::serve(&sample::PODS, None).await?;
 
     step("an Avi Controller with a data plane");
     let sim = SimAvi::new(Options::default());
@@ -228,48 +221,15 @@ fn suffix(address: SocketAddr, default: u16) -> String {
 async fn try_it(guide: &Guide, certificate: &Certificate) -> anyhow::Result<()> {
     let plain = guide.plain().context("the plain host is not served")?;
     for (path, pod) in [("/", "web-"), ("/api/items", "api-")] {
-        let text = get(plain, PLAIN_HOST, path).await?;
+        let text = visitor::get(plain, PLAIN_HOST, path).await?;
         if !text.contains(&format!("Hello from pod {pod}")) {
             bail!("http://{PLAIN_HOST}{path} is answered with {text:?}");
         }
     }
     let secure = guide.secure().context("the secure host is not served")?;
-    let text = get_secure(secure, SECURE_HOST, &certificate.pem).await?;
+    let text = visitor::get_secure(secure, SECURE_HOST, "/", &certificate.pem).await?;
     if !text.contains("Hello from pod web-") {
         bail!("https://{SECURE_HOST}/ is answered with {text:?}");
     }
     Ok(())
-}
-
-async fn get(address: SocketAddr, host: &str, path: &str) -> anyhow::Result<String> {
-    exchange(TcpStream::connect(address).await?, host, path).await
-}
-
-/// Over TLS, with the certificate that the Ingress names.
-async fn get_secure(address: SocketAddr, host: &'static str, pem: &str) -> anyhow::Result<String> {
-    let mut roots = RootCertStore::empty();
-    roots.add(CertificateDer::from_pem_slice(pem.as_bytes())?)?;
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
-    let config = builder.with_root_certificates(roots).with_no_client_auth();
-    let connector = TlsConnector::from(Arc::new(config));
-    let stream = connector.connect(ServerName::try_from(host)?, TcpStream::connect(address).await?).await?;
-    exchange(stream, host, "/").await
-}
-
-async fn exchange(
-    mut stream: impl AsyncRead + AsyncWrite + Unpin,
-    host: &str,
-    path: &str,
-) -> anyhow::Result<String> {
-    let request = format!("GET {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n");
-    stream.write_all(request.as_bytes()).await?;
-    let mut answer = Vec::new();
-    // A peer that closes without a farewell has said all that it had to say.
-    if let Err(error) = stream.read_to_end(&mut answer).await
-        && error.kind() != std::io::ErrorKind::UnexpectedEof
-    {
-        return Err(error.into());
-    }
-    Ok(String::from_utf8_lossy(&answer).into_owned())
 }
