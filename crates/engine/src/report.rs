@@ -13,6 +13,8 @@ use crate::desired::Desired;
 use crate::engine::Engine;
 use crate::guard::Held;
 
+/// The most refused objects that are told of one virtual service.
+const MOST_REFUSALS: usize = 20;
 /// The most latencies kept between two looks.
 const MOST_LATENCIES: usize = 4096;
 
@@ -76,6 +78,8 @@ pub struct VirtualServiceReport {
     pub pending: usize,
     /// How many the controller refused.
     pub refused: usize,
+    /// Which ones, the first of them, and why.
+    pub refusals: Vec<(ObjectKey, String)>,
 }
 
 impl Engine {
@@ -149,11 +153,18 @@ impl Engine {
             confirmed: 0,
             pending: 0,
             refused: 0,
+            refusals: Vec::new(),
         };
         for object in objects {
             report.wanted += 1;
             match self.agenda.get(&object.key()) {
-                Some(work) if work.refused => report.refused += 1,
+                Some(work) if work.refused => {
+                    report.refused += 1;
+                    if report.refusals.len() < MOST_REFUSALS {
+                        let why = work.failure.as_ref().map(ToString::to_string);
+                        report.refusals.push((object.key(), why.unwrap_or_default()));
+                    }
+                }
                 None if self.controller.contains(&object.key()) => report.confirmed += 1,
                 Some(_) | None => report.pending += 1,
             }

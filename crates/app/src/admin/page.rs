@@ -22,7 +22,7 @@ const STYLE: &str = "\
 :root{color-scheme:light dark;--line:#8884;--good:#187a35;--bad:#b3261e;--warn:#8a5a00}\
 body{font:15px/1.45 system-ui,sans-serif;margin:0 auto;max-width:75rem;padding:1rem}\
 h1{font-size:1.35rem;margin:.2rem 0}h2{font-size:1.05rem;margin:1.6rem 0 .4rem}\
-table{border-collapse:collapse;width:100%}th,td{text-align:left;padding:.3rem .6rem;border-bottom:1px solid var(--line);vertical-align:top}\
+.table{overflow-x:auto}table{border-collapse:collapse;width:100%}th,td{text-align:left;padding:.3rem .6rem;border-bottom:1px solid var(--line);vertical-align:top}\
 td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}\
 .tiles{display:flex;flex-wrap:wrap;gap:.6rem;margin:1rem 0}\
 .tile{border:1px solid var(--line);border-radius:.5rem;padding:.5rem .8rem;min-width:8rem}\
@@ -109,15 +109,29 @@ fn heading(state: &Value) -> Markup {
             "Pod " code { (text(state, "/namespace")) "/" (text(state, "/pod")) }
             " · " strong { (text(state, "/role")) }
             " · leader " code { (text(state, "/leadership/leader")) } ", epoch " (text(state, "/leadership/epoch"))
+            " since " (moment(&text(state, "/leadership/since")))
             " · owner marker " code { (text(state, "/owner")) }
             " · version " (text(state, "/version"))
         }
         p {
             @if settled { strong.good { "✓ everything is as it is wanted" } }
+            @else if only_refused(state) { strong.bad { "✗ all but what the controller refuses is as it is wanted" } }
             @else if text(state, "/phase") == "running" { strong.warn { "… work is under way" } }
             @else { strong.warn { (text(state, "/phase")) } }
         }
     }
+}
+
+/// Whether nothing is left to do but what the controller refuses.
+fn only_refused(state: &Value) -> bool {
+    let number = |pointer: &str| state.pointer(pointer).and_then(Value::as_u64).unwrap_or(0);
+    let refused = number("/objects/refused");
+    refused > 0 && refused == number("/objects/pending") && number("/objects/unpublished") == 0
+}
+
+/// A time without fractions of seconds.
+fn moment(time: &str) -> String {
+    time.split_once('.').map_or_else(|| time.to_owned(), |(seconds, _)| format!("{seconds}Z"))
 }
 
 fn held(state: &Value) -> Markup {
@@ -162,19 +176,31 @@ fn fronts(state: &Value) -> Markup {
     let fronts = state["fronts"].as_array().map(Vec::as_slice).unwrap_or_default();
     html! {
         @if !fronts.is_empty() {
-            h2 { "Virtual services" }
-            table {
+            (table("Virtual services", &html! {
                 thead { tr {
                     th { "Name" } th { "Addresses" } th.n { "Served" } th.n { "Wanted" } th.n { "Confirmed" }
                     th.n { "Pending" } th.n { "Refused" }
                 } }
-                tbody { @for front in fronts { tr {
-                    td { code { (word(&front["name"])) } }
-                    td { (word(&front["addresses"])) }
-                    @for column in ["served", "wanted", "confirmed", "pending"] { td.n { (word(&front[column])) } }
-                    td.n class=(if front["refused"].as_u64().unwrap_or(0) > 0 { "n bad" } else { "n" }) { (word(&front["refused"])) }
-                } } }
-            }
+                tbody { @for front in fronts {
+                    tr {
+                        td { code { (word(&front["name"])) } }
+                        td { (word(&front["addresses"])) }
+                        @for column in ["served", "wanted", "confirmed", "pending"] { td.n { (word(&front[column])) } }
+                        td.n.bad[front["refused"].as_u64().unwrap_or(0) > 0] { (word(&front["refused"])) }
+                    }
+                    (refusals(front))
+                } }
+            }))
+        }
+    }
+}
+
+/// What the controller refused of a virtual service, and why.
+fn refusals(front: &Value) -> Markup {
+    let refusals = front["refusals"].as_array().map(Vec::as_slice).unwrap_or_default();
+    html! {
+        @for refusal in refusals {
+            tr { td.bad colspan="7" { "refused: " code { (word(&refusal["object"])) } " " (word(&refusal["why"])) } }
         }
     }
 }
@@ -183,8 +209,7 @@ fn pending(state: &Value) -> Markup {
     let pending = state["pending"].as_array().map(Vec::as_slice).unwrap_or_default();
     html! {
         @if !pending.is_empty() {
-            h2 { "Not as wanted" }
-            table {
+            (table("Not as wanted", &html! {
                 thead { tr { th { "Object" } th { "State" } th.n { "For, ms" } th { "For whom" } th { "Why" } } }
                 tbody { @for item in pending { tr {
                     td { code { (word(&item["object"])) } }
@@ -193,7 +218,7 @@ fn pending(state: &Value) -> Markup {
                     td { (word(&item["reason"])) }
                     td.bad { (word(&item["failure"])) }
                 } } }
-            }
+            }))
         }
     }
 }
@@ -202,12 +227,20 @@ fn rows(state: &Value, pointer: &str, title: &str, columns: &[&str]) -> Markup {
     let items = state.pointer(pointer).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     html! {
         @if !items.is_empty() {
-            h2 { (title) }
-            table {
+            (table(title, &html! {
                 thead { tr { @for column in columns { th { (column.replace('_', " ")) } } } }
                 tbody { @for item in items { tr { @for column in columns { td { (word(&item[*column])) } } } } }
-            }
+            }))
         }
+    }
+}
+
+/// A table under its title. A wide one is scrolled by itself, with the keyboard,
+/// too.
+fn table(title: &str, content: &Markup) -> Markup {
+    html! {
+        h2 { (title) }
+        div.table tabindex="0" role="region" aria-label=(title) { table { (content) } }
     }
 }
 

@@ -200,6 +200,7 @@ fn leadership(standing: &Standing, report: &Report) -> Value {
         "leader": standing.holder.pod(),
         "holder": standing.holder.to_string(),
         "epoch": standing.epoch,
+        "since": standing.since.map(|since| since.to_string()),
         "grants": standing.grants,
         "writes": report.writes,
         "heard_ms": standing.heard.map(|at| ms(now.since(at))),
@@ -232,7 +233,10 @@ fn waiting_ms(p: &Pending, now: Moment) -> u64 {
 }
 
 fn virtual_service(v: &VirtualServiceReport) -> Value {
+    let refusals: Vec<_> =
+        v.refusals.iter().map(|(key, why)| json!({"object": key.to_string(), "why": why})).collect();
     json!({
+        "refusals": refusals,
         "tenant": v.tenant, "name": v.name, "addresses": v.addresses, "served": v.served, "wanted": v.wanted,
         "confirmed": v.confirmed, "pending": v.pending, "refused": v.refused,
     })

@@ -5,6 +5,8 @@
 #![cfg(test)]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on should stop")]
 
+mod browser;
+mod page;
 mod world;
 
 use std::sync::atomic::{AtomicUsize, Ordering};

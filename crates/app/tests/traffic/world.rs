@@ -9,7 +9,7 @@ use std::time::Duration;
 use ako_harness::operator::{Controller, Operator, OperatorOptions, install};
 use ako_harness::pods::{self, Pod};
 use ako_harness::{cluster, eventually, visitor};
-use ako_sim_avi::{DataPlane, DataPlaneOptions, SimAvi};
+use ako_sim_avi::{Action, DataPlane, DataPlaneOptions, Fault, SimAvi};
 use ako_sim_kube::SimKube;
 use rustls::ServerConfig;
 use rustls::pki_types::PrivateKeyDer;
@@ -24,6 +24,8 @@ const NAMESPACE: &str = "default";
 /// Everything, on loopback.
 pub(crate) struct World {
     pub(crate) client: kube::Client,
+    avi: SimAvi,
+    page: u16,
     data_plane: DataPlane,
     operator: Operator,
     pub(crate) pods: JoinSet<()>,
@@ -105,7 +107,29 @@ impl World {
         cluster::apply(&client, &class).await.unwrap();
         operator.wait_ready().await.unwrap();
         let servers = (kube_server, avi_server);
-        Self { client, data_plane, operator, pods: JoinSet::new(), _servers: servers, _folder: folder }
+        let page = installed.port;
+        Self {
+            client,
+            avi,
+            page,
+            data_plane,
+            operator,
+            pods: JoinSet::new(),
+            _servers: servers,
+            _folder: folder,
+        }
+    }
+
+    /// The address of the status page.
+    pub(crate) fn page(&self) -> String {
+        format!("http://127.0.0.1:{}/", self.page)
+    }
+
+    /// The controller refuses pools whose name contains this.
+    pub(crate) fn refuse_pools_of(&self, part: &str) {
+        let body = json!({"error": "the pool is not to our taste"});
+        let action = Action::Status { status: 400, body, retry_after: None };
+        self.avi.inject(Fault::new(action).method("POST").kind("pool").name(&format!("*{part}*")));
     }
 
     pub(crate) async fn apply(&self, objects: &[Value]) {
@@ -168,6 +192,11 @@ impl World {
             panic!("{error:#}\n{}", tail.into_iter().rev().collect::<Vec<_>>().join("\n"));
         })
     }
+}
+
+/// Waits until something succeeds.
+pub(crate) async fn until<T>(condition: impl AsyncFnMut() -> Result<T, String>) -> T {
+    eventually(SOON, condition).await.unwrap_or_else(|error| panic!("{error:#}"))
 }
 
 /// What an answer of a pod begins with.

@@ -20,6 +20,7 @@ use ako_elect::{
     Action, Event, Holder, Identity, Leadership, Moment, News, Phase, Task, Timing, Version, WallTime,
     WritePermit,
 };
+use k8s_openapi::jiff::Timestamp;
 use kube::Client;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinError, JoinSet};
@@ -71,6 +72,8 @@ pub struct Standing {
     pub holder: Holder,
     /// Which leadership that is.
     pub epoch: u64,
+    /// Since when, as far as this process saw it.
+    pub since: Option<Timestamp>,
     /// When that record was first seen in its present version: for the leader
     /// its last renewal.
     pub heard: Option<Moment>,
@@ -82,7 +85,17 @@ impl Standing {
     fn new(me: Holder) -> Self {
         let holder = Holder::nobody();
         let phase = Phase::Competing;
-        Self { me, phase, grants: 0, permit: None, holder, epoch: 0, heard: None, finished: false }
+        Self {
+            me,
+            phase,
+            grants: 0,
+            permit: None,
+            holder,
+            epoch: 0,
+            since: None,
+            heard: None,
+            finished: false,
+        }
     }
 
     /// Whether this process leads and may start writes.
@@ -218,6 +231,9 @@ impl Driver {
             && self.heard.as_ref() != Some(&seen.version)
         {
             self.heard = Some(seen.version.clone());
+            if standing.holder != seen.record.holder || standing.epoch != seen.record.epoch.number() {
+                standing.since = Some((self.wall)());
+            }
             standing.holder = seen.record.holder.clone();
             standing.epoch = seen.record.epoch.number();
             standing.heard = Some(now);

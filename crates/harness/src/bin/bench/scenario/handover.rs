@@ -33,7 +33,7 @@ pub(super) async fn graceful(
     size: usize,
     handovers: usize,
 ) -> anyhow::Result<Vec<Figure>> {
-    let replicas = Replicas::start(stage, SHORT, true).await?;
+    let replicas = Replicas::start(stage, SHORT, size <= MOST_HOSTS).await?;
     let mut delays = Vec::with_capacity(handovers);
     let mut leader = replicas.at_rest(true).await?;
     for handover in 0..handovers {
@@ -63,7 +63,7 @@ pub(super) async fn crash(stage: &mut Stage, size: usize) -> anyhow::Result<Vec<
     ];
     let mut figures = Vec::new();
     for (timing, (median, worst, limit)) in TIMINGS.into_iter().zip(names) {
-        let mut replicas = Replicas::start(stage, timing, true).await?;
+        let mut replicas = Replicas::start(stage, timing, size <= MOST_HOSTS).await?;
         let mut delays = Vec::new();
         for number in 0..CRASHES {
             let leader = replicas.at_rest(true).await?;
