@@ -108,7 +108,7 @@ impl Drop for Browser {
 }
 
 fn find() -> Option<std::path::PathBuf> {
-    if let Some(path) = std::env::var_os("CHROMIUM") {
+    if let Some(path) = std::env::var_os("CHROMIUM").filter(|path| !path.is_empty()) {
         return Some(path.into());
     }
     let path = std::env::var_os("PATH")?;
