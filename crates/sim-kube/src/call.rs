@@ -107,10 +107,12 @@ impl Call {
     /// The body as an object. YAML is read too.
     pub(crate) fn object(&self) -> Granted<Value> {
         if self.content_type().contains("protobuf") {
-            return Err(Refusal::unsupported_media(
-                "the body of the request was in an unknown format - accepted media types include: \
-                 application/json, application/yaml",
-            ));
+            return crate::protobuf::object(&self.body).ok_or_else(|| {
+                Refusal::unsupported_media(
+                    "the body of the request was in an unknown format - accepted media types include: \
+                     application/json, application/yaml",
+                )
+            });
         }
         let value = if self.content_type().contains("yaml") {
             serde_saphyr::from_slice::<Value>(&self.body).map_err(|error| error.to_string())

@@ -38,6 +38,7 @@ mod journal;
 mod kinds;
 mod listing;
 mod patch;
+mod protobuf;
 mod resource;
 mod schema;
 mod selector;

@@ -240,3 +240,88 @@ async fn stateful_sets() {
     kubectl.run("delete statefulset ako").await;
     assert!(kubectl.sim.get("", "pods", "default", "ako-0").is_none());
 }
+
+const DEFINITION: &str = r"
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata:
+  name: hostrules.ako.vmware.com
+spec:
+  group: ako.vmware.com
+  scope: Namespaced
+  names: {kind: HostRule, plural: hostrules, singular: hostrule, shortNames: [hr]}
+  versions:
+  - name: v1beta1
+    served: true
+    storage: true
+    additionalPrinterColumns: [{name: Host, type: string, jsonPath: .spec.fqdn}]
+    schema:
+      openAPIV3Schema:
+        type: object
+        properties:
+          spec: {type: object, required: [fqdn], properties: {fqdn: {type: string}}}
+";
+
+/// `kubectl create <kind>` sends protobuf.
+#[tokio::test]
+async fn generators_and_access_reviews() {
+    let Some(kubectl) = Kubectl::start().await else { return };
+    for (command, told) in [
+        ("create configmap settings --from-literal=a=b", "configmap/settings created\n"),
+        ("create secret generic key --from-literal=a=b", "secret/key created\n"),
+        ("create namespace team", "namespace/team created\n"),
+        ("create service loadbalancer web --tcp=80:8080", "service/web created\n"),
+        (
+            "create ingress shop --class=avi --rule=shop.example.com/*=web:80",
+            "ingress.networking.k8s.io/shop created\n",
+        ),
+        ("auth can-i create ingresses", "yes\n"),
+    ] {
+        assert_eq!(kubectl.run(command).await, told, "{command}");
+    }
+    assert_eq!(kubectl.run("get configmap settings -o jsonpath={.data}").await, r#"{"a":"b"}"#);
+    assert_eq!(kubectl.run("get secret key -o jsonpath={.data.a}").await, "Yg==");
+    assert_eq!(kubectl.run("get service web -o jsonpath={.spec.ports[0].targetPort}").await, "8080");
+    let rule = kubectl.sim.get("networking.k8s.io", "ingresses", "default", "shop").unwrap();
+    assert_eq!(rule["spec"]["rules"][0]["http"]["paths"][0]["backend"]["service"]["port"]["number"], 80);
+    assert_eq!(rule["spec"]["rules"][0]["host"], "shop.example.com");
+    let refused = kubectl.output(&["create", "deployment", "web", "--image=web"]).await;
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("unknown format"), "{refused:?}");
+}
+
+#[tokio::test]
+async fn custom_resources_leases_and_watches() {
+    let Some(kubectl) = Kubectl::start().await else { return };
+    kubectl.write("definition.yaml", DEFINITION);
+    kubectl.run("apply -f definition.yaml").await;
+    kubectl.run("wait --for=condition=Established crd/hostrules.ako.vmware.com --timeout=20s").await;
+    let rule = |spec: &str| {
+        format!(
+            r#"{{"apiVersion":"ako.vmware.com/v1beta1","kind":"HostRule","metadata":{{"name":"shop"}},"spec":{spec}}}"#
+        )
+    };
+    kubectl.write("rule.json", &rule(r#"{"fqdn":"shop.example.com"}"#));
+    kubectl.run("create -f rule.json").await;
+    assert!(kubectl.run("get hr").await.contains("shop.example.com"));
+    kubectl.write("rule.json", &rule(r#"{"fqdn":"other.example.com"}"#));
+    assert_eq!(kubectl.run("replace -f rule.json").await, "hostrule.ako.vmware.com/shop replaced\n");
+    assert!(kubectl.run("describe hostrule shop").await.contains("other.example.com"));
+    kubectl.write("rule.json", &rule(r#"{"fqdn":7}"#));
+    let refused = kubectl.output(&["apply", "-f", "rule.json"]).await;
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("spec.fqdn"), "{refused:?}");
+
+    let lease = r#"{"apiVersion":"coordination.k8s.io/v1","kind":"Lease","metadata":{"name":"l"},"spec":{"holderIdentity":"ako-0"}}"#;
+    kubectl.write("lease.json", lease);
+    kubectl.run("create -f lease.json").await;
+    assert!(kubectl.run("get lease").await.contains("ako-0"));
+    assert!(kubectl.run("describe lease l").await.contains("ako-0"));
+    // A watch that ends when the server ends it.
+    let watched = kubectl.run("get lease -w --request-timeout=1s -o name").await;
+    assert!(watched.contains("lease.coordination.k8s.io/l"), "{watched}");
+
+    kubectl.run("delete lease -l none=there").await;
+    kubectl.run("delete lease l --wait").await;
+    kubectl.run("wait --for=delete lease/l --timeout=10s").await;
+    kubectl.run("delete crd hostrules.ako.vmware.com").await;
+    assert!(!kubectl.run("api-resources").await.contains("HostRule"));
+}
