@@ -91,7 +91,8 @@ pub(crate) fn cargo(root: &Path, args: &[&str], env: &[(&str, &str)]) -> anyhow:
 fn tests(root: &Path, skip_control_plane: bool, tally: &mut Tally) -> anyhow::Result<()> {
     let mut command = Command::new(cargo_path());
     command
-        .args(["test", "--workspace", "--no-fail-fast"])
+        // What they count is of interest when they pass, too.
+        .args(["test", "--workspace", "--no-fail-fast", "--", "--show-output"])
         .current_dir(root)
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());

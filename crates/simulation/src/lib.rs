@@ -22,6 +22,7 @@
 
 pub mod judgement;
 pub mod network;
+pub mod quiet;
 pub mod replica;
 pub mod run;
 pub mod script;

@@ -194,6 +194,12 @@ impl Known {
     }
 }
 
+/// How many answers a script was given; each is compared with its status and its body,
+/// or is an event of a watch.
+pub(crate) fn answers(answered: &str) -> usize {
+    answered.lines().filter(|line| line.starts_with("< ")).count()
+}
+
 /// Says where a transcript differs from the record.
 pub(crate) fn compare(name: &str, answered: &str) -> Result<(), String> {
     let recorded = std::fs::read_to_string(path(name, "record")).unwrap_or_default();

@@ -1,0 +1,48 @@
+//! Ten virtual minutes without faults: every change arrives, and nothing else is
+//! written.
+
+use std::time::Duration;
+
+use tokio::task::LocalSet;
+use tokio::time::sleep;
+
+use crate::judgement::{unfinished, writes};
+use crate::script::{REPLICAS, Script, Step};
+use crate::world::World;
+
+/// The time between two changes, twice.
+const PAUSE: Duration = Duration::from_secs(15);
+/// How many changes there are; with the beginning it is ten minutes.
+const CHANGES: usize = 18;
+
+/// What was wrong, if anything was, and how many writes there were.
+///
+/// # Errors
+/// If the simulation itself fails.
+pub fn ten_minutes() -> anyhow::Result<(Vec<String>, usize)> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build()?;
+    LocalSet::new().block_on(&runtime, Box::pin(perform()))
+}
+
+async fn perform() -> anyhow::Result<(Vec<String>, usize)> {
+    let script = Script { evh: false, fast_ppm: [0; REPLICAS], steps: Vec::new() };
+    let mut world = World::new(1, &script).await?;
+    world.scale(1).await?;
+    sleep(Duration::from_mins(1)).await;
+    let steps = [Step::Apply(0, "/"), Step::Endpoints(0, 3), Step::Apply(0, "/api"), Step::Delete(0)];
+    for step in steps.iter().cycle().take(CHANGES) {
+        world.take(step).await?;
+        sleep(PAUSE).await;
+        if let Some(why) = unfinished(&world, false).await? {
+            world.complain(&format!("{PAUSE:?} after {step:?}: {why}"));
+        }
+        let before = writes(&world.avi.requests()).count();
+        sleep(PAUSE).await;
+        let more = writes(&world.avi.requests()).count() - before;
+        if more > 0 {
+            world.complain(&format!("{more} writes while nothing changed, after {step:?}"));
+        }
+    }
+    let wrong = world.wrong.lock().map(|wrong| wrong.clone()).unwrap_or_default();
+    Ok((wrong, writes(&world.avi.requests()).count()))
+}
