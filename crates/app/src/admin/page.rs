@@ -115,6 +115,9 @@ fn heading(state: &Value) -> Markup {
         }
         p {
             @if settled { strong.good { "✓ everything is as it is wanted" } }
+            @else if text(state, "/role") == "standby" {
+                strong { "stands by" } "; what differs below, differed when it last read the controller"
+            }
             @else if only_refused(state) { strong.bad { "✗ all but what the controller refuses is as it is wanted" } }
             @else if text(state, "/phase") == "running" { strong.warn { "… work is under way" } }
             @else { strong.warn { (text(state, "/phase")) } }

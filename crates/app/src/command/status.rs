@@ -120,6 +120,7 @@ fn text(state: &Value) -> String {
         ("Role", "/role"),
         ("Leader", "/leadership/leader"),
         ("Leadership epoch", "/leadership/epoch"),
+        ("Leads since", "/leadership/since"),
         ("Last heard of, ms", "/leadership/heard_ms"),
         ("Phase", "/phase"),
         ("Settled", "/settled"),
