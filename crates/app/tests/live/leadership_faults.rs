@@ -73,7 +73,7 @@ async fn one_frozen_in_the_middle_of_a_slow_write_does_no_harm() {
 
     // The controller is slow with one write. Meanwhile its sender is frozen, and
     // another replica leads and does the same.
-    replicas.world.sim.inject(Fault::new(Action::Delay { ms: 10_000 }).method("POST").kind("pool").times(1));
+    replicas.world.sim.inject(Fault::new(Action::Delay { ms: 20_000 }).method("POST").kind("pool").times(1));
     replicas.world.apply(&[ingress("slow", "slow.example.com", "/", "web")]).await;
     eventually(SOON, async || {
         let state = replicas.of(&first).get_json("/api/v1/state").await.map_err(|e| e.to_string())?;

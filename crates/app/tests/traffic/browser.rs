@@ -3,7 +3,7 @@
 
 use std::io::Write as _;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::Stdio;
 use std::time::Duration;
 
 use ako_harness::eventually;
@@ -11,6 +11,7 @@ use futures::{SinkExt as _, StreamExt as _};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::net::TcpStream;
+use tokio::process::{Child, Command};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
@@ -19,7 +20,7 @@ const STARTED_WITHIN: Duration = Duration::from_secs(30);
 
 /// An open page. The browser ends when this is dropped.
 pub(crate) struct Browser {
-    process: Child,
+    _process: Child,
     socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
     /// The page among the browser's targets.
     session: Value,
@@ -31,9 +32,7 @@ impl Browser {
     /// Opens a page; `None`, and a reason printed, where there is no browser.
     pub(crate) async fn open(url: &str) -> Option<Self> {
         let Some(program) = find() else {
-            let names = NAMES.join(", ");
-            // Not `println!`: what a passing test prints through it is never shown.
-            let _ = writeln!(std::io::stderr(), "\nSKIPPED: no browser (looked for {names}); set CHROMIUM");
+            skip(&format!("no browser (looked for {}); set CHROMIUM", NAMES.join(", ")));
             return None;
         };
         let profile = tempfile::tempdir().unwrap();
@@ -43,6 +42,7 @@ impl Browser {
             .arg(format!("--user-data-dir={}", profile.path().display()))
             .stdout(Stdio::null())
             .stderr(Stdio::null())
+            .kill_on_drop(true)
             .spawn()
             .unwrap();
         let socket = eventually(STARTED_WITHIN, async || {
@@ -53,10 +53,16 @@ impl Browser {
                 .await
                 .map_err(|e| e.to_string())
         })
-        .await
-        .unwrap()
-        .0;
-        let mut browser = Self { process, socket, session: Value::Null, asked: 0, _profile: profile };
+        .await;
+        let (socket, _) = match socket {
+            Ok(connected) => connected,
+            Err(error) => {
+                skip(&format!("the browser does not start: {error:#}"));
+                return None;
+            }
+        };
+        let mut browser =
+            Self { _process: process, socket, session: Value::Null, asked: 0, _profile: profile };
         let target = browser.ask("Target.createTarget", json!({"url": url})).await["targetId"].clone();
         let attach = json!({"targetId": target, "flatten": true});
         browser.session = browser.ask("Target.attachToTarget", attach).await["sessionId"].clone();
@@ -99,12 +105,9 @@ impl Browser {
     }
 }
 
-impl Drop for Browser {
-    fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
+fn skip(why: &str) {
+    // Not `println!`: who runs tests by themselves would not see it.
+    let _ = writeln!(std::io::stderr(), "\nSKIPPED: {why}");
 }
 
 fn find() -> Option<std::path::PathBuf> {
