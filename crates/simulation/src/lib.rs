@@ -5,7 +5,7 @@
 //! What runs is the operator's own code from [`ako_app::run::operate`] down, with
 //! streams in memory in place of sockets and a clock that can be wrong.
 //!
-//! A run ([`run`]) plants objects, lets a [`script`](mod@script) of changes and
+//! A run ([`run()`]) plants objects, lets a [`script`](mod@script) of changes and
 //! faults happen, ends all faults, and then judges ([`judgement`]):
 //!
 //! - at any time, a write leaves only from the process that the leadership
