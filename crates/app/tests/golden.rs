@@ -5,7 +5,7 @@ use ako_app::offline::{Environment, Input, translate};
 use ako_harness::golden::{self, Addresses, Case};
 
 /// Cases of features that do not exist yet, by the word in their name.
-const NOT_YET: [&str; 5] = ["nodeportlocal", "selector", "blocked", "tenant-per-namespace", "secondary"];
+const NOT_YET: [&str; 4] = ["nodeportlocal", "selector", "blocked", "tenant-per-namespace"];
 
 fn differences(case: &Case) -> Vec<String> {
     let input = Input {
