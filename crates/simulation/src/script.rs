@@ -172,7 +172,9 @@ fn kube_fault(rng: &mut StdRng) -> KubeFault {
         1 => (KubeAction::DropAfter, "configmaps"),
         2 => (KubeAction::DropBefore, "leases"),
         3 => (KubeAction::Delay { ms: rng.random_range(100..12_000) }, "configmaps"),
-        4 => (KubeAction::DropEvent, "ingresses"),
+        // An event is lost only with its watch: a server that loses one and goes on
+        // breaks its promise, and no client can notice.
+        4 => (KubeAction::BreakWatch, "ingresses"),
         5 => (KubeAction::DuplicateEvent, "endpointslices"),
         6 => (KubeAction::DelayEvent { ms: rng.random_range(100..20_000) }, "ingresses"),
         _ => (KubeAction::Break, "ingresses"),
