@@ -114,9 +114,9 @@ fn tests(root: &Path, skip_control_plane: bool, tally: &mut Tally) -> anyhow::Re
     ensure!(status.success(), "`cargo test` failed ({status})");
     ensure!(tally.passed > 0, "no test ran");
     let in_ci = std::env::var("CI").is_ok_and(|value| value == "true");
-    // Where they are not left out, tests without a control plane fail. What else
-    // is skipped says why: there may be no browser.
-    ensure!(!in_ci || !skip_control_plane, "CI does not allow to leave out what needs a control plane");
+    // A browser cannot be installed everywhere.
+    let skipped = tally.skipped - tally.without_browser;
+    ensure!(!in_ci || skipped == 0, "{skipped} tests were skipped, which CI does not allow");
     Ok(())
 }
 

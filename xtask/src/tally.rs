@@ -12,6 +12,8 @@ pub(crate) struct Tally {
     pub(crate) ignored: usize,
     /// Ended early because something was missing; their runner calls them passed.
     pub(crate) skipped: usize,
+    /// How many of those, because there is no browser.
+    pub(crate) without_browser: usize,
 }
 
 impl Tally {
@@ -19,6 +21,9 @@ impl Tally {
     pub(crate) fn see(&mut self, line: &str) {
         if line.contains("SKIPPED: ") {
             self.skipped += 1;
+        }
+        if line.contains("SKIPPED: no browser") {
+            self.without_browser += 1;
         }
         let Some(result) = line.trim().strip_prefix("test result: ") else { return };
         // `ok. 5 passed; 0 failed; 1 ignored; …`
@@ -55,6 +60,7 @@ impl Tally {
             failed: self.failed + other.failed,
             ignored: self.ignored + other.ignored,
             skipped: self.skipped + other.skipped,
+            without_browser: self.without_browser + other.without_browser,
         }
     }
 }
@@ -80,12 +86,13 @@ mod tests {
             test result: ok. 5 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.63s\n\
             \n\
             SKIPPED: no control plane\n\
-            test result: FAILED. 2 passed; 3 failed; 0 ignored; 0 measured; 0 filtered out; finished in 1s\n";
+            SKIPPED: no browser: none is installed\n\
+            test result: FAILED. 3 passed; 3 failed; 0 ignored; 0 measured; 0 filtered out; finished in 1s\n";
         let mut copied = Vec::new();
         let tally = Tally::copy(output.as_bytes(), &mut copied).unwrap();
         assert_eq!(copied, output.as_bytes());
-        assert_eq!(tally, Tally { passed: 7, failed: 3, ignored: 1, skipped: 1 });
-        assert_eq!(tally.to_string(), "6 passed, 3 failed, 2 skipped");
+        assert_eq!(tally, Tally { passed: 8, failed: 3, ignored: 1, skipped: 2, without_browser: 1 });
+        assert_eq!(tally.to_string(), "6 passed, 3 failed, 3 skipped");
     }
 
     #[test]

@@ -26,4 +26,4 @@ mod proxy;
 pub use eventually::eventually;
 pub use loopback::free_port;
 pub use process::running_in_group;
-pub use proxy::{Network, Proxy};
+pub use proxy::{Network, Proxy, forward};

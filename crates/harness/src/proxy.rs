@@ -5,21 +5,21 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
-/// What the proxy does with connections.
+/// What a network does with connections.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Network {
     /// Carries them.
     #[default]
     Open,
-    /// Breaks them, and ends new ones at once.
+    /// Breaks them, and makes no new ones.
     Broken,
-    /// Keeps what it is given until it is open again.
+    /// Keeps what it is given until it is open again: what was sent arrives late,
+    /// even if the sender has given up.
     Silent,
 }
 
@@ -81,16 +81,30 @@ async fn carry(client: TcpStream, server: SocketAddr, state: watch::Receiver<Net
         _ = broken.wait_for(|network| *network == Network::Broken) => {}
         () = async {
             let Ok(server) = TcpStream::connect(server).await else { return };
-            let ((from_client, to_client), (from_server, to_server)) = (client.into_split(), server.into_split());
+            let ((mut from_client, mut to_client), (mut from_server, mut to_server)) =
+                (client.into_split(), server.into_split());
             tokio::join!(
-                forward(from_client, to_server, state.clone()),
-                forward(from_server, to_client, state),
+                async {
+                    forward(&mut from_client, &mut to_server, state.clone()).await;
+                    // Whoever is gone already needs no farewell.
+                    let _ = to_server.shutdown().await;
+                },
+                async {
+                    forward(&mut from_server, &mut to_client, state.clone()).await;
+                    let _ = to_client.shutdown().await;
+                },
             );
         } => {}
     }
 }
 
-async fn forward(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut state: watch::Receiver<Network>) {
+/// Forwards bytes in one direction, as the network is at the time, until either
+/// side ends.
+pub async fn forward(
+    from: &mut (impl AsyncRead + Unpin),
+    to: &mut (impl AsyncWrite + Unpin),
+    mut state: watch::Receiver<Network>,
+) {
     let mut bytes = vec![0; 64 << 10];
     while let Ok(count) = from.read(&mut bytes).await {
         if state.wait_for(|network| *network != Network::Silent).await.is_err() {

@@ -7,25 +7,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
 use ako_avi_io::{Dial, Dialed, Dialing};
+use ako_harness::{Network, forward};
 use ako_sim_avi::SimAvi;
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, DuplexStream, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, DuplexStream, ReadBuf};
 use tokio::sync::watch;
 
 /// The bytes that are under way in one direction of a stream.
 const IN_FLIGHT: usize = 256 << 10;
-
-/// What the network does with streams.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Way {
-    /// It carries them.
-    #[default]
-    Open,
-    /// It breaks them, and refuses new ones.
-    Refused,
-    /// It keeps what it is given until it is open again: what was sent arrives
-    /// late, even if the sender has given up.
-    Silent,
-}
 
 /// Told of each write at the moment when it leaves: `POST /api/pool`.
 pub type Witness = Arc<dyn Fn(&str) + Send + Sync>;
@@ -34,7 +22,7 @@ pub type Witness = Arc<dyn Fn(&str) + Send + Sync>;
 #[derive(Clone)]
 pub struct Link {
     sim: SimAvi,
-    way: watch::Sender<Way>,
+    network: watch::Sender<Network>,
     /// Belongs to the process that dials, not to the pod.
     witness: Arc<Mutex<Option<Witness>>>,
 }
@@ -42,12 +30,12 @@ pub struct Link {
 impl Link {
     /// An open way.
     pub fn new(sim: SimAvi) -> Self {
-        Self { sim, way: watch::Sender::new(Way::Open), witness: Arc::default() }
+        Self { sim, network: watch::Sender::new(Network::Open), witness: Arc::default() }
     }
 
     /// Changes what the network does.
-    pub fn set(&self, way: Way) {
-        self.way.send_replace(way);
+    pub fn set(&self, network: Network) {
+        self.network.send_replace(network);
     }
 
     /// Who is told of the writes of the process that dials from now on.
@@ -58,11 +46,12 @@ impl Link {
 
 impl Dial for Link {
     fn dial(&self) -> Dialing {
-        let (sim, mut way) = (self.sim.clone(), self.way.subscribe());
+        let (sim, mut network) = (self.sim.clone(), self.network.subscribe());
         let witness = self.witness.lock().unwrap_or_else(PoisonError::into_inner).clone();
         Box::pin(async move {
             // A silent network answers no SYN.
-            let opened = way.wait_for(|way| *way != Way::Silent).await.is_ok_and(|way| *way == Way::Open);
+            let opened =
+                network.wait_for(|now| *now != Network::Silent).await.is_ok_and(|now| *now == Network::Open);
             if !opened {
                 return Err(io::ErrorKind::ConnectionRefused.into());
             }
@@ -70,7 +59,7 @@ impl Dial for Link {
             let (server_end, theirs) = tokio::io::duplex(IN_FLIGHT);
             // Both outlive the process that dialled: what it sent is under way.
             tokio::spawn(async move { sim.converse(theirs).await });
-            tokio::spawn(carry(client_end, server_end, way));
+            tokio::spawn(carry(client_end, server_end, network));
             Ok(Dialed::in_memory(Watched { stream: ours, witness }))
         })
     }
@@ -79,38 +68,22 @@ impl Dial for Link {
 /// Carries bytes in both directions until the server ends or the network breaks
 /// the stream. That the client has given up is not told: what it sent is
 /// executed.
-async fn carry(client: DuplexStream, server: DuplexStream, way: watch::Receiver<Way>) {
+async fn carry(client: DuplexStream, server: DuplexStream, network: watch::Receiver<Network>) {
     let (mut client_read, mut client_write) = tokio::io::split(client);
     let (mut server_read, mut server_write) = tokio::io::split(server);
-    let mut broken = way.clone();
+    let mut broken = network.clone();
     tokio::select! {
-        _ = broken.wait_for(|way| *way == Way::Refused) => {}
+        _ = broken.wait_for(|now| *now == Network::Broken) => {}
         _ = async {
             tokio::join!(
-                forward(&mut client_read, &mut server_write, way.clone()),
+                forward(&mut client_read, &mut server_write, network.clone()),
                 async {
-                    forward(&mut server_read, &mut client_write, way.clone()).await;
+                    forward(&mut server_read, &mut client_write, network.clone()).await;
                     // The client sees the end; that it is gone already is no news.
                     let _ = client_write.shutdown().await;
                 },
             )
         } => {}
-    }
-}
-
-async fn forward(
-    from: &mut (impl AsyncRead + Unpin),
-    to: &mut (impl AsyncWrite + Unpin),
-    mut way: watch::Receiver<Way>,
-) {
-    let mut bytes = vec![0; 64 << 10];
-    while let Ok(count) = from.read(&mut bytes).await {
-        if way.wait_for(|way| *way != Way::Silent).await.is_err() {
-            return;
-        }
-        if count == 0 || to.write_all(&bytes[..count]).await.is_err() {
-            return;
-        }
     }
 }
 

@@ -3,10 +3,10 @@
 
 use std::time::Duration;
 
-use tokio::task::LocalSet;
 use tokio::time::sleep;
 
 use crate::judgement::{unfinished, writes};
+use crate::run::on_virtual_time;
 use crate::script::{REPLICAS, Script, Step};
 use crate::world::World;
 
@@ -20,8 +20,7 @@ const CHANGES: usize = 18;
 /// # Errors
 /// If the simulation itself fails.
 pub fn ten_minutes() -> anyhow::Result<(Vec<String>, usize)> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build()?;
-    LocalSet::new().block_on(&runtime, Box::pin(perform()))
+    on_virtual_time(Box::pin(perform()))?
 }
 
 async fn perform() -> anyhow::Result<(Vec<String>, usize)> {
@@ -43,6 +42,5 @@ async fn perform() -> anyhow::Result<(Vec<String>, usize)> {
             world.complain(&format!("{more} writes while nothing changed, after {step:?}"));
         }
     }
-    let wrong = world.wrong.lock().map(|wrong| wrong.clone()).unwrap_or_default();
-    Ok((wrong, writes(&world.avi.requests()).count()))
+    Ok((world.wrong(), writes(&world.avi.requests()).count()))
 }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use ako_app::run::{Admin, Surroundings, operate};
-use ako_elect::{Holder, Moment};
+use ako_elect::Moment;
 use ako_sim_kube::SimKube;
 use axum::Router;
 use axum::body::Body;
@@ -86,7 +86,6 @@ pub struct Replica {
 
 /// A process in it.
 struct Process {
-    me: Holder,
     task: JoinHandle<anyhow::Result<()>>,
     stop: watch::Sender<bool>,
     admin: Admins,
@@ -104,8 +103,7 @@ impl Replica {
     }
 
     /// Starts a process, which is another one than all before.
-    pub fn start(&mut self, kube: &SimKube, namespace: &str, uid: &str, nonce: String) -> Holder {
-        let me = Holder::of(&self.pod, uid, &nonce);
+    pub fn start(&mut self, kube: &SimKube, namespace: &str, nonce: String) {
         let (stop, stopped) = watch::channel(false);
         let (router, admin) = oneshot::channel();
         let (clock, started) = (self.clock.clone(), Instant::now());
@@ -126,18 +124,12 @@ impl Replica {
         };
         let span = tracing::info_span!("replica", pod = self.pod);
         let task = tokio::task::spawn_local(Box::pin(operate(surroundings, stopped)).instrument(span));
-        self.process = Some(Process { me: me.clone(), task, stop, admin: Admins::Expected(admin) });
-        me
+        self.process = Some(Process { task, stop, admin: Admins::Expected(admin) });
     }
 
     /// Whether a process runs in it.
     pub fn runs(&self) -> bool {
         self.process.is_some()
-    }
-
-    /// Who the process is in the record.
-    pub fn me(&self) -> Option<&Holder> {
-        self.process.as_ref().map(|process| &process.me)
     }
 
     /// Ends the process at once, wherever it is.

@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::num::NonZero;
 use std::ops::Range;
-use std::sync::PoisonError;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -49,8 +48,16 @@ pub struct Outcome {
 /// # Errors
 /// If the simulation itself fails.
 pub fn run(seed: u64) -> anyhow::Result<Outcome> {
+    on_virtual_time(Box::pin(perform(seed)))?
+}
+
+/// Runs something in a runtime of its own, on paused time.
+///
+/// # Errors
+/// If there can be no runtime.
+pub fn on_virtual_time<T>(future: impl Future<Output = T>) -> anyhow::Result<T> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build()?;
-    LocalSet::new().block_on(&runtime, Box::pin(perform(seed)))
+    Ok(LocalSet::new().block_on(&runtime, future))
 }
 
 /// Runs seeds on all cores and hands each outcome on as it comes.
@@ -104,10 +111,9 @@ async fn perform(seed: u64) -> anyhow::Result<Outcome> {
     sleep(QUIET_FOR).await;
     nothing_written(&mut world, settled, "by processes that started anew").await;
     judge(&world, &still);
-    let wrong = world.wrong.lock().unwrap_or_else(PoisonError::into_inner).clone();
     Ok(Outcome {
         seed,
-        wrong,
+        wrong: world.wrong(),
         lasted: world.elapsed(),
         settled_after,
         writes: judgement::writes(&world.avi.requests()).count(),
@@ -137,6 +143,10 @@ fn last(world: &World) -> u64 {
 /// Complains about writes since a request.
 async fn nothing_written(world: &mut World, before: u64, when: &str) {
     supervise(world).await;
+    // Where nobody leads, nothing is written either.
+    if !world.is_led().await {
+        world.complain(&format!("nobody leads and is at rest {when}"));
+    }
     let written: Vec<RequestRecord> = judgement::writes(&world.avi.requests_since(before)).cloned().collect();
     if let Some(first) = written.first() {
         world.complain(&format!("{} writes {when}, the first: {first:?}", written.len()));
@@ -163,6 +173,9 @@ fn plant_foreign(world: &World) {
 /// What has to be true of the whole run.
 fn judge(world: &World, still: &BTreeSet<(String, String)>) {
     let requests = world.avi.requests();
+    if requests.first().is_some_and(|request| request.seq != 1) {
+        world.complain("the journal of the controller is too short for the run");
+    }
     for request in judgement::deleted(&requests, still) {
         world.complain(&format!("deleted what had to stay: {request:?}"));
     }

@@ -3,13 +3,13 @@
 use std::fmt;
 use std::time::Duration;
 
+use ako_harness::Network;
 use ako_sim_avi::{Action as AviAction, Fault as AviFault};
 use ako_sim_kube::{Action as KubeAction, Cut, Fault as KubeFault};
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
 use serde_json::Value;
 
-use crate::network::Way;
 use crate::workload::MOST;
 
 /// The most replicas.
@@ -58,7 +58,7 @@ pub enum Step {
     /// They do again.
     HealKube(usize),
     /// A replica and the controller do not reach each other.
-    CutController(usize, Way),
+    CutController(usize, Network),
     /// All watches break, and changes from before are forgotten.
     Forget,
     /// A request to the controller fails.
@@ -125,8 +125,8 @@ impl Step {
                 (Self::CutKube(replica, cut), Some(Self::HealKube(replica)))
             }
             67..73 => {
-                let way = if rng.random() { Way::Refused } else { Way::Silent };
-                (Self::CutController(replica, way), Some(Self::CutController(replica, Way::Open)))
+                let network = if rng.random() { Network::Broken } else { Network::Silent };
+                (Self::CutController(replica, network), Some(Self::CutController(replica, Network::Open)))
             }
             73..75 => (Self::Forget, None),
             75..84 => (Self::Controller(controller_fault(rng)), None),

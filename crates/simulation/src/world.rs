@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use ako_elect::{Holder, RECORD_NAME, Record};
-use ako_harness::{cluster, stateful_set};
+use ako_harness::{Network, cluster, stateful_set};
 use ako_sim_avi::SimAvi;
 use ako_sim_kube::{Action, Cut, Fault, Options, SimKube};
 use k8s_openapi::api::core::v1::ConfigMap;
@@ -12,7 +12,7 @@ use kube::api::{Api, Patch, PatchParams};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use crate::network::{Link, Way};
+use crate::network::Link;
 use crate::replica::{Replica, WrongClock};
 use crate::script::{Script, Step};
 use crate::workload::{self, LIVELY, OPERATOR};
@@ -30,10 +30,8 @@ pub struct World {
     pub avi: SimAvi,
     /// The pods, from number 0.
     pub replicas: Vec<Replica>,
-    /// How many are wanted.
-    pub wanted: usize,
     /// What must not be, and was.
-    pub wrong: Arc<Mutex<Vec<String>>>,
+    wrong: Arc<Mutex<Vec<String>>>,
     started: Instant,
     fast_ppm: Vec<i64>,
     processes: u64,
@@ -59,7 +57,6 @@ impl World {
             kube,
             avi,
             replicas: Vec::new(),
-            wanted: 0,
             wrong: Arc::default(),
             started: Instant::now(),
             fast_ppm: script.fast_ppm.to_vec(),
@@ -78,11 +75,27 @@ impl World {
         complain(&self.wrong, self.started, what);
     }
 
+    /// What must not be, and was.
+    pub fn wrong(&self) -> Vec<String> {
+        self.wrong.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Whether one leads, knows the controller and has nothing to write.
+    pub async fn is_led(&mut self) -> bool {
+        for replica in &mut self.replicas {
+            let state = replica.state().await.unwrap_or_default();
+            if state["role"] == "leader" && state["leadership"]["writes"] == true && state["settled"] == true
+            {
+                return true;
+            }
+        }
+        false
+    }
+
     /// Changes the number of replicas; pods come in order and go in reverse.
     pub async fn scale(&mut self, wanted: usize) -> anyhow::Result<()> {
         let client = self.kube.client();
         stateful_set::scale(&client, OPERATOR, wanted).await?;
-        self.wanted = wanted;
         while self.replicas.len() > wanted {
             let Some(mut replica) = self.replicas.pop() else { break };
             self.thaw(&replica);
@@ -128,7 +141,7 @@ impl World {
                 complain(&wrong, started, &format!("{me} wrote while {leader} led: {line}"));
             }
         }));
-        replica.start(&self.kube, OPERATOR, uid, nonce);
+        replica.start(&self.kube, OPERATOR, nonce);
     }
 
     /// Kills the processes that there are and starts one in each pod.
@@ -206,11 +219,11 @@ impl World {
             Step::Freeze(_) => {
                 replica.clock.freeze();
                 self.kube.partition(&replica.pod, Cut::Silence);
-                replica.link.set(Way::Refused);
+                replica.link.set(Network::Broken);
             }
             Step::CutKube(_, cut) => self.kube.partition(&replica.pod, *cut),
             Step::HealKube(_) => self.kube.heal(&replica.pod),
-            Step::CutController(_, way) => replica.link.set(*way),
+            Step::CutController(_, network) => replica.link.set(*network),
             _ => {}
         }
     }
@@ -219,7 +232,7 @@ impl World {
     fn thaw(&self, replica: &Replica) {
         replica.clock.thaw();
         self.kube.heal(&replica.pod);
-        replica.link.set(Way::Open);
+        replica.link.set(Network::Open);
     }
 
     /// Steps that are about no replica.

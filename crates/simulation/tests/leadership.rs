@@ -5,27 +5,25 @@
 
 use std::time::Duration;
 
-use ako_harness::cluster;
+use ako_harness::{Network, cluster};
 
 use ako_sim_avi::{Action, Fault};
 use ako_sim_kube::Cut;
 use ako_simulation::judgement::{unfinished, writes};
-use ako_simulation::network::Way;
+use ako_simulation::run::on_virtual_time;
 use ako_simulation::script::{REPLICAS, Script, Step};
 use ako_simulation::workload::OPERATOR;
 use ako_simulation::world::World;
 use serde_json::{Value, json};
-use tokio::task::LocalSet;
 use tokio::time::sleep;
 
 /// Runs something on paused time, with a world without replicas.
-fn on_virtual_time(test: impl AsyncFnOnce(World)) {
-    let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
-    LocalSet::new().block_on(&runtime, async {
+fn in_a_world(test: impl AsyncFnOnce(World)) {
+    let run = async {
         let script = Script { evh: false, fast_ppm: [0; REPLICAS], steps: Vec::new() };
-        Box::pin(test(World::new(1, &script).await.unwrap())).await;
-    });
+        test(World::new(1, &script).await.unwrap()).await;
+    };
+    on_virtual_time(Box::pin(run)).unwrap();
 }
 
 /// The number of the replica that leads; waits until one does.
@@ -57,22 +55,22 @@ async fn finished(world: &World) {
 
 #[test]
 fn one_that_does_not_reach_the_controller_lets_another_lead() {
-    on_virtual_time(async |mut world| {
+    in_a_world(async |mut world| {
         world.scale(2).await.unwrap();
         let first = leader(&mut world).await;
         finished(&world).await;
-        for way in [Way::Refused, Way::Silent] {
+        for network in [Network::Broken, Network::Silent] {
             let first = leader(&mut world).await;
-            world.replicas[first].link.set(way);
-            world.take(&Step::Apply(0, if way == Way::Refused { "/" } else { "/api" })).await.unwrap();
+            world.replicas[first].link.set(network);
+            world.take(&Step::Apply(0, if network == Network::Broken { "/" } else { "/api" })).await.unwrap();
             finished(&world).await;
-            assert_ne!(leader(&mut world).await, first, "{way:?}");
-            world.replicas[first].link.set(Way::Open);
+            assert_ne!(leader(&mut world).await, first, "{network:?}");
+            world.replicas[first].link.set(Network::Open);
             sleep(Duration::from_mins(1)).await;
         }
         // If nobody reaches it, leading does no good anywhere: nothing flaps.
         let before = epoch(&mut world, first).await;
-        world.replicas.iter().for_each(|replica| replica.link.set(Way::Refused));
+        world.replicas.iter().for_each(|replica| replica.link.set(Network::Broken));
         sleep(Duration::from_mins(5)).await;
         let after = epoch(&mut world, first).await;
         assert!(after - before <= 2, "{} leaderships in five minutes", after - before);
@@ -81,7 +79,7 @@ fn one_that_does_not_reach_the_controller_lets_another_lead() {
 
 #[test]
 fn a_write_that_arrives_late_is_repaired() {
-    on_virtual_time(async |mut world| {
+    in_a_world(async |mut world| {
         world.scale(2).await.unwrap();
         world.take(&Step::Apply(0, "/")).await.unwrap();
         let first = leader(&mut world).await;
@@ -112,7 +110,7 @@ fn a_write_that_arrives_late_is_repaired() {
         // Long before the next full reading.
         sleep(Duration::from_secs(20)).await;
         assert_eq!(unfinished(&world, false).await.unwrap(), None);
-        assert_eq!(*world.wrong.lock().unwrap(), Vec::<String>::new());
+        assert_eq!(world.wrong(), Vec::<String>::new());
     });
 }
 
@@ -132,7 +130,7 @@ fn lease(renewals: u32) -> Value {
 
 #[test]
 fn nobody_writes_while_a_replica_of_the_reference_holds_the_lease() {
-    on_virtual_time(async |mut world| {
+    in_a_world(async |mut world| {
         let client = world.kube.client();
         // Its pod has no note, and its Lease bears the pod's name alone.
         let pod = json!({
@@ -154,6 +152,6 @@ fn nobody_writes_while_a_replica_of_the_reference_holds_the_lease() {
         cluster::apply(&client, &gone).await.unwrap();
         leader(&mut world).await;
         finished(&world).await;
-        assert_eq!(*world.wrong.lock().unwrap(), Vec::<String>::new());
+        assert_eq!(world.wrong(), Vec::<String>::new());
     });
 }

@@ -115,7 +115,7 @@ fn heading(state: &Value) -> Markup {
         }
         p {
             @if settled { strong.good { "✓ everything is as it is wanted" } }
-            @else if text(state, "/role") == "standby" {
+            @else if text(state, "/role") == "standby" && text(state, "/phase") == "running" {
                 strong { "stands by" } "; what differs below, differed when it last read the controller"
             }
             @else if only_refused(state) { strong.bad { "✗ all but what the controller refuses is as it is wanted" } }

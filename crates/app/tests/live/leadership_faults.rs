@@ -55,10 +55,10 @@ async fn one_cut_off_from_the_cluster_stops_and_all_cut_off_stop() {
     .unwrap_or_else(|error| replicas.fail(&error));
     let writes = replicas.world.writes();
     replicas.world.apply(&[ingress("third", "third.example.com", "/", "web")]).await;
+    assert_eq!(replicas.world.writes(), writes, "somebody wrote without leading");
     for pod in &pods {
         replicas.way(pod).set(Network::Open);
     }
-    assert_eq!(replicas.world.writes(), writes, "somebody wrote without leading");
     replicas.world.published("Ingress", "default", "third").await;
     replicas.leader().await;
     replicas.assert_nothing_twice();
@@ -155,6 +155,8 @@ async fn people_who_edit_the_record_and_the_lease_do_no_harm() {
     edit(json!({"data": {"holder": "ako-9_somebody_else", "epoch": "77"}})).await;
     replicas.served("forged.example.com").await;
     let leader = replicas.leader().await;
+    let record = records.get("ako-leadership").await.unwrap().data.unwrap_or_default();
+    assert!(record["holder"].starts_with(&leader), "{record:?}");
 
     cluster::remove_all(&replicas.world.client, &[lease()]).await.unwrap();
     let held = async || {

@@ -32,7 +32,7 @@ impl Browser {
     /// Opens a page; `None`, and a reason printed, where there is no browser.
     pub(crate) async fn open(url: &str) -> Option<Self> {
         let Some(program) = find() else {
-            skip(&format!("no browser (looked for {}); set CHROMIUM", NAMES.join(", ")));
+            skip(&format!("none of {} is installed; set CHROMIUM", NAMES.join(", ")));
             return None;
         };
         let profile = tempfile::tempdir().unwrap();
@@ -57,7 +57,7 @@ impl Browser {
         let (socket, _) = match socket {
             Ok(connected) => connected,
             Err(error) => {
-                skip(&format!("the browser does not start: {error:#}"));
+                skip(&format!("it does not start: {error:#}"));
                 return None;
             }
         };
@@ -107,7 +107,7 @@ impl Browser {
 
 fn skip(why: &str) {
     // Not `println!`: who runs tests by themselves would not see it.
-    let _ = writeln!(std::io::stderr(), "\nSKIPPED: {why}");
+    let _ = writeln!(std::io::stderr(), "\nSKIPPED: no browser: {why}");
 }
 
 fn find() -> Option<std::path::PathBuf> {

@@ -170,12 +170,13 @@ impl World {
         }
     }
 
-    /// Runs until nothing is left to do.
+    /// Runs until nothing is left to do. What is refused ten times in a row
+    /// rests for some hours altogether.
     pub(crate) fn settle(&mut self) {
-        let end = self.now + Duration::from_hours(1);
+        let end = self.now + Duration::from_hours(12);
         let mut steps = 0;
         while !self.engine.is_settled() || !self.under_way.is_empty() {
-            assert!(self.step(end), "not at rest after an hour: {:?}", self.engine.pending(5));
+            assert!(self.step(end), "not at rest after half a day: {:?}", self.engine.pending(5));
             steps += 1;
             assert!(steps < MOST_STEPS, "it goes on for ever: {:?}", self.engine.pending(3));
         }

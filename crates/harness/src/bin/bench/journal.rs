@@ -6,7 +6,7 @@ use ako_sim_avi::RequestRecord;
 use anyhow::Context as _;
 use jiff::Timestamp;
 
-use crate::world::LATENCY;
+use crate::simulated::LATENCY;
 
 /// The calls of a stretch of time.
 #[derive(Clone, Debug, Default)]

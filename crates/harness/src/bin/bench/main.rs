@@ -14,6 +14,7 @@ mod population;
 mod replicas;
 mod report;
 mod scenario;
+mod simulated;
 mod stage;
 mod translation;
 mod world;

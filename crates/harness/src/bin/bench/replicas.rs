@@ -1,61 +1,48 @@
 //! Two replicas of the operator, a simulated controller, and a stage.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
-use ako_harness::operator::{Controller, Installed, Operator, OperatorOptions, find_binary, install};
-use ako_harness::{eventually, free_port, golden, stateful_set};
-use ako_sim_avi::{Options, RequestRecord, Running, SimAvi, Tls};
-use anyhow::Context as _;
+use ako_harness::operator::{Installed, Operator, OperatorOptions, find_binary};
+use ako_harness::{eventually, free_port, stateful_set};
+use ako_sim_avi::RequestRecord;
 use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::journal::is_write;
+use crate::simulated::{LATENCY, Simulated};
 use crate::stage::Stage;
 use crate::translation::{Mode, configuration};
-use crate::world::LATENCY;
 
 /// How long anything may take before it counts as hung.
 const PATIENCE: Duration = Duration::from_mins(5);
-/// More requests than any scenario makes.
-const JOURNAL: usize = 1_000_000;
 const NAMESPACE: &str = "avi-system";
 const PODS: [&str; 2] = ["ako-0", "ako-1"];
 
 /// A controller with two replicas.
 pub(crate) struct Replicas {
-    pub(crate) sim: SimAvi,
-    _serving: Running,
-    installed: Installed,
+    simulated: Simulated,
     running: Vec<Operator>,
 }
 
 impl Replicas {
     /// An empty controller, and replicas that start to work with some timing of
     /// the election.
-    pub(crate) async fn start(stage: &Stage, timing: &[(&str, &str)], strict: bool) -> anyhow::Result<Self> {
-        let options = Options { journal: JOURNAL, strict, ..Options::default() };
-        let sim = SimAvi::with_environment(&golden::environment()?, options)?;
-        sim.set_latency(LATENCY);
-        let serving = sim.serve(SocketAddr::from(([127, 0, 0, 1], 0)), Tls::SelfSigned).await?;
-        let address = serving.address.to_string();
-        let ca_pem = serving.ca_pem.as_deref().context("the simulator serves TLS")?;
-        let controller = Controller { address: &address, ca_pem, username: "admin", password: "admin" };
+    pub(crate) async fn start(stage: &Stage, timing: &[(&str, &str)]) -> anyhow::Result<Self> {
         let mut config = configuration(Mode::Sni);
         config.extend(timing.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())));
-        let installed = install(&stage.client, NAMESPACE, &config, controller).await?;
+        let simulated = Simulated::start(stage, &config).await?;
         stateful_set::scale(&stage.client, NAMESPACE, PODS.len()).await?;
         let mut running = Vec::new();
         for pod in PODS {
             stateful_set::add_pod(&stage.client, NAMESPACE, pod).await?;
-            running.push(begin(stage, &installed, pod)?);
+            running.push(begin(stage, &simulated.installed, pod)?);
         }
-        Ok(Self { sim, _serving: serving, installed, running })
+        Ok(Self { simulated, running })
     }
 
     /// Starts a process in the pod of that number.
     pub(crate) fn begin(&mut self, stage: &Stage, number: usize) -> anyhow::Result<()> {
-        self.running[number] = begin(stage, &self.installed, PODS[number])?;
+        self.running[number] = begin(stage, &self.simulated.installed, PODS[number])?;
         Ok(())
     }
 
@@ -93,15 +80,20 @@ impl Replicas {
         self.running[number].get_json("/api/v1/state").await
     }
 
+    /// The requests after a position of the journal.
+    pub(crate) fn requests_since(&self, position: u64) -> Vec<RequestRecord> {
+        self.simulated.sim.requests_since(position)
+    }
+
     /// The last request to the controller.
     pub(crate) fn position(&self) -> u64 {
-        self.sim.requests().last().map_or(0, |record| record.seq)
+        self.simulated.sim.requests().last().map_or(0, |record| record.seq)
     }
 
     /// The arrival of the first write after a position of the journal.
     pub(crate) async fn first_write(&self, position: u64) -> anyhow::Result<Timestamp> {
         let write = eventually(PATIENCE, async || {
-            let write = self.sim.requests_since(position).into_iter().find(is_write);
+            let write = self.requests_since(position).into_iter().find(is_write);
             write.ok_or("nothing was written")
         })
         .await?;
@@ -112,7 +104,7 @@ impl Replicas {
     /// The requests of each session since a position, the largest first.
     pub(crate) fn by_session(&self, position: u64) -> Vec<usize> {
         let mut counts = std::collections::BTreeMap::new();
-        for RequestRecord { session, .. } in self.sim.requests_since(position) {
+        for RequestRecord { session, .. } in self.requests_since(position) {
             *counts.entry(session).or_insert(0) += 1;
         }
         let mut counts: Vec<usize> = counts.into_values().collect();

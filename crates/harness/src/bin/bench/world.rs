@@ -1,12 +1,11 @@
 //! A simulated controller and an operator on the stage.
 
-use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
-use ako_harness::operator::{Controller, Installed, Operator, OperatorOptions, find_binary, install};
-use ako_harness::{eventually, golden};
-use ako_sim_avi::{Options, RequestRecord, Running, SimAvi, Tls};
+use ako_harness::eventually;
+use ako_harness::operator::{Installed, Operator, OperatorOptions, find_binary};
+use ako_sim_avi::RequestRecord;
 use anyhow::Context as _;
 use jiff::Timestamp;
 use serde_json::Value;
@@ -15,25 +14,16 @@ use crate::journal::Calls;
 use crate::memory::{Memory, processor_seconds};
 use crate::operator_log;
 use crate::population;
+use crate::simulated::Simulated;
 use crate::stage::Stage;
 use crate::translation::{Mode, Translation, configuration};
 
-/// What every call to the controller takes.
-pub(crate) const LATENCY: Duration = Duration::from_millis(5);
-
 /// How long anything may take before it counts as hung.
 const PATIENCE: Duration = Duration::from_mins(10);
-/// Beyond this many hosts the eight shards cannot hold them: a VsVip has at
-/// most 1,000 names.
-pub(crate) const MOST_HOSTS: usize = 7_000;
-/// More requests than any scenario makes.
-const JOURNAL: usize = 1_000_000;
 
 /// A controller with an operator.
 pub(crate) struct World {
-    pub(crate) sim: SimAvi,
-    _serving: Running,
-    pub(crate) installed: Installed,
+    simulated: Simulated,
     pub(crate) operator: Operator,
     pub(crate) mode: Mode,
     /// When the operator's process was started.
@@ -43,29 +33,19 @@ pub(crate) struct World {
 impl World {
     /// An empty controller, and an operator that starts to work.
     pub(crate) async fn start(stage: &Stage, mode: Mode) -> anyhow::Result<Self> {
-        // A real controller would refuse that many hosts. To measure what the
-        // operator does with them, the simulator's checks are turned off then.
-        let strict = stage.hosts() <= MOST_HOSTS;
-        let options = Options { journal: JOURNAL, strict, ..Options::default() };
-        let sim = SimAvi::with_environment(&golden::environment()?, options)?;
-        sim.set_latency(LATENCY);
-        let serving = sim.serve(SocketAddr::from(([127, 0, 0, 1], 0)), Tls::SelfSigned).await?;
-        let address = serving.address.to_string();
-        let ca_pem = serving.ca_pem.as_deref().context("the simulator serves TLS")?;
-        let controller = Controller { address: &address, ca_pem, username: "admin", password: "admin" };
-        let installed = install(&stage.client, "avi-system", &configuration(mode), controller).await?;
+        let simulated = Simulated::start(stage, &configuration(mode)).await?;
         let started = Timestamp::now();
-        let operator = start_operator(stage, &installed)?;
-        Ok(Self { sim, _serving: serving, installed, operator, mode, started })
+        let operator = start_operator(stage, &simulated.installed)?;
+        Ok(Self { simulated, operator, mode, started })
     }
 
     /// Ends the operator's process and starts another one; the journal begins
     /// anew.
     pub(crate) fn restart(&mut self, stage: &Stage) -> anyhow::Result<()> {
         self.operator.kill();
-        self.sim.clear_requests();
+        self.simulated.sim.clear_requests();
         self.started = Timestamp::now();
-        self.operator = start_operator(stage, &self.installed)?;
+        self.operator = start_operator(stage, &self.simulated.installed)?;
         Ok(())
     }
 
@@ -105,18 +85,18 @@ impl World {
 
     /// The calls since the journal began.
     pub(crate) fn calls(&self) -> anyhow::Result<Calls> {
-        Calls::of(&self.sim.requests())
+        Calls::of(&self.simulated.sim.requests())
     }
 
     /// The calls after a position of the journal.
     pub(crate) fn requests_since(&self, position: u64) -> Vec<RequestRecord> {
-        self.sim.requests_since(position)
+        self.simulated.sim.requests_since(position)
     }
 
     /// Forgets the journal, and answers where it goes on.
     pub(crate) fn turn_page(&self) -> u64 {
-        let position = self.sim.requests().last().map_or(0, |record| record.seq);
-        self.sim.clear_requests();
+        let position = self.simulated.sim.requests().last().map_or(0, |record| record.seq);
+        self.simulated.sim.clear_requests();
         position
     }
 

@@ -11,8 +11,9 @@ use tokio::time::Instant;
 use crate::journal::{is_write, quantile};
 use crate::population::Application;
 use crate::report::{Figure, Target};
+use crate::simulated::LATENCY;
 use crate::stage::Stage;
-use crate::world::{LATENCY, World};
+use crate::world::World;
 
 /// How long a change may take before it counts as lost.
 const PATIENCE: Duration = Duration::from_secs(30);

@@ -10,7 +10,6 @@ use crate::population::Application;
 use crate::replicas::Replicas;
 use crate::report::{Figure, Target};
 use crate::stage::Stage;
-use crate::world::MOST_HOSTS;
 
 /// Upstream's durations, and the shorter ones.
 const TIMINGS: [&[(&str, &str)]; 2] = [
@@ -33,7 +32,7 @@ pub(super) async fn graceful(
     size: usize,
     handovers: usize,
 ) -> anyhow::Result<Vec<Figure>> {
-    let replicas = Replicas::start(stage, SHORT, size <= MOST_HOSTS).await?;
+    let replicas = Replicas::start(stage, SHORT).await?;
     let mut delays = Vec::with_capacity(handovers);
     let mut leader = replicas.at_rest(true).await?;
     for handover in 0..handovers {
@@ -63,7 +62,7 @@ pub(super) async fn crash(stage: &mut Stage, size: usize) -> anyhow::Result<Vec<
     ];
     let mut figures = Vec::new();
     for (timing, (median, worst, limit)) in TIMINGS.into_iter().zip(names) {
-        let mut replicas = Replicas::start(stage, timing, size <= MOST_HOSTS).await?;
+        let mut replicas = Replicas::start(stage, timing).await?;
         let mut delays = Vec::new();
         for number in 0..CRASHES {
             let leader = replicas.at_rest(true).await?;
@@ -83,7 +82,7 @@ pub(super) async fn crash(stage: &mut Stage, size: usize) -> anyhow::Result<Vec<
 
 /// A standby takes everything over, and nothing changed.
 pub(super) async fn takeover(stage: &mut Stage, size: usize) -> anyhow::Result<Vec<Figure>> {
-    let replicas = Replicas::start(stage, TIMINGS[0], size <= MOST_HOSTS).await?;
+    let replicas = Replicas::start(stage, TIMINGS[0]).await?;
     let leader = replicas.at_rest(true).await?;
     let calls = replicas.by_session(0);
     let standby = calls.get(1).copied().unwrap_or_default();
@@ -101,7 +100,7 @@ pub(super) async fn takeover(stage: &mut Stage, size: usize) -> anyhow::Result<V
     })
     .await?;
     let took = seconds(asked, Timestamp::now());
-    let requests = replicas.sim.requests_since(position);
+    let requests = replicas.requests_since(position);
     let writes = requests.iter().filter(|record| is_write(record)).count();
     #[allow(clippy::cast_precision_loss, reason = "far below 2^52")]
     let share = standby as f64 / calls.first().copied().unwrap_or(1).max(1) as f64 * 100.0;
