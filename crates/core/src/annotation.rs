@@ -36,3 +36,15 @@ pub const CALICO_IPV4: &str = "projectcalico.org/IPv4Address";
 pub const CALICO_IPV6: &str = "projectcalico.org/IPv6Address";
 /// In, Node: its addresses according to Antrea, separated by commas.
 pub const ANTREA_ADDRESSES: &str = "node.antrea.io/transport-addresses";
+/// In, Node: the pod CIDRs behind it, separated by commas.
+pub const POD_CIDRS: &str = "ako.vmware.com/pod-cidrs";
+/// In, Node: OVN-Kubernetes's subnets, as JSON.
+pub const OVN_SUBNETS: &str = "k8s.ovn.org/node-subnets";
+
+/// In, Pod: the node ports that lead to its ports, as JSON.
+pub const NODE_PORT_LOCAL: &str = "nodeportlocal.antrea.io";
+/// Out, Service: asks Antrea for node ports of its pods.
+pub const NODE_PORT_LOCAL_ENABLED: &str = "nodeportlocal.antrea.io/enabled";
+
+/// In, StatefulSet and Pod of the operator: it is one of this implementation.
+pub const LEADERSHIP_NOTE: &str = "ako-rs.io/leadership";

@@ -15,8 +15,10 @@ pub mod diagnostic;
 pub mod facts;
 pub mod id;
 pub mod index;
+pub mod instance;
 pub mod name;
 pub mod resource;
+pub mod scope;
 pub mod secret;
 pub mod snapshot;
 
@@ -25,7 +27,9 @@ pub use diagnostic::{Diagnostic, Reason};
 pub use facts::Facts;
 pub use id::NamespacedName;
 pub use index::Index;
+pub use instance::{Claim, Installation, Instances};
 pub use resource::{Resource, ResourceId, ResourceKind};
+pub use scope::Scope;
 pub use snapshot::{Delta, Key, Snapshot};
 
 /// The controller name in an IngressClass, and the `loadBalancerClass` of a

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::id::NamespacedName;
+use crate::instance::{Claim, Installation};
 use crate::secret::Redacted;
 
 /// The kinds that a [`crate::Snapshot`] holds.
@@ -20,11 +21,23 @@ pub enum ResourceKind {
     Service,
     EndpointSlice,
     Ingress,
+    /// Of NodePortLocal.
+    Pod,
+    /// Of Calico.
+    BlockAffinity,
+    /// Of OpenShift's SDN.
+    HostSubnet,
+    /// Of Cilium.
+    CiliumNode,
+    /// The configurations of all instances of the cluster.
+    ConfigMap,
+    /// The StatefulSets of all instances of the cluster.
+    StatefulSet,
 }
 
 impl ResourceKind {
     /// All of them.
-    pub const ALL: [ResourceKind; 7] = [
+    pub const ALL: [ResourceKind; 13] = [
         Self::Namespace,
         Self::Node,
         Self::IngressClass,
@@ -32,6 +45,26 @@ impl ResourceKind {
         Self::Service,
         Self::EndpointSlice,
         Self::Ingress,
+        Self::Pod,
+        Self::BlockAffinity,
+        Self::HostSubnet,
+        Self::CiliumNode,
+        Self::ConfigMap,
+        Self::StatefulSet,
+    ];
+
+    /// Those that every instance reads; [`crate::Config::kinds`] tells the
+    /// others.
+    pub const ALWAYS: [ResourceKind; 9] = [
+        Self::Namespace,
+        Self::Node,
+        Self::IngressClass,
+        Self::Secret,
+        Self::Service,
+        Self::EndpointSlice,
+        Self::Ingress,
+        Self::ConfigMap,
+        Self::StatefulSet,
     ];
 
     /// The kind's name in Kubernetes.
@@ -44,6 +77,12 @@ impl ResourceKind {
             Self::Service => "Service",
             Self::EndpointSlice => "EndpointSlice",
             Self::Ingress => "Ingress",
+            Self::Pod => "Pod",
+            Self::BlockAffinity => "BlockAffinity",
+            Self::HostSubnet => "HostSubnet",
+            Self::CiliumNode => "CiliumNode",
+            Self::ConfigMap => "ConfigMap",
+            Self::StatefulSet => "StatefulSet",
         }
     }
 }
@@ -74,6 +113,12 @@ pub enum Resource {
     Service(Service),
     EndpointSlice(EndpointSlice),
     Ingress(Ingress),
+    Pod(Pod),
+    NodeSubnets(NodeSubnets),
+    /// A ConfigMap with the configuration of an instance.
+    Claim(Claim),
+    /// A StatefulSet of an instance.
+    Installation(Installation),
 }
 
 impl Resource {
@@ -87,6 +132,15 @@ impl Resource {
             Self::Service(x) => (ResourceKind::Service, x.id.clone()),
             Self::EndpointSlice(x) => (ResourceKind::EndpointSlice, x.id.clone()),
             Self::Ingress(x) => (ResourceKind::Ingress, x.id.clone()),
+            Self::Pod(x) => (ResourceKind::Pod, x.id.clone()),
+            Self::NodeSubnets(x) => (x.kind, NamespacedName::cluster(x.name.clone())),
+            Self::Claim(x) => {
+                (ResourceKind::ConfigMap, NamespacedName::new(x.namespace.clone(), Claim::CONFIG_MAP))
+            }
+            Self::Installation(x) => {
+                let name = NamespacedName::new(x.namespace.clone(), Installation::STATEFUL_SET);
+                (ResourceKind::StatefulSet, name)
+            }
         };
         ResourceId { kind, name }
     }
@@ -103,17 +157,68 @@ pub struct Namespace {
     pub tenant: Option<Arc<str>>,
 }
 
-/// A node: where NodePort traffic can be sent.
+/// A node: where NodePort traffic can be sent, and which pods are behind it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Node {
     /// Its name.
     pub name: Arc<str>,
+    /// `metadata.uid`: static routes are called after it.
+    pub uid: Arc<str>,
     /// All labels.
     pub labels: BTreeMap<Arc<str>, Arc<str>>,
     /// `status.addresses` of type InternalIP, in order.
     pub internal_ips: Vec<Arc<str>>,
     /// The addresses that the CNI announces in annotations, masks stripped.
     pub cni_ips: Vec<Arc<str>>,
+    /// `spec.podCIDRs`, else `spec.podCIDR`, as they are written.
+    pub pod_cidrs: Vec<Arc<str>>,
+    /// Annotation [`crate::annotation::POD_CIDRS`], taken apart; `None` if it is
+    /// not there.
+    pub annotated_cidrs: Option<Vec<Arc<str>>>,
+    /// The default network in annotation
+    /// [`crate::annotation::OVN_SUBNETS`]; `None` if it is not there.
+    pub ovn_cidrs: Option<Vec<Arc<str>>>,
+}
+
+/// The subnets that a CNI gave to a node: one BlockAffinity, HostSubnet or
+/// CiliumNode. Source: L4 and network, B5.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NodeSubnets {
+    /// Which of the three.
+    pub kind: ResourceKind,
+    /// The object's name.
+    pub name: Arc<str>,
+    /// The node's name.
+    pub node: Arc<str>,
+    /// The subnets, as they are written.
+    pub cidrs: Vec<Arc<str>>,
+}
+
+/// A pod that NodePortLocal made reachable; others are not kept.
+/// Source: L4 and network, B12.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Pod {
+    /// Its name.
+    pub id: NamespacedName,
+    /// All labels.
+    pub labels: BTreeMap<Arc<str>, Arc<str>>,
+    /// `status.podIPs`, by which its endpoints are found.
+    pub addresses: Vec<Arc<str>>,
+    /// The names of its containers' ports.
+    pub port_names: BTreeMap<Arc<str>, u16>,
+    /// Annotation `nodeportlocal.antrea.io`.
+    pub node_ports: Vec<NodePort>,
+}
+
+/// A port of a pod, and where it can be reached.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct NodePort {
+    /// The pod's port.
+    pub pod_port: u16,
+    /// The node's address.
+    pub node_ip: Arc<str>,
+    /// The node's port.
+    pub node_port: u16,
 }
 
 /// An IngressClass.
@@ -219,6 +324,8 @@ pub struct Service {
     pub ipv6: bool,
     /// `spec.externalTrafficPolicy` is `Local`.
     pub local_traffic_only: bool,
+    /// `spec.selector`; empty if there is none.
+    pub selector: BTreeMap<Arc<str>, Arc<str>>,
     /// The annotations that steer us; others are dropped.
     pub annotations: BTreeMap<Arc<str>, Arc<str>>,
     /// What was published on the object.

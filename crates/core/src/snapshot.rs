@@ -5,11 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::annotation;
+use crate::config::Config;
 use crate::id::NamespacedName;
 use crate::index::Index;
+use crate::instance::{Claim, Installation, Instances, Rival};
 use crate::resource::{
-    EndpointSlice, Ingress, IngressClass, Namespace, Node, Resource, ResourceId, ResourceKind, Secret,
-    Service, ServiceType,
+    EndpointSlice, Ingress, IngressClass, Namespace, Node, NodeSubnets, Pod, Resource, ResourceId,
+    ResourceKind, Secret, Service, ServiceType,
 };
 
 /// What a translation can depend on. Reading one of these records a
@@ -22,13 +24,18 @@ pub enum Key {
     IngressClasses,
     /// All Nodes: NodePort pools hold every one of them.
     Nodes,
+    /// What a CNI says of the subnets of nodes.
+    NodeSubnets,
+    /// The instances of the cluster: there are few, and they decide on every
+    /// namespace.
+    Instances,
     /// The Ingresses that name a host.
     Host(Arc<str>),
     /// One Ingress.
     Ingress(NamespacedName),
     /// One Service.
     Service(NamespacedName),
-    /// The EndpointSlices of a Service.
+    /// The EndpointSlices of a Service, and the pods that it selects.
     Endpoints(NamespacedName),
     /// The Services of a namespace that share a VIP under a key.
     SharedVip(NamespacedName),
@@ -50,10 +57,12 @@ pub enum Delta {
 }
 
 /// The objects of the cluster and their indexes.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Snapshot {
-    /// The sub-domain of generated hosts; set by [`Snapshot::set_subdomain`].
+    /// The sub-domain of generated hosts; set by [`Snapshot::act_by`].
     subdomain: Option<Arc<str>>,
+    /// The kinds without which nothing can be said.
+    required: BTreeSet<ResourceKind>,
     complete: BTreeSet<ResourceKind>,
     namespaces: BTreeMap<Arc<str>, Namespace>,
     nodes: BTreeMap<Arc<str>, Node>,
@@ -62,9 +71,46 @@ pub struct Snapshot {
     services: BTreeMap<NamespacedName, Arc<Service>>,
     slices: BTreeMap<NamespacedName, Arc<EndpointSlice>>,
     ingresses: BTreeMap<NamespacedName, Arc<Ingress>>,
+    pods: BTreeMap<NamespacedName, Arc<Pod>>,
+    subnets: BTreeMap<(ResourceKind, Arc<str>), NodeSubnets>,
+    claims: BTreeMap<Arc<str>, Claim>,
+    installations: BTreeMap<Arc<str>, Installation>,
+    /// What this instance claims by the configuration that it acts by.
+    own: Option<Claim>,
+    /// What follows from all that.
+    instances: Instances,
+    /// Namespaces of this instance that another one may still be writing for.
+    awaited: BTreeSet<Arc<str>>,
     slices_of: Index<NamespacedName, NamespacedName>,
     ingresses_of: Index<Arc<str>, NamespacedName>,
     shared_vips: Index<NamespacedName, NamespacedName>,
+}
+
+impl Default for Snapshot {
+    fn default() -> Self {
+        Self {
+            subdomain: None,
+            required: ResourceKind::ALWAYS.into(),
+            complete: BTreeSet::new(),
+            namespaces: BTreeMap::new(),
+            nodes: BTreeMap::new(),
+            classes: BTreeMap::new(),
+            secrets: BTreeMap::new(),
+            services: BTreeMap::new(),
+            slices: BTreeMap::new(),
+            ingresses: BTreeMap::new(),
+            pods: BTreeMap::new(),
+            subnets: BTreeMap::new(),
+            claims: BTreeMap::new(),
+            installations: BTreeMap::new(),
+            own: None,
+            instances: Instances::default(),
+            awaited: BTreeSet::new(),
+            slices_of: Index::default(),
+            ingresses_of: Index::default(),
+            shared_vips: Index::default(),
+        }
+    }
 }
 
 impl Snapshot {
@@ -89,15 +135,15 @@ impl Snapshot {
         touched
     }
 
-    /// Whether a complete list of every kind was seen. Before that, an absent
+    /// Whether a complete list of every required kind was seen. Before that, an absent
     /// object means nothing.
     pub fn is_complete(&self) -> bool {
-        ResourceKind::ALL.iter().all(|kind| self.complete.contains(kind))
+        self.required.is_subset(&self.complete)
     }
 
     /// The kinds of which no complete list was seen yet.
     pub fn incomplete_kinds(&self) -> Vec<ResourceKind> {
-        ResourceKind::ALL.into_iter().filter(|kind| !self.complete.contains(kind)).collect()
+        self.required.difference(&self.complete).copied().collect()
     }
 
     /// How many objects of a kind there are.
@@ -110,13 +156,24 @@ impl Snapshot {
             ResourceKind::Service => self.services.len(),
             ResourceKind::EndpointSlice => self.slices.len(),
             ResourceKind::Ingress => self.ingresses.len(),
+            ResourceKind::Pod => self.pods.len(),
+            ResourceKind::BlockAffinity | ResourceKind::HostSubnet | ResourceKind::CiliumNode => {
+                self.subnets.keys().filter(|(of, _)| *of == kind).count()
+            }
+            ResourceKind::ConfigMap => self.claims.len(),
+            ResourceKind::StatefulSet => self.installations.len(),
         }
     }
 
-    /// Sets the sub-domain under which hosts are generated for Ingress rules
-    /// without one, and answers what that touched.
-    pub fn set_subdomain(&mut self, subdomain: Option<Arc<str>>) -> BTreeSet<Key> {
+    /// Looks at the cluster as the instance with this configuration does:
+    /// which kinds it needs, which namespaces are its own, and the sub-domain
+    /// under which hosts are generated for Ingress rules without one. Answers
+    /// what that touched.
+    pub fn act_by(&mut self, config: &Config, subdomain: Option<Arc<str>>) -> BTreeSet<Key> {
         let mut touched = BTreeSet::new();
+        self.required = config.kinds();
+        self.own = Some(Claim::of(config, i64::MAX));
+        self.judge(&mut touched);
         if self.subdomain == subdomain {
             return touched;
         }
@@ -129,6 +186,32 @@ impl Snapshot {
             self.index_ingress(ingress, &mut touched);
         }
         touched
+    }
+
+    /// The instance that a namespace belongs to; nobody's if none selects it.
+    pub fn owner_of(&self, namespace: &str) -> Option<&Arc<str>> {
+        let labels = self.namespaces.get(namespace).map(|namespace| &namespace.labels);
+        self.instances.owner_of(namespace, labels)
+    }
+
+    /// The other instance on the same controller that a namespace belongs to.
+    pub fn rival(&self, namespace: &str) -> Option<Rival<'_>> {
+        self.instances.rival(&self.own.as_ref()?.namespace, self.owner_of(namespace)?)
+    }
+
+    /// Whether this instance serves a namespace now: it is its own, and not
+    /// about to be taken over.
+    pub fn serves(&self, namespace: &str) -> bool {
+        let is_own = |own: &Claim| self.owner_of(namespace) == Some(&own.namespace);
+        !self.awaited.contains(namespace) && self.own.as_ref().is_none_or(is_own)
+    }
+
+    /// Leaves a namespace that is this instance's own to the instance that it
+    /// belonged to, or does so no longer. Answers what that touched.
+    pub fn await_namespace(&mut self, namespace: &Arc<str>, awaited: bool) -> BTreeSet<Key> {
+        let changed =
+            if awaited { self.awaited.insert(namespace.clone()) } else { self.awaited.remove(namespace) };
+        changed.then(|| Key::Namespace(namespace.clone())).into_iter().collect()
     }
 
     /// The host of an Ingress rule: its own, or `<ingress>.<namespace>.<sub-domain>`.
@@ -190,6 +273,30 @@ impl Snapshot {
         self.classes.values()
     }
 
+    /// All Namespaces, by name.
+    pub fn namespaces(&self) -> impl Iterator<Item = &Namespace> {
+        self.namespaces.values()
+    }
+
+    /// The instances of the cluster.
+    pub fn instances(&self) -> &Instances {
+        &self.instances
+    }
+
+    /// The pods that a Service selects, by name: those that NodePortLocal made
+    /// reachable.
+    pub fn pods_of<'a>(&'a self, service: &'a Service) -> impl Iterator<Item = &'a Arc<Pod>> {
+        let start = NamespacedName::new(service.id.namespace.clone(), "");
+        let pods = self.pods.range(start..).map(|(_, pod)| pod);
+        let pods = pods.take_while(|pod| pod.id.namespace == service.id.namespace);
+        pods.filter(|pod| selects(service, &pod.labels))
+    }
+
+    /// What the CNI says of nodes' subnets in objects of a kind, by name.
+    pub fn subnets(&self, kind: ResourceKind) -> impl Iterator<Item = &NodeSubnets> {
+        self.subnets.values().filter(move |subnets| subnets.kind == kind)
+    }
+
     /// All Nodes, by name.
     pub fn nodes(&self) -> impl Iterator<Item = &Node> {
         self.nodes.values()
@@ -216,6 +323,17 @@ impl Snapshot {
             ResourceKind::Service => self.services.keys().cloned().collect(),
             ResourceKind::EndpointSlice => self.slices.keys().cloned().collect(),
             ResourceKind::Ingress => self.ingresses.keys().cloned().collect(),
+            ResourceKind::Pod => self.pods.keys().cloned().collect(),
+            ResourceKind::BlockAffinity | ResourceKind::HostSubnet | ResourceKind::CiliumNode => {
+                cluster(self.subnets.keys().filter(|(of, _)| *of == kind).map(|(_, name)| name).collect())
+            }
+            ResourceKind::ConfigMap => {
+                self.claims.keys().map(|ns| NamespacedName::new(ns.clone(), Claim::CONFIG_MAP)).collect()
+            }
+            ResourceKind::StatefulSet => {
+                let name = |ns: &Arc<str>| NamespacedName::new(ns.clone(), Installation::STATEFUL_SET);
+                self.installations.keys().map(name).collect()
+            }
         };
         names.into_iter().map(|name| ResourceId { kind, name }).collect()
     }
@@ -249,7 +367,50 @@ impl Snapshot {
             Resource::Service(x) => self.put_service(x, touched),
             Resource::EndpointSlice(x) => self.put_slice(x, touched),
             Resource::Ingress(x) => self.put_ingress(x, touched),
+            Resource::Pod(x) => self.put_pod(x, touched),
+            Resource::NodeSubnets(x) => {
+                let key = (x.kind, x.name.clone());
+                if self.subnets.get(&key) != Some(&x) {
+                    touched.insert(Key::NodeSubnets);
+                    self.subnets.insert(key, x);
+                }
+            }
+            Resource::Claim(x) => {
+                self.claims.insert(x.namespace.clone(), x);
+                self.judge(touched);
+            }
+            Resource::Installation(x) => {
+                self.installations.insert(x.namespace.clone(), x);
+                self.judge(touched);
+            }
         }
+    }
+
+    /// Sorts the instances out anew.
+    fn judge(&mut self, touched: &mut BTreeSet<Key>) {
+        let instances = Instances::of(self.claims.values(), &self.installations, self.own.as_ref());
+        if instances != self.instances {
+            touched.insert(Key::Instances);
+            self.instances = instances;
+        }
+    }
+
+    fn put_pod(&mut self, pod: Pod, touched: &mut BTreeSet<Key>) {
+        if self.pods.get(&pod.id).is_some_and(|old| **old == pod) {
+            return;
+        }
+        if let Some(old) = self.pods.get(&pod.id).cloned() {
+            self.touch_services_of(&old, touched);
+        }
+        self.touch_services_of(&pod, touched);
+        self.pods.insert(pod.id.clone(), Arc::new(pod));
+    }
+
+    fn touch_services_of(&self, pod: &Pod, touched: &mut BTreeSet<Key>) {
+        let start = NamespacedName::new(pod.id.namespace.clone(), "");
+        let services = self.services.range(start..).take_while(|(id, _)| id.namespace == pod.id.namespace);
+        let selecting = services.filter(|(_, service)| selects(service, &pod.labels));
+        touched.extend(selecting.map(|(id, _)| Key::Endpoints(id.clone())));
     }
 
     fn put_service(&mut self, service: Service, touched: &mut BTreeSet<Key>) {
@@ -352,6 +513,24 @@ impl Snapshot {
                     touched.insert(Key::Ingress(name.clone()));
                 }
             }
+            ResourceKind::Pod => {
+                if let Some(old) = self.pods.remove(name) {
+                    self.touch_services_of(&old, touched);
+                }
+            }
+            ResourceKind::BlockAffinity | ResourceKind::HostSubnet | ResourceKind::CiliumNode => {
+                if self.subnets.remove(&(id.kind, name.name.clone())).is_some() {
+                    touched.insert(Key::NodeSubnets);
+                }
+            }
+            ResourceKind::ConfigMap => {
+                self.claims.remove(&name.namespace);
+                self.judge(touched);
+            }
+            ResourceKind::StatefulSet => {
+                self.installations.remove(&name.namespace);
+                self.judge(touched);
+            }
         }
     }
 
@@ -370,6 +549,13 @@ impl Snapshot {
             touched.insert(Key::Host(host));
         }
     }
+}
+
+/// Whether a Service selects pods with such labels; one without a selector
+/// selects none.
+fn selects(service: &Service, labels: &BTreeMap<Arc<str>, Arc<str>>) -> bool {
+    let wanted = &service.selector;
+    !wanted.is_empty() && wanted.iter().all(|(key, value)| labels.get(key) == Some(value))
 }
 
 /// The key under which a Service shares a VIP, if it does.
@@ -436,7 +622,7 @@ mod tests {
         let mut snapshot = Snapshot::default();
         apply(&mut snapshot, ingress("a", None));
         assert_eq!(snapshot.hosts().count(), 0);
-        let touched = snapshot.set_subdomain(Some("avi.internal".into()));
+        let touched = snapshot.act_by(&Config::default(), Some("avi.internal".into()));
         assert!(touched.contains(&Key::Host("a.ns.avi.internal".into())));
     }
 }

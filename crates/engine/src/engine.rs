@@ -59,6 +59,8 @@ pub struct Engine {
     pub(crate) paces: BTreeMap<ObjectKey, Pace>,
     pub(crate) counters: Counters,
     touched: Option<Touched>,
+    /// A configuration that needs kinds which were not listed yet.
+    pending: Option<Translator>,
     /// Objects of the cluster that cannot be understood, until they can.
     pub(crate) unreadable: BTreeSet<ResourceId>,
     writing: bool,
@@ -73,7 +75,7 @@ impl Engine {
     /// An engine that knows nothing of the cluster and of the controller yet.
     pub fn new(translator: Translator) -> Self {
         let mut snapshot = Snapshot::default();
-        snapshot.set_subdomain(translator.subdomain());
+        snapshot.act_by(translator.config(), translator.subdomain());
         Self {
             snapshot,
             desired: Desired::new(translator),
@@ -84,6 +86,7 @@ impl Engine {
             paces: BTreeMap::new(),
             counters: Counters::default(),
             touched: None,
+            pending: None,
             unreadable: BTreeSet::new(),
             writing: false,
             translated: false,
@@ -153,17 +156,29 @@ impl Engine {
             Delta::Reset(..) => {}
         }
         let keys = self.snapshot.apply(delta);
+        self.touch(keys, is_edit, now);
+    }
+
+    /// Remembers that keys have to be looked at.
+    fn touch(&mut self, keys: BTreeSet<Key>, by_edit: bool, now: Moment) {
         if keys.is_empty() {
             return;
         }
         let touched = self.touched.get_or_insert_with(|| Touched { first: now, ..Touched::default() });
         touched.last = now;
-        if is_edit { touched.by_edit.extend(keys) } else { touched.by_list.extend(keys) }
+        if by_edit { touched.by_edit.extend(keys) } else { touched.by_list.extend(keys) }
     }
 
+    /// Another configuration counts when everything is known that it needs.
     fn configured(&mut self, translator: Translator, now: Moment, effects: &mut Vec<Effect>) {
+        let touched = self.snapshot.act_by(translator.config(), translator.subdomain());
+        if !self.snapshot.is_complete() {
+            self.touch(touched, false, now);
+            self.pending = Some(translator);
+            return;
+        }
         // Every unit is translated anew, so what this touches is of no interest.
-        self.snapshot.set_subdomain(translator.subdomain());
+        self.pending = None;
         let changes = self.desired.reconfigure(translator, &self.snapshot);
         self.publisher.extend(self.desired.bound().cloned());
         self.changed(changes, false, now, effects);
@@ -205,9 +220,12 @@ impl Engine {
     fn translate(&mut self, now: Moment, effects: &mut Vec<Effect>) {
         let is_due = |t: &Touched| now >= t.last + QUIET || now >= t.first + PATIENCE;
         // The first translation waits for nothing but the cluster.
-        let is_time = !self.translated || self.touched.as_ref().is_some_and(is_due);
+        let is_time = !self.translated || self.pending.is_some() || self.touched.as_ref().is_some_and(is_due);
         if !is_time || !self.snapshot.is_complete() {
             return;
+        }
+        if let Some(translator) = self.pending.take() {
+            self.configured(translator, now, effects);
         }
         let touched = self.touched.take().unwrap_or_default();
         // Lists first: what a list and an edit both lead to is not explained by

@@ -1,6 +1,5 @@
 //! Checks on what is wanted, whatever it was made of.
 
-use std::collections::BTreeSet;
 use std::fmt;
 
 use ako_avi_types::{Kind, NAME_LIMIT, Object, ObjectKey};
@@ -21,8 +20,6 @@ pub struct Finding {
 /// A way in which an object can be wrong.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Flaw {
-    /// Another object of that kind and name is wanted in another tenant.
-    AmbiguousName,
     /// The object is wanted under a key that is not its own.
     WrongKey,
     /// Its name is empty, or longer than Avi takes.
@@ -37,7 +34,6 @@ impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: ", self.key)?;
         match &self.flaw {
-            Flaw::AmbiguousName => f.write_str("the name is used in another tenant too"),
             Flaw::WrongKey => f.write_str("it is another object"),
             Flaw::BadName => write!(f, "the name is {} bytes long", self.key.name.len()),
             Flaw::DanglingReference(target) => write!(f, "refers to {target}, which is not wanted"),
@@ -48,13 +44,9 @@ impl fmt::Display for Finding {
 
 /// Finds everything that is wrong with the wanted objects.
 pub fn lint(desired: &Desired) -> Vec<Finding> {
-    let mut names = BTreeSet::new();
     let mut findings = Vec::new();
     for (key, object) in desired.objects() {
         let mut tell = |flaw| findings.push(Finding { key: key.clone(), flaw });
-        if !names.insert((key.kind, key.name.clone())) {
-            tell(Flaw::AmbiguousName);
-        }
         if object.key() != *key {
             tell(Flaw::WrongKey);
         }

@@ -27,12 +27,14 @@ pub(crate) fn wanted(
     }
     let mut published = Published::default();
     let mut uuids: BTreeMap<&Arc<str>, &Arc<str>> = BTreeMap::new();
+    let mut tenant = None;
     for binding in bindings {
         let Some(vs) = controller.get(&binding.vs) else { continue };
         let Some(Object::VsVip(vip)) = controller.get(&binding.vsvip).map(|o| &*o.body) else { continue };
         for ip in vip.published_addresses() {
             published.addresses.push(PublishedAddress { hostname: binding.hostname.clone(), ip });
         }
+        tenant = Some(&binding.vs.tenant);
         if !binding.hostname.is_empty() {
             uuids.insert(&binding.hostname, &vs.meta.uuid);
         }
@@ -44,11 +46,11 @@ pub(crate) fn wanted(
     published.addresses.sort();
     published.addresses.dedup();
     if !uuids.is_empty() {
-        let (facts, config) = (desired.translator().facts(), desired.translator().config());
+        let facts = desired.translator().facts();
         published.annotations = BTreeMap::from([
             (annotation::VS_UUID_MAP.into(), go_json::marshal(&uuids).into()),
             (annotation::CLUSTER_UUID.into(), facts.cluster_uuid.clone()),
-            (annotation::TENANT.into(), config.tenant.clone()),
+            (annotation::TENANT.into(), tenant.cloned().unwrap_or_default()),
         ]);
     }
     Some(published)

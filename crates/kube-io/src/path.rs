@@ -2,7 +2,10 @@
 
 use ako_core::ResourceKind;
 use ako_core::id::NamespacedName;
-use ako_kube_types::{EndpointSlice, Ingress, IngressClass, Namespace, Node, Secret, Service};
+use ako_kube_types::{
+    BlockAffinity, CiliumNode, ConfigMap, EndpointSlice, HostSubnet, Ingress, IngressClass, Namespace, Node,
+    Pod, Secret, Service, StatefulSet,
+};
 use kube::Resource;
 
 /// The path of the collection that an object is in.
@@ -16,13 +19,28 @@ pub(crate) fn collection(kind: ResourceKind, object: &NamespacedName) -> String 
         ResourceKind::Service => Service::url_path(&(), namespace),
         ResourceKind::EndpointSlice => EndpointSlice::url_path(&(), namespace),
         ResourceKind::Ingress => Ingress::url_path(&(), namespace),
+        ResourceKind::Pod => Pod::url_path(&(), namespace),
+        ResourceKind::BlockAffinity => BlockAffinity::url_path(&(), None),
+        ResourceKind::HostSubnet => HostSubnet::url_path(&(), None),
+        ResourceKind::CiliumNode => CiliumNode::url_path(&(), None),
+        ResourceKind::ConfigMap => ConfigMap::url_path(&(), namespace),
+        ResourceKind::StatefulSet => StatefulSet::url_path(&(), namespace),
     }
 }
 
 /// The `apiVersion` of a kind.
 pub(crate) fn api_version(kind: ResourceKind) -> &'static str {
     match kind {
-        ResourceKind::Namespace | ResourceKind::Node | ResourceKind::Secret | ResourceKind::Service => "v1",
+        ResourceKind::Namespace
+        | ResourceKind::Node
+        | ResourceKind::Secret
+        | ResourceKind::Service
+        | ResourceKind::Pod
+        | ResourceKind::ConfigMap => "v1",
+        ResourceKind::StatefulSet => "apps/v1",
+        ResourceKind::BlockAffinity => "crd.projectcalico.org/v1",
+        ResourceKind::HostSubnet => "network.openshift.io/v1",
+        ResourceKind::CiliumNode => "cilium.io/v2",
         ResourceKind::IngressClass | ResourceKind::Ingress => "networking.k8s.io/v1",
         ResourceKind::EndpointSlice => "discovery.k8s.io/v1",
     }

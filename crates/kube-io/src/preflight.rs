@@ -40,7 +40,7 @@ impl fmt::Display for MissingRule {
 type Need = (&'static str, &'static str, &'static [&'static str], bool);
 
 /// Everything that this crate and the Lease driver ask of the API server.
-const NEEDS: [Need; 15] = [
+const NEEDS: [Need; 17] = [
     ("", "namespaces", &["list", "watch"], false),
     ("", "nodes", &["list", "watch"], false),
     ("", "secrets", &["list", "watch"], false),
@@ -50,6 +50,8 @@ const NEEDS: [Need; 15] = [
     ("networking.k8s.io", "ingressclasses", &["list", "watch"], false),
     ("networking.k8s.io", "ingresses", &["get", "list", "watch", "patch"], false),
     ("networking.k8s.io", "ingresses/status", &["patch"], false),
+    ("", "configmaps", &["list", "watch"], false),
+    ("apps", "statefulsets", &["list", "watch"], false),
     ("", "events", &["create"], false),
     ("", "configmaps", &["get", "list", "watch", "create", "update"], true),
     ("", "secrets", &["list", "watch"], true),

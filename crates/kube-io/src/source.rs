@@ -1,13 +1,16 @@
 //! The cluster as a stream of changes.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use ako_core::id::NamespacedName;
 use ako_core::{Delta, Diagnostic, ResourceId, ResourceKind};
-use ako_kube_types::{EndpointSlice, Ingress, IngressClass, Namespace, Node, Secret, Service};
-use futures::future::join_all;
+use ako_kube_types::{
+    BlockAffinity, CiliumNode, ConfigMap, EndpointSlice, HostSubnet, Ingress, IngressClass, Namespace, Node,
+    Pod, Secret, Service, StatefulSet,
+};
 use kube::Client;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch as signal};
 use tokio::task::JoinSet;
 
 use crate::watch::watch;
@@ -49,7 +52,7 @@ pub enum SourceEvent {
     },
 }
 
-/// One watch for each kind that the snapshot holds.
+/// One watch for each kind that the configuration asks for.
 ///
 /// They survive everything that an API server does: errors, disconnects,
 /// restarts and expired versions are followed by reconnects and, where changes
@@ -60,12 +63,29 @@ pub struct Source(());
 impl Source {
     /// Watches, and sends what it sees, until the receiver is gone. The
     /// channel's bound is the only buffer: a slow receiver slows the watches
-    /// down. Dropping the future ends all watches.
-    pub async fn run(client: Client, events: mpsc::Sender<SourceEvent>) {
-        let watches = ResourceKind::ALL.map(|kind| supervise(kind, client.clone(), events.clone()));
-        tokio::select! {
-            _ = join_all(watches) => {}
-            () = events.closed() => {}
+    /// down. Kinds that are added later are watched from then on; a watch once
+    /// begun goes on. Dropping the future ends all watches.
+    pub async fn run(
+        client: Client,
+        mut kinds: signal::Receiver<BTreeSet<ResourceKind>>,
+        events: mpsc::Sender<SourceEvent>,
+    ) {
+        let (mut watches, mut watched) = (JoinSet::new(), BTreeSet::new());
+        loop {
+            for kind in kinds.borrow_and_update().difference(&watched.clone()).copied() {
+                watches.spawn(supervise(kind, client.clone(), events.clone()));
+                watched.insert(kind);
+            }
+            tokio::select! {
+                changed = kinds.changed() => {
+                    if changed.is_err() {
+                        // Nobody adds any more.
+                        events.closed().await;
+                        return;
+                    }
+                }
+                () = events.closed() => return,
+            }
         }
     }
 }
@@ -94,5 +114,11 @@ fn start(task: &mut JoinSet<()>, kind: ResourceKind, client: Client, events: mps
         ResourceKind::Service => task.spawn(watch::<Service>(client, events)),
         ResourceKind::EndpointSlice => task.spawn(watch::<EndpointSlice>(client, events)),
         ResourceKind::Ingress => task.spawn(watch::<Ingress>(client, events)),
+        ResourceKind::Pod => task.spawn(watch::<Pod>(client, events)),
+        ResourceKind::BlockAffinity => task.spawn(watch::<BlockAffinity>(client, events)),
+        ResourceKind::HostSubnet => task.spawn(watch::<HostSubnet>(client, events)),
+        ResourceKind::CiliumNode => task.spawn(watch::<CiliumNode>(client, events)),
+        ResourceKind::ConfigMap => task.spawn(watch::<ConfigMap>(client, events)),
+        ResourceKind::StatefulSet => task.spawn(watch::<StatefulSet>(client, events)),
     };
 }

@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 use std::pin::pin;
 
-use ako_core::ResourceKind;
+use ako_core::{Claim, Installation, ResourceKind};
 use ako_kube_types::Convert;
 use futures::StreamExt;
 use kube::core::DeserializeGuard;
@@ -113,10 +113,16 @@ impl Connection {
 
 fn config(kind: ResourceKind) -> Config {
     let config = Config::default().timeout(WATCH_TIMEOUT);
-    if kind == ResourceKind::Secret {
-        config.page_size(SECRET_PAGE_SIZE).fields(SECRET_SELECTOR)
-    } else {
-        config.page_size(PAGE_SIZE)
+    match kind {
+        ResourceKind::Secret => config.page_size(SECRET_PAGE_SIZE).fields(SECRET_SELECTOR),
+        // One for each instance of the operator.
+        ResourceKind::ConfigMap => {
+            config.page_size(PAGE_SIZE).fields(&format!("metadata.name={}", Claim::CONFIG_MAP))
+        }
+        ResourceKind::StatefulSet => {
+            config.page_size(PAGE_SIZE).fields(&format!("metadata.name={}", Installation::STATEFUL_SET))
+        }
+        _ => config.page_size(PAGE_SIZE),
     }
 }
 

@@ -1,10 +1,13 @@
 //! From a Kubernetes object to what the snapshot holds.
 
-use ako_core::{Diagnostic, Resource, ResourceKind};
+use ako_core::{Claim, Diagnostic, Installation, Resource, ResourceKind};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::{EndpointSlice, Ingress, IngressClass, Namespace, Node, Secret, Service};
+use crate::{
+    BlockAffinity, CiliumNode, ConfigMap, EndpointSlice, HostSubnet, Ingress, IngressClass, Namespace, Node,
+    Pod, Secret, Service, StatefulSet,
+};
 
 /// What became of an object.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -48,6 +51,14 @@ pub fn from_json(object: &Value) -> Result<Converted, String> {
         ("networking.k8s.io/v1", "Ingress") => typed::<Ingress>(object, name),
         ("networking.k8s.io/v1", "IngressClass") => typed::<IngressClass>(object, name),
         ("discovery.k8s.io/v1", "EndpointSlice") => typed::<EndpointSlice>(object, name),
+        ("v1", "Pod") => typed::<Pod>(object, name),
+        ("crd.projectcalico.org/v1", "BlockAffinity") => typed::<BlockAffinity>(object, name),
+        ("network.openshift.io/v1", "HostSubnet") => typed::<HostSubnet>(object, name),
+        ("cilium.io/v2", "CiliumNode") => typed::<CiliumNode>(object, name),
+        ("v1", "ConfigMap") if name == Claim::CONFIG_MAP => typed::<ConfigMap>(object, name),
+        ("apps/v1", "StatefulSet") if name == Installation::STATEFUL_SET => {
+            typed::<StatefulSet>(object, name)
+        }
         _ => Ok(Converted::default()),
     }
 }

@@ -17,11 +17,14 @@ mod endpoint_slice;
 mod finding;
 mod ingress;
 mod ingress_class;
+mod instance;
 mod metadata;
 mod namespace;
 mod node;
+mod pod;
 mod secret;
 mod service;
+mod subnet;
 mod syntax;
 
 pub use convert::{Convert, Converted};
@@ -29,14 +32,20 @@ pub use endpoint_slice::EndpointSlice;
 pub use finding::{MAX_FINDINGS, MAX_MESSAGE};
 pub use ingress::Ingress;
 pub use ingress_class::IngressClass;
+pub use instance::{ConfigMap, StatefulSet};
 pub use namespace::Namespace;
 pub use node::Node;
+pub use pod::Pod;
 pub use secret::Secret;
 pub use service::Service;
+pub use subnet::{BlockAffinity, CiliumNode, HostSubnet};
 
 /// Implements [`kube::Resource`] for one of our types.
 macro_rules! kubernetes_resource {
     ($type:ident, $group:literal, $plural:literal, $scope:ident) => {
+        kubernetes_resource!($type, $group, "v1", $plural, $scope);
+    };
+    ($type:ident, $group:literal, $version:literal, $plural:literal, $scope:ident) => {
         impl kube::Resource for $type {
             type DynamicType = ();
             type Scope = kube::core::$scope;
@@ -50,7 +59,7 @@ macro_rules! kubernetes_resource {
             }
 
             fn version((): &()) -> std::borrow::Cow<'_, str> {
-                "v1".into()
+                $version.into()
             }
 
             fn plural((): &()) -> std::borrow::Cow<'_, str> {

@@ -16,7 +16,7 @@ use serde::{Deserialize, Deserializer};
 
 /// The annotations that any object may steer us with.
 /// Source: L7 objects, "Annotations"; L4 and network, "Annotations on Services".
-const READ: [&str; 15] = [
+const READ: [&str; 18] = [
     annotation::VS_UUID_MAP,
     annotation::CLUSTER_UUID,
     annotation::TENANT,
@@ -32,6 +32,9 @@ const READ: [&str; 15] = [
     annotation::CALICO_IPV4,
     annotation::CALICO_IPV6,
     annotation::ANTREA_ADDRESSES,
+    annotation::POD_CIDRS,
+    annotation::OVN_SUBNETS,
+    annotation::NODE_PORT_LOCAL,
 ];
 
 /// The namespace that an object of a file is in if it names none, as in kubectl.
@@ -42,6 +45,7 @@ const DEFAULT_NAMESPACE: &str = "default";
 struct Wire {
     name: Option<String>,
     namespace: Option<String>,
+    uid: Option<String>,
     resource_version: Option<String>,
     creation_timestamp: Option<Time>,
     labels: Option<BTreeMap<String, String>>,
@@ -58,6 +62,7 @@ pub(crate) fn slim<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ObjectM
     Ok(ObjectMeta {
         name: wire.name,
         namespace: wire.namespace,
+        uid: wire.uid,
         resource_version: wire.resource_version,
         creation_timestamp: wire.creation_timestamp,
         labels: wire.labels,
@@ -84,8 +89,12 @@ pub(crate) fn created(meta: &ObjectMeta) -> i64 {
 
 /// All labels.
 pub(crate) fn labels(meta: &ObjectMeta) -> BTreeMap<Arc<str>, Arc<str>> {
-    let labels = meta.labels.iter().flatten();
-    labels.map(|(key, value)| (key.as_str().into(), value.as_str().into())).collect()
+    pairs(meta.labels.as_ref())
+}
+
+/// A map of texts.
+pub(crate) fn pairs(map: Option<&BTreeMap<String, String>>) -> BTreeMap<Arc<str>, Arc<str>> {
+    map.into_iter().flatten().map(|(key, value)| (key.as_str().into(), value.as_str().into())).collect()
 }
 
 /// One annotation, if it is there.

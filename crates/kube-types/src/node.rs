@@ -16,7 +16,17 @@ use crate::{kubernetes_resource, metadata};
 pub struct Node {
     #[serde(default, deserialize_with = "metadata::slim")]
     metadata: ObjectMeta,
+    spec: Option<Spec>,
     status: Option<Status>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Spec {
+    #[serde(rename = "podCIDR")]
+    pod_cidr: Option<String>,
+    #[serde(rename = "podCIDRs")]
+    pod_cidrs: Option<Vec<String>>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -43,10 +53,19 @@ impl Convert for Node {
         let addresses = self.status.and_then(|status| status.addresses).unwrap_or_default();
         let internal = addresses.into_iter().filter(|a| a.kind.as_deref() == Some("InternalIP"));
         let internal = internal.filter_map(|a| ip(&a.address.unwrap_or_default(), &mut findings));
+        let internal_ips = internal.map(|ip| ip.to_string().into()).collect();
+        let spec = self.spec.unwrap_or_default();
+        let pod_cidrs = spec.pod_cidrs.unwrap_or_default().into_iter();
+        let pod_cidrs: Vec<_> = pod_cidrs.filter(|cidr| !cidr.is_empty()).map(Arc::from).collect();
+        let only = spec.pod_cidr.filter(|cidr| pod_cidrs.is_empty() && !cidr.is_empty()).map(Arc::from);
         let node = ako_core::resource::Node {
             name,
+            uid: self.metadata.uid.as_deref().unwrap_or_default().into(),
+            pod_cidrs: pod_cidrs.into_iter().chain(only).collect(),
+            annotated_cidrs: metadata::annotation(&self.metadata, annotation::POD_CIDRS).map(list),
+            ovn_cidrs: ovn_cidrs(&self.metadata, &mut findings),
             labels: metadata::labels(&self.metadata),
-            internal_ips: internal.map(|ip| ip.to_string().into()).collect(),
+            internal_ips,
             cni_ips: cni_ips(&self.metadata, &mut findings),
         };
         Converted { resource: Some(Resource::Node(node)), diagnostics: findings.into_diagnostics() }
@@ -67,6 +86,36 @@ fn cni_ips(meta: &ObjectMeta, findings: &mut Findings) -> Vec<Arc<str>> {
     announced.extend(antrea.into_iter().rev());
     let first = |v4: bool| announced.iter().find(|ip| ip.is_ipv4() == v4);
     [first(true), first(false)].into_iter().flatten().map(|ip| ip.to_string().into()).collect()
+}
+
+/// The parts of a list that is separated by commas.
+fn list(text: &str) -> Vec<Arc<str>> {
+    text.split(',').map(str::trim).filter(|part| !part.is_empty()).map(Arc::from).collect()
+}
+
+/// The subnets of OVN-Kubernetes's default network: one, or a list of them.
+/// Source: L4 and network, "Node IP and pod CIDR".
+fn ovn_cidrs(meta: &ObjectMeta, findings: &mut Findings) -> Option<Vec<Arc<str>>> {
+    #[derive(Deserialize)]
+    struct Networks {
+        default: OneOrMore,
+    }
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum OneOrMore {
+        One(Arc<str>),
+        More(Vec<Arc<str>>),
+    }
+    let text = metadata::annotation(meta, annotation::OVN_SUBNETS)?;
+    match serde_json::from_str(text) {
+        Ok(Networks { default: OneOrMore::One(cidr) }) => Some(vec![cidr]),
+        Ok(Networks { default: OneOrMore::More(cidrs) }) => Some(cidrs),
+        Err(error) => {
+            let message = format!("annotation {} is not understood: {error}", annotation::OVN_SUBNETS);
+            findings.add(Reason::InvalidObject, message);
+            None
+        }
+    }
 }
 
 /// The address; nothing is said about one that is not there.
@@ -115,6 +164,32 @@ mod tests {
     fn the_last_of_antrea_of_each_family() {
         let antrea = json!({annotation::ANTREA_ADDRESSES: "fd02::1,10.2.0.1, 10.2.0.2"});
         assert_eq!(convert(&antrea).0.cni_ips, ["10.2.0.2".into(), "fd02::1".into()]);
+    }
+
+    #[test]
+    fn pod_cidrs_of_the_node_and_of_annotations() {
+        let of = |object: serde_json::Value| {
+            let converted = serde_json::from_value::<Node>(object).unwrap().convert();
+            let Some(Resource::Node(node)) = converted.resource else { panic!("no node") };
+            (node, converted.diagnostics.len())
+        };
+        let texts = |cidrs: &[Arc<str>]| cidrs.iter().map(|cidr| cidr.to_string()).collect::<Vec<_>>();
+        let both = json!({"podCIDR": "10.1.0.0/24", "podCIDRs": ["10.1.0.0/24", "fd00::/64"]});
+        let (node, _) = of(json!({"metadata": {"name": "n", "uid": "u"}, "spec": both}));
+        assert_eq!(
+            (texts(&node.pod_cidrs), &*node.uid),
+            (vec!["10.1.0.0/24".into(), "fd00::/64".into()], "u")
+        );
+        let (node, _) = of(json!({"metadata": {"name": "n"}, "spec": {"podCIDR": "10.1.0.0/24"}}));
+        assert_eq!(texts(&node.pod_cidrs), ["10.1.0.0/24"]);
+        assert_eq!((node.annotated_cidrs, node.ovn_cidrs), (None, None));
+        let annotated = |ovn: &str| json!({annotation::POD_CIDRS: " 10.2.0.0/24,10.3.0.0/24,", annotation::OVN_SUBNETS: ovn});
+        let (node, _) = convert(&annotated(r#"{"default":"10.4.0.0/24"}"#));
+        assert_eq!(texts(&node.annotated_cidrs.unwrap()), ["10.2.0.0/24", "10.3.0.0/24"]);
+        assert_eq!(texts(&node.ovn_cidrs.unwrap()), ["10.4.0.0/24"]);
+        let (node, _) = convert(&annotated(r#"{"default":["10.4.0.0/24","fd04::/64"]}"#));
+        assert_eq!(texts(&node.ovn_cidrs.unwrap()), ["10.4.0.0/24", "fd04::/64"]);
+        assert_eq!(convert(&annotated("[]")).1, 1);
     }
 
     #[test]

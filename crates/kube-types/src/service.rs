@@ -1,5 +1,7 @@
 //! Service, core/v1.
 
+use std::collections::BTreeMap;
+
 use ako_core::resource::{PortRef, ServicePort, ServiceType};
 use ako_core::{Reason, Resource, ResourceId, ResourceKind, annotation};
 use kube::core::ObjectMeta;
@@ -41,6 +43,7 @@ struct Spec {
     load_balancer_ip: Option<String>,
     ip_families: Option<Vec<String>>,
     external_traffic_policy: Option<String>,
+    selector: Option<BTreeMap<String, String>>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -74,6 +77,7 @@ impl Convert for Service {
             ipv4,
             ipv6,
             local_traffic_only: spec.external_traffic_policy.as_deref() == Some("Local"),
+            selector: metadata::pairs(spec.selector.as_ref()),
             annotations: metadata::annotations(&self.metadata, &STEERING),
             published: metadata::published(&self.metadata, self.status),
         };

@@ -32,6 +32,8 @@ pub(crate) struct Tls<'a> {
 #[derive(Clone, Debug)]
 pub(crate) struct Claim<'a> {
     pub(crate) ingress: &'a Arc<Ingress>,
+    /// The tenant of its namespace.
+    pub(crate) tenant: Arc<str>,
     pub(crate) security: Security<'a>,
     pub(crate) paths: Vec<ClaimedPath>,
 }
@@ -44,23 +46,27 @@ pub(crate) struct ClaimedPath {
     pub(crate) backend: Backend,
 }
 
-/// The claims to a host that are to be served, oldest first, and the namespace
-/// that the host belongs to; `None` if it is not ours.
+/// A host that is ours, and the claims to it that are to be served.
+#[derive(Debug)]
+pub(crate) struct Claimed<'a> {
+    /// The namespace that the host belongs to: that of the oldest claim.
+    pub(crate) owner: Arc<str>,
+    /// Oldest first; none if all were refused.
+    pub(crate) claims: Vec<Claim<'a>>,
+}
+
+/// Who may serve a host; `None` if it is not ours.
 pub(crate) fn of_host<'a>(
     t: &Translator,
     view: &View<'a>,
     host: &Arc<str>,
     out: &mut UnitOutput,
-) -> Option<(Arc<str>, Vec<Claim<'a>>)> {
+) -> Option<Claimed<'a>> {
     let ingresses = accepted(view, host);
     let owner = ingresses.first()?.id.namespace.clone();
-    if !inside_subdomain(t, host) {
-        let message = format!(
-            "host {host} is under none of the cloud's DNS domains ({}): use one of them, or add its domain there",
-            t.facts.subdomains.join(", ")
-        );
+    if let Err((reason, message)) = may_be_ours(t, view, host, &ingresses, out) {
         for ingress in ingresses {
-            out.tell(&ingress_id(&ingress.id), Reason::HostOutsideSubdomain, message.clone());
+            out.tell(&ingress_id(&ingress.id), reason, message.clone());
         }
         return None;
     }
@@ -71,14 +77,55 @@ pub(crate) fn of_host<'a>(
             claims.extend(claim(t, view, host, ingress, &mut taken, out));
         }
     }
-    Some((owner, claims))
+    Some(Claimed { owner, claims })
 }
 
-/// The Ingresses of our classes that name a host, oldest first.
+/// The Ingresses of our classes and namespaces that name a host, oldest first.
 fn accepted<'a>(view: &View<'a>, host: &Arc<str>) -> Vec<&'a Arc<Ingress>> {
-    let mut ingresses: Vec<_> = view.ingresses_of(host).into_iter().filter(|i| is_ours(view, i)).collect();
+    let named = view.ingresses_of(host).into_iter();
+    by_age(named.filter(|i| is_ours(view, i) && view.serves(&i.id.namespace)))
+}
+
+fn by_age<'a>(ingresses: impl Iterator<Item = &'a Arc<Ingress>>) -> Vec<&'a Arc<Ingress>> {
+    let mut ingresses: Vec<_> = ingresses.collect();
     ingresses.sort_by(|a, b| (a.created, &a.id).cmp(&(b.created, &b.id)));
     ingresses
+}
+
+/// Whether the host can be served by this instance, and if not, why not.
+fn may_be_ours(
+    t: &Translator,
+    view: &View<'_>,
+    host: &Arc<str>,
+    ingresses: &[&Arc<Ingress>],
+    out: &mut UnitOutput,
+) -> Result<(), (Reason, String)> {
+    if !inside_subdomain(t, host) {
+        let message = format!(
+            "host {host} is under none of the cloud's DNS domains ({}): use one of them, or add its domain there",
+            t.facts.subdomains.join(", ")
+        );
+        return Err((Reason::HostOutsideSubdomain, message));
+    }
+    // A host is served by one instance: names and DNS have room for one.
+    let rivals = by_age(view.ingresses_of(host).into_iter().filter(|i| is_ours(view, i)));
+    let rivals = rivals.into_iter().filter_map(|i| Some((i, view.rival(&i.id.namespace)?)));
+    for (rival, instance) in rivals {
+        let is_older = (rival.created, &rival.id) < (ingresses[0].created, &ingresses[0].id);
+        if is_older || !instance.gives_way {
+            let message = format!(
+                "host {host} is served by the instance of namespace {} for Ingress {}: use another host",
+                instance.namespace, rival.id
+            );
+            return Err((Reason::DuplicateHost, message));
+        }
+        let message = format!(
+            "host {host} is asked for by Ingress {} of the instance of namespace {}, too; it is served here",
+            rival.id, instance.namespace
+        );
+        out.tell(&ingress_id(&ingresses[0].id), Reason::DuplicateHost, message);
+    }
+    Ok(())
 }
 
 /// Whether an Ingress belongs to a class of ours. Without a class it does if
@@ -138,7 +185,7 @@ fn claim<'a>(
     view: &View<'a>,
     host: &Arc<str>,
     ingress: &'a Arc<Ingress>,
-    taken: &mut BTreeSet<Arc<str>>,
+    taken: &mut BTreeSet<(Arc<str>, Arc<str>)>,
     out: &mut UnitOutput,
 ) -> Option<Claim<'a>> {
     let id = ingress_id(&ingress.id);
@@ -150,6 +197,7 @@ fn claim<'a>(
         );
     }
     let security = security(t, view, host, ingress, out)?;
+    let tenant = t.tenant_of(view, &ingress.id.namespace);
     let mut paths = Vec::new();
     for rule in ingress.rules.iter().filter(|r| view.host_of(ingress, r.host.as_ref()).as_ref() == Some(host))
     {
@@ -160,17 +208,18 @@ fn claim<'a>(
             continue;
         };
         for path in rule_paths {
-            paths.extend(claim_path(host, path, ingress, taken, out));
+            let is_first = taken.insert((tenant.clone(), path.path.clone()));
+            paths.extend(claim_path(host, path, ingress, is_first, out));
         }
     }
-    (!paths.is_empty()).then_some(Claim { ingress, security, paths })
+    (!paths.is_empty()).then_some(Claim { ingress, tenant, security, paths })
 }
 
 fn claim_path(
     host: &Arc<str>,
     path: &IngressPath,
     ingress: &Ingress,
-    taken: &mut BTreeSet<Arc<str>>,
+    is_first: bool,
     out: &mut UnitOutput,
 ) -> Option<ClaimedPath> {
     let id = ingress_id(&ingress.id);
@@ -180,7 +229,7 @@ fn claim_path(
         out.tell(&id, Reason::UnsupportedBackend, message);
         return None;
     };
-    if !taken.insert(path.path.clone()) {
+    if !is_first {
         let message =
             format!("{host}{} is served by an older Ingress or rule: remove it from this one", path.path);
         out.tell(&id, Reason::DuplicateHostPath, message);

@@ -16,9 +16,11 @@ use crate::{host, l4, shared_vip};
 /// Translates for one configuration and one set of facts.
 #[derive(Clone, Debug)]
 pub struct Translator {
-    pub(crate) config: Config,
-    pub(crate) facts: Facts,
+    pub(crate) config: Arc<Config>,
+    pub(crate) facts: Arc<Facts>,
     pub(crate) owner: Arc<str>,
+    /// The tenant that objects are made in.
+    pub(crate) tenant: Arc<str>,
     pub(crate) tenant_ref: Ref,
     pub(crate) cloud_ref: Ref,
     pub(crate) se_group_ref: Ref,
@@ -35,6 +37,7 @@ impl Translator {
         let vrf_ref = config.tier1_router.is_empty().then(|| Ref::named(Kind::VrfContext, facts.vrf.clone()));
         Self {
             owner: config.owner().into(),
+            tenant: config.tenant.clone(),
             tenant_ref: Ref::named(Kind::Tenant, config.tenant.clone()),
             cloud_ref: Ref::named(Kind::Cloud, config.cloud_name.clone()),
             se_group_ref: Ref::named(Kind::ServiceEngineGroup, config.se_group.clone()),
@@ -42,9 +45,25 @@ impl Translator {
             cluster: config.cluster_name.clone(),
             monitors: [Protocol::Tcp, Protocol::Udp, Protocol::Sctp]
                 .map(|protocol| Ref::named(Kind::HealthMonitor, format!("System-{}", protocol.as_str()))),
-            config,
-            facts,
+            config: Arc::new(config),
+            facts: Arc::new(facts),
         }
+    }
+
+    /// The same, for objects in another tenant.
+    pub(crate) fn in_tenant(&self, tenant: &Arc<str>) -> Self {
+        if self.tenant == *tenant {
+            return self.clone();
+        }
+        let tenant_ref = Ref::named(Kind::Tenant, tenant.clone());
+        Self { tenant: tenant.clone(), tenant_ref, ..self.clone() }
+    }
+
+    /// The tenant of a namespace: the one that its annotation names, else that
+    /// of the configuration. Source: L4 and network, C.
+    pub(crate) fn tenant_of(&self, view: &View<'_>, namespace: &str) -> Arc<str> {
+        let annotated = view.namespace(namespace).and_then(|namespace| namespace.tenant.clone());
+        annotated.unwrap_or_else(|| self.config.tenant.clone())
     }
 
     /// The configuration.
@@ -86,7 +105,7 @@ impl Translator {
         key: &FrontKey,
         parts: impl IntoIterator<Item = &'a Contribution>,
     ) -> Vec<Arc<Object>> {
-        front::assemble(self, key, parts)
+        front::assemble(&self.in_tenant(&key.tenant), key, parts)
     }
 
     /// The front that a virtual service's name stands for, if it is one of
@@ -130,7 +149,7 @@ impl Translator {
     }
 
     pub(crate) fn key(&self, kind: Kind, name: impl Into<Arc<str>>) -> ObjectKey {
-        ObjectKey::new(kind, self.config.tenant.clone(), name)
+        ObjectKey::new(kind, self.tenant.clone(), name)
     }
 
     /// A tier-1 router, if the cloud is configured with one.

@@ -40,7 +40,7 @@ pub struct FrontKey {
 
 impl FrontKey {
     pub(crate) fn new(t: &Translator, kind: FrontKind, name: &str) -> Self {
-        Self { kind, tenant: t.config.tenant.clone(), name: name.into() }
+        Self { kind, tenant: t.tenant.clone(), name: name.into() }
     }
 
     /// The virtual service.
@@ -262,7 +262,7 @@ fn front_vsvip(t: &Translator, key: &FrontKey, mut fqdns: Vec<Arc<str>>, named: 
 }
 
 fn own_fqdn(t: &Translator, name: &str) -> Option<Arc<str>> {
-    let (domain, tenant) = (t.subdomain()?, dns_label_of_tenant(&t.config.tenant));
+    let (domain, tenant) = (t.subdomain()?, dns_label_of_tenant(&t.tenant));
     match t.config.auto_fqdn {
         AutoFqdn::Default => Some(format!("{name}.{tenant}.{domain}").into()),
         AutoFqdn::Flat => Some(format!("{name}-{tenant}.{domain}").into()),

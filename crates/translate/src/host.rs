@@ -7,23 +7,47 @@ use ako_avi_types::ObjectKey;
 use ako_core::resource::Ingress;
 use ako_core::{Reason, name};
 
-use crate::claim::{self, Claim, Security, Tls};
+use crate::claim::{self, Claim, Claimed, Security, Tls};
 use crate::context::Translator;
 use crate::front::{Contribution, FrontKey, FrontKind};
 use crate::unit::{Binding, UnitOutput, ingress_id};
 use crate::view::View;
 use crate::{dedicated, evh, passthrough, sni};
 
-/// Translates a host.
+/// Translates a host: for each tenant by itself, as nothing is shared between
+/// tenants.
 pub(crate) fn translate(t: &Translator, view: &View<'_>, host: &Arc<str>, out: &mut UnitOutput) {
-    let Some((owner, claims)) = claim::of_host(t, view, host, out) else { return };
+    let Some(Claimed { owner, claims }) = claim::of_host(t, view, host, out) else { return };
     if !fits(t, host, &owner, &claims, out) {
         return;
     }
+    let mut tenants: Vec<(Arc<str>, Vec<Claim<'_>>)> = Vec::new();
+    if claims.is_empty() {
+        tenants.push((t.tenant_of(view, &owner), Vec::new()));
+    }
+    for claim in claims {
+        match tenants.iter_mut().find(|(tenant, _)| *tenant == claim.tenant) {
+            Some((_, claims)) => claims.push(claim),
+            None => tenants.push((claim.tenant.clone(), vec![claim])),
+        }
+    }
+    for (tenant, claims) in tenants {
+        in_one_tenant(&t.in_tenant(&tenant), view, host, &owner, claims, out);
+    }
+}
+
+fn in_one_tenant(
+    t: &Translator,
+    view: &View<'_>,
+    host: &Arc<str>,
+    owner: &str,
+    claims: Vec<Claim<'_>>,
+    out: &mut UnitOutput,
+) {
     let (passed, ended): (Vec<_>, Vec<_>) =
         claims.into_iter().partition(|c| matches!(c.security, Security::Passthrough));
     passthrough::translate(t, view, host, &passed, out);
-    let parent = t.names().shared_vs(host, &owner);
+    let parent = t.names().shared_vs(host, owner);
     if ended.is_empty() {
         // Upstream makes the shared virtual service before it looks at
         // certificates; its address is there when the certificate comes.

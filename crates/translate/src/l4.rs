@@ -30,6 +30,10 @@ pub(crate) fn translate(t: &Translator, view: &View<'_>, id: &NamespacedName, ou
     let Some(service) = view.service(id).filter(|s| is_ours(t, s) && shared_vip_key(s).is_none()) else {
         return;
     };
+    if !view.serves(&id.namespace) {
+        return;
+    }
+    let t = &t.in_tenant(&t.tenant_of(view, &id.namespace));
     let source = service_id(id);
     let name: Arc<str> = t.names().l4_vs(&id.namespace, &id.name).into();
     let Ok(address) = wanted_address(service, out) else { return };

@@ -1,4 +1,5 @@
-//! Services of type LoadBalancer that share a VIP. Source: L4 and network, A8.
+//! Services of type LoadBalancer that share a VIP. They are in the tenant of the
+//! configuration, whatever their namespace says. Source: L4 and network, A8.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -15,6 +16,9 @@ use crate::{fqdn, vsvip};
 
 pub(crate) fn translate(t: &Translator, view: &View<'_>, key: &NamespacedName, out: &mut UnitOutput) {
     let mut services = view.shared_vip(key);
+    if services.is_empty() || !view.serves(&key.namespace) {
+        return;
+    }
     for service in &services {
         // Its ports and annotations are read below.
         view.service(&service.id);

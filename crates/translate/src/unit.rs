@@ -86,7 +86,8 @@ impl UnitOutput {
             self.tell(source, Reason::NameTooLong, message);
             return false;
         }
-        if self.objects.iter().any(|o| o.kind() == kind && *o.name() == name) {
+        let same = |o: &Arc<Object>| o.kind() == kind && *o.name() == name && o.tenant() == object.tenant();
+        if self.objects.iter().any(same) {
             let message = format!("two paths lead to the same Avi {kind} {name:?}; the first is served");
             self.tell(source, Reason::DuplicateHostPath, message);
             return false;

@@ -4,7 +4,8 @@ use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use ako_core::resource::{EndpointSlice, Ingress, IngressClass, Node, Secret, Service};
+use ako_core::instance::Rival;
+use ako_core::resource::{EndpointSlice, Ingress, IngressClass, Namespace, Node, Secret, Service};
 use ako_core::{Key, NamespacedName, Snapshot};
 
 /// Reads a snapshot and remembers what was asked for.
@@ -42,6 +43,25 @@ impl<'a> View<'a> {
     pub(crate) fn classes(&self) -> impl Iterator<Item = &'a IngressClass> + use<'a> {
         self.note(Key::IngressClasses);
         self.snapshot.classes()
+    }
+
+    pub(crate) fn namespace(&self, name: &str) -> Option<&'a Namespace> {
+        self.note(Key::Namespace(name.into()));
+        self.snapshot.namespace(name)
+    }
+
+    /// Whether objects of a namespace are this instance's to serve.
+    pub(crate) fn serves(&self, namespace: &Arc<str>) -> bool {
+        self.note(Key::Instances);
+        self.note(Key::Namespace(namespace.clone()));
+        self.snapshot.serves(namespace)
+    }
+
+    /// The other instance on the same controller that serves a namespace.
+    pub(crate) fn rival(&self, namespace: &Arc<str>) -> Option<Rival<'a>> {
+        self.note(Key::Instances);
+        self.note(Key::Namespace(namespace.clone()));
+        self.snapshot.rival(namespace)
     }
 
     pub(crate) fn service(&self, id: &NamespacedName) -> Option<&'a Arc<Service>> {

@@ -121,10 +121,7 @@ impl Report {
             traffic,
             troubles: BTreeMap::new(),
             last_writes: Vec::new(),
-            resources: ResourceKind::ALL
-                .into_iter()
-                .map(|kind| (kind, engine.snapshot().count(kind)))
-                .collect(),
+            resources: config.kinds().into_iter().map(|kind| (kind, engine.snapshot().count(kind))).collect(),
             now,
             standing: None,
             writes: false,

@@ -6,9 +6,10 @@ use std::time::Duration;
 use ako_core::Snapshot;
 use ako_engine::{Action, Controller, Desired, Planned, plan};
 use ako_kube_io::{Source, SourceEvent};
+use ako_translate::Translator;
 use anyhow::Context as _;
 use serde_json::{Value, json};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use super::{Cluster, Format};
 use crate::run::{clock, connection, settings};
@@ -33,11 +34,9 @@ pub(super) async fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let settings = settings::read_once(&client, &arguments.cluster.namespace).await?;
     let connection = connection::connect(&settings, clock::boot_time(), None)?;
     let translator = connection.translator(&settings.config).await.context("the Avi Controller")?;
-    let (snapshot, observation) = tokio::try_join!(snapshot(client), async {
+    let (snapshot, observation) = tokio::try_join!(snapshot(client, &translator), async {
         connection.observe(&settings.config).await.map_err(Into::into)
     })?;
-    let mut snapshot = snapshot;
-    snapshot.set_subdomain(translator.subdomain());
     let desired = Desired::of(translator, &snapshot);
     let mut controller = Controller::default();
     controller.replace(observation);
@@ -47,10 +46,12 @@ pub(super) async fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
 }
 
 /// Reads everything once.
-async fn snapshot(client: kube::Client) -> anyhow::Result<Snapshot> {
+async fn snapshot(client: kube::Client, translator: &Translator) -> anyhow::Result<Snapshot> {
     let (sender, mut events) = mpsc::channel(1024);
+    let (_, kinds) = watch::channel(translator.config().kinds());
     let reading = async {
         let mut snapshot = Snapshot::default();
+        snapshot.act_by(translator.config(), translator.subdomain());
         while !snapshot.is_complete() {
             match events.recv().await {
                 Some(SourceEvent::Delta(delta)) => {
@@ -69,7 +70,7 @@ async fn snapshot(client: kube::Client) -> anyhow::Result<Snapshot> {
         read = tokio::time::timeout(READ_WITHIN, reading) => {
             read.context("the cluster could not be read in time; is every kind served, and may we list it?")?
         }
-        () = Source::run(client, sender) => anyhow::bail!("the watches ended"),
+        () = Source::run(client, kinds, sender) => anyhow::bail!("the watches ended"),
     }
 }
 

@@ -58,7 +58,7 @@ pub fn translate(input: Input) -> anyhow::Result<Output> {
     let facts = input.environment.facts(&config).context("environment")?;
     let translator = Translator::new(config, facts);
     let mut snapshot = Snapshot::default();
-    snapshot.set_subdomain(translator.subdomain());
+    snapshot.act_by(translator.config(), translator.subdomain());
     let mut diagnostics = Vec::new();
     for (object, order) in input.objects.iter().zip(0..) {
         let converted =

@@ -24,6 +24,7 @@ fn status(desired: &Desired, resource: &ResourceId, objects: &[Value]) -> Value 
     let mut annotations = given_annotations(resource, objects);
     let mut uuids: BTreeMap<Arc<str>, &str> = BTreeMap::new();
     let mut entries = Vec::new();
+    let mut tenant = None;
     for binding in desired.bindings(resource) {
         let mut entry = Map::new();
         if !binding.hostname.is_empty() {
@@ -39,12 +40,13 @@ fn status(desired: &Desired, resource: &ResourceId, objects: &[Value]) -> Value 
             entry.insert("ipMode".into(), json!("VIP"));
         }
         entries.push(Value::Object(entry));
+        tenant = Some(binding.vs.tenant.clone());
     }
     if !uuids.is_empty() {
         let t = desired.translator();
         annotations.insert(annotation::VS_UUID_MAP.into(), json!(go_json::marshal(&uuids)));
         annotations.insert(annotation::CLUSTER_UUID.into(), json!(t.facts().cluster_uuid));
-        annotations.insert(annotation::TENANT.into(), json!(t.config().tenant));
+        annotations.insert(annotation::TENANT.into(), json!(tenant));
     }
     json!({ "annotations": annotations, "loadBalancer": { "ingress": entries } })
 }

@@ -1,19 +1,19 @@
 //! The task that owns the engine: hands events in and carries effects out.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use ako_avi_io::Clock;
 use ako_avi_types::{ErrorClass, Failure, ObjectKey, Operation};
 use ako_core::resource::Published;
-use ako_core::{Diagnostic, ResourceId};
+use ako_core::{Diagnostic, ResourceId, ResourceKind};
 use ako_elect::Moment;
 use ako_engine::{Counters, Effect, Engine, Event, Notice};
 use ako_kube_io::{EventWriter, Handle, SourceEvent, Standing, StatusWriter, WallClock};
 use ako_translate::Translator;
 use anyhow::bail;
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::task::{JoinError, JoinSet};
 use tracing::{debug, error, info, warn};
 
@@ -63,6 +63,8 @@ pub(super) struct Parts {
     pub(super) observe: Arc<Notify>,
     pub(super) startup: Startup,
     pub(super) log: LogControl,
+    /// The kinds that are watched.
+    pub(super) kinds: watch::Sender<BTreeSet<ResourceKind>>,
 }
 
 /// Owns the engine.
@@ -292,6 +294,7 @@ impl Driver {
         self.parts.connection.client.set_credentials(connection::credentials(&settings.credentials));
         let translator = self.engine.desired().translator();
         if *translator.config() != settings.config {
+            self.parts.kinds.send_replace(settings.config.kinds());
             let translator = Translator::new(settings.config, translator.facts().clone());
             self.step(Event::Configured(Box::new(translator)));
         }

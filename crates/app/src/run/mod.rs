@@ -12,11 +12,13 @@ pub mod state;
 mod surroundings;
 mod token;
 
+use std::collections::BTreeSet;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
 use ako_avi_io::{Clock, Dial};
+use ako_core::ResourceKind;
 use ako_elect::Event as Election;
 use ako_kube_io::{Candidate, ConfigSource, EventWriter, Handle, OwnPod, Source, WallClock};
 use anyhow::{Context as _, bail};
@@ -206,6 +208,7 @@ async fn work(begun: Begun, tasks: &mut JoinSet<&'static str>) -> anyhow::Result
     let events = EventWriter::new(client.clone(), own_pod.map(|pod| pod.reference), wall.clone());
     events.set_normal_events(settings.config.events);
 
+    let (kinds, watched_kinds) = watch::channel(settings.config.kinds());
     let (settings_sender, settings_receiver) = watch::channel(settings);
     let observe = Arc::new(Notify::new());
     let driver = Driver::new(
@@ -219,6 +222,7 @@ async fn work(begun: Begun, tasks: &mut JoinSet<&'static str>) -> anyhow::Result
             observe: observe.clone(),
             startup: startup.clone(),
             log,
+            kinds,
         },
         translator,
     );
@@ -233,7 +237,7 @@ async fn work(begun: Begun, tasks: &mut JoinSet<&'static str>) -> anyhow::Result
         observer.run().await;
         "the reading of the controller"
     });
-    spawn_tasks(tasks, client.clone(), events, &inputs);
+    spawn_tasks(tasks, client.clone(), watched_kinds, events, &inputs);
     let (token_settings, standing) = (settings_receiver, candidate.standing);
     tasks.spawn(async move {
         token::keep_fresh(&client, &connection, token_settings, standing, &wall).await;
@@ -260,6 +264,7 @@ fn start_candidate(candidate: Candidate, tasks: &mut JoinSet<&'static str>) -> H
 fn spawn_tasks(
     tasks: &mut JoinSet<&'static str>,
     client: kube::Client,
+    kinds: watch::Receiver<BTreeSet<ResourceKind>>,
     events: EventWriter,
     inputs: &mpsc::Sender<Input>,
 ) {
@@ -269,7 +274,7 @@ fn spawn_tasks(
     });
     let (sender, mut source_events) = mpsc::channel(1024);
     tasks.spawn(async move {
-        Source::run(client, sender).await;
+        Source::run(client, kinds, sender).await;
         "the watches of the cluster"
     });
     let forward = inputs.clone();

@@ -4,8 +4,14 @@
 mod key;
 mod parse;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
+
+use crate::facts::CloudType;
+use crate::instance;
+use crate::resource::ResourceKind;
+use crate::scope::Scope;
 
 pub use key::{KeySpec, Support, keys};
 pub use parse::{ConfigIssue, split_cidr};
@@ -78,6 +84,18 @@ pub struct VipNetwork {
     pub cidr: Arc<str>,
     /// The IPv6 subnet to use, or empty.
     pub v6cidr: Arc<str>,
+}
+
+/// A network that nodes are in: where pools are placed on clouds that have to
+/// be told.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NodeNetwork {
+    /// Its name, if given by name.
+    pub name: Arc<str>,
+    /// Its uuid, if given; preferred over the name.
+    pub uuid: Arc<str>,
+    /// The subnets of it that nodes are in.
+    pub cidrs: Vec<Arc<str>>,
 }
 
 /// A label of the nodes that take NodePort traffic.
@@ -182,6 +200,15 @@ pub struct Config {
     pub ip_family: Option<IpFamily>,
     /// `cniPlugin`, lower case.
     pub cni: Arc<str>,
+    /// `disableStaticRouteSync`
+    pub no_static_routes: bool,
+    /// `nodeNetworkList`
+    pub node_networks: Vec<NodeNetwork>,
+    /// `nsSyncLabelKey` and `nsSyncLabelValue`, `blockedNamespaceList`, and
+    /// `namespaceSelector`, which is a key of our own.
+    pub scope: Scope,
+    /// `autoAnnotateService`: ask Antrea for node ports where they are needed.
+    pub auto_annotate: bool,
     /// `nsxtT1LR`, or empty.
     pub tier1_router: Arc<str>,
     /// `fullSyncFrequency` in seconds; 0 means never.
@@ -232,6 +259,10 @@ impl Default for Config {
             bgp_peer_labels: Vec::new(),
             ip_family: None,
             cni: "".into(),
+            no_static_routes: false,
+            node_networks: Vec::new(),
+            scope: Scope::default(),
+            auto_annotate: true,
             tier1_router: "".into(),
             full_sync_s: 1800,
             admin_port: 8080,
@@ -248,15 +279,42 @@ impl Default for Config {
 impl Config {
     /// `created_by` of what this instance owns.
     pub fn owner(&self) -> String {
-        if self.primary {
-            format!("ako-{}", self.cluster_name)
-        } else {
-            format!("ako-{}-{}", self.cluster_name, self.operator_namespace)
-        }
+        instance::owner(&self.cluster_name, self.primary, &self.operator_namespace)
     }
 
     /// Whether a virtual service is shared between hosts by namespace.
     pub fn shares_by_namespace(&self) -> bool {
         self.evh && self.vip_per_namespace
+    }
+
+    /// Whether Avi has to be told how pods are reached: by static routes in the
+    /// VRF, and by a label of the SE group that tells whose routes its service
+    /// engines take. Source: L4 and network, B4, B7.
+    pub fn needs_routes(&self, cloud: CloudType) -> bool {
+        let routed_by_nsx = cloud == CloudType::NsxT && &*self.cni == "ncp";
+        self.service_mode == ServiceMode::ClusterIp && !self.no_static_routes && !routed_by_nsx
+    }
+
+    /// The kinds of Kubernetes objects that are read.
+    pub fn kinds(&self) -> BTreeSet<ResourceKind> {
+        let mut kinds = BTreeSet::from(ResourceKind::ALWAYS);
+        if self.service_mode == ServiceMode::NodePortLocal {
+            kinds.insert(ResourceKind::Pod);
+        }
+        if self.primary && self.service_mode == ServiceMode::ClusterIp && !self.no_static_routes {
+            kinds.extend(self.subnet_kind());
+        }
+        kinds
+    }
+
+    /// The kind of object in which the CNI says which subnets a node has, if
+    /// it is one of its own. Source: L4 and network, B5.
+    pub fn subnet_kind(&self) -> Option<ResourceKind> {
+        match &*self.cni {
+            "calico" => Some(ResourceKind::BlockAffinity),
+            "openshift" => Some(ResourceKind::HostSubnet),
+            "cilium" => Some(ResourceKind::CiliumNode),
+            _ => None,
+        }
     }
 }

@@ -9,9 +9,13 @@ use serde::Deserialize;
 
 use super::key::{Support, keys};
 use super::{
-    AutoFqdn, Config, FqdnReuse, GuardLimits, IpFamily, LeaderElection, LogLevel, NodeSelector, ServiceMode,
-    ShardSize, VipNetwork,
+    AutoFqdn, Config, FqdnReuse, GuardLimits, IpFamily, LeaderElection, LogLevel, NodeNetwork, NodeSelector,
+    ServiceMode, ShardSize, VipNetwork,
 };
+use crate::scope::{Requirement, parse_selector};
+
+/// As many node networks as AKO takes. Source: L4 and network, B1.
+const MOST_NODE_NETWORKS: usize = 5;
 
 /// The network plugins that need no word of warning.
 const KNOWN_CNIS: [&str; 9] =
@@ -49,6 +53,8 @@ impl Config {
         parser.layout(&mut config);
         parser.layer4(&mut config);
         parser.network(&mut config);
+        parser.nodes(&mut config);
+        parser.namespaces(&mut config);
         parser.operation(&mut config);
         parser.unsupported();
         parser.unknown();
@@ -118,9 +124,6 @@ impl Parser<'_> {
                 ("NodePortLocal", ServiceMode::NodePortLocal),
             ],
         );
-        if c.service_mode == ServiceMode::NodePortLocal {
-            self.fatal("serviceType", "NodePortLocal is not supported yet; use ClusterIP or NodePort");
-        }
         c.node_selector = NodeSelector { key: self.text("nodeKey", ""), value: self.text("nodeValue", "") };
     }
 
@@ -160,6 +163,77 @@ impl Parser<'_> {
                 "is not a plugin that is treated specially; pod CIDRs are taken from the Nodes",
             );
         }
+    }
+
+    fn nodes(&mut self, c: &mut Config) {
+        if c.service_mode == ServiceMode::NodePortLocal && &*c.cni != "antrea" {
+            self.fatal("serviceType", "NodePortLocal is Antrea's: it needs cniPlugin=antrea");
+        }
+        c.auto_annotate = self.flag("autoAnnotateService", true);
+        c.no_static_routes = self.flag("disableStaticRouteSync", false);
+        c.node_networks = self.node_networks();
+    }
+
+    fn node_networks(&mut self) -> Vec<NodeNetwork> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Row {
+            #[serde(default)]
+            network_name: String,
+            #[serde(default, rename = "networkUUID")]
+            network_uuid: String,
+            #[serde(default)]
+            cidrs: Vec<String>,
+        }
+        let rows = self.json::<Vec<Row>>("nodeNetworkList");
+        if rows.len() > MOST_NODE_NETWORKS {
+            self.fatal("nodeNetworkList", &format!("has more than {MOST_NODE_NETWORKS} entries"));
+        }
+        for row in &rows {
+            if row.network_name.is_empty() && row.network_uuid.is_empty() {
+                self.fatal("nodeNetworkList", "each entry needs networkName or networkUUID");
+            }
+            if row.cidrs.iter().any(|cidr| split_cidr(cidr).is_none()) {
+                self.fatal("nodeNetworkList", "cidrs have the form <address>/<bits>");
+            }
+        }
+        let network = |row: Row| NodeNetwork {
+            name: row.network_name.into(),
+            uuid: row.network_uuid.into(),
+            cidrs: row.cidrs.into_iter().map(Arc::from).collect(),
+        };
+        rows.into_iter().map(network).collect()
+    }
+
+    /// A selector that cannot be read must not select everything.
+    fn namespaces(&mut self, c: &mut Config) {
+        match (self.get("nsSyncLabelKey"), self.get("nsSyncLabelValue")) {
+            (Some(key), Some(value)) => c.scope.requirements.push(Requirement::equals(key, value)),
+            (Some(_), None) => {
+                self.warn(
+                    "nsSyncLabelKey",
+                    "has no effect without nsSyncLabelValue: all namespaces are served",
+                );
+            }
+            (None, Some(_)) => {
+                self.warn(
+                    "nsSyncLabelValue",
+                    "has no effect without nsSyncLabelKey: all namespaces are served",
+                );
+            }
+            (None, None) => {}
+        }
+        if let Some(selector) = self.get("namespaceSelector") {
+            match parse_selector(selector) {
+                Ok(requirements) => c.scope.requirements.extend(requirements),
+                Err(error) => self.fatal(
+                    "namespaceSelector",
+                    &format!("is no label selector: {error}; write it as for `kubectl get -l`"),
+                ),
+            }
+        }
+        let blocked = self.json::<Vec<String>>("blockedNamespaceList");
+        c.scope.blocked = blocked.into_iter().map(Arc::from).collect();
     }
 
     fn vip_networks(&mut self) -> Vec<VipNetwork> {
@@ -252,11 +326,7 @@ impl Parser<'_> {
     fn unsupported(&mut self) {
         for key in keys().iter().filter(|k| k.support == Support::NotYet) {
             let Some(value) = self.get(key.name) else { continue };
-            let inert = match key.name {
-                // Static routes are not written, which is what `true` asks for.
-                "disableStaticRouteSync" => parse_bool(value) == Some(true),
-                _ => matches!(value, "[]" | "null") || parse_bool(value) == Some(false),
-            };
+            let inert = matches!(value, "[]" | "null") || parse_bool(value) == Some(false);
             if !inert {
                 self.warn(key.name, "is understood but has no effect yet");
             }

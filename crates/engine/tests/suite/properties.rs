@@ -241,7 +241,7 @@ fn base() -> Vec<Resource> {
 
 fn snapshot_of<'a>(config: &Config, objects: impl Iterator<Item = &'a Resource>) -> Snapshot {
     let mut snapshot = Snapshot::default();
-    snapshot.set_subdomain(translator(config.clone()).subdomain());
+    snapshot.act_by(config, translator(config.clone()).subdomain());
     objects.for_each(|object| _ = snapshot.apply(Delta::Apply(object.clone())));
     snapshot
 }
@@ -316,7 +316,7 @@ proptest! {
         shuffled.sort_by_key(|(_, order)| **order);
         let one = Desired::of(translator(config.clone()), &snapshot_of(&config, objects.values()));
         let mut snapshot = Snapshot::default();
-        snapshot.set_subdomain(translator(config.clone()).subdomain());
+        snapshot.act_by(&config, translator(config.clone()).subdomain());
         let mut other = Desired::new(translator(config));
         for (object, _) in shuffled {
             let touched = snapshot.apply(Delta::Apply(object.clone()));

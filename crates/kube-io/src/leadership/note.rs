@@ -12,7 +12,7 @@ use crate::error::describe;
 
 /// The annotation on our Pods: `candidate`, or `standing-back` while another
 /// replica had better lead. A pod without it is the reference implementation's.
-pub const NOTE: &str = "ako-rs.io/leadership";
+pub use ako_core::annotation::LEADERSHIP_NOTE as NOTE;
 
 /// The value of [`NOTE`] on a Pod that may be yielded to.
 pub(super) const CANDIDATE: &str = "candidate";

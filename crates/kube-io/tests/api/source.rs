@@ -6,7 +6,7 @@ use ako_core::id::NamespacedName;
 use ako_core::{Delta, Resource, ResourceKind, Snapshot};
 use ako_kube_io::{Source, SourceEvent};
 use serde_json::{Value, json};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch as signal};
 use tokio::task::JoinHandle;
 
 use crate::fake::{Fake, FaultKind, Seen};
@@ -29,7 +29,8 @@ impl Drop for Watched {
 impl Watched {
     fn start(fake: Fake) -> Self {
         let (sender, events) = mpsc::channel(8);
-        let task = tokio::spawn(Source::run(fake.client(), sender));
+        let kinds = signal::channel(ResourceKind::ALWAYS.into()).1;
+        let task = tokio::spawn(Source::run(fake.client(), kinds, sender));
         Self { fake, events, task }
     }
 

@@ -15,7 +15,7 @@ use ako_kube_io::{
 };
 use ako_sim_kube::{Cut, Options, SimKube};
 use serde_json::{Value, json};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch as signal};
 use tokio::task::JoinSet;
 
 pub(crate) fn sim() -> SimKube {
@@ -49,7 +49,8 @@ impl Watched {
     pub(crate) fn start(sim: &SimKube) -> Self {
         let (sender, events) = mpsc::channel(64);
         let mut task = JoinSet::new();
-        task.spawn(Source::run(sim.client_as("admin-token", "operator/1"), sender));
+        let kinds = signal::channel(ResourceKind::ALWAYS.into()).1;
+        task.spawn(Source::run(sim.client_as("admin-token", "operator/1"), kinds, sender));
         Self { events, snapshot: Snapshot::default(), resets: 0, _task: task }
     }
 

@@ -50,7 +50,7 @@ pub(crate) fn translate(config: Config, objects: Vec<Resource>) -> Translated {
 pub(crate) fn translate_with(config: Config, facts: Facts, objects: Vec<Resource>) -> Translated {
     let translator = Translator::new(config, facts);
     let mut snapshot = Snapshot::default();
-    snapshot.set_subdomain(translator.subdomain());
+    snapshot.act_by(translator.config(), translator.subdomain());
     snapshot.apply(Delta::Apply(class()));
     for object in objects {
         snapshot.apply(Delta::Apply(object));

@@ -59,7 +59,7 @@ impl Translation {
         };
         let translator = Translator::new(config, facts);
         let mut snapshot = Snapshot::default();
-        snapshot.set_subdomain(translator.subdomain());
+        snapshot.act_by(translator.config(), translator.subdomain());
         let applications = (0..size).map(Application);
         let objects = applications.flat_map(|a| [a.service(), a.slice(), a.ingress()]);
         for object in frame().into_iter().chain(objects) {

@@ -1,0 +1,131 @@
+//! What CNIs say of the subnets of nodes: BlockAffinity of Calico, HostSubnet
+//! of OpenShift, CiliumNode of Cilium.
+//! Source: L4 and network, "Node IP and pod CIDR".
+
+use std::sync::Arc;
+
+use ako_core::resource::NodeSubnets;
+use ako_core::{Resource, ResourceKind};
+use kube::core::ObjectMeta;
+use serde::Deserialize;
+
+use crate::convert::{Convert, Converted};
+use crate::{kubernetes_resource, metadata};
+
+/// A BlockAffinity, crd.projectcalico.org/v1.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub struct BlockAffinity {
+    #[serde(default, deserialize_with = "metadata::slim")]
+    metadata: ObjectMeta,
+    spec: Option<BlockAffinitySpec>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+struct BlockAffinitySpec {
+    node: Option<String>,
+    cidr: Option<String>,
+}
+
+kubernetes_resource!(BlockAffinity, "crd.projectcalico.org", "blockaffinities", ClusterResourceScope);
+
+impl Convert for BlockAffinity {
+    const KIND: ResourceKind = ResourceKind::BlockAffinity;
+
+    fn convert(self) -> Converted {
+        let spec = self.spec.unwrap_or_default();
+        converted(Self::KIND, &self.metadata, spec.node, spec.cidr)
+    }
+}
+
+/// A HostSubnet, network.openshift.io/v1.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub struct HostSubnet {
+    #[serde(default, deserialize_with = "metadata::slim")]
+    metadata: ObjectMeta,
+    host: Option<String>,
+    subnet: Option<String>,
+}
+
+kubernetes_resource!(HostSubnet, "network.openshift.io", "hostsubnets", ClusterResourceScope);
+
+impl Convert for HostSubnet {
+    const KIND: ResourceKind = ResourceKind::HostSubnet;
+
+    fn convert(self) -> Converted {
+        converted(Self::KIND, &self.metadata, self.host, self.subnet)
+    }
+}
+
+/// A CiliumNode, cilium.io/v2; it is called as the node is.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub struct CiliumNode {
+    #[serde(default, deserialize_with = "metadata::slim")]
+    metadata: ObjectMeta,
+    spec: Option<CiliumNodeSpec>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+struct CiliumNodeSpec {
+    ipam: Option<Ipam>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+struct Ipam {
+    #[serde(rename = "podCIDRs")]
+    pod_cidrs: Option<Vec<String>>,
+}
+
+kubernetes_resource!(CiliumNode, "cilium.io", "v2", "ciliumnodes", ClusterResourceScope);
+
+impl Convert for CiliumNode {
+    const KIND: ResourceKind = ResourceKind::CiliumNode;
+
+    fn convert(self) -> Converted {
+        let cidrs = self.spec.and_then(|spec| spec.ipam).and_then(|ipam| ipam.pod_cidrs).unwrap_or_default();
+        converted(Self::KIND, &self.metadata, self.metadata.name.clone(), cidrs)
+    }
+}
+
+/// What is not told is empty: whether a node lacks a subnet is seen when all is
+/// known.
+fn converted(
+    kind: ResourceKind,
+    meta: &ObjectMeta,
+    node: Option<String>,
+    cidrs: impl IntoIterator<Item = String>,
+) -> Converted {
+    let subnets = NodeSubnets {
+        kind,
+        name: metadata::name(meta),
+        node: node.unwrap_or_default().into(),
+        cidrs: cidrs.into_iter().map(Arc::from).collect(),
+    };
+    Converted { resource: Some(Resource::NodeSubnets(subnets)), diagnostics: Vec::new() }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use crate::convert::from_json;
+
+    use super::*;
+
+    #[test]
+    fn each_names_a_node_and_its_subnets() {
+        let objects = [
+            json!({"apiVersion": "crd.projectcalico.org/v1", "kind": "BlockAffinity",
+                "metadata": {"name": "n1-block"}, "spec": {"node": "n1", "cidr": "10.1.0.0/26", "state": "confirmed"}}),
+            json!({"apiVersion": "network.openshift.io/v1", "kind": "HostSubnet",
+                "metadata": {"name": "n1"}, "host": "n1", "hostIP": "10.0.0.1", "subnet": "10.1.0.0/26"}),
+            json!({"apiVersion": "cilium.io/v2", "kind": "CiliumNode",
+                "metadata": {"name": "n1"}, "spec": {"ipam": {"podCIDRs": ["10.1.0.0/26"]}}}),
+        ];
+        for object in objects {
+            let Some(Resource::NodeSubnets(found)) = from_json(&object).unwrap().resource else {
+                panic!("{object}")
+            };
+            assert_eq!((&*found.node, found.cidrs), ("n1", vec!["10.1.0.0/26".into()]), "{object}");
+        }
+    }
+}
