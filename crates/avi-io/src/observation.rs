@@ -138,23 +138,31 @@ impl Scope {
         filters
     }
 
-    /// Whether an object is ours. The filters are checked here once more: a
-    /// controller ignores parameters that it does not know, and what counts as
-    /// ours may be deleted.
+    /// Whether an object is ours: it bears our cluster's marker and name, and,
+    /// if it can, our owner's. None of them is enough: `ako-a-b` is the owner's
+    /// name of cluster `a-b` and of an instance of cluster `a`.
+    ///
+    /// The filters are checked here once more: a controller ignores parameters
+    /// that it does not know, and what counts as ours may be deleted.
     fn owns(&self, kind: Kind, body: &Value) -> bool {
         let cloud = || body.get("cloud_ref").and_then(Value::as_str).and_then(|r| Ref::parse(r).name);
         if kind.has_cloud() && cloud().is_some_and(|name| name != self.cloud) {
             return false;
         }
+        let named = text(body, "name").is_some_and(|name| name.starts_with(&*self.name_prefix));
+        let marked = self.is_marked(body);
         if kind.has_created_by() {
-            return text(body, "created_by") == Some(&*self.owner);
+            return named && marked != Some(false) && text(body, "created_by") == Some(&*self.owner);
         }
+        named && marked == Some(true)
+    }
+
+    /// Whether the marker names our cluster, if there is one.
+    fn is_marked(&self, body: &Value) -> Option<bool> {
         let markers = body.get("markers").and_then(Value::as_array).into_iter().flatten();
-        let marked = markers.filter(|m| text(m, "key") == Some("clustername")).any(|m| {
-            let values = m.get("values").and_then(Value::as_array).into_iter().flatten();
-            values.filter_map(Value::as_str).any(|v| v == &*self.cluster_name)
-        });
-        marked && text(body, "name").is_some_and(|name| name.starts_with(&*self.name_prefix))
+        let marker = markers.into_iter().find(|marker| text(marker, "key") == Some("clustername"))?;
+        let values = marker.get("values").and_then(Value::as_array).into_iter().flatten();
+        Some(values.filter_map(Value::as_str).any(|value| value == &*self.cluster_name))
     }
 
     /// Reads an object if it is ours.

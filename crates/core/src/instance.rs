@@ -248,6 +248,13 @@ impl Instances {
         self.ranked.iter().any(|r| &*r.claim.cluster == cluster && r.claim.owner() == owner)
     }
 
+    /// Whether another instance has objects of the same cluster on the same
+    /// controller.
+    pub fn shares_controller(&self, me: &str) -> bool {
+        let Some(own) = self.find(me).map(|own| &own.claim) else { return false };
+        self.others(me).any(|other| other.same_controller(own) && other.cluster == own.cluster)
+    }
+
     /// An instance that uses the same controller as this one.
     pub fn rival(&self, me: &str, other: &str) -> Option<Rival<'_>> {
         let (own, other) = (self.find(me)?, self.find(other)?);

@@ -43,6 +43,12 @@ impl<'a> Names<'a> {
         if self.config.primary { String::new() } else { format!("{}-", self.config.operator_namespace) }
     }
 
+    /// The start of the names that no other instance uses: those of shared
+    /// virtual services.
+    pub fn shared_prefix(&self) -> String {
+        format!("{}{}Shared-", self.prefix(), self.instance())
+    }
+
     /// The shared virtual service that serves a host, or `None` if hosts have
     /// their own.
     pub fn shared_vs(&self, host: &str, namespace: &str) -> Option<String> {

@@ -194,16 +194,37 @@ impl Snapshot {
         self.instances.owner_of(namespace, labels)
     }
 
+    /// Whether other instances have objects of the same cluster on the
+    /// controller.
+    pub fn shares_controller(&self) -> bool {
+        self.own.as_ref().is_some_and(|own| self.instances.shares_controller(&own.namespace))
+    }
+
     /// The other instance on the same controller that a namespace belongs to.
     pub fn rival(&self, namespace: &str) -> Option<Rival<'_>> {
         self.instances.rival(&self.own.as_ref()?.namespace, self.owner_of(namespace)?)
     }
 
-    /// Whether this instance serves a namespace now: it is its own, and not
-    /// about to be taken over.
+    /// Whether a namespace belongs to this instance.
+    pub fn is_own(&self, namespace: &str) -> bool {
+        self.own.as_ref().is_none_or(|own| self.owner_of(namespace) == Some(&own.namespace))
+    }
+
+    /// Whether a namespace belongs to another instance.
+    pub fn is_of_another(&self, namespace: &str) -> bool {
+        !self.is_own(namespace) && self.owner_of(namespace).is_some()
+    }
+
+    /// Whether this instance asks for a namespace, whoever it belongs to.
+    pub fn selects(&self, namespace: &str) -> bool {
+        let labels = self.namespaces.get(namespace).map(|namespace| &namespace.labels);
+        self.own.as_ref().is_none_or(|own| own.scope.accepts(namespace, labels))
+    }
+
+    /// Whether this instance serves a namespace now: it is its own, and its
+    /// former owner is gone.
     pub fn serves(&self, namespace: &str) -> bool {
-        let is_own = |own: &Claim| self.owner_of(namespace) == Some(&own.namespace);
-        !self.awaited.contains(namespace) && self.own.as_ref().is_none_or(is_own)
+        self.is_own(namespace) && !self.awaited.contains(namespace)
     }
 
     /// Leaves a namespace that is this instance's own to the instance that it

@@ -42,6 +42,10 @@ pub struct Controller {
     /// When objects were deleted, while an older reading may still show them.
     deleted: BTreeMap<ObjectKey, Moment>,
     complete: bool,
+    /// Whether other instances have objects of the same cluster here.
+    is_shared: bool,
+    /// The VsVips that were seen in use by a virtual service of ours.
+    used: BTreeSet<ObjectKey>,
 }
 
 impl Controller {
@@ -49,6 +53,24 @@ impl Controller {
     /// is not here may well be there.
     pub fn is_complete(&self) -> bool {
         self.complete
+    }
+
+    /// Says whether other instances have objects of the same cluster here.
+    pub fn share(&mut self, is_shared: bool) {
+        self.is_shared = is_shared;
+    }
+
+    /// Whether an object that nobody asks for is ours to delete.
+    ///
+    /// All but VsVips name their owner. A VsVip tells its cluster only; its
+    /// owner is the virtual service that refers to it, and one that none refers
+    /// to may be what another instance has just made. Where there are others,
+    /// ours are those that we used, and those whose name has our instance in it.
+    pub(crate) fn may_delete(&self, key: &ObjectKey, shared_prefix: &str) -> bool {
+        key.kind != Kind::VsVip
+            || !self.is_shared
+            || self.used.contains(key)
+            || key.name.starts_with(shared_prefix)
     }
 
     /// Takes a complete reading over and answers what changed.
@@ -90,6 +112,7 @@ impl Controller {
                 self.deleted.retain(|_, at| now.since(*at) < LONGEST_READING);
             }
             self.deleted.insert(key.clone(), now);
+            self.used.remove(key);
         }
     }
 
@@ -157,6 +180,9 @@ impl Controller {
     fn insert(&mut self, key: ObjectKey, observed: Observed, touched: Option<Moment>) {
         self.take(&key);
         for target in targets(&key, &observed.body) {
+            if target.kind == Kind::VsVip {
+                self.used.insert(target.clone());
+            }
             self.referrers.insert(target, key.clone());
         }
         self.entries.insert(key, Entry { observed, touched, agreed: None });

@@ -57,6 +57,8 @@ pub struct Desired {
     fronts: BTreeMap<FrontKey, BTreeSet<UnitKey>>,
     front_objects: BTreeMap<FrontKey, Vec<Arc<Object>>>,
     wanted: BTreeMap<ObjectKey, Wanted>,
+    /// Units that stay as they are.
+    frozen: BTreeSet<UnitKey>,
     bindings: Index<ResourceId, Binding>,
     /// The inverse: what is published of each object of the controller.
     served_by: Index<ObjectKey, ResourceId>,
@@ -72,6 +74,7 @@ impl Desired {
             fronts: BTreeMap::new(),
             front_objects: BTreeMap::new(),
             wanted: BTreeMap::new(),
+            frozen: BTreeSet::new(),
             bindings: Index::default(),
             served_by: Index::default(),
         }
@@ -108,6 +111,24 @@ impl Desired {
         let fronts: BTreeSet<_> = self.fronts.keys().cloned().collect();
         self.assemble(fronts, &mut changes);
         changes
+    }
+
+    /// Leaves the units that serve these namespaces as they are, and no others.
+    /// Answers the objects of all units for which that is news.
+    pub(crate) fn freeze(&mut self, namespaces: &BTreeSet<Arc<str>>) -> BTreeSet<ObjectKey> {
+        let readers = namespaces.iter().flat_map(|name| self.readers.get(&Key::Namespace(name.clone())));
+        let frozen: BTreeSet<UnitKey> = readers.cloned().collect();
+        let news = self.frozen.symmetric_difference(&frozen);
+        let objects = news.flat_map(|unit| self.unit_objects(unit)).map(|object| object.key()).collect();
+        self.frozen = frozen;
+        objects
+    }
+
+    /// Whether an object stays as it is: all that ask for it do.
+    pub(crate) fn is_frozen(&self, key: &ObjectKey) -> bool {
+        let stays = |maker: &Maker| matches!(maker, Maker::Unit(unit) if self.frozen.contains(unit));
+        !self.frozen.is_empty()
+            && self.wanted.get(key).is_some_and(|wanted| wanted.makers.iter().all(|(maker, _)| stays(maker)))
     }
 
     /// The object of a key.
@@ -205,7 +226,7 @@ impl Desired {
     fn translate(&mut self, snapshot: &Snapshot, dirty: BTreeSet<UnitKey>) -> Changes {
         let mut changes = Changes::default();
         let mut fronts = BTreeSet::new();
-        for key in dirty {
+        for key in dirty.into_iter().filter(|key| !self.frozen.contains(key)).collect::<Vec<_>>() {
             let output = self.translator.unit(snapshot, &key);
             changes.translated += 1;
             self.replace(key, output, &mut fronts, &mut changes);

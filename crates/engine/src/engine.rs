@@ -19,6 +19,7 @@ use crate::need::{self, Need};
 use crate::publisher::Publisher;
 use crate::report::Counters;
 use crate::shield;
+use crate::territory::{Passed, Territory};
 
 /// After a change, more changes are waited for so long…
 const QUIET: Duration = Duration::from_millis(10);
@@ -58,6 +59,8 @@ pub struct Engine {
     pub(crate) agenda: Agenda,
     pub(crate) paces: BTreeMap<ObjectKey, Pace>,
     pub(crate) counters: Counters,
+    /// Whose the namespaces are.
+    pub(crate) territory: Territory,
     touched: Option<Touched>,
     /// A configuration that needs kinds which were not listed yet.
     pending: Option<Translator>,
@@ -85,6 +88,7 @@ impl Engine {
             agenda: Agenda::default(),
             paces: BTreeMap::new(),
             counters: Counters::default(),
+            territory: Territory::default(),
             touched: None,
             pending: None,
             unreadable: BTreeSet::new(),
@@ -125,7 +129,8 @@ impl Engine {
     pub fn deadline(&self) -> Option<Moment> {
         let touched = self.touched.as_ref().filter(|_| self.snapshot.is_complete());
         let touched = touched.map(|t| (t.last + QUIET).min(t.first + PATIENCE));
-        [touched, self.agenda.deadline(), self.publisher.deadline()].into_iter().flatten().min()
+        let own = [self.agenda.deadline(), self.publisher.deadline(), self.territory.deadline()];
+        own.into_iter().chain([touched]).flatten().min()
     }
 
     /// Whether everything is known and as it is wanted: nothing to translate,
@@ -172,13 +177,13 @@ impl Engine {
     /// Another configuration counts when everything is known that it needs.
     fn configured(&mut self, translator: Translator, now: Moment, effects: &mut Vec<Effect>) {
         let touched = self.snapshot.act_by(translator.config(), translator.subdomain());
+        self.touch(touched, false, now);
         if !self.snapshot.is_complete() {
-            self.touch(touched, false, now);
             self.pending = Some(translator);
             return;
         }
-        // Every unit is translated anew, so what this touches is of no interest.
         self.pending = None;
+        self.look_at_territory(now);
         let changes = self.desired.reconfigure(translator, &self.snapshot);
         self.publisher.extend(self.desired.bound().cloned());
         self.changed(changes, false, now, effects);
@@ -218,6 +223,14 @@ impl Engine {
 
     /// Translates what was touched, once the cluster is known and quiet.
     fn translate(&mut self, now: Moment, effects: &mut Vec<Effect>) {
+        let Passed { touched, arrived } = self.territory.pass(&mut self.snapshot, now);
+        if arrived {
+            effects.push(Effect::Observe);
+        }
+        if !touched.is_empty() {
+            self.freeze(now);
+            self.touch(touched, true, now);
+        }
         let is_due = |t: &Touched| now >= t.last + QUIET || now >= t.first + PATIENCE;
         // The first translation waits for nothing but the cluster.
         let is_time = !self.translated || self.pending.is_some() || self.touched.as_ref().is_some_and(is_due);
@@ -227,6 +240,7 @@ impl Engine {
         if let Some(translator) = self.pending.take() {
             self.configured(translator, now, effects);
         }
+        self.look_at_territory(now);
         let touched = self.touched.take().unwrap_or_default();
         // Lists first: what a list and an edit both lead to is not explained by
         // the edit, as that may have been about something else.
@@ -236,6 +250,29 @@ impl Engine {
         self.changed(edits, true, now, effects);
         self.publisher.extend(touched.by_list.iter().chain(&touched.by_edit).filter_map(resource_of));
         self.translated = true;
+    }
+
+    /// Finds out which namespaces changed hands, if any can have.
+    fn look_at_territory(&mut self, now: Moment) {
+        let is_about_them = |key: &Key| matches!(key, Key::Instances | Key::Namespace(_));
+        let is_news = |t: &Touched| t.by_edit.iter().chain(&t.by_list).any(is_about_them);
+        if self.translated && !self.touched.as_ref().is_some_and(is_news) {
+            return;
+        }
+        let margin = self.desired.translator().config().leader_election.lease_duration;
+        let touched = self.territory.look(&mut self.snapshot, margin, now);
+        self.controller.share(self.snapshot.shares_controller());
+        self.touch(touched, true, now);
+        self.freeze(now);
+    }
+
+    /// Keeps what is to stay as it is from being translated and written; what
+    /// need not stay any longer is looked at again.
+    fn freeze(&mut self, now: Moment) {
+        let mut affected = self.desired.freeze(&self.territory.frozen());
+        // Whose what is held may have become known, too.
+        affected.extend(self.agenda.held().iter().cloned());
+        self.look(affected, now);
     }
 
     fn changed(&mut self, changes: Changes, by_edit: bool, now: Moment, effects: &mut Vec<Effect>) {
@@ -303,7 +340,7 @@ impl Engine {
         if found.need == Need::Nothing || self.desired.get(key).is_some() {
             self.guard.clear(key);
         } else {
-            self.guard.condemn(key);
+            self.guard.condemn(key, self.is_of_another_instance(key));
         }
         for other in &found.left_out {
             self.agenda.go_on_without(key, other);
@@ -321,6 +358,15 @@ impl Engine {
                 self.agenda.put(lane, key, phase, now);
             }
         }
+    }
+
+    /// Whether an object that bears our name is for a namespace of another
+    /// instance, which will take it over. That instance may not have been
+    /// restarted yet, after it was another one.
+    fn is_of_another_instance(&self, key: &ObjectKey) -> bool {
+        let Some(observed) = self.controller.get(key) else { return false };
+        let marker = observed.body.markers().iter().find(|marker| marker.key == "Namespace");
+        marker.is_some_and(|marker| marker.values.iter().any(|name| self.snapshot.is_of_another(name)))
     }
 
     /// When it is an object's turn.

@@ -43,6 +43,9 @@ pub enum Effect {
     Send(Operation),
     /// Read an object from the controller.
     Read(ObjectKey),
+    /// Read everything that is ours on the controller: another instance wrote
+    /// for what is ours now.
+    Observe,
     /// Write a status.
     Publish {
         /// The Ingress or Service.

@@ -27,6 +27,8 @@ pub(crate) struct Guard {
     /// Those that an edit explains, or somebody released.
     explained: BTreeSet<ObjectKey>,
     unexplained: BTreeSet<ObjectKey>,
+    /// Those of the unexplained that another instance is expected to take over.
+    expected: BTreeSet<ObjectKey>,
 }
 
 impl Guard {
@@ -36,10 +38,17 @@ impl Guard {
         self.explained.insert(key.clone());
     }
 
-    /// An object is to be deleted.
-    pub(crate) fn condemn(&mut self, key: &ObjectKey) {
-        if !self.explained.contains(key) {
-            self.unexplained.insert(key.clone());
+    /// An object is to be deleted; or another instance is expected to take it
+    /// over.
+    pub(crate) fn condemn(&mut self, key: &ObjectKey, expected: bool) {
+        if self.explained.contains(key) {
+            return;
+        }
+        self.unexplained.insert(key.clone());
+        if expected {
+            self.expected.insert(key.clone());
+        } else {
+            self.expected.remove(key);
         }
     }
 
@@ -47,11 +56,13 @@ impl Guard {
     pub(crate) fn clear(&mut self, key: &ObjectKey) {
         self.explained.remove(key);
         self.unexplained.remove(key);
+        self.expected.remove(key);
     }
 
     /// Lets the present deletions pass; later ones are judged anew.
     pub(crate) fn release(&mut self) {
         self.explained.append(&mut self.unexplained);
+        self.expected.clear();
     }
 
     pub(crate) fn is_suspect(&self, key: &ObjectKey) -> bool {
@@ -60,12 +71,13 @@ impl Guard {
 
     /// What is held, if anything is.
     ///
-    /// `is_partial` says that something in the cluster could not be understood;
+    /// What another instance is expected to take over holds all: it may serve
+    /// by the rest until it does. `is_partial` says that something in the cluster could not be understood;
     /// what that asks for may be just what is to be deleted.
     pub(crate) fn held(&self, limits: GuardLimits, observed: usize, is_partial: bool) -> Option<Held> {
         let count = self.unexplained.len();
         let beyond = count > limits.minimum && count * 100 > observed * limits.share_percent;
-        (beyond || (is_partial && count > 0)).then(|| Held {
+        (beyond || !self.expected.is_empty() || (is_partial && count > 0)).then(|| Held {
             count,
             of: observed,
             examples: self.unexplained.iter().take(EXAMPLES).cloned().collect(),
@@ -93,7 +105,7 @@ mod tests {
     fn guard(count: usize) -> Guard {
         let mut guard = Guard::default();
         for i in 0..count {
-            guard.condemn(&ObjectKey::new(Kind::Pool, "admin", format!("p{i}")));
+            guard.condemn(&ObjectKey::new(Kind::Pool, "admin", format!("p{i}")), false);
         }
         guard
     }
@@ -117,7 +129,7 @@ mod tests {
         for i in 0..50 {
             let key = ObjectKey::new(Kind::Pool, "admin", format!("edited{i}"));
             guard.explain(&key);
-            guard.condemn(&key);
+            guard.condemn(&key, false);
         }
         assert_eq!(guard.held(LIMITS, 60, false), None);
     }
@@ -127,10 +139,10 @@ mod tests {
         let mut guard = guard(40);
         guard.release();
         assert_eq!(guard.held(LIMITS, 50, false), None);
-        guard.condemn(&ObjectKey::new(Kind::Pool, "admin", "p7"));
+        guard.condemn(&ObjectKey::new(Kind::Pool, "admin", "p7"), false);
         assert_eq!(guard.held(LIMITS, 50, false), None);
         for i in 0..40 {
-            guard.condemn(&ObjectKey::new(Kind::Pool, "admin", format!("later{i}")));
+            guard.condemn(&ObjectKey::new(Kind::Pool, "admin", format!("later{i}")), false);
         }
         assert_eq!(guard.held(LIMITS, 50, false).map(|h| h.count), Some(40));
     }

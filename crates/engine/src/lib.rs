@@ -24,6 +24,7 @@ mod publisher;
 mod report;
 mod shield;
 mod status;
+mod territory;
 
 pub use controller::{Controller, Observation};
 pub use desired::{Changes, Desired};

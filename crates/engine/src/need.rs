@@ -41,7 +41,10 @@ pub(crate) fn of(
     agenda: &Agenda,
 ) -> Finding {
     let need = |need| Finding { need, left_out: Vec::new() };
-    let Some(wanted) = desired.get(key) else { return need(deletion(key, controller)) };
+    let Some(wanted) = desired.get(key) else { return need(deletion(key, desired, controller)) };
+    if desired.is_frozen(key) {
+        return need(Need::Nothing);
+    }
     let targets = controller::targets(key, wanted);
     let is_missing = |target: &ObjectKey| !controller.contains(target) || agenda.is_leaving(target);
     let missing: Vec<_> = targets.into_iter().filter(is_missing).collect();
@@ -70,8 +73,11 @@ fn effective(key: &ObjectKey, wanted: &Arc<Object>, missing: &[ObjectKey]) -> Op
     wanted.without(&|reference| controller::target(key, reference).is_some_and(|t| missing.contains(&t)))
 }
 
-fn deletion(key: &ObjectKey, controller: &Controller) -> Need {
+fn deletion(key: &ObjectKey, desired: &Desired, controller: &Controller) -> Need {
     let Some(observed) = controller.get(key) else { return Need::Nothing };
+    if !controller.may_delete(key, desired.translator().shared_prefix()) {
+        return Need::Nothing;
+    }
     match controller.referrers(key).next() {
         Some(referrer) => Need::After(referrer.clone()),
         None => Need::Ready(Operation { key: key.clone(), change: Change::Delete(observed.meta.clone()) }),

@@ -55,7 +55,9 @@ impl Engine {
         match answer {
             Ok(observed) => {
                 work.reread = false;
-                if let Some(observed) = observed.as_ref().filter(|observed| !self.is_owned(&observed.body)) {
+                if let Some(observed) =
+                    observed.as_ref().filter(|observed| !self.is_owned(key, &observed.body))
+                {
                     return self.not_owned(key, &observed.body, now, effects);
                 }
                 // It was no success yet: the failures still count.
@@ -141,15 +143,34 @@ impl Engine {
         }
     }
 
-    fn is_owned(&self, body: &Object) -> bool {
-        let translator = self.desired.translator();
-        match body.created_by() {
-            Some(owner) => **owner == *translator.config().owner(),
-            // A VsVip tells its cluster only.
-            None => body.markers().first().is_some_and(|marker| {
-                &*marker.key == "clustername" && marker.values == [translator.config().cluster_name.clone()]
-            }),
+    /// Whether an object is ours to change: it bears our name, or that of
+    /// another instance of this cluster which does not serve any more what the
+    /// object is for.
+    fn is_owned(&self, key: &ObjectKey, body: &Object) -> bool {
+        let config = self.desired.translator().config();
+        let cluster = &config.cluster_name;
+        let marker = |key: &str| body.markers().iter().find(|marker| marker.key == key);
+        let is_marked = marker("clustername").is_none_or(|marker| marker.values == [cluster.clone()]);
+        let is_named = body.name().strip_prefix(&**cluster).is_some_and(|rest| rest.starts_with("--"));
+        if !is_marked || !is_named {
+            return false;
         }
+        let Some(owner) = body.created_by() else {
+            // A VsVip tells its cluster only.
+            return marker("clustername").is_some();
+        };
+        if **owner == *config.owner() {
+            return true;
+        }
+        // Hosts are sorted out between instances; other objects tell their
+        // namespace.
+        let is_handed_over = match marker("Namespace") {
+            Some(marker) => marker.values.iter().all(|namespace| self.snapshot.serves(namespace)),
+            None => marker("Host").is_some(),
+        };
+        is_handed_over
+            && self.desired.get(key).is_some()
+            && self.snapshot.instances().is_owner(owner, cluster)
     }
 
     /// An object with our name belongs to somebody else: it is left alone.

@@ -55,7 +55,8 @@ pub fn plan(desired: &Desired, controller: &Controller) -> Vec<Planned> {
         };
         Some((order(key, object), Planned { key: key.clone(), action, reason }))
     });
-    let gone = controller.keys().filter(|key| desired.get(key).is_none());
+    let own = desired.translator().shared_prefix();
+    let gone = controller.keys().filter(|key| desired.get(key).is_none() && controller.may_delete(key, own));
     let deletes = gone.filter_map(|key| {
         let reason = "nothing asks for it".to_owned();
         let body = &controller.get(key)?.body;

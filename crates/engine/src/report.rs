@@ -101,7 +101,9 @@ impl Engine {
     /// The deletions that are held back.
     pub fn held(&self) -> Option<Held> {
         let limits = self.desired.translator().config().guard;
-        self.guard.held(limits, self.controller.len(), !self.unreadable.is_empty())
+        // What is contested may be just what seems to be superfluous.
+        let is_partial = !self.unreadable.is_empty() || self.territory.is_contested();
+        self.guard.held(limits, self.controller.len(), is_partial)
     }
 
     /// The objects that are not as they are wanted, at most so many.

@@ -20,6 +20,12 @@ pub(crate) fn wanted(
     snapshot: &Snapshot,
 ) -> Option<Published> {
     let current = current(resource, snapshot)?;
+    let namespace = &resource.name.namespace;
+    let is_another = snapshot.is_of_another(namespace) || snapshot.selects(namespace);
+    if !snapshot.serves(namespace) && is_another {
+        // Another instance's to say, or that of whom it belonged to until now.
+        return None;
+    }
     let bindings: Vec<_> = desired.bindings(resource).collect();
     if bindings.is_empty() {
         let cleared = is_ours(resource, desired, snapshot, current) && !current.is_empty();
@@ -70,6 +76,10 @@ pub(crate) fn current<'a>(resource: &ResourceId, snapshot: &'a Snapshot) -> Opti
 fn is_ours(resource: &ResourceId, desired: &Desired, snapshot: &Snapshot, current: &Published) -> bool {
     if current.annotations.contains_key(annotation::VS_UUID_MAP) {
         return true;
+    }
+    // In a namespace that nobody serves, others may be asked as well.
+    if !snapshot.serves(&resource.name.namespace) {
+        return false;
     }
     let config = desired.translator().config();
     match resource.kind {

@@ -27,6 +27,8 @@ pub struct Translator {
     /// The VRF, or nothing where a tier-1 router takes its place.
     pub(crate) vrf_ref: Option<Ref>,
     cluster: Arc<str>,
+    /// The start of the names that no other instance uses.
+    shared_prefix: Arc<str>,
     /// The monitors of TCP, UDP and SCTP pools: thousands of pools share them.
     monitors: [Ref; 3],
 }
@@ -43,6 +45,7 @@ impl Translator {
             se_group_ref: Ref::named(Kind::ServiceEngineGroup, config.se_group.clone()),
             vrf_ref,
             cluster: config.cluster_name.clone(),
+            shared_prefix: Names::new(&config).shared_prefix().into(),
             monitors: [Protocol::Tcp, Protocol::Udp, Protocol::Sctp]
                 .map(|protocol| Ref::named(Kind::HealthMonitor, format!("System-{}", protocol.as_str()))),
             config: Arc::new(config),
@@ -74,6 +77,12 @@ impl Translator {
     /// The facts.
     pub fn facts(&self) -> &Facts {
         &self.facts
+    }
+
+    /// The start of the names that no other instance uses: those of shared
+    /// virtual services.
+    pub fn shared_prefix(&self) -> &str {
+        &self.shared_prefix
     }
 
     /// The sub-domain under which hosts and names are generated.

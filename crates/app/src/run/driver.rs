@@ -305,6 +305,7 @@ impl Driver {
             match effect {
                 Effect::Send(operation) => self.send(operation),
                 Effect::Read(key) => self.read(key),
+                Effect::Observe => self.parts.observe.notify_one(),
                 Effect::Publish { object, wanted, current } => self.publish(object, wanted, current),
                 Effect::Tell(notice) => {
                     if notice.warning {

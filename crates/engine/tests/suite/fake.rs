@@ -130,6 +130,12 @@ impl Fake {
         let key = &operation.key;
         match &operation.change {
             Change::Delete(_) if !self.objects.contains_key(key) => return Ok(None),
+            // The controller takes no version; whoever sends compares it before.
+            Change::Delete(meta)
+                if meta.last_modified.as_deref() != Some(&*self.objects[key].modified.to_string()) =>
+            {
+                return Err(failure(ErrorClass::Conflict, "was changed since it was read"));
+            }
             Change::Delete(_) => {
                 if let Some(referrer) = self.referrer(key) {
                     self.premature.push(format!("{operation}: {referrer} refers to it"));

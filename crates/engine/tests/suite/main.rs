@@ -9,6 +9,7 @@ mod changes;
 mod crashes;
 mod failures;
 mod guard;
+mod instances;
 mod pacing;
 mod properties;
 mod statuses;

@@ -223,6 +223,7 @@ impl World {
                 self.event(Event::Read(key, answer));
             }
             Effect::Publish { object, wanted, .. } => self.publish(object, wanted),
+            Effect::Observe => self.observe(),
             Effect::Tell(_) => {}
         }
     }

@@ -1,0 +1,144 @@
+//! Namespaces that change hands between instances.
+//! Source: leadership protocol and instance verdicts, §6.
+//!
+//! Nobody tells the others what it writes, so a namespace is handed over by
+//! time: the former owner stops as soon as it sees that the namespace is not
+//! its own, and leaves what is there as it is; the new one begins when the
+//! former one cannot be writing any more, for it either saw the change or lost
+//! its permit; and only then the former one removes what still is its own.
+//!
+//! A namespace that two instances claim is nobody's to hand over: the one that
+//! gives way leaves what it has there untouched for as long as that lasts.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use ako_core::{Key, Snapshot};
+use ako_elect::Moment;
+
+/// What a namespace is to this instance.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Tenure {
+    /// It is its own.
+    Own,
+    /// It asks for it, and an earlier instance has it, or leaves it nothing.
+    Contested,
+    /// It does not ask for it; another instance may have it.
+    Foreign(Option<Arc<str>>),
+}
+
+/// What came of waiting.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Passed {
+    /// What has to be looked at.
+    pub(crate) touched: BTreeSet<Key>,
+    /// Whether a namespace is ours now that another instance wrote for.
+    pub(crate) arrived: bool,
+}
+
+/// What this instance knows about its namespaces.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Territory {
+    /// Whether the namespaces were looked at before: what they were until then
+    /// is not known.
+    known: bool,
+    tenures: BTreeMap<Arc<str>, Tenure>,
+    /// Until when another instance may be writing for a namespace that was its
+    /// own.
+    let_go: BTreeMap<Arc<str>, Moment>,
+    /// Namespaces that were ours, and until when what is there stays.
+    leaving: BTreeMap<Arc<str>, Moment>,
+}
+
+impl Territory {
+    /// Looks at all namespaces, and answers what is touched by what became of
+    /// them. `margin` is how long a permit to write may last.
+    pub(crate) fn look(&mut self, snapshot: &mut Snapshot, margin: Duration, now: Moment) -> BTreeSet<Key> {
+        let mut touched = BTreeSet::new();
+        let names: Vec<_> = snapshot.namespaces().map(|namespace| namespace.name.clone()).collect();
+        for name in names {
+            let tenure = tenure(snapshot, &name);
+            let old = self.tenures.insert(name.clone(), tenure.clone());
+            if self.known && old.as_ref() != Some(&tenure) {
+                self.changed(&name, old, &tenure, margin, now);
+            }
+            touched.extend(self.await_former_owner(snapshot, &name, &tenure, now));
+        }
+        self.tenures.retain(|name, _| snapshot.namespace(name).is_some());
+        self.leaving.retain(|name, _| snapshot.namespace(name).is_some());
+        self.known = true;
+        touched
+    }
+
+    fn changed(&mut self, name: &Arc<str>, old: Option<Tenure>, new: &Tenure, margin: Duration, now: Moment) {
+        if matches!(old, Some(Tenure::Foreign(Some(_)) | Tenure::Contested)) {
+            self.let_go.insert(name.clone(), now + margin);
+        }
+        let was_ours =
+            matches!(old, Some(Tenure::Own | Tenure::Contested)) || self.leaving.contains_key(name);
+        match new {
+            Tenure::Foreign(Some(_)) if was_ours => {
+                self.leaving.entry(name.clone()).or_insert(now + margin * 2);
+            }
+            _ => _ = self.leaving.remove(name),
+        }
+    }
+
+    /// A namespace that is ours is not served before its former owner is gone.
+    fn await_former_owner(
+        &mut self,
+        snapshot: &mut Snapshot,
+        name: &Arc<str>,
+        tenure: &Tenure,
+        now: Moment,
+    ) -> BTreeSet<Key> {
+        let awaited = *tenure == Tenure::Own && self.let_go.get(name).is_some_and(|until| *until > now);
+        snapshot.await_namespace(name, awaited)
+    }
+
+    /// The time came for some of what is waited for.
+    pub(crate) fn pass(&mut self, snapshot: &mut Snapshot, now: Moment) -> Passed {
+        let mut passed = Passed::default();
+        for name in take_due(&mut self.let_go, now) {
+            let served = snapshot.await_namespace(&name, false);
+            passed.arrived |= !served.is_empty();
+            passed.touched.extend(served);
+        }
+        passed.touched.extend(take_due(&mut self.leaving, now).into_iter().map(Key::Namespace));
+        passed
+    }
+
+    /// When [`Territory::pass`] has something to do.
+    pub(crate) fn deadline(&self) -> Option<Moment> {
+        self.let_go.values().chain(self.leaving.values()).min().copied()
+    }
+
+    /// The namespaces in which everything stays as it is.
+    pub(crate) fn frozen(&self) -> BTreeSet<Arc<str>> {
+        let contested = self.tenures.iter().filter(|(_, tenure)| **tenure == Tenure::Contested);
+        let contested = contested.map(|(name, _)| name);
+        self.leaving.keys().chain(self.let_go.keys()).chain(contested).cloned().collect()
+    }
+
+    /// Whether an earlier instance has something that this one asks for.
+    pub(crate) fn is_contested(&self) -> bool {
+        self.tenures.values().any(|tenure| *tenure == Tenure::Contested)
+    }
+}
+
+fn tenure(snapshot: &Snapshot, name: &str) -> Tenure {
+    match (snapshot.is_own(name), snapshot.selects(name)) {
+        (true, _) => Tenure::Own,
+        (false, true) => Tenure::Contested,
+        (false, false) => Tenure::Foreign(snapshot.owner_of(name).cloned()),
+    }
+}
+
+fn take_due(times: &mut BTreeMap<Arc<str>, Moment>, now: Moment) -> Vec<Arc<str>> {
+    let due: Vec<_> = times.iter().filter(|(_, at)| **at <= now).map(|(name, _)| name.clone()).collect();
+    for name in &due {
+        times.remove(name);
+    }
+    due
+}

@@ -1,0 +1,364 @@
+//! Several instances on one controller.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ako_avi_types::{Kind, ObjectKey};
+use ako_core::resource::Namespace;
+use ako_core::scope::Requirement;
+use ako_core::{Claim, Config, Delta, NamespacedName, Resource, ResourceId, ResourceKind, Scope};
+use ako_elect::Moment;
+use ako_engine::{Effect, Engine, Event, Observation};
+use ako_translate::Translator;
+
+use crate::cluster::{class, config, ingress, plain_ingress, secret, secure_ingress, translator};
+use crate::fake::Fake;
+
+/// How long a permit may last.
+const MARGIN: Duration = Duration::from_secs(15);
+
+/// One instance.
+struct Instance {
+    translator: Translator,
+    engine: Engine,
+    under_way: Vec<(Moment, Effect)>,
+}
+
+/// Instances with one cluster and one controller.
+struct Town {
+    instances: Vec<Instance>,
+    fake: Fake,
+    cluster: BTreeMap<ResourceId, Resource>,
+    now: Moment,
+    /// Who wrote what, in order.
+    writes: Vec<(usize, String)>,
+}
+
+const LATENCY: Duration = Duration::from_millis(5);
+
+impl Town {
+    /// Instances with these configurations; the first is the oldest.
+    fn new(configs: &[Config], objects: Vec<Resource>) -> Self {
+        let mut cluster: BTreeMap<_, _> = objects.into_iter().map(|object| (object.id(), object)).collect();
+        for (config, created) in configs.iter().zip(1..) {
+            let claim = Resource::Claim(Claim::of(config, created));
+            cluster.insert(claim.id(), claim);
+        }
+        let mut town = Self {
+            instances: Vec::new(),
+            fake: Fake::default(),
+            cluster,
+            now: Moment::from_millis(1),
+            writes: Vec::new(),
+        };
+        for config in configs {
+            let translator = translator(config.clone());
+            let engine = Engine::new(translator.clone());
+            town.instances.push(Instance { translator, engine, under_way: Vec::new() });
+        }
+        (0..configs.len()).for_each(|i| town.begin(i));
+        town.run(Duration::from_secs(5));
+        town
+    }
+
+    fn begin(&mut self, i: usize) {
+        self.tell(i, Event::Writing(true));
+        for kind in ResourceKind::ALL {
+            let objects = self.cluster.values().filter(|o| o.id().kind == kind).cloned().collect();
+            self.tell(i, Event::Cluster(Delta::Reset(kind, objects)));
+        }
+        self.observe(i);
+    }
+
+    /// Another process of an instance.
+    fn restart(&mut self, i: usize) {
+        let translator = self.instances[i].translator.clone();
+        self.instances[i].engine = Engine::new(translator);
+        self.instances[i].under_way.clear();
+        self.begin(i);
+    }
+
+    fn observe(&mut self, i: usize) {
+        let objects = self.fake.observe(&self.instances[i].translator.config().owner());
+        self.tell(i, Event::Observed(Observation { started: self.now, objects }));
+    }
+
+    fn tell(&mut self, i: usize, event: Event) {
+        let instance = &mut self.instances[i];
+        for effect in instance.engine.step(event, self.now) {
+            if !matches!(effect, Effect::Tell(_)) {
+                instance.under_way.push((self.now + LATENCY, effect));
+            }
+        }
+        assert_eq!(instance.engine.inconsistencies(), Vec::<String>::new());
+    }
+
+    fn apply(&mut self, object: Resource) {
+        self.cluster.insert(object.id(), object.clone());
+        for i in 0..self.instances.len() {
+            self.tell(i, Event::Cluster(Delta::Apply(object.clone())));
+        }
+    }
+
+    /// Gives a namespace the label `team`.
+    fn label(&mut self, name: &str, team: &str) {
+        self.apply(labelled(name, team));
+    }
+
+    fn run(&mut self, duration: Duration) {
+        let end = self.now + duration;
+        loop {
+            let due = |i: &Instance| {
+                i.under_way.first().map(|(at, _)| *at).into_iter().chain(i.engine.deadline()).min()
+            };
+            let next = (0..self.instances.len()).filter_map(|i| Some((due(&self.instances[i])?, i))).min();
+            let Some((at, i)) = next.filter(|(at, _)| *at <= end) else { break };
+            self.now = self.now.max(at);
+            match self.instances[i].under_way.first() {
+                Some((first, _)) if *first <= at => {
+                    let (_, effect) = self.instances[i].under_way.remove(0);
+                    self.execute(i, effect);
+                }
+                _ => self.tell(i, Event::Tick),
+            }
+        }
+        self.now = end;
+    }
+
+    fn execute(&mut self, i: usize, effect: Effect) {
+        match effect {
+            Effect::Send(operation) => {
+                let answer = self.fake.send(&operation);
+                if answer.is_ok() {
+                    self.writes.push((i, operation.to_string()));
+                }
+                self.tell(i, Event::Sent(operation.key, answer));
+            }
+            Effect::Read(key) => {
+                let answer = self.fake.read(&key);
+                self.tell(i, Event::Read(key, answer));
+            }
+            Effect::Publish { object, wanted, .. } => {
+                self.tell(i, Event::Published(object.clone(), Ok(())));
+                let Some(Resource::Ingress(found)) = self.cluster.get(&object) else { return };
+                let changed = ako_core::resource::Ingress { published: wanted, ..found.clone() };
+                self.apply(Resource::Ingress(changed));
+            }
+            Effect::Observe => self.observe(i),
+            Effect::Tell(_) => {}
+        }
+    }
+
+    fn take_writes(&mut self) -> Vec<(usize, String)> {
+        std::mem::take(&mut self.writes)
+    }
+
+    fn owner_of(&self, key: &ObjectKey) -> Option<String> {
+        self.fake.get(key)?.created_by().map(ToString::to_string)
+    }
+
+    /// The pools, each with its owner.
+    fn pools(&self) -> Vec<(String, String)> {
+        let keys = self.fake.keys().into_iter().filter(|key| key.kind == Kind::Pool);
+        keys.map(|key| (key.name.to_string(), self.owner_of(&key).unwrap_or_default())).collect()
+    }
+
+    fn published(&self, name: &str) -> usize {
+        let id = ResourceId { kind: ResourceKind::Ingress, name: NamespacedName::new("red", name) };
+        match &self.cluster[&id] {
+            Resource::Ingress(ingress) => ingress.published.addresses.len(),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+fn labelled(name: &str, team: &str) -> Resource {
+    let labels = BTreeMap::from([("team".into(), team.into())]);
+    Resource::Namespace(Namespace { name: name.into(), labels, ..Namespace::default() })
+}
+
+fn serving(team: &str) -> Scope {
+    Scope { requirements: vec![Requirement::equals("team", team)], ..Scope::default() }
+}
+
+/// The primary serves team `a`, the secondary in namespace `blue` team `b`.
+fn two() -> [Config; 2] {
+    let primary = Config { scope: serving("a"), ..config() };
+    let secondary =
+        Config { primary: false, operator_namespace: "blue".into(), scope: serving("b"), ..config() };
+    [primary, secondary]
+}
+
+fn objects() -> Vec<Resource> {
+    let host = |n| crate::cluster::host(n);
+    vec![
+        class(),
+        labelled("red", "a"),
+        secret("cert", 0),
+        ingress("one", &[host(1)]),
+        secure_ingress("two", &[host(2)]),
+    ]
+}
+
+fn edited(config: &Config, created: i64) -> Resource {
+    Resource::Claim(Claim::of(config, created))
+}
+
+#[test]
+fn a_namespace_is_served_by_the_instance_that_selects_it() {
+    let mut town = Town::new(&two(), objects());
+    assert!(town.take_writes().iter().all(|(i, _)| *i == 0));
+    assert_eq!(town.pools().iter().filter(|(_, owner)| owner == "ako-c1").count(), 2);
+    let stray = ingress("stray", &[crate::cluster::host(3)]);
+    town.label("red", "nobody");
+    town.apply(stray);
+    town.run(Duration::from_secs(2));
+    assert_eq!(town.pools(), []);
+    assert_eq!(town.published("one"), 0);
+}
+
+#[test]
+fn a_namespace_moves_without_a_moment_in_which_it_is_not_served() {
+    let mut town = Town::new(&two(), objects());
+    town.take_writes();
+    let served =
+        |town: &Town| town.fake.names(Kind::Pool).iter().filter(|name| name.contains("example.com")).count();
+    let before = served(&town);
+    town.label("red", "b");
+    town.run(MARGIN.saturating_sub(Duration::from_millis(1)));
+    assert_eq!(town.take_writes(), [], "the former owner may still be writing");
+    town.run(Duration::from_secs(5));
+    assert!(served(&town) >= before && town.published("one") > 0);
+    let writes = town.take_writes();
+    assert!(!writes.is_empty() && writes.iter().all(|(i, _)| *i == 1), "{writes:?}");
+    // The former owner removes what is left of it, and nothing else.
+    town.run(MARGIN);
+    let writes = town.take_writes();
+    assert!(writes.iter().all(|(i, _)| *i == 0), "{writes:?}");
+    assert_eq!(
+        town.pools().iter().filter(|(_, owner)| owner == "ako-c1-blue").count(),
+        2,
+        "{:?}",
+        town.pools()
+    );
+    assert_eq!(town.pools().len(), 2);
+    // It stays like that.
+    for i in [0, 1] {
+        town.observe(i);
+        town.run(Duration::from_mins(1));
+        town.restart(i);
+        town.run(Duration::from_mins(1));
+    }
+    assert_eq!(town.pools().len(), 2);
+    assert!(town.published("one") > 0 && town.published("two") > 0);
+}
+
+#[test]
+fn a_namespace_that_nobody_served_is_served_at_once() {
+    let [primary, secondary] = two();
+    let mut town = Town::new(&[primary, secondary], objects());
+    town.label("red", "nobody");
+    town.run(Duration::from_mins(1));
+    town.label("red", "a");
+    town.run(Duration::from_millis(500));
+    assert_eq!(town.pools().len(), 2);
+}
+
+#[test]
+fn a_namespace_that_comes_back_is_waited_for_as_well() {
+    let mut town = Town::new(&two(), objects());
+    town.label("red", "b");
+    town.run(MARGIN + Duration::from_secs(5));
+    town.take_writes();
+    town.label("red", "a");
+    town.run(MARGIN.saturating_sub(Duration::from_millis(1)));
+    assert_eq!(town.take_writes(), []);
+    town.run(MARGIN * 2);
+    assert!(town.pools().iter().all(|(_, owner)| owner == "ako-c1"), "{:?}", town.pools());
+    assert!(town.published("one") > 0 && town.published("two") > 0);
+}
+
+#[test]
+fn what_is_contested_stays_as_it_is() {
+    let [primary, secondary] = two();
+    // The younger instance serves the namespace; then the older one claims it.
+    let mut town = Town::new(&[primary.clone(), secondary.clone()], {
+        let mut objects = objects();
+        objects[1] = labelled("red", "b");
+        objects
+    });
+    let before = town.fake.keys();
+    town.take_writes();
+    let greedy = Config { scope: Scope::default(), ..primary };
+    town.instances[0].translator = translator(greedy.clone());
+    town.apply(edited(&greedy, 1));
+    town.tell(0, Event::Configured(Box::new(translator(greedy))));
+    town.apply(ingress("new", &[crate::cluster::host(9)]));
+    town.run(Duration::from_mins(10));
+    let writes = town.take_writes();
+    assert!(writes.iter().all(|(i, _)| *i == 0), "{writes:?}");
+    // Even a new process of it deletes nothing.
+    town.restart(1);
+    town.run(Duration::from_mins(10));
+    let writes = town.take_writes();
+    assert_eq!(writes, []);
+    assert!(town.fake.keys().is_superset(&before));
+    assert!(town.published("new") > 0);
+}
+
+#[test]
+fn a_second_default_installation_writes_nothing_and_deletes_nothing() {
+    let second = Config { operator_namespace: "other".into(), ..config() };
+    let mut town = Town::new(&[config(), second], objects());
+    let writes = town.take_writes();
+    assert!(!writes.is_empty() && writes.iter().all(|(i, _)| *i == 0), "{writes:?}");
+    for _ in 0..3 {
+        town.observe(1);
+        town.run(Duration::from_mins(30));
+    }
+    assert_eq!(town.take_writes(), []);
+}
+
+#[test]
+fn an_instance_that_was_made_primary_and_not_restarted_gives_way() {
+    let [primary, secondary] = two();
+    let mut town = Town::new(&[primary.clone(), secondary.clone()], objects());
+    town.take_writes();
+    // The primary's configuration says that it is none any more, and the
+    // secondary is restarted as the primary.
+    let former = Config { primary: false, ..primary };
+    town.apply(edited(&former, 1));
+    let new = Config { primary: true, ..secondary };
+    town.instances[1].translator = translator(new.clone());
+    town.apply(edited(&new, 2));
+    town.restart(1);
+    town.apply(plain("late", 7));
+    town.run(Duration::from_mins(10));
+    assert_eq!(town.take_writes(), [], "the namespace is not the new primary's, and the old one gives way");
+}
+
+fn plain(name: &str, n: u8) -> Resource {
+    Resource::Ingress(plain_ingress(name, &[crate::cluster::host(n)]))
+}
+
+#[test]
+fn a_host_is_served_by_one_instance() {
+    let mut all = objects();
+    all.push(labelled("pink", "b"));
+    let host: Arc<str> = crate::cluster::host(1);
+    let other = ako_core::resource::Ingress {
+        id: NamespacedName::new("pink", "same"),
+        created: 10,
+        ..plain_ingress("same", &[host])
+    };
+    all.push(Resource::Ingress(other));
+    let mut town = Town::new(&two(), all);
+    let writes = town.take_writes();
+    assert!(writes.iter().all(|(i, _)| *i == 0), "{writes:?}");
+    let told = |i: usize| {
+        let diagnostics = town.instances[i].engine.desired().diagnostics();
+        diagnostics.filter(|d| d.reason == ako_core::Reason::DuplicateHost).count()
+    };
+    assert_eq!((told(0), told(1)), (1, 1), "both know of it");
+}
