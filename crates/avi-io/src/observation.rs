@@ -219,3 +219,38 @@ pub(crate) fn observed(kind: Kind, body: Value) -> Result<Observed, String> {
 fn text<'a>(body: &'a Value, field: &str) -> Option<&'a str> {
     body.get(field).and_then(Value::as_str)
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn scope(owner: &str, cluster: &str) -> Scope {
+        Scope {
+            owner: owner.into(),
+            cluster_name: cluster.into(),
+            name_prefix: format!("{cluster}--").into(),
+            cloud: "Default-Cloud".into(),
+            tenant: ScopeTenant::All,
+        }
+    }
+
+    #[test]
+    fn two_owners_of_one_name_are_told_apart() {
+        let secondary = scope("ako-prod-blue", "prod");
+        let primary = scope("ako-prod-blue", "prod-blue");
+        let object = |name: &str, cluster: &str| {
+            json!({"name": name, "created_by": "ako-prod-blue",
+                "markers": [{"key": "clustername", "values": [cluster]}]})
+        };
+        let of_secondary = object("prod--blue-Shared-L7-0", "prod");
+        let of_primary = object("prod-blue--Shared-L7-0", "prod-blue");
+        for kind in [Kind::Pool, Kind::VirtualService, Kind::VsVip] {
+            assert!(secondary.owns(kind, &of_secondary) && !secondary.owns(kind, &of_primary), "{kind}");
+            assert!(primary.owns(kind, &of_primary) && !primary.owns(kind, &of_secondary), "{kind}");
+        }
+        // A cluster whose name goes on as names do.
+        assert!(!secondary.owns(Kind::Pool, &object("prod--x--Shared-L7-0", "prod--x")));
+    }
+}

@@ -48,3 +48,5 @@ pub const NODE_PORT_LOCAL_ENABLED: &str = "nodeportlocal.antrea.io/enabled";
 
 /// In, StatefulSet and Pod of the operator: it is one of this implementation.
 pub const LEADERSHIP_NOTE: &str = "ako-rs.io/leadership";
+/// Out, StatefulSet of the operator: how far `deleteConfig` is.
+pub const REMOVAL: &str = "AviObjectDeletionStatus";

@@ -87,6 +87,9 @@ pub struct Installation {
     /// [`crate::annotation::LEADERSHIP_NOTE`]. Those of AKO 2.2.1 cannot give
     /// way.
     pub is_ours: bool,
+    /// Annotation [`crate::annotation::REMOVAL`]: how far the removal of
+    /// everything is.
+    pub removal: Option<Arc<str>>,
 }
 
 impl Installation {

@@ -304,6 +304,11 @@ impl Snapshot {
         &self.instances
     }
 
+    /// The StatefulSet of the instance of a namespace.
+    pub fn installation(&self, namespace: &str) -> Option<&Installation> {
+        self.installations.get(namespace)
+    }
+
     /// The pods that a Service selects, by name: those that NodePortLocal made
     /// reachable.
     pub fn pods_of<'a>(&'a self, service: &'a Service) -> impl Iterator<Item = &'a Arc<Pod>> {

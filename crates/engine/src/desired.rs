@@ -83,6 +83,9 @@ impl Desired {
     /// Everything that a snapshot asks for.
     pub fn of(translator: Translator, snapshot: &Snapshot) -> Self {
         let mut desired = Self::new(translator);
+        if desired.translator.config().delete_config {
+            return desired;
+        }
         let units = desired.translator.units(snapshot).into_iter().collect();
         desired.translate(snapshot, units);
         desired
@@ -95,6 +98,9 @@ impl Desired {
 
     /// Takes over what changed in a snapshot.
     pub fn update(&mut self, snapshot: &Snapshot, touched: &BTreeSet<Key>) -> Changes {
+        if self.translator.config().delete_config {
+            return Changes::default();
+        }
         let mut dirty: BTreeSet<UnitKey> = touched.iter().filter_map(UnitKey::born_of).collect();
         for key in touched {
             dirty.extend(self.readers.get(key).iter().cloned());
@@ -104,6 +110,9 @@ impl Desired {
 
     /// Translates everything anew, for another configuration or other facts.
     pub fn reconfigure(&mut self, translator: Translator, snapshot: &Snapshot) -> Changes {
+        if translator.config().delete_config {
+            return self.clear(translator);
+        }
         self.translator = translator;
         let mut all: BTreeSet<UnitKey> = self.translator.units(snapshot).into_iter().collect();
         all.extend(self.units.keys().cloned());
@@ -111,6 +120,17 @@ impl Desired {
         let fronts: BTreeSet<_> = self.fronts.keys().cloned().collect();
         self.assemble(fronts, &mut changes);
         changes
+    }
+
+    /// Wants nothing any more, fronts included.
+    fn clear(&mut self, translator: Translator) -> Changes {
+        let old = std::mem::replace(self, Self::new(translator));
+        Changes {
+            objects: old.wanted.into_keys().collect(),
+            resources: old.bindings.keys().cloned().collect(),
+            diagnosed: old.units.into_keys().collect(),
+            ..Changes::default()
+        }
     }
 
     /// Leaves the units that serve these namespaces as they are, and no others.

@@ -339,6 +339,8 @@ impl Engine {
         let found = need::of(key, &self.desired, &mut self.controller, &self.agenda);
         if found.need == Need::Nothing || self.desired.get(key).is_some() {
             self.guard.clear(key);
+        } else if self.desired.translator().config().delete_config {
+            self.guard.explain(key);
         } else {
             self.guard.condemn(key, self.is_of_another_instance(key));
         }

@@ -56,7 +56,7 @@ const NEEDS: [Need; 17] = [
     ("", "configmaps", &["get", "list", "watch", "create", "update"], true),
     ("", "secrets", &["list", "watch"], true),
     ("", "pods", &["get", "list", "watch", "patch"], true),
-    ("apps", "statefulsets", &["get"], true),
+    ("apps", "statefulsets", &["get", "patch"], true),
     ("coordination.k8s.io", "leases", &["get", "create", "update", "delete"], true),
 ];
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use ako_core::annotation::PUBLISHED;
+use ako_core::annotation::{PUBLISHED, REMOVAL};
 use ako_core::resource::{Published, PublishedAddress};
 use ako_core::{ResourceId, ResourceKind};
 use ako_elect::{Moment, WritePermit};
@@ -142,6 +142,22 @@ impl StatusWriter {
         } else {
             Outcome::Unchanged
         })
+    }
+}
+
+impl StatusWriter {
+    /// Notes on the operator's StatefulSet how far the removal of everything
+    /// is; `None` takes the note away.
+    pub async fn note_removal(
+        &self,
+        permit: &WritePermit,
+        now: &(dyn Fn() -> Moment + Sync),
+        object: &ResourceId,
+        progress: Option<&str>,
+    ) -> Result<(), StatusError> {
+        let writing = Writing { client: &self.client, permit, now, object };
+        let patch = json!({"metadata": {"annotations": {REMOVAL: progress}}});
+        writing.patch(Part::Annotations, &patch).await.map(|_| ())
     }
 }
 

@@ -67,6 +67,7 @@ impl Convert for StatefulSet {
         let installation = Installation {
             namespace: metadata::namespaced_name(&self.metadata).namespace,
             is_ours: annotations.contains_key(annotation::LEADERSHIP_NOTE),
+            removal: metadata::annotation(&self.metadata, annotation::REMOVAL).map(Into::into),
         };
         Converted { resource: Some(Resource::Installation(installation)), diagnostics: Vec::new() }
     }

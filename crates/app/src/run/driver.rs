@@ -7,7 +7,7 @@ use std::time::Duration;
 use ako_avi_io::Clock;
 use ako_avi_types::{ErrorClass, Failure, ObjectKey, Operation};
 use ako_core::resource::Published;
-use ako_core::{Diagnostic, ResourceId, ResourceKind};
+use ako_core::{Diagnostic, Installation, NamespacedName, ResourceId, ResourceKind};
 use ako_elect::Moment;
 use ako_engine::{Counters, Effect, Engine, Event, Notice};
 use ako_kube_io::{EventWriter, Handle, SourceEvent, Standing, StatusWriter, WallClock};
@@ -21,6 +21,7 @@ use super::connection::{self, Connection};
 use super::history::History;
 use super::leading::{Facts, Leading, Turn};
 use super::publishing;
+use super::removal::Removal;
 use super::settings::Settings;
 use super::state::Startup;
 use crate::admin::report::{self, Report};
@@ -82,6 +83,7 @@ pub(super) struct Driver {
     counters: Counters,
     latencies: report::Latencies,
     history: History,
+    removal: Removal,
     was_settled: bool,
     was_ever_settled: bool,
     /// The writes when it was last said that all is well.
@@ -103,6 +105,7 @@ impl Driver {
             counters: Counters::default(),
             latencies: report::Latencies::default(),
             history: History::default(),
+            removal: Removal::default(),
             was_settled: false,
             was_ever_settled: false,
             settled_at: [0; 3],
@@ -118,7 +121,8 @@ impl Driver {
         standing.mark_changed();
         let mut batch = Vec::with_capacity(BATCH);
         loop {
-            let next = [self.engine.deadline(), self.leading.look_again()].into_iter().flatten().min();
+            let deadlines = [self.engine.deadline(), self.leading.look_again(), self.removal.deadline()];
+            let next = deadlines.into_iter().flatten().min();
             let sleep = next.map_or(LONGEST_SLEEP, |at| at.since(self.now()).min(LONGEST_SLEEP));
             tokio::select! {
                 count = inputs.recv_many(&mut batch, BATCH) => {
@@ -141,6 +145,7 @@ impl Driver {
                 self.parts.observe.notify_one();
             }
             self.notice_changes();
+            self.announce_removal();
             self.tell_elector();
         }
     }
@@ -162,8 +167,13 @@ impl Driver {
                 self.history.answered(key, result.as_ref().err(), now);
                 self.leading.answered(result.is_ok(), now);
             }
-            // No progress of the plan: that is about the controller.
-            Event::Published(..) => self.leading.answered(false, now),
+            Event::Published(object, _) => {
+                // No progress of the plan: that is about the controller.
+                self.leading.answered(false, now);
+                if object.kind == ResourceKind::StatefulSet {
+                    self.removal.answered();
+                }
+            }
             _ => {}
         }
         self.note_failure(&event);
@@ -349,6 +359,46 @@ impl Driver {
                     let written = writer.publish(&permit, &*clock, &object, &wanted, &current).await;
                     written.map(|_| ()).map_err(|error| {
                         warn!(%object, %error, "the status could not be written; trying again");
+                        error.to_string()
+                    })
+                }
+                None => Err("this replica does not lead".to_owned()),
+            };
+            Event::Published(object, result)
+        });
+    }
+
+    /// Says how far the removal of everything is, if it is asked for.
+    fn announce_removal(&mut self) {
+        if !self.leading.writes() || !self.engine.is_synced() {
+            return;
+        }
+        let config = self.engine.desired().translator().config();
+        let namespace = config.operator_namespace.clone();
+        let set = self.engine.snapshot().installation(&namespace);
+        let shown = set.map(|set| set.removal.as_deref());
+        let (wanted, settled) = (config.delete_config, self.engine.is_settled());
+        let now = self.now();
+        let Some(news) = self.removal.announce(wanted, settled, shown, now) else { return };
+        let (reason, message) = news.event;
+        info!(reason, message);
+        publishing::tell_own_pod(&self.parts.events, reason, message);
+        if shown.is_none() {
+            return;
+        }
+        let object = ResourceId {
+            kind: ResourceKind::StatefulSet,
+            name: NamespacedName::new(namespace, Installation::STATEFUL_SET),
+        };
+        let permit = self.leading.starts_write();
+        let (writer, clock) = (self.status_writer.clone(), self.parts.clock.clone());
+        self.requests.spawn(async move {
+            let result = match permit {
+                Some(permit) => {
+                    let value = news.progress.map(super::removal::Progress::as_str);
+                    let noted = writer.note_removal(&permit, &*clock, &object, value).await;
+                    noted.map_err(|error| {
+                        warn!(%object, %error, "the state of the removal could not be noted; trying again");
                         error.to_string()
                     })
                 }

@@ -7,6 +7,7 @@ pub(crate) mod history;
 mod leading;
 mod observation;
 mod publishing;
+mod removal;
 pub mod settings;
 pub mod state;
 mod surroundings;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ako_avi_types::{Kind, ObjectKey};
+use ako_avi_types::{Kind, Object, ObjectKey, VsVip};
 use ako_core::resource::Namespace;
 use ako_core::scope::Requirement;
 use ako_core::{Claim, Config, Delta, NamespacedName, Resource, ResourceId, ResourceKind, Scope};
@@ -336,6 +336,25 @@ fn an_instance_that_was_made_primary_and_not_restarted_gives_way() {
     town.apply(plain("late", 7));
     town.run(Duration::from_mins(10));
     assert_eq!(town.take_writes(), [], "the namespace is not the new primary's, and the old one gives way");
+}
+
+#[test]
+fn a_vsvip_that_another_instance_just_made_is_not_taken_for_superfluous() {
+    let mut town = Town::new(&two(), objects());
+    let key = town.fake.find(Kind::VsVip, "Shared-L7");
+    let Some(Object::VsVip(vsvip)) = town.fake.get(&key).cloned() else { panic!("{key}") };
+    // The secondary's, whose virtual service is not there yet; one of nobody;
+    // and one of a Service, which has the same name whoever made it.
+    let names = ["c1--blue-Shared-L7-3", "c1--pink-web"];
+    for name in names {
+        town.fake.edit(Object::VsVip(VsVip { name: name.into(), ..vsvip.clone() }));
+    }
+    let own = VsVip { name: "c1--Shared-L7-7".into(), ..vsvip.clone() };
+    town.fake.edit(Object::VsVip(own));
+    town.take_writes();
+    town.restart(0);
+    town.run(Duration::from_mins(1));
+    assert_eq!(town.take_writes(), [(0, "delete vsvip admin/c1--Shared-L7-7".to_owned())]);
 }
 
 fn plain(name: &str, n: u8) -> Resource {

@@ -12,4 +12,5 @@ mod guard;
 mod instances;
 mod pacing;
 mod properties;
+mod removal;
 mod statuses;

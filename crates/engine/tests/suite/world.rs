@@ -85,6 +85,12 @@ impl World {
         self.start();
     }
 
+    /// Ends the process and starts another one with another configuration.
+    pub(crate) fn restart_as(&mut self, config: Config) {
+        self.translator = translator(config);
+        self.restart();
+    }
+
     pub(crate) fn stop(&mut self) {
         self.under_way.clear();
         self.crashed = false;

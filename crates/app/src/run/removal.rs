@@ -1,0 +1,175 @@
+//! What is told of `deleteConfig`: an annotation on the StatefulSet and Events
+//! on the pod. Source: configuration, §3.7.
+//!
+//! What is removed is the engine's business: with `deleteConfig` nothing is
+//! wanted. Here it is only said how far that is; from what stands there, so that
+//! the next leader goes on where this one ended.
+
+use std::time::Duration;
+
+use ako_elect::Moment;
+
+/// After this long it is said that the removal takes too long; it goes on.
+const PATIENCE: Duration = Duration::from_mins(30);
+
+/// How far the removal is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Progress {
+    Started,
+    Done,
+    Timeout,
+}
+
+impl Progress {
+    /// The value of the annotation.
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Started => "Started",
+            Self::Done => "Done",
+            Self::Timeout => "Timeout",
+        }
+    }
+}
+
+/// Something to be told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Announcement {
+    /// The value of the annotation; `None` takes it away.
+    pub(super) progress: Option<Progress>,
+    /// The Event's reason, and its words.
+    pub(super) event: (&'static str, &'static str),
+}
+
+/// Follows the removal.
+#[derive(Debug, Default)]
+pub(super) struct Removal {
+    /// Since when something is left to be removed.
+    since: Option<Moment>,
+    /// What was told last, where there is no StatefulSet that shows it.
+    told: Option<Option<Progress>>,
+    /// Whether an announcement is on its way.
+    under_way: bool,
+}
+
+impl Removal {
+    /// What has to be told now, by a leader that knows both sides. `shown` is
+    /// the annotation's value; `None` if there is no StatefulSet.
+    pub(super) fn announce(
+        &mut self,
+        wanted: bool,
+        settled: bool,
+        shown: Option<Option<&str>>,
+        now: Moment,
+    ) -> Option<Announcement> {
+        let progress = wanted.then(|| self.progress(settled, now));
+        if !wanted {
+            self.since = None;
+        }
+        let is_told = match shown {
+            Some(value) => value == progress.map(Progress::as_str),
+            None => self.told.unwrap_or_default() == progress,
+        };
+        if self.under_way || is_told {
+            return None;
+        }
+        self.under_way = shown.is_some();
+        self.told = Some(progress);
+        Some(Announcement { progress, event: words(progress) })
+    }
+
+    /// The annotation was written, or not: then it is tried again.
+    pub(super) fn answered(&mut self) {
+        self.under_way = false;
+    }
+
+    /// When there is something new to tell at the latest.
+    pub(super) fn deadline(&self) -> Option<Moment> {
+        self.since.map(|since| since + PATIENCE)
+    }
+
+    fn progress(&mut self, settled: bool, now: Moment) -> Progress {
+        if settled {
+            self.since = None;
+            return Progress::Done;
+        }
+        let since = *self.since.get_or_insert(now);
+        if now >= since + PATIENCE { Progress::Timeout } else { Progress::Started }
+    }
+}
+
+fn words(progress: Option<Progress>) -> (&'static str, &'static str) {
+    match progress {
+        Some(Progress::Started) => {
+            ("AKODeleteConfigSet", "deleteConfig is set: everything of this instance is removed")
+        }
+        Some(Progress::Done) => {
+            ("AKODeleteConfigDone", "everything of this instance is removed from the controller")
+        }
+        Some(Progress::Timeout) => {
+            ("AKODeleteConfigTimeout", "not everything could be removed within 30 minutes; see `ako status`")
+        }
+        None => ("AKODeleteConfigUnset", "deleteConfig is not set any more: everything is programmed again"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(minutes: u64) -> Moment {
+        Moment::from_millis(minutes * 60_000)
+    }
+
+    fn told(announcement: Option<Announcement>) -> Option<&'static str> {
+        announcement.map(|announcement| announcement.event.0)
+    }
+
+    #[test]
+    fn each_stage_is_told_once_and_what_was_told_before_a_crash_counts() {
+        let mut removal = Removal::default();
+        assert_eq!(told(removal.announce(false, true, Some(None), at(0))), None);
+        assert_eq!(told(removal.announce(true, false, Some(None), at(0))), Some("AKODeleteConfigSet"));
+        assert_eq!(told(removal.announce(true, false, Some(None), at(1))), None, "it is on its way");
+        removal.answered();
+        assert_eq!(told(removal.announce(true, false, Some(Some("Started")), at(2))), None);
+        let mut removal = Removal::default();
+        assert_eq!(told(removal.announce(true, false, Some(Some("Started")), at(3))), None);
+        assert_eq!(
+            told(removal.announce(true, true, Some(Some("Started")), at(4))),
+            Some("AKODeleteConfigDone")
+        );
+        removal.answered();
+        assert_eq!(
+            told(removal.announce(false, true, Some(Some("Done")), at(5))),
+            Some("AKODeleteConfigUnset")
+        );
+    }
+
+    #[test]
+    fn a_removal_that_takes_too_long_is_told_and_still_ends() {
+        let mut removal = Removal::default();
+        removal.announce(true, false, Some(None), at(0));
+        removal.answered();
+        assert_eq!(removal.deadline(), Some(at(30)));
+        assert_eq!(
+            told(removal.announce(true, false, Some(Some("Started")), at(30))),
+            Some("AKODeleteConfigTimeout")
+        );
+        removal.answered();
+        assert_eq!(
+            told(removal.announce(true, true, Some(Some("Timeout")), at(40))),
+            Some("AKODeleteConfigDone")
+        );
+        assert_eq!(removal.deadline(), None);
+    }
+
+    #[test]
+    fn without_a_stateful_set_the_events_are_told_all_the_same() {
+        let mut removal = Removal::default();
+        assert_eq!(told(removal.announce(false, true, None, at(0))), None);
+        assert_eq!(told(removal.announce(true, false, None, at(0))), Some("AKODeleteConfigSet"));
+        assert_eq!(told(removal.announce(true, false, None, at(0))), None);
+        assert_eq!(told(removal.announce(true, true, None, at(0))), Some("AKODeleteConfigDone"));
+        assert_eq!(told(removal.announce(false, true, None, at(0))), Some("AKODeleteConfigUnset"));
+    }
+}
