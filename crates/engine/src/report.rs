@@ -106,6 +106,12 @@ impl Engine {
         self.guard.held(limits, self.controller.len(), is_partial)
     }
 
+    /// Whether an earlier instance has something that this one asks for. What
+    /// seems to be superfluous may be what that one is serving by.
+    pub fn is_contested(&self) -> bool {
+        self.territory.is_contested()
+    }
+
     /// The objects that are not as they are wanted, at most so many.
     pub fn pending(&self, most: usize) -> Vec<Pending> {
         let pending = |(key, work): (&ObjectKey, &Work)| Pending {

@@ -13,10 +13,12 @@ use tokio::process::{Child, Command};
 const ENDS_WITHIN: Duration = Duration::from_mins(2);
 /// Ports that nothing else of ours takes: below those of tests.
 const PORT_BASE: &str = "11700";
+/// Those of a demo that runs beside that one.
+const OTHER_PORT_BASE: &str = "11750";
 
-fn demo(arguments: &[&str]) -> Child {
+fn demo(port_base: &str, arguments: &[&str]) -> Child {
     Command::new(env!("CARGO_BIN_EXE_demo"))
-        .args(["--port-base", PORT_BASE])
+        .args(["--port-base", port_base])
         .args(arguments)
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -29,7 +31,7 @@ fn demo(arguments: &[&str]) -> Child {
 async fn the_sample_answers_and_a_second_demo_is_told_why_it_cannot_start() {
     // Beside the demo there has to be an operator.
     find_binary().unwrap();
-    let mut first = demo(&["--once", "--replicas", "2"]);
+    let mut first = demo(PORT_BASE, &["--once", "--replicas", "2"]);
     let mut output = first.stdout.take().unwrap();
     let mut shown = Vec::new();
     let play = async {
@@ -37,7 +39,7 @@ async fn the_sample_answers_and_a_second_demo_is_told_why_it_cannot_start() {
             assert!(output.read_buf(&mut shown).await.unwrap() > 0, "{}", String::from_utf8_lossy(&shown));
         }
         // Its ports are taken now.
-        let second = demo(&["--once"]).wait_with_output().await.unwrap();
+        let second = demo(PORT_BASE, &["--once"]).wait_with_output().await.unwrap();
         let why = String::from_utf8_lossy(&second.stderr).into_owned();
         assert!(!second.status.success());
         assert!(why.contains("if a demo runs already, end it, or choose another --port-base"), "{why}");
@@ -50,6 +52,18 @@ async fn the_sample_answers_and_a_second_demo_is_told_why_it_cannot_start() {
     for part in
         ["Ready.", "curl --resolve shop.avi.internal:", "https://secure.avi.internal", "ako-1 stands by"]
     {
+        assert!(shown.contains(part), "{part} is not in\n{shown}");
+    }
+}
+
+#[tokio::test]
+async fn two_instances_serve_their_namespaces_and_one_gives_way() {
+    find_binary().unwrap();
+    let demo = demo(OTHER_PORT_BASE, &["--once", "--instances", "2", "--replicas", "2"]);
+    let ended = tokio::time::timeout(ENDS_WITHIN, demo.wait_with_output()).await.unwrap().unwrap();
+    let shown = String::from_utf8_lossy(&ended.stdout);
+    assert!(ended.status.success(), "{shown}\n{}", String::from_utf8_lossy(&ended.stderr));
+    for part in ["http://market.avi.internal", "blue/ako-1", "avi-system/ako-0", "blue says: "] {
         assert!(shown.contains(part), "{part} is not in\n{shown}");
     }
 }

@@ -211,6 +211,13 @@ impl Driver {
     fn release(&mut self) -> Answer {
         self.leading.must_lead()?;
         let Some(held) = self.engine.held() else { return Ok("no deletions are held".to_owned()) };
+        if self.engine.is_contested() {
+            return Err(
+                "another instance claims what this one asks for, so what seems to be superfluous may be \
+                        its: resolve the conflicts that `ako status` shows; nothing is released before"
+                    .to_owned(),
+            );
+        }
         warn!(held.count, "held deletions are released");
         self.step(Event::ReleaseDeletions);
         Ok(format!("{} deletions are released", held.count))
@@ -441,10 +448,15 @@ impl Driver {
         self.was_settled = settled;
         let held = self.engine.held();
         if let (Some(held), false) = (&held, self.was_held) {
+            let way_out = if self.engine.is_contested() {
+                "another instance claims what this one asks for: resolve the conflicts that `ako status` shows"
+            } else {
+                "see `ako status`, and `ako release-deletions` if they are right"
+            };
             error!(
                 count = held.count,
                 of = held.of,
-                "deletions that no edit explains are held back; see `ako status`, and `ako release-deletions` if they are right"
+                "deletions that no edit explains are held back; {way_out}"
             );
         }
         self.was_held = held.is_some();

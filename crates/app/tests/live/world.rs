@@ -86,6 +86,12 @@ impl World {
             install(&self.client, &self.installed.namespace, &impatient(config), controller).await.unwrap();
     }
 
+    /// Installs another instance.
+    pub(crate) async fn install_in(&self, namespace: &str, config: &BTreeMap<String, String>) -> Installed {
+        let controller = controller(&self.address, &self.ca_pem);
+        install(&self.client, namespace, &impatient(config), controller).await.unwrap()
+    }
+
     pub(crate) async fn apply(&self, objects: &[Value]) {
         cluster::apply_all(&self.client, objects).await.unwrap();
     }

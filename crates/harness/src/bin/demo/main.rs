@@ -1,8 +1,9 @@
 //! `cargo xtask demo`: a cluster, a controller with a working data plane, a
 //! sample application and the operator, on this machine's loopback.
 
+mod instances;
 mod kubernetes;
-mod replicas;
+mod overlap;
 mod sample;
 mod stage;
 
@@ -16,8 +17,8 @@ use clap::Parser;
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask demo")]
 pub(crate) struct Arguments {
-    /// The first of the ports that are used: the controller's is the next, then
-    /// the operator's pages', and ten after this the cluster's.
+    /// The first of the ports that are used: the controller's is the next, the
+    /// cluster's the one after it, then those of the operator's pages.
     #[arg(long, default_value_t = 8800)]
     pub(crate) port_base: u16,
     /// Where to write kubeconfig, certificates and logs; kept afterwards.
@@ -30,9 +31,13 @@ pub(crate) struct Arguments {
     /// in memory.
     #[arg(long)]
     pub(crate) real_kube: bool,
-    /// How many replicas of the operator to run.
+    /// How many replicas of the operator to run, of each instance.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=9))]
     pub(crate) replicas: u16,
+    /// How many instances of the operator to run, each for the namespaces of a
+    /// label.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=3))]
+    pub(crate) instances: u16,
 }
 
 #[tokio::main]

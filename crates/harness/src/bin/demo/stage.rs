@@ -10,9 +10,10 @@ use anyhow::{Context as _, bail};
 use tokio::net::TcpListener;
 
 use crate::Arguments;
+use crate::instances::{Instances, PLACES, Size};
 use crate::kubernetes::Kubernetes;
-use crate::replicas::Replicas;
-use crate::sample::{self, Certificate, PLAIN_HOST, SECURE_HOST};
+use crate::overlap;
+use crate::sample::{self, Certificate, MARKET, MARKET_HOST, PLAIN_HOST, SECURE_HOST};
 
 /// How long the sample may take to be served.
 const SERVED_WITHIN: Duration = Duration::from_mins(1);
@@ -60,61 +61,74 @@ async fn perform(arguments: &Arguments) -> anyhow::Result<()> {
 
     step("a Kubernetes API server");
     let kubeconfig = folder.join("kubeconfig");
-    let kubernetes = Kubernetes::start(arguments.real_kube, arguments.port_base + 11, &kubeconfig).await?;
+    let kubernetes = Kubernetes::start(arguments.real_kube, arguments.port_base + 2, &kubeconfig).await?;
     let certificate = sample::certificate()?;
-    cluster::apply_all(&kubernetes.client, &sample::objects(&certificate)).await?;
+    let places = &PLACES[..usize::from(arguments.instances)];
+    cluster::apply_all(&kubernetes.client, &sample::objects(&certificate, places)).await?;
 
     step("the operator");
-    let ports = (arguments.replicas, arguments.port_base + 2);
-    let mut replicas = Replicas::start(&kubernetes, &kubeconfig, &serving, ports).await?;
-    let listeners = served(&data_plane, &replicas).await?;
+    let size = Size {
+        instances: arguments.instances,
+        replicas: arguments.replicas,
+        first_port: arguments.port_base + 3,
+    };
+    let mut instances = Instances::start(&kubernetes, &kubeconfig, &serving, size).await?;
+    let listeners = served(&data_plane, &instances).await?;
     println!();
 
     let ca = folder.join("secure.pem");
     std::fs::write(&ca, &certificate.pem).context("the certificate")?;
-    let guide = Guide { kubeconfig, ca, listeners, page: arguments.port_base + 2, controller: address };
+    let several = places.len() > 1;
+    let guide = Guide { kubeconfig, ca, listeners, page: size.first_port, controller: address, several };
     guide.print();
-    print_replicas(&replicas).await;
+    print_replicas(&instances).await;
     println!("\nCtrl-C ends everything.");
-    let tried = try_it(&guide, &certificate).await;
+    let mut tried = try_it(&guide, &certificate).await;
     if arguments.once {
-        replicas.terminate().await?;
+        if several && tried.is_ok() {
+            tried = overlap::show(&kubernetes, &instances).await;
+        }
+        instances.terminate().await?;
         return tried;
     }
     if let Err(error) = tried {
         eprintln!("\nThe sample does not answer as it should: {error:#}");
     }
-    watch(&mut replicas).await;
+    watch(&mut instances).await;
     bail!("no replica of the operator is left")
 }
 
 /// Says which processes end, until none is left.
-async fn watch(replicas: &mut Replicas) {
-    while !replicas.all().is_empty() {
+async fn watch(instances: &mut Instances) {
+    while !instances.replicas().is_empty() {
         tokio::time::sleep(LOOK_EVERY).await;
-        for end in replicas.ended() {
-            println!("\n{end}; {} left.", replicas.all().len());
-            print_replicas(replicas).await;
+        for end in instances.ended() {
+            println!("\n{end}; {} left.", instances.replicas().len());
+            print_replicas(instances).await;
         }
     }
 }
 
-/// Which processes there are, and which of them leads.
-async fn print_replicas(replicas: &Replicas) {
-    if replicas.all().is_empty() {
-        return;
+/// Which processes there are, and which of them leads its instance.
+async fn print_replicas(instances: &Instances) {
+    let mut leaders = Vec::new();
+    for place in instances.places() {
+        if !instances.replicas().iter().any(|replica| replica.instance == place.namespace) {
+            continue;
+        }
+        let leader = eventually(SERVED_WITHIN, async || match instances.leader(place.namespace).await {
+            Some((replica, _)) => Ok(replica.name()),
+            None => Err("nobody leads".to_owned()),
+        });
+        leaders.push(leader.await.unwrap_or_default());
     }
-    let leader = eventually(SERVED_WITHIN, async || match replicas.leader().await {
-        Some((replica, _)) => Ok(replica.pod.clone()),
-        None => Err("nobody leads".to_owned()),
-    })
-    .await
-    .unwrap_or_default();
     println!();
-    for replica in replicas.all() {
-        let role = if replica.pod == leader { "leads" } else { "stands by" };
-        let (pod, process, port) = (&replica.pod, replica.process(), replica.port);
-        println!("  {pod} {role:<9}  status page http://127.0.0.1:{port}/  process {process}");
+    let width = if instances.places().len() > 1 { "avi-system/ako-0".len() } else { "ako-0".len() };
+    for replica in instances.replicas() {
+        let role = if leaders.contains(&replica.name()) { "leads" } else { "stands by" };
+        let name = if instances.places().len() > 1 { replica.name() } else { replica.pod.clone() };
+        let (process, port) = (replica.process(), replica.port);
+        println!("  {name:<width$} {role:<9}  status page http://127.0.0.1:{port}/  process {process}");
     }
 }
 
@@ -123,12 +137,17 @@ fn step(what: &str) {
 }
 
 /// Waits until the sample's virtual services listen.
-async fn served(data_plane: &DataPlane, replicas: &Replicas) -> anyhow::Result<Vec<Listener>> {
+async fn served(data_plane: &DataPlane, instances: &Instances) -> anyhow::Result<Vec<Listener>> {
     eventually(SERVED_WITHIN, async || {
-        let settled = replicas.leader().await.is_some_and(|(_, state)| state["settled"] == true);
+        let mut settled = true;
+        for place in instances.places() {
+            let leader = instances.leader(place.namespace).await;
+            settled &= leader.is_some_and(|(_, state)| state["settled"] == true);
+        }
         let listeners = data_plane.listeners();
         let has = |part: &str| listeners.iter().any(|l| l.virtual_service.contains(part));
-        if settled && has("Shared-L7") && has("shop-direct") {
+        let second = instances.places().get(1).map(|place| format!("{}-Shared-L7", place.namespace));
+        if settled && has("--Shared-L7") && has("shop-direct") && second.is_none_or(|name| has(&name)) {
             Ok(listeners)
         } else {
             Err(format!("not served yet; problems of the data plane: {:?}", data_plane.problems()))
@@ -144,6 +163,8 @@ struct Guide {
     listeners: Vec<Listener>,
     page: u16,
     controller: SocketAddr,
+    /// Whether there are several instances.
+    several: bool,
 }
 
 impl Guide {
@@ -186,13 +207,31 @@ impl Guide {
         if let Some(direct) = self.address("shop-direct", 80) {
             lines.push(format!("curl http://{direct}/            # the LoadBalancer Service"));
         }
+        if let Some(market) = self.market() {
+            lines.push(format!(
+                "curl --resolve {MARKET_HOST}:{}:{} http://{MARKET_HOST}{}/   # by the instance in blue",
+                market.port(),
+                market.ip(),
+                suffix(market, 80)
+            ));
+        }
         lines.push(String::new());
         let kubeconfig = self.kubeconfig.display();
         lines.push(format!("export KUBECONFIG={kubeconfig}"));
         lines.push("kubectl -n shop get ingress,service".to_owned());
         lines.push("kubectl -n shop edit ingress shop          # and watch the change arrive".to_owned());
         lines
-            .push("kubectl -n avi-system get lease            # who leads, with several replicas".to_owned());
+            .push("kubectl get lease -A                       # who leads, with several replicas".to_owned());
+        if self.several {
+            let (key, value) = PLACES[0].label;
+            lines.push(format!(
+                "kubectl label namespace {MARKET} {key}={value}   # two instances select it: see who refuses"
+            ));
+            lines.push(format!(
+                "kubectl label namespace {MARKET} {}-             # and now it is handed over",
+                PLACES[1].label.0
+            ));
+        }
         lines.push("ako plan                                   # in target/debug".to_owned());
         lines.push(format!("ako status --local --port {}             # in target/debug", self.page));
         lines.push(format!("curl -k https://{}/sim/dump       # what the controller holds", self.controller));
@@ -200,11 +239,15 @@ impl Guide {
     }
 
     fn plain(&self) -> Option<SocketAddr> {
-        self.address(&shard(PLAIN_HOST), 80)
+        self.address(&format!("--{}", shard(PLAIN_HOST)), 80)
+    }
+
+    fn market(&self) -> Option<SocketAddr> {
+        self.address(&format!("{}-{}", PLACES[1].namespace, shard(MARKET_HOST)), 80)
     }
 
     fn secure(&self) -> Option<SocketAddr> {
-        self.address(&shard(SECURE_HOST), 443)
+        self.address(&format!("--{}", shard(SECURE_HOST)), 443)
     }
 }
 
@@ -225,6 +268,15 @@ async fn try_it(guide: &Guide, certificate: &Certificate) -> anyhow::Result<()> 
         if !text.contains(&format!("Hello from pod {pod}")) {
             bail!("http://{PLAIN_HOST}{path} is answered with {text:?}");
         }
+    }
+    if let Some(market) = guide.market() {
+        // Its pool is the youngest; the monitor may not have asked its pod yet.
+        eventually(SERVED_WITHIN, async || {
+            let text = visitor::get(market, MARKET_HOST, "/").await.map_err(|error| error.to_string())?;
+            let answered = text.contains("Hello from pod market-");
+            if answered { Ok(()) } else { Err(format!("http://{MARKET_HOST}/ is answered with {text:?}")) }
+        })
+        .await?;
     }
     let secure = guide.secure().context("the secure host is not served")?;
     let text = visitor::get_secure(secure, SECURE_HOST, "/", &certificate.pem).await?;
