@@ -111,6 +111,8 @@ impl Installation {
 pub struct Rival<'a> {
     /// Its namespace.
     pub namespace: &'a Arc<str>,
+    /// `clusterName`: with this instance's, its objects may have the same names.
+    pub cluster: &'a Arc<str>,
     /// Whether it sees this instance, and gives way where it came later;
     /// AKO 2.2.1 does not.
     pub gives_way: bool,
@@ -235,8 +237,11 @@ impl Instances {
     pub fn rival(&self, me: &str, other: &str) -> Option<Rival<'_>> {
         let (own, other) = (self.find(me)?, self.find(other)?);
         let is_rival = me != &*other.claim.namespace && own.claim.same_controller(&other.claim);
-        is_rival
-            .then_some(Rival { namespace: &other.claim.namespace, gives_way: other.is_ours || !own.is_ours })
+        is_rival.then_some(Rival {
+            namespace: &other.claim.namespace,
+            cluster: &other.claim.cluster,
+            gives_way: other.is_ours || !own.is_ours,
+        })
     }
 
     pub(crate) fn find(&self, me: &str) -> Option<&Ranked> {

@@ -199,11 +199,16 @@ impl Snapshot {
         self.instances.rival(&self.own.as_ref()?.namespace, self.owner_of(namespace)?)
     }
 
+    /// Whether a namespace is this instance's own.
+    pub fn owns(&self, namespace: &str) -> bool {
+        let is_own = |own: &Claim| self.owner_of(namespace) == Some(&own.namespace);
+        self.own.as_ref().is_none_or(is_own)
+    }
+
     /// Whether this instance serves a namespace now: it is its own, and not
     /// about to be taken over.
     pub fn serves(&self, namespace: &str) -> bool {
-        let is_own = |own: &Claim| self.owner_of(namespace) == Some(&own.namespace);
-        !self.awaited.contains(namespace) && self.own.as_ref().is_none_or(is_own)
+        !self.awaited.contains(namespace) && self.owns(namespace)
     }
 
     /// Leaves a namespace that is this instance's own to the instance that it
