@@ -8,7 +8,7 @@ use crate::annotation;
 use crate::config::Config;
 use crate::id::NamespacedName;
 use crate::index::Index;
-use crate::instance::{Claim, Installation, Instances, Rival};
+use crate::instance::{Claim, Conflict, Installation, Instances, Rival};
 use crate::resource::{
     EndpointSlice, Ingress, IngressClass, Namespace, Node, NodeSubnets, Pod, Resource, ResourceId,
     ResourceKind, Secret, Service, ServiceType,
@@ -286,6 +286,12 @@ impl Snapshot {
     /// The instances of the cluster.
     pub fn instances(&self) -> &Instances {
         &self.instances
+    }
+
+    /// What this instance and others cannot both have, sorted.
+    pub fn conflicts(&self) -> Vec<Conflict> {
+        let Some(own) = &self.own else { return Vec::new() };
+        self.instances.conflicts(&own.namespace, self.namespaces.values())
     }
 
     /// The pods that a Service selects, by name: those that NodePortLocal made
