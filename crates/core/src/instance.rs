@@ -6,10 +6,11 @@
 //! order of precedence gives way, for the contested part alone.
 
 use std::collections::BTreeMap;
-use std::fmt;
+use std::net::Ipv6Addr;
 use std::sync::Arc;
 
 use crate::config::{Config, ServiceMode};
+pub use crate::conflict::{Conflict, Contest};
 use crate::scope::Scope;
 
 /// What an instance claims, according to its configuration.
@@ -19,7 +20,7 @@ pub struct Claim {
     pub namespace: Arc<str>,
     /// When its ConfigMap was created, in seconds since the epoch.
     pub created: i64,
-    /// `controllerIP`
+    /// `controllerIP`, in one spelling for one controller.
     pub controller: Arc<str>,
     /// `cloudName`
     pub cloud: Arc<str>,
@@ -42,7 +43,7 @@ impl Claim {
         Self {
             namespace: config.operator_namespace.clone(),
             created,
-            controller: config.controller_host.clone(),
+            controller: controller(&config.controller_host),
             cloud: config.cloud_name.clone(),
             cluster: config.cluster_name.clone(),
             primary: config.primary,
@@ -63,12 +64,12 @@ impl Claim {
         *self == other
     }
 
-    fn same_controller(&self, other: &Self) -> bool {
+    pub(crate) fn same_controller(&self, other: &Self) -> bool {
         self.controller == other.controller
     }
 
     /// Whether both look after objects in the same place.
-    fn same_cloud(&self, other: &Self) -> bool {
+    pub(crate) fn same_cloud(&self, other: &Self) -> bool {
         self.same_controller(other) && self.cloud == other.cloud
     }
 }
@@ -76,6 +77,17 @@ impl Claim {
 /// `created_by` of the objects of an instance. Source: configuration, §5.1.
 pub fn owner(cluster: &str, primary: bool, namespace: &str) -> String {
     if primary { format!("ako-{cluster}") } else { format!("ako-{cluster}-{namespace}") }
+}
+
+/// A controller's address without what goes without saying: `https`, port 443,
+/// the brackets of an IPv6 address.
+fn controller(address: &str) -> Arc<str> {
+    let address = address.trim().to_ascii_lowercase();
+    let address = address.strip_prefix("https://").unwrap_or(&address).trim_end_matches('/');
+    let has_port = address.parse::<Ipv6Addr>().is_err();
+    let host = address.strip_suffix(":443").filter(|_| has_port).unwrap_or(address);
+    let inside = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+    inside.unwrap_or(host).into()
 }
 
 /// The StatefulSet of an instance.
@@ -97,56 +109,13 @@ impl Installation {
     pub const STATEFUL_SET: &'static str = "ako";
 }
 
-/// What two instances cannot both have.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Contest {
-    /// Their objects bear the same owner's name: each would take the other's
-    /// for its own, and for superfluous.
-    Owner,
-    /// They send traffic to pods in different ways.
-    ServiceType,
-    /// Both are primary: the VRF's static routes.
-    Primary,
-    /// Namespaces that both select.
-    Namespaces,
-}
-
-impl Contest {
-    /// The word in metrics, Events and output.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Owner => "SameOwner",
-            Self::ServiceType => "MixedServiceTypes",
-            Self::Primary => "TwoPrimaries",
-            Self::Namespaces => "NamespaceContested",
-        }
-    }
-}
-
-/// A conflict of two instances, from the point of view of one of them.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Conflict {
-    /// What is contested.
-    pub contest: Contest,
-    /// The other instance.
-    pub with: Arc<str>,
-    /// Whether it is the other one that has it, and this one that refuses.
-    pub refused: bool,
-    /// What is contested, and the way out.
-    pub message: Arc<str>,
-}
-
-impl fmt::Display for Conflict {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.contest.as_str(), self.message)
-    }
-}
-
 /// Another instance on the same controller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rival<'a> {
     /// Its namespace.
     pub namespace: &'a Arc<str>,
+    /// `clusterName`: with this instance's, its objects may have the same names.
+    pub cluster: &'a Arc<str>,
     /// Whether it sees this instance, and gives way where it came later;
     /// AKO 2.2.1 does not.
     pub gives_way: bool,
@@ -154,11 +123,14 @@ pub struct Rival<'a> {
 
 /// A claim in its place.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Ranked {
-    claim: Claim,
-    is_ours: bool,
-    /// The earlier instance that leaves it nothing, and why.
-    barred: Option<(Arc<str>, Contest)>,
+pub struct Ranked {
+    /// The claim.
+    pub claim: Claim,
+    /// Whether the instance is of this implementation.
+    pub is_ours: bool,
+    /// The earlier instance that leaves it nothing, and why. AKO 2.2.1 never
+    /// is: it writes whatever we think of it.
+    pub barred: Option<(Arc<str>, Contest)>,
 }
 
 /// The claims of a cluster in order of precedence: those of AKO 2.2.1, which
@@ -166,6 +138,9 @@ struct Ranked {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Instances {
     ranked: Vec<Ranked>,
+    /// The instance that is barred only because it acts by what its ConfigMap
+    /// said before.
+    outdated: Option<Arc<str>>,
 }
 
 impl Instances {
@@ -186,21 +161,22 @@ impl Instances {
             claim,
             barred: None,
         };
-        let mut own = own.cloned();
-        let mut ranked = Vec::new();
-        for claim in claims {
-            match &mut own {
-                Some(own) if own.namespace == claim.namespace => {
-                    if own.acts_like(claim) {
-                        own.created = claim.created;
-                    }
-                }
-                _ => ranked.push(rank(claim.clone())),
-            }
-        }
-        ranked.extend(own.map(rank));
-        let mut instances = Self { ranked };
+        let claims: Vec<_> = claims.into_iter().collect();
+        let is_own = |claim: &&&Claim| own.is_some_and(|own| own.namespace == claim.namespace);
+        let configured = claims.iter().find(is_own).copied();
+        let acting = own.cloned().map(|own| match configured {
+            Some(claim) if own.acts_like(claim) => Claim { created: claim.created, ..own },
+            _ => own,
+        });
+        let others = claims.iter().filter(|claim| !is_own(claim)).copied().cloned();
+        let mut instances = Self { ranked: others.chain(acting).map(rank).collect(), outdated: None };
         instances.sort();
+        if let (Some(own), Some(_)) = (own, configured)
+            && instances.barred(&own.namespace).is_some()
+        {
+            let restarted = Self::of(claims, installations, None);
+            instances.outdated = restarted.barred(&own.namespace).is_none().then(|| own.namespace.clone());
+        }
         instances
     }
 
@@ -209,11 +185,20 @@ impl Instances {
         self.ranked.sort_by_key(place);
         for later in 0..self.ranked.len() {
             let (before, rest) = self.ranked.split_at(later);
-            let standing = before.iter().filter(|earlier| earlier.barred.is_none());
-            let barred =
-                standing.filter_map(|e| Some((e.claim.namespace.clone(), total(e, &rest[0])?))).next();
-            self.ranked[later].barred = barred;
+            let bar = |e: &Ranked| Some((e.claim.namespace.clone(), bars(e, &rest[0])?));
+            self.ranked[later].barred = before.iter().find_map(bar);
         }
+    }
+
+    /// The instances in order of precedence.
+    pub fn ranked(&self) -> &[Ranked] {
+        &self.ranked
+    }
+
+    /// Whether an instance is barred only because it acts by what its ConfigMap
+    /// said before, so that a restart is all it needs.
+    pub fn needs_restart(&self, me: &str) -> bool {
+        self.outdated.as_deref() == Some(me)
     }
 
     /// Whether there are other instances than this one.
@@ -262,23 +247,63 @@ impl Instances {
     pub fn rival(&self, me: &str, other: &str) -> Option<Rival<'_>> {
         let (own, other) = (self.find(me)?, self.find(other)?);
         let is_rival = me != &*other.claim.namespace && own.claim.same_controller(&other.claim);
-        is_rival
-            .then_some(Rival { namespace: &other.claim.namespace, gives_way: other.is_ours || !own.is_ours })
+        is_rival.then_some(Rival {
+            namespace: &other.claim.namespace,
+            cluster: &other.claim.cluster,
+            gives_way: other.is_ours || !own.is_ours,
+        })
     }
 
-    fn find(&self, me: &str) -> Option<&Ranked> {
+    pub(crate) fn find(&self, me: &str) -> Option<&Ranked> {
         self.ranked.iter().find(|r| &*r.claim.namespace == me)
     }
 }
 
 /// What leaves the later one of two instances nothing.
-fn total(earlier: &Ranked, later: &Ranked) -> Option<Contest> {
-    let (a, b) = (&earlier.claim, &later.claim);
-    // Ours tell `ako-a` + `b` from `a-b` by the names of the objects as well;
-    // AKO 2.2.1 goes by the owner alone.
-    let told_apart = a.cluster != b.cluster && earlier.is_ours && later.is_ours;
-    if a.same_controller(b) && a.owner() == b.owner() && !told_apart {
+fn bars(earlier: &Ranked, later: &Ranked) -> Option<Contest> {
+    if !later.is_ours {
+        return None;
+    }
+    // What a barred instance programmed before stays, under its owner's name.
+    if share_owner(earlier, later) {
         return Some(Contest::Owner);
     }
-    (a.same_cloud(b) && a.service_mode != b.service_mode).then_some(Contest::ServiceType)
+    // But it sends no traffic anywhere new, so its way to do so is no matter.
+    let mixed = earlier.barred.is_none() && mix_service_types(&earlier.claim, &later.claim);
+    mixed.then_some(Contest::ServiceType)
+}
+
+/// Whether two instances would take each other's objects for their own. Ours
+/// tell `ako-a` in `b` from `a-b` by the names of the objects as well; AKO 2.2.1
+/// goes by the owner alone.
+pub(crate) fn share_owner(one: &Ranked, other: &Ranked) -> bool {
+    let (a, b) = (&one.claim, &other.claim);
+    let told_apart = a.cluster != b.cluster && one.is_ours && other.is_ours;
+    a.same_controller(b) && a.owner() == b.owner() && !told_apart
+}
+
+/// Whether two instances send traffic to the same pods in different ways.
+pub(crate) fn mix_service_types(a: &Claim, b: &Claim) -> bool {
+    a.same_cloud(b) && a.service_mode != b.service_mode
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_controller_has_one_spelling() {
+        for (one, other) in [
+            ("c", "c:443"),
+            ("C.example.com", "https://c.example.com:443/"),
+            ("10.0.0.1", "10.0.0.1:443"),
+            ("[2001:db8::443]", "2001:db8::443"),
+            ("[2001:db8::1]:443", "2001:db8::1"),
+        ] {
+            assert_eq!(controller(one), controller(other));
+        }
+        for (one, other) in [("c", "c:8443"), ("c", "http://c"), ("2001:db8::443", "2001:db8:"), ("a", "b")] {
+            assert_ne!(controller(one), controller(other));
+        }
+    }
 }

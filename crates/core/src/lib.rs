@@ -11,6 +11,7 @@ pub mod annotation;
 pub mod certificate;
 pub mod checksum;
 pub mod config;
+pub mod conflict;
 pub mod diagnostic;
 pub mod facts;
 pub mod id;

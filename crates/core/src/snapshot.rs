@@ -8,7 +8,7 @@ use crate::annotation;
 use crate::config::Config;
 use crate::id::NamespacedName;
 use crate::index::Index;
-use crate::instance::{Claim, Installation, Instances, Rival};
+use crate::instance::{Claim, Conflict, Installation, Instances, Rival};
 use crate::resource::{
     EndpointSlice, Ingress, IngressClass, Namespace, Node, NodeSubnets, Pod, Resource, ResourceId,
     ResourceKind, Secret, Service, ServiceType,

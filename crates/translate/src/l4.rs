@@ -16,11 +16,10 @@ use ako_core::{CONTROLLER_NAME, NamespacedName, Reason};
 
 use crate::context::Translator;
 use crate::endpoints::{self, BackendPort};
-use crate::pool;
-use crate::unit::{Binding, UnitOutput, service_id};
+use crate::unit::{Binding, UnitKey, UnitOutput, service_id};
 use crate::view::View;
 use crate::virtual_service::{self as vs, Covered, PortText};
-use crate::{fqdn, vsvip};
+use crate::{fqdn, namesake, pool, vsvip};
 
 /// What upstream's checksum has for the network profile of several protocols.
 const MIXED_PROFILE: &str = "Mixed-Network-Profile-Internal";
@@ -35,6 +34,9 @@ pub(crate) fn translate(t: &Translator, view: &View<'_>, id: &NamespacedName, ou
     }
     let t = &t.in_tenant(&t.tenant_of(view, &id.namespace));
     let source = service_id(id);
+    if !namesake::may_be_named(t, view, &UnitKey::Service(id.clone()), &[service], out) {
+        return;
+    }
     let name: Arc<str> = t.names().l4_vs(&id.namespace, &id.name).into();
     let Ok(address) = wanted_address(service, out) else { return };
     let hostname = fqdn::of_service(t, service);

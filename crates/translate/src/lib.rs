@@ -25,6 +25,7 @@ mod fqdn;
 mod front;
 mod host;
 mod l4;
+mod namesake;
 mod passthrough;
 mod path_policy;
 mod pool;

@@ -10,9 +10,9 @@ use ako_core::{NamespacedName, Reason};
 
 use crate::context::Translator;
 use crate::l4::{self, SharedWith};
-use crate::unit::{Binding, UnitOutput, service_id};
+use crate::unit::{Binding, UnitKey, UnitOutput, service_id};
 use crate::view::View;
-use crate::{fqdn, vsvip};
+use crate::{fqdn, namesake, vsvip};
 
 pub(crate) fn translate(t: &Translator, view: &View<'_>, key: &NamespacedName, out: &mut UnitOutput) {
     let mut services = view.shared_vip(key);
@@ -23,8 +23,12 @@ pub(crate) fn translate(t: &Translator, view: &View<'_>, key: &NamespacedName, o
         // Its ports and annotations are read below.
         view.service(&service.id);
     }
+    services.retain(|service| l4::is_ours(t, service));
     services.sort_by(|a, b| (a.created, &a.id).cmp(&(b.created, &b.id)));
-    let Some(members) = members(t, &services, key, out) else { return };
+    if !namesake::may_be_named(t, view, &UnitKey::SharedVip(key.clone()), &services, out) {
+        return;
+    }
+    let Some(members) = members(&services, key, out) else { return };
     let name: Arc<str> = t.names().l4_vs(&key.namespace, &key.name).into();
     let mut pools = Vec::new();
     let mut hostnames = Vec::new();
@@ -68,14 +72,13 @@ struct Members<'a> {
 /// Sorts out who takes part. The oldest Service decides on the address; one
 /// that wants another address, or a port that is taken, stays out and is told.
 fn members<'a>(
-    t: &Translator,
     services: &[&'a Arc<Service>],
     key: &NamespacedName,
     out: &mut UnitOutput,
 ) -> Option<Members<'a>> {
     let mut taken = BTreeSet::new();
     let mut members: Option<Members<'a>> = None;
-    for service in services.iter().filter(|s| l4::is_ours(t, s)) {
+    for service in services {
         let id = service_id(&service.id);
         let Ok(address) = l4::wanted_address(service, out) else { continue };
         if let Some(group) = &members

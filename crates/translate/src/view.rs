@@ -57,6 +57,13 @@ impl<'a> View<'a> {
         self.snapshot.serves(namespace)
     }
 
+    /// Whether a namespace is this instance's own, served yet or not.
+    pub(crate) fn owns(&self, namespace: &Arc<str>) -> bool {
+        self.note(Key::Instances);
+        self.note(Key::Namespace(namespace.clone()));
+        self.snapshot.is_own(namespace)
+    }
+
     /// The other instance on the same controller that serves a namespace.
     pub(crate) fn rival(&self, namespace: &Arc<str>) -> Option<Rival<'a>> {
         self.note(Key::Instances);

@@ -16,6 +16,7 @@ pub(crate) fn render(startup: &Startup, report: Option<&Report>) -> prometheus::
     if let Some(report) = report {
         leadership(&registry, report)?;
         objects(&registry, report)?;
+        instances(&registry, report)?;
         requests(&registry, report)?;
         upstream(&registry, startup, report)?;
     }
@@ -79,6 +80,17 @@ fn objects(registry: &Registry, report: &Report) -> prometheus::Result<()> {
     work.with_label_values(&["unit"]).inc_by(report.counters.translated);
     work.with_label_values(&["front"]).inc_by(report.counters.assembled);
     Ok(())
+}
+
+fn instances(registry: &Registry, report: &Report) -> prometheus::Result<()> {
+    let help = "What instances of the cluster cannot both have, and whether it is this one that refuses.";
+    let family = gauges(registry, "ako_instance_conflicts", help, &["contest", "refused"])?;
+    for conflict in &report.conflicts {
+        let refused = if conflict.refused { "true" } else { "false" };
+        family.with_label_values(&[conflict.contest.as_str(), refused]).inc();
+    }
+    let served = number(report.served.len());
+    gauge(registry, "ako_served_namespaces", "Namespaces that this instance serves.", served)
 }
 
 fn leadership(registry: &Registry, report: &Report) -> prometheus::Result<()> {

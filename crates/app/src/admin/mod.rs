@@ -90,14 +90,14 @@ async fn healthz(State(shared): State<Shared>) -> Response {
     }
 }
 
-/// Ready: the cluster and the controller are known. What the controller refuses
-/// does not count: serving the rest is what this is for.
+/// Ready: the cluster and the controller are known. What the controller refuses,
+/// or another instance has, does not count: serving the rest is what this is for.
 async fn readyz(State(shared): State<Shared>) -> Response {
     let reason = match (shared.startup.waiting_for(), shared.report().await) {
         (Some(what), _) => format!("waiting for {what}\n"),
         (None, None) => "the driver does not answer\n".to_owned(),
         (None, Some(report)) if !report.synced => format!("waiting for {}\n", report.missing.join(", ")),
-        (None, Some(_)) => return (StatusCode::OK, "ok\n").into_response(),
+        (None, Some(report)) => return (StatusCode::OK, report.ready()).into_response(),
     };
     (StatusCode::SERVICE_UNAVAILABLE, reason).into_response()
 }

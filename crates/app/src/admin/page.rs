@@ -91,9 +91,11 @@ fn content(state: &Value) -> Markup {
     html! {
         (heading(state))
         (held(state))
+        (refused_parts(state))
         (tiles(state))
         (fronts(state))
         (pending(state))
+        (instances(state))
         (rows(state, "/diagnostics", "Findings about Kubernetes objects", &["object", "reason", "message"]))
         (rows(state, "/issues", "Problems with the configuration", &["key", "value", "message"]))
         (rows(state, "/controller/errors", "Last errors of the controller", &["timestamp", "error"]))
@@ -151,6 +153,49 @@ fn held(state: &Value) -> Markup {
     }
 }
 
+/// What this instance leaves to others.
+fn refused_parts(state: &Value) -> Markup {
+    html! {
+        @for conflict in list(state, "/conflicts").iter().filter(|conflict| conflict["refused"] == true) {
+            div.note role="alert" { strong { (word(&conflict["contest"])) } ": " (word(&conflict["message"])) }
+        }
+    }
+}
+
+/// The instances of the cluster, if there are several; what they cannot both
+/// have comes first.
+fn instances(state: &Value) -> Markup {
+    let (instances, conflicts) = (list(state, "/instances"), list(state, "/conflicts"));
+    html! {
+        @if instances.len() > 1 {
+            (table("Instances", &html! {
+                thead { tr { th { "Namespace" } th { "Owner marker" } th { "Primary" } th { "Selects" } th { "Is" } } }
+                tbody {
+                    @for conflict in conflicts.iter().filter(|conflict| conflict["refused"] == false) {
+                        tr { td colspan="5" {
+                            @if conflict["note"] == true { "note: " } @else { span.warn { "left to this one: " } }
+                            (word(&conflict["message"]))
+                        } }
+                    }
+                    @for instance in instances { tr {
+                        td { code { (word(&instance["namespace"])) } @if instance["me"] == true { " (this one)" } }
+                        td { code { (word(&instance["owner"])) } }
+                        td { @if instance["primary"] == true { "yes" } @else { "no" } }
+                        td { (word(&instance["scope"])) }
+                        td {
+                            (word(&instance["implementation"]))
+                            @if let Some(by) = instance["barred"]["by"].as_str() {
+                                ", " span.bad { "barred by " (by) " (" (word(&instance["barred"]["contest"])) ")" }
+                            }
+                        }
+                    } }
+                }
+            }))
+            p { "This one serves " (text(state, "/served/count")) " namespaces: " (text(state, "/served/namespaces")) }
+        }
+    }
+}
+
 fn tiles(state: &Value) -> Markup {
     let tile = |label: &str, pointer: &str, class: &str| {
         html! { div.tile { (label) b class=(class) { (text(state, pointer)) } } }
@@ -176,7 +221,7 @@ fn tiles(state: &Value) -> Markup {
 }
 
 fn fronts(state: &Value) -> Markup {
-    let fronts = state["fronts"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let fronts = list(state, "/fronts");
     html! {
         @if !fronts.is_empty() {
             (table("Virtual services", &html! {
@@ -200,7 +245,7 @@ fn fronts(state: &Value) -> Markup {
 
 /// What the controller refused of a virtual service, and why.
 fn refusals(front: &Value) -> Markup {
-    let refusals = front["refusals"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let refusals = list(front, "/refusals");
     html! {
         @for refusal in refusals {
             tr { td.bad colspan="7" { "refused: " code { (word(&refusal["object"])) } " " (word(&refusal["why"])) } }
@@ -209,7 +254,7 @@ fn refusals(front: &Value) -> Markup {
 }
 
 fn pending(state: &Value) -> Markup {
-    let pending = state["pending"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let pending = list(state, "/pending");
     html! {
         @if !pending.is_empty() {
             (table("Not as wanted", &html! {
@@ -227,7 +272,7 @@ fn pending(state: &Value) -> Markup {
 }
 
 fn rows(state: &Value, pointer: &str, title: &str, columns: &[&str]) -> Markup {
-    let items = state.pointer(pointer).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let items = list(state, pointer);
     html! {
         @if !items.is_empty() {
             (table(title, &html! {
@@ -247,6 +292,10 @@ fn table(title: &str, content: &Markup) -> Markup {
     }
 }
 
+fn list<'a>(state: &'a Value, pointer: &str) -> &'a [Value] {
+    state.pointer(pointer).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
+}
+
 fn text(state: &Value, pointer: &str) -> String {
     state.pointer(pointer).map_or_else(|| "–".to_owned(), word)
 }
@@ -257,5 +306,25 @@ fn word(value: &Value) -> String {
         Value::String(text) => text.clone(),
         Value::Array(list) => list.iter().map(word).collect::<Vec<_>>().join(", "),
         other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::admin::report::tests::two_instances;
+
+    #[test]
+    fn what_is_refused_is_on_top_with_the_way_out() {
+        let page = super::content(&two_instances().0).into_string();
+        let (refused, instances) = (page.find("primaryInstance=false"), page.find("<h2>Instances</h2>"));
+        assert!(refused.is_some() && refused < instances, "{page}");
+        assert!(page.contains("<code>blue</code> (this one)"), "{page}");
+        assert!(page.contains("barred by avi-system (SameOwner)"), "{page}");
+    }
+
+    #[test]
+    fn one_instance_is_no_matter() {
+        let page = super::content(&crate::admin::report::tests::one_instance().0).into_string();
+        assert!(!page.contains("Instances"), "{page}");
     }
 }

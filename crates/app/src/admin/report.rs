@@ -1,8 +1,10 @@
 //! How things are, as the driver tells it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use ako_avi_io::Traffic;
+use ako_core::instance::{Conflict, Ranked};
 use ako_core::{Diagnostic, Reason, ResourceId, ResourceKind};
 use ako_elect::Moment;
 use ako_engine::{Counters, Engine, Held, Notice, Pending, VirtualServiceReport};
@@ -14,6 +16,8 @@ use crate::run::state::Startup;
 
 /// The most objects of each list that is shown.
 const SHOWN: usize = 200;
+/// The most served namespaces that are named.
+const NAMED: usize = 20;
 /// Upper bounds of the latency histogram, in milliseconds.
 pub(crate) const BUCKETS_MS: [u64; 11] = [10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 15_000, 60_000];
 
@@ -51,6 +55,14 @@ impl Latencies {
 pub struct Report {
     pub(crate) cluster: String,
     pub(crate) owner: String,
+    /// The namespace of this instance.
+    pub(crate) me: Arc<str>,
+    /// The instances of the cluster in order of precedence.
+    pub(crate) instances: Vec<Ranked>,
+    /// What they cannot both have.
+    pub(crate) conflicts: Vec<Conflict>,
+    /// The namespaces that this instance serves.
+    pub(crate) served: Vec<Arc<str>>,
     /// Whether both sides are known.
     pub(crate) synced: bool,
     /// What is not known yet.
@@ -101,9 +113,16 @@ impl Report {
         diagnostics.dedup();
         diagnostics.truncate(SHOWN);
         let (backlog, refused) = engine.backlog();
+        let snapshot = engine.snapshot();
+        let known = snapshot.namespaces().map(|namespace| &namespace.name);
         Self {
             cluster: config.cluster_name.to_string(),
             owner: config.owner(),
+            me: config.operator_namespace.clone(),
+            instances: snapshot.instances().ranked().to_vec(),
+            // Of half a cluster nothing is said.
+            conflicts: if snapshot.is_complete() { snapshot.conflicts() } else { Vec::new() },
+            served: known.filter(|namespace| snapshot.serves(namespace)).cloned().collect(),
             synced: engine.is_synced(),
             missing,
             settled: engine.is_settled(),
@@ -121,11 +140,30 @@ impl Report {
             traffic,
             troubles: BTreeMap::new(),
             last_writes: Vec::new(),
-            resources: config.kinds().into_iter().map(|kind| (kind, engine.snapshot().count(kind))).collect(),
+            resources: config.kinds().into_iter().map(|kind| (kind, snapshot.count(kind))).collect(),
             now,
             standing: None,
             writes: false,
         }
+    }
+}
+
+impl Report {
+    /// The instance that leaves this one nothing, and why.
+    pub(crate) fn barred(&self) -> Option<String> {
+        let own = self.instances.iter().find(|ranked| ranked.claim.namespace == self.me)?;
+        let (by, contest) = own.barred.as_ref()?;
+        Some(format!("{} with the instance in {by}", contest.as_str()))
+    }
+
+    /// The page `/readyz` of an operator that is ready: one that is barred is,
+    /// as a restart would not help it.
+    pub(crate) fn ready(&self) -> String {
+        let mut lines = vec!["ok".to_owned()];
+        lines.extend(self.barred().map(|why| format!("this instance writes nothing: {why}")));
+        let refused = self.conflicts.iter().filter(|conflict| conflict.refused);
+        lines.extend(refused.take(SHOWN).map(ToString::to_string));
+        lines.join("\n") + "\n"
     }
 }
 
@@ -174,6 +212,12 @@ pub(crate) fn state(startup: &Startup, report: Option<&Report>) -> Value {
             "created": created, "updated": updated, "deleted": deleted, "failed": report.counters.failed,
             "total": created + updated + deleted,
         },
+        "instances": report.instances.iter().map(|ranked| instance(ranked, &report.me)).collect::<Vec<_>>(),
+        "conflicts": report.conflicts.iter().take(SHOWN).map(conflict).collect::<Vec<_>>(),
+        "served": {
+            "count": report.served.len(),
+            "namespaces": report.served.iter().take(NAMED).collect::<Vec<_>>(),
+        },
         "leadership": report.standing.as_ref().map(|standing| leadership(standing, report)),
         "work": {"translated": report.counters.translated, "assembled": report.counters.assembled},
         "pending": report.pending.iter().map(|p| pending(p, report.now)).collect::<Vec<_>>(),
@@ -187,6 +231,27 @@ pub(crate) fn state(startup: &Startup, report: Option<&Report>) -> Value {
         map.extend(details);
     }
     state
+}
+
+fn instance(ranked: &Ranked, me: &Arc<str>) -> Value {
+    let claim = &ranked.claim;
+    json!({
+        "namespace": claim.namespace,
+        "cluster": claim.cluster,
+        "owner": claim.owner(),
+        "primary": claim.primary,
+        "scope": claim.scope.to_string(),
+        "implementation": if ranked.is_ours { "ako-rs" } else { "AKO 2.2.1" },
+        "me": claim.namespace == *me,
+        "barred": ranked.barred.as_ref().map(|(by, contest)| json!({"by": by, "contest": contest.as_str()})),
+    })
+}
+
+fn conflict(c: &Conflict) -> Value {
+    json!({
+        "contest": c.contest.as_str(), "with": c.with, "refused": c.refused, "note": c.contest.is_note(),
+        "namespaces": c.namespaces, "message": c.message,
+    })
 }
 
 fn leadership(standing: &Standing, report: &Report) -> Value {
@@ -274,4 +339,111 @@ pub(crate) fn notice(finding: &Diagnostic) -> Notice {
 /// The finding about an object that does not have the form of its kind.
 pub(crate) fn undecodable(object: &ResourceId, message: &str) -> Diagnostic {
     Diagnostic { object: object.clone(), reason: Reason::InvalidObject, message: message.into() }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use ako_core::config::Config;
+    use ako_core::facts::CloudType;
+    use ako_core::resource::Namespace;
+    use ako_core::scope::{Requirement, Scope};
+    use ako_core::{Claim, Delta, Facts, Resource};
+    use ako_engine::Event;
+    use ako_translate::Translator;
+
+    use super::*;
+    use crate::admin::metrics;
+    use crate::run::clock;
+
+    fn config(namespace: &str, app: &str) -> Config {
+        let scope = Scope { requirements: vec![Requirement::equals("app", app)], ..Scope::default() };
+        Config { operator_namespace: namespace.into(), cluster_name: "c1".into(), scope, ..Config::default() }
+    }
+
+    /// The state of the last of these, and what it was made of.
+    fn state_of(configs: &[Config]) -> (Value, Report, Startup) {
+        let own = configs.last().cloned().unwrap_or_default();
+        let facts = Facts {
+            cluster_uuid: "uuid".into(),
+            enterprise: true,
+            cloud: CloudType::VCenter,
+            vrf: "global".into(),
+            subdomains: Vec::new(),
+        };
+        let mut engine = Engine::new(Translator::new(own, facts));
+        for kind in ResourceKind::ALL {
+            let objects = match kind {
+                ResourceKind::ConfigMap => configs
+                    .iter()
+                    .zip(1..)
+                    .map(|(c, created)| Resource::Claim(Claim::of(c, created)))
+                    .collect(),
+                ResourceKind::Namespace => ["a", "b"]
+                    .map(|app| {
+                        let labels = BTreeMap::from([("app".into(), app.into())]);
+                        Resource::Namespace(Namespace {
+                            name: format!("of-{app}").into(),
+                            labels,
+                            tenant: None,
+                        })
+                    })
+                    .to_vec(),
+                _ => Vec::new(),
+            };
+            engine.step(Event::Cluster(Delta::Reset(kind, objects)), Moment::default());
+        }
+        let startup = Startup::new("ako-0", "blue", clock::wall_time());
+        let report = Report::of(&engine, Traffic::default(), Vec::new(), Moment::default());
+        (state(&startup, Some(&report)), report, startup)
+    }
+
+    /// A second primary, that is barred.
+    pub(crate) fn two_instances() -> (Value, Report, Startup) {
+        state_of(&[config("avi-system", "a"), config("blue", "b")])
+    }
+
+    pub(crate) fn one_instance() -> (Value, Report, Startup) {
+        state_of(&[config("blue", "b")])
+    }
+
+    #[test]
+    fn the_state_tells_of_instances_and_conflicts() {
+        let (state, ..) = two_instances();
+        let expected = json!([
+            {"namespace": "avi-system", "cluster": "c1", "owner": "ako-c1", "primary": true, "scope": "app=a",
+             "implementation": "ako-rs", "me": false, "barred": null},
+            {"namespace": "blue", "cluster": "c1", "owner": "ako-c1", "primary": true, "scope": "app=b",
+             "implementation": "ako-rs", "me": true, "barred": {"by": "avi-system", "contest": "SameOwner"}},
+        ]);
+        assert_eq!(state["instances"], expected);
+        assert_eq!(state["conflicts"][0]["contest"], "SameOwner");
+        assert_eq!(state["conflicts"][0]["refused"], true);
+        assert_eq!(state["served"], json!({"count": 0, "namespaces": []}));
+        let (state, ..) = one_instance();
+        assert_eq!(state["conflicts"], json!([]));
+        assert_eq!(state["served"], json!({"count": 1, "namespaces": ["of-b"]}));
+    }
+
+    #[test]
+    fn who_is_barred_is_ready_and_says_so() {
+        let ready = two_instances().1.ready();
+        assert!(
+            ready
+                .starts_with("ok\nthis instance writes nothing: SameOwner with the instance in avi-system\n")
+        );
+        assert!(ready.contains("set primaryInstance=false in ConfigMap blue/avi-k8s-config"), "{ready}");
+        assert_eq!(one_instance().1.ready(), "ok\n");
+    }
+
+    #[test]
+    fn conflicts_are_counted() {
+        let (_, report, startup) = two_instances();
+        let page = metrics::render(&startup, Some(&report)).unwrap_or_default();
+        for line in [
+            "ako_instance_conflicts{contest=\"SameOwner\",refused=\"true\"} 1\n",
+            "ako_served_namespaces 0\n",
+        ] {
+            assert!(page.contains(line), "{page}");
+        }
+    }
 }

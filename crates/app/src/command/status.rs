@@ -108,11 +108,6 @@ pub(super) async fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
 /// The state for people.
 fn text(state: &Value) -> String {
     let mut out = String::new();
-    let word = |value: &Value| match value {
-        Value::String(text) => text.clone(),
-        Value::Null => "-".to_owned(),
-        other => other.to_string(),
-    };
     for (label, pointer) in [
         ("Version", "/version"),
         ("Cluster", "/cluster"),
@@ -132,6 +127,7 @@ fn text(state: &Value) -> String {
         ("Refused", "/objects/refused"),
         ("Statuses to write", "/objects/unpublished"),
         ("Writes", "/writes/total"),
+        ("Served namespaces", "/served/count"),
     ] {
         let value = state.pointer(pointer).map_or_else(|| "-".to_owned(), word);
         let _ = writeln!(out, "{label:<18} {value}");
@@ -145,6 +141,10 @@ fn text(state: &Value) -> String {
             }
         }
     };
+    if state["instances"].as_array().is_some_and(|instances| instances.len() > 1) {
+        section("Conflicts of instances", "/conflicts", &conflict);
+        section("Instances", "/instances", &instance);
+    }
     section("Configuration", "/issues", &|i| format!("{}: {}", word(&i["key"]), word(&i["message"])));
     section("Not as wanted", "/pending", &|p| {
         let failure = p["failure"].as_str().map(|f| format!(": {f}")).unwrap_or_default();
@@ -162,4 +162,60 @@ fn text(state: &Value) -> String {
         );
     }
     out
+}
+
+fn conflict(conflict: &Value) -> String {
+    let who = match (&conflict["refused"], &conflict["note"]) {
+        (Value::Bool(true), _) => ", refused here",
+        (_, Value::Bool(true)) => ", nothing is refused",
+        _ => ", refused there",
+    };
+    format!(
+        "{} with {}{who}: {}",
+        word(&conflict["contest"]),
+        word(&conflict["with"]),
+        word(&conflict["message"])
+    )
+}
+
+fn instance(instance: &Value) -> String {
+    let barred = instance["barred"]["by"].as_str();
+    let barred = barred.map(|by| format!("; barred by {by} ({})", word(&instance["barred"]["contest"])));
+    format!(
+        "{}{}: {}, {}, {}; {}{}",
+        word(&instance["namespace"]),
+        if instance["me"] == true { " (this one)" } else { "" },
+        word(&instance["owner"]),
+        if instance["primary"] == true { "primary" } else { "secondary" },
+        word(&instance["implementation"]),
+        word(&instance["scope"]),
+        barred.unwrap_or_default()
+    )
+}
+
+fn word(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Null => "-".to_owned(),
+        other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::admin::report::tests::{one_instance, two_instances};
+
+    #[test]
+    fn several_instances_are_shown_and_conflicts_come_first() {
+        let shown = super::text(&two_instances().0);
+        let conflicts = shown.find("SameOwner with avi-system, refused here: ");
+        assert!(conflicts.is_some() && conflicts < shown.find("\nInstances:\n"), "{shown}");
+        for line in [
+            "  avi-system: ako-c1, primary, ako-rs; app=a\n",
+            "  blue (this one): ako-c1, primary, ako-rs; app=b; barred by avi-system (SameOwner)\n",
+        ] {
+            assert!(shown.contains(line), "{shown}");
+        }
+        assert!(!super::text(&one_instance().0).contains("Instances"));
+    }
 }

@@ -17,6 +17,7 @@ use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::task::{JoinError, JoinSet};
 use tracing::{debug, error, info, warn};
 
+use super::conflicts::Conflicts;
 use super::connection::{self, Connection};
 use super::history::History;
 use super::leading::{Facts, Leading, Turn};
@@ -78,6 +79,7 @@ pub(super) struct Driver {
     requests: JoinSet<Event>,
     /// Findings of the conversion, before translation.
     findings: BTreeMap<ResourceId, Vec<Diagnostic>>,
+    conflicts: Conflicts,
     /// Kinds whose watch is in trouble, and why.
     troubles: BTreeMap<&'static str, String>,
     counters: Counters,
@@ -101,6 +103,7 @@ impl Driver {
             status_writer,
             requests: JoinSet::new(),
             findings: BTreeMap::new(),
+            conflicts: Conflicts::default(),
             troubles: BTreeMap::new(),
             counters: Counters::default(),
             latencies: report::Latencies::default(),
@@ -246,6 +249,7 @@ impl Driver {
         for finding in self.findings.values().flatten().chain(self.engine.desired().diagnostics()) {
             self.tell(report::notice(finding));
         }
+        self.conflicts.refused().flat_map(publishing::contested).for_each(|notice| self.tell(notice));
         self.step(Event::Writing(true));
     }
 
@@ -274,7 +278,10 @@ impl Driver {
 
     fn source(&mut self, event: SourceEvent) {
         match event {
-            SourceEvent::Delta(delta) => self.step(Event::Cluster(delta)),
+            SourceEvent::Delta(delta) => {
+                self.conflicts.notice(&delta);
+                self.step(Event::Cluster(delta));
+            }
             SourceEvent::Diagnostics(object, findings) => {
                 for finding in &findings {
                     warn!(object = %finding.object, reason = finding.reason.as_str(), "{}", finding.message);
@@ -313,6 +320,7 @@ impl Driver {
         if *translator.config() != settings.config {
             self.parts.kinds.send_replace(settings.config.kinds());
             let translator = Translator::new(settings.config, translator.facts().clone());
+            self.conflicts.reconfigured();
             self.step(Event::Configured(Box::new(translator)));
         }
     }
@@ -461,6 +469,20 @@ impl Driver {
         }
         self.was_held = held.is_some();
         self.counters = counters;
+        self.notice_conflicts();
+    }
+
+    /// Says what this instance refuses because of another one, once each.
+    fn notice_conflicts(&mut self) {
+        let news = self.conflicts.renew(self.engine.snapshot());
+        for conflict in &news.settled {
+            info!(with = &*conflict.with, reason = conflict.contest.as_str(), "not contested any more");
+        }
+        for conflict in &news.refused {
+            warn!(with = &*conflict.with, reason = conflict.contest.as_str(), "{}", conflict.message);
+            publishing::warn_own_pod(&self.parts.events, conflict);
+            publishing::contested(conflict).for_each(|notice| self.tell(notice));
+        }
     }
 
     fn report(&self) -> Report {

@@ -1,6 +1,7 @@
 //! `ako run`: start, supervision, end.
 
 pub mod clock;
+mod conflicts;
 pub mod connection;
 pub mod driver;
 pub(crate) mod history;

@@ -1,5 +1,8 @@
-//! Events on Kubernetes objects, from the engine's notices.
+//! Events on Kubernetes objects, from the engine's notices and from conflicts of
+//! instances.
 
+use ako_core::instance::Conflict;
+use ako_core::{NamespacedName, ResourceId, ResourceKind};
 use ako_engine::Notice;
 use ako_kube_io::{About, EventWriter, Occurrence, Severity};
 
@@ -22,4 +25,27 @@ pub(super) fn tell_own_pod(events: &EventWriter, reason: &str, message: &str) {
         reason: reason.into(),
         message: message.into(),
     });
+}
+
+/// An Event on the operator's own pod about a conflict with another instance.
+pub(super) fn warn_own_pod(events: &EventWriter, conflict: &Conflict) {
+    events.publish(Occurrence {
+        about: About::OwnPod,
+        severity: Severity::Warning,
+        reason: conflict.contest.as_str().into(),
+        message: conflict.message.clone(),
+    });
+}
+
+/// What to tell on the namespaces that a conflict is about.
+pub(super) fn contested(conflict: &Conflict) -> impl Iterator<Item = Notice> {
+    conflict.namespaces.iter().map(|namespace| Notice {
+        object: ResourceId {
+            kind: ResourceKind::Namespace,
+            name: NamespacedName::cluster(namespace.clone()),
+        },
+        warning: true,
+        reason: conflict.contest.as_str(),
+        message: conflict.message.clone(),
+    })
 }

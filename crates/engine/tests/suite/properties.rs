@@ -49,9 +49,10 @@ fn pick(of: &'static [&'static str]) -> impl Strategy<Value = Arc<str>> + Clone 
     prop::sample::select(of).prop_map(Arc::from)
 }
 
-const NAMESPACES: &[&str] = &["red", "blue"];
+/// Two Services of these, and a shared VIP, would have one name on the controller.
+const NAMESPACES: &[&str] = &["red", "red-s1"];
 const HOSTS: &[&str] = &["a.example.com", "b.example.com", "c.example.com", "*.example.com", "elsewhere.org"];
-const SERVICES: &[&str] = &["s1", "s2", "s3"];
+const SERVICES: &[&str] = &["s1-s2", "s2", "s3"];
 
 fn id(names: &'static [&'static str]) -> impl Strategy<Value = NamespacedName> {
     (pick(NAMESPACES), pick(names)).prop_map(|(namespace, name)| NamespacedName { namespace, name })

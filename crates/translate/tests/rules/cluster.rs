@@ -62,7 +62,8 @@ pub(crate) fn translate_with(config: Config, facts: Facts, objects: Vec<Resource
         for object in output.objects {
             // Units that make the same object have to agree.
             let known = all.objects.insert((object.kind(), object.name().clone()), object.clone());
-            assert!(known.is_none_or(|known| known == object), "{}", object.name());
+            let agrees = |known: Arc<Object>| known == object || known.tenant() != object.tenant();
+            assert!(known.is_none_or(agrees), "{}", object.name());
         }
         output.contributions.into_iter().for_each(|(key, part)| fronts.entry(key).or_default().push(part));
         all.told.extend(output.diagnostics.iter().map(|d| format!("{} {}", d.reason.as_str(), d.object)));

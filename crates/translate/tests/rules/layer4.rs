@@ -1,11 +1,11 @@
 //! Services of type LoadBalancer.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ako_avi_types::{Kind, Object};
 use ako_core::config::AutoFqdn;
-use ako_core::resource::{Protocol, Service, ServiceType};
-use ako_core::{Config, Facts, Reason, Resource, annotation};
+use ako_core::resource::{Namespace, Protocol, Service, ServiceType};
+use ako_core::{Claim, Config, Facts, Installation, Reason, Resource, Scope, annotation};
 
 use crate::cluster::{Translated, config, facts, port, service, translate, translate_with};
 
@@ -136,4 +136,72 @@ fn classes_and_types_decide_whose_a_service_is() {
     assert!(translate(layer7, vec![ours.clone()]).objects.is_empty());
     let not_default = Config { default_lb_controller: false, ..config() };
     assert!(translate(not_default, vec![ours]).objects.is_empty());
+}
+
+fn at(namespace: &str, name: &str, created: i64) -> Service {
+    Service {
+        created,
+        ..service(namespace, name, ServiceType::LoadBalancer, vec![port("p", 80, Protocol::Tcp)])
+    }
+}
+
+#[test]
+fn of_two_services_with_one_avi_name_the_older_has_it() {
+    for (old, young) in [(("a-b", "c"), ("a", "b-c")), (("a", "b-c"), ("a-b", "c"))] {
+        let all = all([at(young.0, young.1, 2), at(old.0, old.1, 1), at("a", "b", 3), at("a-b-c", "d", 4)]);
+        assert_eq!(all.told, [format!("NameTaken Service {}/{}", young.0, young.1)]);
+        assert_eq!(all.names(Kind::VirtualService), ["c1--a-b", "c1--a-b-c", "c1--a-b-c-d"]);
+        assert_eq!(all.bindings.iter().filter(|b| b.contains("c1--a-b-c ")).count(), 0);
+        assert_eq!(all.bindings.len(), 3);
+    }
+}
+
+#[test]
+fn who_is_no_load_balancer_of_ours_takes_no_name() {
+    let mut internal = at("a", "b-c", 1);
+    internal.service_type = ServiceType::ClusterIp;
+    let foreign = Service { class: Some("other".into()), ..at("a", "b-c", 1) };
+    for other in [internal, foreign] {
+        assert_eq!(all([other, at("a-b", "c", 2)]).told, Vec::<String>::new());
+    }
+}
+
+#[test]
+fn in_another_tenant_there_is_another_name() {
+    let namespace = Namespace { name: "a".into(), tenant: Some("theirs".into()), ..Namespace::default() };
+    let services = [at("a", "b-c", 1), at("a-b", "c", 2)].map(Resource::Service);
+    let all = translate(config(), services.into_iter().chain([Resource::Namespace(namespace)]).collect());
+    assert_eq!(all.told, Vec::<String>::new());
+}
+
+#[test]
+fn the_key_of_a_shared_vip_is_a_name_too() {
+    let named = at("red", "key", 2);
+    let told = |created| all([named.clone(), sharing("a", created, &[(81, Protocol::Tcp)])]).told;
+    assert_eq!(told(1), ["NameTaken Service red/key"]);
+    assert_eq!(told(3), ["NameTaken Service red/a"]);
+}
+
+/// The verdict on Service `a-b`/`c` beside `a`/`b-c` of another instance.
+fn beside(other: Claim, is_ours: bool, created: i64) -> Vec<String> {
+    let own = Config { operator_namespace: "own".into(), primary: false, ..config() };
+    let own_claim = Claim::of(&own, 2);
+    let installation = Installation { namespace: other.namespace.clone(), is_ours };
+    let services = [at("a", "b-c", created), at("a-b", "c", 2)].map(Resource::Service);
+    let instances =
+        [Resource::Claim(own_claim), Resource::Claim(other), Resource::Installation(installation)];
+    translate(own, services.into_iter().chain(instances).collect()).told
+}
+
+#[test]
+fn the_service_of_another_instance_takes_a_name_too() {
+    let scope = Scope { requirements: Vec::new(), blocked: BTreeSet::from(["a-b".into()]) };
+    let other = Claim { scope, ..Claim::of(&Config { operator_namespace: "other".into(), ..config() }, 1) };
+    assert_eq!(beside(other.clone(), true, 1), ["NameTaken Service a-b/c"]);
+    assert_eq!(beside(other.clone(), true, 3), Vec::<String>::new());
+    // AKO cannot give way.
+    assert_eq!(beside(other.clone(), false, 3), ["NameTaken Service a-b/c"]);
+    // What it calls the cluster is in front of its names.
+    assert_eq!(beside(Claim { cluster: "c2".into(), ..other.clone() }, true, 1), Vec::<String>::new());
+    assert_eq!(beside(Claim { controller: "other".into(), ..other }, true, 1), Vec::<String>::new());
 }

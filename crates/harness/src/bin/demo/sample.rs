@@ -101,7 +101,7 @@ fn service(namespace: &str, name: &str, kind: &str, pods: &[Pod]) -> [Value; 2] 
     let endpoint = |pod: &Pod| json!({"addresses": [pod.address.to_string()], "conditions": {"ready": true}});
     [
         json!({
-            "apiVersion": "v1", "kind": "Service", "metadata": {"name": name, "namespace": NAMESPACE},
+            "apiVersion": "v1", "kind": "Service", "metadata": {"name": name, "namespace": namespace},
             "spec": {"type": kind, "ports": [{"port": 80, "targetPort": 8080}]},
         }),
         json!({

@@ -1,0 +1,269 @@
+//! What instances cannot both have, and what is said about it.
+//! Source: leadership protocol and instance verdicts, §6; configuration, §5.2.
+//!
+//! Both sides of a conflict say the same of it: who has what, who leaves it,
+//! and the way out.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::config::ServiceMode;
+use crate::instance::{Claim, Installation, Instances, Ranked, mix_service_types, share_owner};
+use crate::resource::Namespace;
+
+/// How many contested namespaces are named.
+pub const NAMED: usize = 5;
+
+/// What two instances cannot both have, or had better have in common.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Contest {
+    /// The instance acts by what its ConfigMap said before, and another one has
+    /// that by now.
+    Restart,
+    /// Their objects bear the same owner's name: each would take the other's
+    /// for its own, and for superfluous.
+    Owner,
+    /// They send traffic to pods in different ways.
+    ServiceType,
+    /// Both are primary: the VRF's static routes.
+    Primary,
+    /// Namespaces that both select.
+    Namespaces,
+    /// They use different controllers. Nothing is refused because of it.
+    Controller,
+    /// They use different clouds of one controller. Nothing is refused because
+    /// of it.
+    Cloud,
+    /// They call the cluster differently. Nothing is refused because of it.
+    Cluster,
+}
+
+impl Contest {
+    /// The word in metrics, Events and output.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Restart => "RestartNeeded",
+            Self::Owner => "SameOwner",
+            Self::ServiceType => "MixedServiceTypes",
+            Self::Primary => "TwoPrimaries",
+            Self::Namespaces => "NamespaceContested",
+            Self::Controller => "DifferentController",
+            Self::Cloud => "DifferentCloud",
+            Self::Cluster => "DifferentCluster",
+        }
+    }
+
+    /// Whether it is only told, and nobody refuses anything because of it.
+    pub fn is_note(self) -> bool {
+        matches!(self, Self::Controller | Self::Cloud | Self::Cluster)
+    }
+}
+
+/// A conflict of two instances, from the point of view of one of them.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Conflict {
+    /// What is contested.
+    pub contest: Contest,
+    /// The other instance.
+    pub with: Arc<str>,
+    /// Whether it is the other one that has it, and this one that refuses.
+    pub refused: bool,
+    /// The contested namespaces, the first [`NAMED`] of them.
+    pub namespaces: Vec<Arc<str>>,
+    /// Who leaves what to whom, and the way out.
+    pub message: Arc<str>,
+}
+
+impl fmt::Display for Conflict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.contest.as_str(), self.message)
+    }
+}
+
+impl Instances {
+    /// What an instance and the others cannot both have, sorted.
+    pub fn conflicts<'a>(
+        &self,
+        me: &str,
+        namespaces: impl IntoIterator<Item = &'a Namespace>,
+    ) -> Vec<Conflict> {
+        let Some(own) = self.find(me).filter(|_| self.ranked().len() > 1) else { return Vec::new() };
+        let selects = |claim: &Claim, n: &Namespace| claim.scope.accepts(&n.name, Some(&n.labels));
+        let asked: Vec<_> = namespaces.into_iter().filter(|n| selects(&own.claim, n)).collect();
+        let mut conflicts = Vec::new();
+        for other in self.ranked().iter().filter(|other| other.claim.namespace != own.claim.namespace) {
+            let contested: Vec<_> =
+                asked.iter().filter(|n| selects(&other.claim, n)).map(|n| &n.name).collect();
+            let yields = self.yields(own, other);
+            let pair =
+                if yields { Pair { first: other, second: own } } else { Pair { first: own, second: other } };
+            conflicts.extend(pair.contests(&contested).into_iter().map(|(contest, message)| Conflict {
+                contest,
+                with: other.claim.namespace.clone(),
+                refused: yields && !contest.is_note(),
+                namespaces: match contest {
+                    Contest::Namespaces => contested.iter().take(NAMED).copied().cloned().collect(),
+                    _ => Vec::new(),
+                },
+                message: message.into(),
+            }));
+        }
+        if let Some(restart) = self.restart(own) {
+            // What a restart settles needs no other way out.
+            conflicts.retain(|c| !c.refused || c.contest == Contest::Namespaces);
+            conflicts.push(restart);
+        }
+        conflicts.sort();
+        conflicts
+    }
+
+    /// Whether the first of two instances gives way: it is barred, or it comes
+    /// later.
+    fn yields(&self, me: &Ranked, other: &Ranked) -> bool {
+        if me.barred.is_some() != other.barred.is_some() {
+            return me.barred.is_some();
+        }
+        let place = |of: &Ranked| self.ranked().iter().position(|r| r.claim.namespace == of.claim.namespace);
+        place(me) > place(other)
+    }
+
+    fn restart(&self, own: &Ranked) -> Option<Conflict> {
+        let me = &own.claim.namespace;
+        let (with, _) = own.barred.as_ref().filter(|_| self.needs_restart(me))?;
+        let message = format!(
+            "the instance in {me} acts by what ConfigMap {} said when it started, which the one in {with} has by \
+             now, so it writes nothing: restart StatefulSet {}",
+            config_map(&own.claim),
+            stateful_set(&own.claim)
+        );
+        let (contest, with) = (Contest::Restart, with.clone());
+        Some(Conflict { contest, with, refused: true, namespaces: Vec::new(), message: message.into() })
+    }
+}
+
+/// Two instances, the second of which gives way.
+struct Pair<'a> {
+    first: &'a Ranked,
+    second: &'a Ranked,
+}
+
+impl Pair<'_> {
+    fn contests(&self, contested: &[&Arc<str>]) -> Vec<(Contest, String)> {
+        let (a, b) = (&self.first.claim, &self.second.claim);
+        let mut contests = Vec::new();
+        let same_owner = share_owner(self.first, self.second);
+        if same_owner {
+            contests.push((Contest::Owner, self.owner()));
+        }
+        if mix_service_types(a, b) {
+            contests.push((Contest::ServiceType, self.service_type()));
+        }
+        // Two primary instances of one owner have more to settle than routes.
+        if a.primary && b.primary && a.same_cloud(b) && !same_owner {
+            contests.push((Contest::Primary, self.primary()));
+        }
+        if !contested.is_empty() {
+            contests.push((Contest::Namespaces, self.namespaces(contested)));
+        }
+        if !a.same_controller(b) {
+            contests.push((Contest::Controller, self.differs("controllerIP", &a.controller, &b.controller)));
+        } else if a.cloud != b.cloud {
+            contests.push((Contest::Cloud, self.differs("cloudName", &a.cloud, &b.cloud)));
+        }
+        if a.cluster != b.cluster {
+            contests.push((Contest::Cluster, self.differs("clusterName", &a.cluster, &b.cluster)));
+        }
+        contests
+    }
+
+    fn owner(&self) -> String {
+        let (a, b) = (&self.first.claim, &self.second.claim);
+        let way_out = if a.primary && b.primary { "primaryInstance=false" } else { "another clusterName" };
+        format!(
+            "the objects of the instances in {} and {} have the same owner {} on controller {}, so the one in {} \
+             writes nothing: set {way_out} in ConfigMap {} and restart StatefulSet {}",
+            a.namespace,
+            b.namespace,
+            a.owner(),
+            a.controller,
+            b.namespace,
+            config_map(b),
+            stateful_set(b)
+        )
+    }
+
+    fn service_type(&self) -> String {
+        let (a, b) = (&self.first.claim, &self.second.claim);
+        let wanted = service_type(a.service_mode);
+        format!(
+            "the instance in {} has serviceType {wanted}, the one in {} {} on the same cloud, so the latter writes \
+             nothing: set serviceType={wanted} in ConfigMap {}",
+            a.namespace,
+            b.namespace,
+            service_type(b.service_mode),
+            config_map(b)
+        )
+    }
+
+    fn primary(&self) -> String {
+        let (a, b) = (&self.first.claim, &self.second.claim);
+        format!(
+            "the instances in {} and {} are both primary on cloud {} of controller {}, so the one in {} leaves the \
+             static routes to the other: set primaryInstance=false in ConfigMap {} and restart StatefulSet {}",
+            a.namespace,
+            b.namespace,
+            a.cloud,
+            a.controller,
+            b.namespace,
+            config_map(b),
+            stateful_set(b)
+        )
+    }
+
+    fn namespaces(&self, contested: &[&Arc<str>]) -> String {
+        let (a, b) = (&self.first.claim, &self.second.claim);
+        let named: Vec<_> = contested.iter().take(NAMED).map(|name| &***name).collect();
+        let named = named.join(", ");
+        let more = if contested.len() > NAMED { ", …" } else { "" };
+        let (what, them) = match contested.len() {
+            1 => (format!("namespace {named}"), "it"),
+            count => (format!("{count} namespaces ({named}{more})"), "them"),
+        };
+        format!(
+            "the instances in {} and {} both select {what}, so the one in {} leaves {them} to the other: change \
+             nsSyncLabelKey/nsSyncLabelValue in ConfigMap {} or {}, or the label of the namespace",
+            a.namespace,
+            b.namespace,
+            b.namespace,
+            config_map(b),
+            config_map(a)
+        )
+    }
+
+    fn differs(&self, key: &str, first: &str, second: &str) -> String {
+        let (a, b) = (&self.first.claim, &self.second.claim);
+        format!(
+            "{key} is {first} in ConfigMap {} and {second} in ConfigMap {}; instances of one cluster had better \
+             have the same",
+            config_map(a),
+            config_map(b)
+        )
+    }
+}
+
+fn config_map(claim: &Claim) -> String {
+    format!("{}/{}", claim.namespace, Claim::CONFIG_MAP)
+}
+
+fn stateful_set(claim: &Claim) -> String {
+    format!("{}/{}", claim.namespace, Installation::STATEFUL_SET)
+}
+
+/// `serviceType` as the ConfigMap has it.
+fn service_type(mode: ServiceMode) -> &'static str {
+    match mode {
+        ServiceMode::ClusterIp => "ClusterIP",
+        ServiceMode::NodePort => "NodePort",
+        ServiceMode::NodePortLocal => "NodePortLocal",
+    }
+}
