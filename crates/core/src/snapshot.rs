@@ -227,6 +227,12 @@ impl Snapshot {
         self.is_own(namespace) && !self.awaited.contains(namespace)
     }
 
+    /// What this instance and others cannot both have, sorted.
+    pub fn conflicts(&self) -> Vec<Conflict> {
+        let Some(own) = &self.own else { return Vec::new() };
+        self.instances.conflicts(&own.namespace, self.namespaces.values())
+    }
+
     /// Leaves a namespace that is this instance's own to the instance that it
     /// belonged to, or does so no longer. Answers what that touched.
     pub fn await_namespace(&mut self, namespace: &Arc<str>, awaited: bool) -> BTreeSet<Key> {
