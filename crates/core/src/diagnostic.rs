@@ -29,6 +29,7 @@ pub enum Reason {
     InvalidObject,
     ControllerRefused,
     NotOwned,
+    TenantNotRead,
 }
 
 impl Reason {
@@ -54,6 +55,7 @@ impl Reason {
             Self::InvalidObject => "InvalidObject",
             Self::ControllerRefused => "ControllerRefused",
             Self::NotOwned => "NotOwned",
+            Self::TenantNotRead => "TenantNotRead",
         }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use ako_avi_types::{ErrorClass, Failure, Object, ObjectKey, Observed};
-use ako_core::{Reason, ResourceId};
+use ako_core::{Reason, ResourceId, annotation};
 use ako_elect::Moment;
 
 use crate::agenda::{Lane, Phase};
@@ -191,6 +191,18 @@ impl Engine {
     /// Tells those that an object is made for, or some of them, that the
     /// controller does not take it.
     fn tell_refused(&self, key: &ObjectKey, failure: &Failure, reason: Reason, effects: &mut Vec<Effect>) {
+        // What is wrong with a tenant is the same for all objects in it.
+        let is_tenant = failure.message.contains(&format!("Tenant '{}' does not exist", key.tenant));
+        let message: Arc<str> = if is_tenant {
+            format!(
+                "tenant {} does not exist on the Avi Controller: create it, or correct annotation {} of the namespace",
+                key.tenant,
+                annotation::TENANT
+            )
+            .into()
+        } else {
+            format!("the Avi Controller refuses {key}: {failure}").into()
+        };
         let mut objects: BTreeSet<ResourceId> = self.desired.resources_of(key);
         objects.extend(self.desired.bound_to(key).take(MOST_TOLD).cloned());
         for object in objects.into_iter().take(MOST_TOLD) {
@@ -198,7 +210,7 @@ impl Engine {
                 object,
                 warning: true,
                 reason: reason.as_str(),
-                message: format!("the Avi Controller refuses {key}: {failure}").into(),
+                message: message.clone(),
             }));
         }
     }

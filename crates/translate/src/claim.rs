@@ -197,7 +197,13 @@ fn claim<'a>(
         );
     }
     let security = security(t, view, host, ingress, out)?;
-    let tenant = t.tenant_of(view, &ingress.id.namespace);
+    let tenant = match t.tenant_of(view, &ingress.id.namespace) {
+        Ok(tenant) => tenant,
+        Err(message) => {
+            out.tell(&id, Reason::TenantNotRead, message);
+            return None;
+        }
+    };
     let mut paths = Vec::new();
     for rule in ingress.rules.iter().filter(|r| view.host_of(ingress, r.host.as_ref()).as_ref() == Some(host))
     {

@@ -6,7 +6,7 @@ use ako_avi_types::{Kind, Marker, Object, ObjectKey, Ref};
 use ako_core::checksum::Checksum;
 use ako_core::name::Names;
 use ako_core::resource::Protocol;
-use ako_core::{Config, Facts, Key, NamespacedName, Snapshot};
+use ako_core::{Config, Facts, Key, NamespacedName, Snapshot, annotation};
 
 use crate::front::{self, Contribution, FrontKey};
 use crate::unit::{UnitKey, UnitOutput};
@@ -63,10 +63,20 @@ impl Translator {
     }
 
     /// The tenant of a namespace: the one that its annotation names, else that
-    /// of the configuration. Source: L4 and network, C.
-    pub(crate) fn tenant_of(&self, view: &View<'_>, namespace: &str) -> Arc<str> {
+    /// of the configuration; an error where objects in it would not be seen.
+    /// Source: L4 and network, C.
+    pub(crate) fn tenant_of(&self, view: &View<'_>, namespace: &str) -> Result<Arc<str>, String> {
+        let own = &self.config.tenant;
         let annotated = view.namespace(namespace).and_then(|namespace| namespace.tenant.clone());
-        annotated.unwrap_or_else(|| self.config.tenant.clone())
+        match annotated {
+            Some(tenant) if self.config.dedicated_tenant && tenant != *own => Err(format!(
+                "namespace {namespace} asks for tenant {tenant}, and with dedicatedTenantMode only tenant {own} is \
+                 read: remove its annotation {}, or set dedicatedTenantMode=false",
+                annotation::TENANT
+            )),
+            Some(tenant) => Ok(tenant),
+            None => Ok(own.clone()),
+        }
     }
 
     /// The configuration.

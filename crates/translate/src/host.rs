@@ -22,8 +22,10 @@ pub(crate) fn translate(t: &Translator, view: &View<'_>, host: &Arc<str>, out: &
         return;
     }
     let mut tenants: Vec<(Arc<str>, Vec<Claim<'_>>)> = Vec::new();
-    if claims.is_empty() {
-        tenants.push((t.tenant_of(view, &owner), Vec::new()));
+    if claims.is_empty()
+        && let Ok(tenant) = t.tenant_of(view, &owner)
+    {
+        tenants.push((tenant, Vec::new()));
     }
     for claim in claims {
         match tenants.iter_mut().find(|(tenant, _)| *tenant == claim.tenant) {

@@ -32,8 +32,11 @@ pub(crate) fn translate(t: &Translator, view: &View<'_>, id: &NamespacedName, ou
     if !view.serves(&id.namespace) {
         return;
     }
-    let t = &t.in_tenant(&t.tenant_of(view, &id.namespace));
     let source = service_id(id);
+    let t = &match t.tenant_of(view, &id.namespace) {
+        Ok(tenant) => t.in_tenant(&tenant),
+        Err(message) => return out.tell(&source, Reason::TenantNotRead, message),
+    };
     if !namesake::may_be_named(t, view, &UnitKey::Service(id.clone()), &[service], out) {
         return;
     }

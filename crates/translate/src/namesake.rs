@@ -67,7 +67,7 @@ fn namesake<'a>(t: &Translator, view: &View<'a>, unit: &UnitKey) -> Option<Names
     let (service, namespace, tenant) = match unit {
         UnitKey::Service(id) => {
             let service = view.service(id).filter(|s| l4::is_ours(t, s) && shared_vip_key(s).is_none())?;
-            (service, &id.namespace, t.tenant_of(view, &id.namespace))
+            (service, &id.namespace, t.tenant_of(view, &id.namespace).ok()?)
         }
         UnitKey::SharedVip(key) => {
             let ours = view.shared_vip(key).into_iter().filter(|service| l4::is_ours(t, service));

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use ako_avi_types::{Kind, Object};
 use ako_core::config::ShardSize;
-use ako_core::resource::ServiceType;
-use ako_core::{Config, ResourceKind};
+use ako_core::resource::{Namespace, ServiceType};
+use ako_core::{Config, Resource, ResourceKind};
 use ako_engine::{Action, Engine, plan};
 
 use crate::cluster::{
@@ -21,7 +21,7 @@ fn modes() -> Vec<Config> {
     vec![dedicated(&sni), dedicated(&evh), sni, evh]
 }
 
-fn full() -> Vec<ako_core::Resource> {
+fn full() -> Vec<Resource> {
     let mut objects = base();
     objects.extend([
         ingress("a", &[host(1), host(2)]),
@@ -334,4 +334,40 @@ fn a_plan_tells_what_would_be_done_and_why() {
     let text = planned.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
     assert!(text.contains("~ update pool admin/c1--red-lb-TCP-80  (service red/lb)"), "{text}");
     assert!(!text.contains("BEGIN PRIVATE KEY"));
+}
+
+#[test]
+fn a_namespace_moves_to_another_tenant_while_running() {
+    let in_tenant = |tenant: &str| {
+        Resource::Namespace(Namespace {
+            name: "red".into(),
+            tenant: (!tenant.is_empty()).then(|| tenant.into()),
+            ..Namespace::default()
+        })
+    };
+    for config in [config(), Config { evh: true, ..config() }] {
+        let mut objects = base();
+        objects.push(ingress("a", &[host(1)]));
+        objects.push(secure_ingress("b", &[host(2)]));
+        objects.push(service("lb", ServiceType::LoadBalancer));
+        let mut world = World::at_rest(config, objects);
+        let tenants = |world: &World| {
+            let keys = world.fake.keys().into_iter();
+            // Shared virtual services stay, with their addresses.
+            let own = keys.filter(|key| !key.name.contains("Shared"));
+            own.map(|key| key.tenant.to_string()).collect::<std::collections::BTreeSet<_>>()
+        };
+        assert_eq!(tenants(&world), ["admin".to_owned()].into());
+        world.apply(in_tenant("other"));
+        world.settle();
+        assert_eq!(tenants(&world), ["other".to_owned()].into());
+        let published = world.status(&id(ResourceKind::Ingress, "a"));
+        assert_eq!(&*published.annotations[ako_core::annotation::TENANT], "other");
+        world.restart();
+        world.settle();
+        assert!(world.fake.keys().iter().all(|key| &*key.tenant == "other"));
+        world.apply(in_tenant(""));
+        world.settle();
+        assert_eq!(tenants(&world), ["admin".to_owned()].into());
+    }
 }
