@@ -95,15 +95,8 @@ fn a_write_that_arrives_late_is_repaired() {
             sleep(Duration::from_secs(1)).await;
         }
         finished(&world).await;
-        let arrived = |world: &World| {
-            let requests = world.avi.requests();
-            requests
-                .iter()
-                .filter(|r| r.method == "POST" && r.name.contains("lively-1") && r.committed)
-                .count()
-        };
-        assert_eq!(arrived(&world), 0);
-        while arrived(&world) == 0 {
+        assert_eq!(created_second(&world), 0);
+        while created_second(&world) == 0 {
             sleep(Duration::from_millis(100)).await;
         }
         assert_ne!(unfinished(&world, false).await.unwrap(), None, "nothing came late");
@@ -111,6 +104,35 @@ fn a_write_that_arrives_late_is_repaired() {
         sleep(Duration::from_secs(20)).await;
         assert_eq!(unfinished(&world, false).await.unwrap(), None);
         assert_eq!(world.wrong(), Vec::<String>::new());
+    });
+}
+
+/// How often the pool of the second Ingress was created.
+fn created_second(world: &World) -> usize {
+    let requests = world.avi.requests();
+    requests.iter().filter(|r| r.method == "POST" && r.name.contains("lively-1") && r.committed).count()
+}
+
+#[test]
+fn a_write_that_is_executed_after_its_time_out_is_looked_after() {
+    in_a_world(async |mut world| {
+        world.scale(1).await.unwrap();
+        leader(&mut world).await;
+        finished(&world).await;
+        // The same leader gives the write up, and what it was for is gone.
+        world.avi.inject(Fault::new(Action::Delay { ms: 20_000 }).method("POST").kind("pool").times(1));
+        world.take(&Step::Apply(1, "/")).await.unwrap();
+        sleep(Duration::from_secs(1)).await;
+        world.take(&Step::Delete(1)).await.unwrap();
+        sleep(Duration::from_secs(12)).await;
+        assert_eq!((unfinished(&world, false).await.unwrap(), created_second(&world)), (None, 0));
+        while created_second(&world) == 0 {
+            sleep(Duration::from_millis(100)).await;
+        }
+        assert_ne!(unfinished(&world, false).await.unwrap(), None, "nothing came late");
+        // Long before the next full reading.
+        sleep(Duration::from_secs(20)).await;
+        assert_eq!(unfinished(&world, false).await.unwrap(), None);
     });
 }
 

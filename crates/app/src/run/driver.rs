@@ -169,6 +169,9 @@ impl Driver {
             Event::Sent(key, result) => {
                 self.history.answered(key, result.as_ref().err(), now);
                 self.leading.answered(result.is_ok(), now);
+                if result.as_ref().is_err_and(|failure| failure.class == ErrorClass::Unknown) {
+                    self.leading.is_in_doubt(now);
+                }
             }
             Event::Published(object, _) => {
                 // No progress of the plan: that is about the controller.

@@ -115,11 +115,17 @@ impl Leading {
         may
     }
 
-    /// When the controller has to be read once more after a change of
-    /// leadership: a write of the former leader that left in time may have
-    /// arrived late.
+    /// When the controller has to be read once more: a write of a former leader
+    /// that left in time, or one of ours that was not answered, may have arrived
+    /// late.
     pub(super) fn look_again(&self) -> Option<Moment> {
         self.look_again
+    }
+
+    /// What became of a write is not known, and it may still be executed when
+    /// its object was read again: the controller is read once more after that.
+    pub(super) fn is_in_doubt(&mut self, now: Moment) {
+        self.look_again = Some(now + self.lease);
     }
 
     /// Whether it is time to; it is told once.
