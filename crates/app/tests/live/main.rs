@@ -6,6 +6,7 @@
 
 mod findings;
 mod golden_replay;
+mod instances;
 mod leadership;
 mod leadership_faults;
 mod lifecycle;
