@@ -4,9 +4,9 @@
 #![allow(clippy::expect_used, reason = "a test that cannot go on should stop")]
 #![allow(clippy::panic, reason = "a test that cannot go on should stop")]
 
+mod conflicts;
 mod findings;
 mod golden_replay;
-mod instances;
 mod leadership;
 mod leadership_faults;
 mod lifecycle;

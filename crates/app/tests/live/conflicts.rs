@@ -1,4 +1,4 @@
-//! Another instance in the same cluster.
+//! What another instance in the same cluster has is told.
 
 use ako_harness::eventually;
 use serde_json::{Value, json};
