@@ -230,10 +230,14 @@ impl Instances {
         !rivals.filter(|r| r.barred.is_none()).any(|r| r.claim.primary && r.claim.same_cloud(&own.claim))
     }
 
-    /// Whether an object's owner is an instance of this cluster: then it may be
-    /// taken over where its namespace was handed over.
+    /// Whether an object's owner is an instance of this cluster, or was before
+    /// it became primary or ceased to be: then it may be taken over where its
+    /// namespace was handed over.
     pub fn is_owner(&self, owner: &str, cluster: &str) -> bool {
-        self.ranked.iter().any(|r| &*r.claim.cluster == cluster && r.claim.owner() == owner)
+        let claims = self.ranked.iter().map(|r| &r.claim).filter(|claim| &*claim.cluster == cluster);
+        let mut owners =
+            claims.flat_map(|c| [true, false].map(|primary| self::owner(&c.cluster, primary, &c.namespace)));
+        owners.any(|one| one == owner)
     }
 
     /// Whether another instance has objects of the same cluster on the same
@@ -290,6 +294,26 @@ pub(crate) fn mix_service_types(a: &Claim, b: &Claim) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_instance_is_known_by_both_of_its_roles() {
+        let of = |namespace: &str| Config {
+            operator_namespace: namespace.into(),
+            cluster_name: "c1".into(),
+            ..Config::default()
+        };
+        let claims = [Claim::of(&of("blue"), 1)];
+        let instances = Instances::of(&claims, &BTreeMap::new(), None);
+        for (owner, cluster, known) in [
+            ("ako-c1", "c1", true),
+            ("ako-c1-blue", "c1", true),
+            ("ako-c1-red", "c1", false),
+            ("ako-c1", "c2", false),
+            ("ako-c1-blue", "c1-blue", false),
+        ] {
+            assert_eq!(instances.is_owner(owner, cluster), known, "{owner} of {cluster}");
+        }
+    }
 
     #[test]
     fn a_controller_has_one_spelling() {

@@ -47,6 +47,21 @@ async fn an_event_is_about_its_object() {
     assert_eq!(events[0]["firstTimestamp"], "1970-01-01T00:00:00Z");
 }
 
+/// The API server takes Events about objects without a namespace in `default`
+/// only.
+#[tokio::test(start_paused = true)]
+async fn an_event_about_a_namespace_is_in_the_default_one() {
+    let fake = Fake::new();
+    fake.put("namespaces", json!({"metadata": {"name": "blue", "uid": "u-1"}}));
+    let writer = writer(&fake);
+    let object = ResourceId { kind: ResourceKind::Namespace, name: NamespacedName::cluster("blue") };
+    writer.publish(Occurrence { about: About::Object(object), ..occurrence("a", Severity::Warning) });
+    let events = sent(&fake, &writer).await;
+    let expected = json!({"apiVersion": "v1", "kind": "Namespace", "name": "blue", "uid": "u-1"});
+    assert_eq!(events[0]["involvedObject"], expected);
+    assert_eq!(events[0]["metadata"]["namespace"], "default");
+}
+
 #[tokio::test(start_paused = true)]
 async fn repeats_are_counted_and_told_with_the_next() {
     let fake = Fake::new();

@@ -1,0 +1,75 @@
+//! What another instance in the same cluster has is told.
+
+use ako_harness::eventually;
+use serde_json::{Value, json};
+
+use crate::world::{SOON, World, config};
+
+/// AKO 2.2.1 with a configuration of its own: what one sees of it.
+fn ako(namespace: &str, data: &Value) -> [Value; 3] {
+    let template = json!({
+        "metadata": {"labels": {"app": "ako"}},
+        "spec": {"containers": [{"name": "ako", "image": "ako:2.2.1"}]},
+    });
+    [
+        json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}),
+        json!({
+            "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "avi-k8s-config", "namespace": namespace},
+            "data": data,
+        }),
+        json!({
+            "apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {"name": "ako", "namespace": namespace},
+            "spec": {
+                "serviceName": "ako", "selector": {"matchLabels": {"app": "ako"}}, "template": template,
+            },
+        }),
+    ]
+}
+
+async fn says(world: &World, path: &str, parts: &[&str]) {
+    eventually(SOON, async || {
+        let (status, page) = world.operator.get(path).await.map_err(|e| e.to_string())?;
+        let is_said = status == 200 && parts.iter().all(|part| page.contains(part));
+        if is_said { Ok(()) } else { Err(format!("{path}: {status}: {page}")) }
+    })
+    .await
+    .unwrap_or_else(|e| world.fail(&e));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_another_instance_has_is_told_where_people_look() {
+    let Some(world) = World::start(&config(&[]), "avi-system").await else { return };
+    let label = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop", "labels": {"key": "v"}}});
+    world.apply(&[label]).await;
+    let data = json!({
+        "clusterName": "c1", "controllerIP": world.address, "primaryInstance": "false",
+        "nsSyncLabelKey": "key", "nsSyncLabelValue": "v",
+    });
+    world.apply(&ako("blue", &data)).await;
+    says(&world, "/readyz", &["ok\nNamespaceContested: ", "both select namespace shop, "]).await;
+    says(
+        &world,
+        "/metrics",
+        &["ako_instance_conflicts{contest=\"NamespaceContested\",refused=\"true\"} 1\n"],
+    )
+    .await;
+    says(&world, "/", &["<h2>Instances</h2>", "AKO 2.2.1"]).await;
+    let selector = "involvedObject.kind=Namespace,involvedObject.name=shop,type=Warning";
+    eventually(SOON, async || {
+        let arguments = ["-n", "default", "get", "events", "-o", "json", "--field-selector", selector];
+        let output = world.control_plane.kubectl(&arguments).await.map_err(|e| e.to_string())?;
+        let events: Value = serde_json::from_slice(&output.stdout).map_err(|e| e.to_string())?;
+        let found =
+            events["items"].as_array().is_some_and(|e| e.iter().any(|e| e["reason"] == "NamespaceContested"));
+        if found { Ok(()) } else { Err(format!("no Event on the namespace: {events}")) }
+    })
+    .await
+    .unwrap_or_else(|e| world.fail(&e));
+    // It changes its mind.
+    let data = json!({"clusterName": "c1", "controllerIP": world.address, "primaryInstance": "true"});
+    world.apply(&ako("blue", &data)).await;
+    let barred = "this instance writes nothing: SameOwner with the instance in blue";
+    says(&world, "/readyz", &[barred, "set primaryInstance=false in ConfigMap avi-system/avi-k8s-config"])
+        .await;
+    says(&world, "/metrics", &["ako_served_namespaces 0\n"]).await;
+}
