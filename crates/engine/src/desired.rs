@@ -34,7 +34,7 @@ impl Wanted {
 pub struct Changes {
     /// Objects that are wanted differently, no longer, or for the first time.
     pub objects: BTreeSet<ObjectKey>,
-    /// Kubernetes objects whose bindings changed.
+    /// Kubernetes objects whose bindings or requests changed.
     pub resources: BTreeSet<ResourceId>,
     /// Units whose diagnostics changed.
     pub diagnosed: BTreeSet<UnitKey>,
@@ -60,6 +60,8 @@ pub struct Desired {
     bindings: Index<ResourceId, Binding>,
     /// The inverse: what is published of each object of the controller.
     served_by: Index<ObjectKey, ResourceId>,
+    /// The Services whose pods need node ports, and the units that say so.
+    requests: Index<ResourceId, UnitKey>,
 }
 
 impl Desired {
@@ -74,6 +76,7 @@ impl Desired {
             wanted: BTreeMap::new(),
             bindings: Index::default(),
             served_by: Index::default(),
+            requests: Index::default(),
         }
     }
 
@@ -155,6 +158,11 @@ impl Desired {
         self.bindings.keys()
     }
 
+    /// Whether a Service's pods need node ports.
+    pub fn needs_node_ports(&self, service: &ResourceId) -> bool {
+        !self.requests.get(service).is_empty()
+    }
+
     /// The Kubernetes objects that show addresses or uuids of an object of the
     /// controller.
     pub fn bound_to(&self, key: &ObjectKey) -> impl Iterator<Item = &ResourceId> {
@@ -229,6 +237,15 @@ impl Desired {
         if old.bindings != output.bindings {
             self.rebind(&old, &output, changes);
         }
+        if old.requests != output.requests {
+            for service in &old.requests {
+                self.requests.remove(service, &key);
+            }
+            for service in &output.requests {
+                self.requests.insert(service.clone(), key.clone());
+            }
+            changes.resources.extend(old.requests.iter().chain(&output.requests).cloned());
+        }
         if old.contributions != output.contributions {
             for (front, part) in &old.contributions {
                 let kept = output.contributions.iter().any(|(f, p)| f == front && p == part);
@@ -252,6 +269,7 @@ impl Desired {
         let inert = output.reads.len() <= 1
             && output.objects.is_empty()
             && output.contributions.is_empty()
+            && output.requests.is_empty()
             && output.diagnostics.is_empty();
         if inert {
             self.forget_reads(&key, &output);

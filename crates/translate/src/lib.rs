@@ -27,6 +27,7 @@ mod host;
 mod l4;
 mod passthrough;
 mod path_policy;
+mod placement;
 mod pool;
 mod shared_vip;
 mod sni;

@@ -32,6 +32,9 @@ pub(crate) fn translate(t: &Translator, view: &View<'_>, key: &NamespacedName, o
         let hostname = fqdn::of_service(t, service);
         let shared = SharedWith { key: &key.name, hostname: hostname.as_ref() };
         pools.extend(l4::pools(t, view, service, Some(shared), out));
+        if t.requests_node_ports() {
+            out.request(&service.id);
+        }
         out.bindings.push(Binding {
             object: service_id(&service.id),
             hostname: hostname.clone().unwrap_or_default(),
@@ -55,6 +58,7 @@ pub(crate) fn translate(t: &Translator, view: &View<'_>, key: &NamespacedName, o
     let objects = [Object::L4PolicySet(policy), Object::VsVip(vip), Object::VirtualService(service)];
     if !objects.into_iter().all(|object| out.add(object, &source)) {
         out.bindings.clear();
+        out.requests.clear();
     }
 }
 
@@ -77,6 +81,9 @@ fn members<'a>(
     let mut members: Option<Members<'a>> = None;
     for service in services.iter().filter(|s| l4::is_ours(t, s)) {
         let id = service_id(&service.id);
+        if !l4::is_servable(t, service, out) {
+            continue;
+        }
         let Ok(address) = l4::wanted_address(service, out) else { continue };
         if let Some(group) = &members
             && address.is_some()

@@ -35,6 +35,7 @@ fn published() -> Published {
     Published {
         addresses: vec![address("1.2.3.4", "a.com"), address("1.2.3.5", "")],
         annotations: [(VS_UUID_MAP.into(), "{}".into()), (TENANT.into(), "admin".into())].into(),
+        ..Published::default()
     }
 }
 
