@@ -9,6 +9,7 @@ mod changes;
 mod crashes;
 mod failures;
 mod guard;
+mod node_ports;
 mod pacing;
 mod properties;
 mod statuses;
