@@ -256,16 +256,20 @@ impl AviClient {
             NetworkName::Uuid(uuid) => (vec![("cloud_uuid".to_owned(), cloud_uuid.to_owned())], "uuid", uuid),
         };
         filters.push((field.to_owned(), value.to_string()));
-        if let (NetworkName::Name(_), Some(vrf)) = (name, &wanted.vrf) {
-            filters.push(("vrf_context_ref.name".into(), vrf.to_string()));
-        }
+        // A name needs to be unique only in the VRF, if one is configured.
+        let vrf = wanted.vrf.as_ref().filter(|_| matches!(name, NetworkName::Name(_)));
+        let of_vrf = vrf.map(|vrf| ("vrf_context_ref.name".to_owned(), vrf.to_string()));
+        filters.extend(of_vrf.clone());
         let mut found = self.shared(wanted, Kind::Network, filters).await?;
         found.retain(|network| text(network, field) == Some(&**value));
-        let cloud = &wanted.cloud;
+        let mut place = format!("cloud \"{}\"", wanted.cloud);
+        if let Some(vrf) = vrf {
+            place.push_str(&format!(" and VRF \"{vrf}\""));
+        }
         if found.len() > 1 {
             let uuids: Vec<_> = found.iter().filter_map(|n| text(n, "uuid")).take(NAMED).collect();
             let message = format!(
-                "there are {} networks \"{value}\" in cloud \"{cloud}\": name one by its networkUUID in \
+                "there are {} networks \"{value}\" in {place}: name one by its networkUUID in \
                  {key}, of {}",
                 found.len(),
                 uuids.join(", ")
@@ -274,9 +278,10 @@ impl AviClient {
         }
         let Some(network) = found.pop() else {
             let tenant = Tenant::Named(wanted.tenant.clone());
-            let others = self.names(Kind::Network, &tenant, vec![of_cloud(wanted)]).await;
+            let filters = std::iter::once(of_cloud(wanted)).chain(of_vrf).collect();
+            let others = self.names(Kind::Network, &tenant, filters).await;
             return Err(missing(format!(
-                "network \"{value}\" does not exist in cloud \"{cloud}\": set {key} to {others}"
+                "network \"{value}\" does not exist in {place}: set {key} to {others}"
             )));
         };
         Ok(Network {

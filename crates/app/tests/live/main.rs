@@ -9,6 +9,7 @@ mod golden_replay;
 mod leadership;
 mod leadership_faults;
 mod lifecycle;
+mod node_ports;
 mod protection;
 mod replicas;
 mod world;
