@@ -262,10 +262,10 @@ impl AviClient {
         filters.extend(of_vrf.clone());
         let mut found = self.shared(wanted, Kind::Network, filters).await?;
         found.retain(|network| text(network, field) == Some(&**value));
-        let mut place = format!("cloud \"{}\"", wanted.cloud);
-        if let Some(vrf) = vrf {
-            place.push_str(&format!(" and VRF \"{vrf}\""));
-        }
+        let place = match vrf {
+            Some(vrf) => format!("cloud \"{}\" and VRF \"{vrf}\"", wanted.cloud),
+            None => format!("cloud \"{}\"", wanted.cloud),
+        };
         if found.len() > 1 {
             let uuids: Vec<_> = found.iter().filter_map(|n| text(n, "uuid")).take(NAMED).collect();
             let message = format!(

@@ -10,6 +10,7 @@ mod leadership;
 mod leadership_faults;
 mod lifecycle;
 mod node_ports;
+mod placement;
 mod protection;
 mod replicas;
 mod world;
