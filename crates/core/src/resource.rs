@@ -215,6 +215,8 @@ pub struct Pod {
 pub struct NodePort {
     /// The pod's port.
     pub pod_port: u16,
+    /// Its protocol; `None` if Antrea does not say.
+    pub protocol: Option<Protocol>,
     /// The node's address.
     pub node_ip: Arc<str>,
     /// The node's port.

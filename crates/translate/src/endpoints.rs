@@ -7,7 +7,7 @@ use std::sync::Arc;
 use ako_avi_types::{IpAddress, Server};
 use ako_core::annotation;
 use ako_core::config::{IpFamily, ServiceMode};
-use ako_core::resource::{EndpointSlice, Node, Pod, PortRef, Service, ServicePort, ServiceType};
+use ako_core::resource::{EndpointSlice, Node, NodePort, Pod, PortRef, Service, ServicePort, ServiceType};
 
 use crate::context::Translator;
 use crate::view::View;
@@ -65,7 +65,10 @@ fn node_ports_of_pods(t: &Translator, view: &View<'_>, service: &Service, port: 
     for pod in view.pods_of(service) {
         let Some(number) = port_of_pod(target, pod) else { continue };
         let enabled = pod.addresses.iter().find_map(|address| enabled.get(address).copied()).unwrap_or(true);
-        let reached = pod.node_ports.iter().filter(|reached| reached.pod_port == number);
+        let leads = |reached: &&NodePort| {
+            reached.pod_port == number && reached.protocol.is_none_or(|protocol| protocol == target.protocol)
+        };
+        let reached = pod.node_ports.iter().filter(leads);
         let reached = reached.filter(|reached| family_used(t, service, reached.node_ip.contains(':')));
         servers.extend(reached.map(|reached| Server {
             ip: IpAddress::new(reached.node_ip.clone()),
@@ -76,8 +79,15 @@ fn node_ports_of_pods(t: &Translator, view: &View<'_>, service: &Service, port: 
         }));
     }
     servers.sort();
-    // A node port that moves between pods is with both for a moment.
-    servers.dedup_by(|a, b| a.ip == b.ip && a.port == b.port);
+    // A node port that moves between pods is with both for a moment; it is
+    // enabled if one of them is, which sorting puts last.
+    servers.dedup_by(|later, kept| {
+        let same = later.ip == kept.ip && later.port == kept.port;
+        if same {
+            kept.enabled = later.enabled;
+        }
+        same
+    });
     Members { servers, port: 0 }
 }
 

@@ -143,8 +143,10 @@ fn labels() -> impl Strategy<Value = BTreeMap<Arc<str>, Arc<str>>> {
 }
 
 fn pod() -> impl Strategy<Value = Resource> {
-    let node_port = (prop::sample::select(vec![80u16, 81]), 61_000..61_003u16)
-        .prop_map(|(pod_port, node_port)| NodePort { pod_port, node_ip: "10.1.0.1".into(), node_port });
+    let node_port =
+        (prop::sample::select(vec![80u16, 81]), 61_000..61_003u16).prop_map(|(pod_port, node_port)| {
+            NodePort { pod_port, protocol: None, node_ip: "10.1.0.1".into(), node_port }
+        });
     let address = (0..4u8).prop_map(|n| Arc::from(format!("10.0.0.{n}")));
     let names = btree_map(pick(&["http"]), 80..82u16, 0..2);
     (id(&["p1", "p2"]), labels(), vec(address, 0..2), names, vec(node_port, 0..3)).prop_map(

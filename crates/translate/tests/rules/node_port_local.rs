@@ -41,7 +41,12 @@ fn pod(name: &str, address: &str, number: u16, reached: (&str, u16)) -> Pod {
         labels: labels(),
         addresses: vec![address.into()],
         port_names: BTreeMap::from([("http".into(), number)]),
-        node_ports: vec![NodePort { pod_port: number, node_ip: reached.0.into(), node_port: reached.1 }],
+        node_ports: vec![NodePort {
+            pod_port: number,
+            protocol: None,
+            node_ip: reached.0.into(),
+            node_port: reached.1,
+        }],
     }
 }
 
@@ -100,6 +105,39 @@ fn a_pod_whose_endpoint_is_not_ready_or_ends_takes_no_new_connections() {
         let found: Vec<_> = all.pool(POOL).servers.iter().map(|server| server.enabled).collect();
         assert_eq!(found, [Some(enabled)], "{endpoint:?}");
     }
+}
+
+#[test]
+fn a_port_leads_to_node_ports_of_its_protocol() {
+    let reached =
+        |protocol, node_port| NodePort { pod_port: 8080, protocol, node_ip: "10.1.0.1".into(), node_port };
+    let node_ports = vec![
+        reached(Some(Protocol::Tcp), 61_001),
+        reached(Some(Protocol::Udp), 61_002),
+        reached(None, 61_003),
+    ];
+    let pod = Pod { node_ports, ..pod("p1", "10.0.0.1", 8080, ("10.1.0.1", 61_001)) };
+    let ports = [Protocol::Tcp, Protocol::Udp]
+        .map(|protocol| ServicePort { protocol, ..targeting(PortRef::Number(8080)) });
+    let lb = selecting(service("red", "lb", ServiceType::LoadBalancer, ports.to_vec()));
+    let all = translate(local(), vec![Resource::Service(lb), Resource::Pod(pod)]);
+    assert_eq!(all.servers("c1--red-lb-TCP-80"), ["10.1.0.1:61001", "10.1.0.1:61003"]);
+    assert_eq!(all.servers("c1--red-lb-UDP-80"), ["10.1.0.1:61002", "10.1.0.1:61003"]);
+}
+
+#[test]
+fn a_node_port_that_moves_is_enabled_if_one_of_its_pods_is() {
+    let more = vec![
+        Resource::Pod(pod("old", "10.0.0.1", 8080, ("10.1.0.1", 61_001))),
+        Resource::Pod(pod("new", "10.0.0.2", 8080, ("10.1.0.1", 61_001))),
+        Resource::EndpointSlice(slice(
+            "s",
+            ("http", 8080),
+            vec![Endpoint { terminating: true, ..endpoint("10.0.0.1") }, endpoint("10.0.0.2")],
+        )),
+    ];
+    let all = behind(local(), web(targeting(PortRef::Number(8080))), more);
+    assert_eq!(all.servers(POOL), ["10.1.0.1:61001"]);
 }
 
 #[test]
