@@ -16,6 +16,9 @@ use crate::reading::ListQuery;
 /// Source: Avi REST API contract, §2.
 const ACCEPTED_STATES: [&str; 3] = ["CLUSTER_UP_NO_HA", "CLUSTER_UP_HA_ACTIVE", "CLUSTER_UP_HA_COMPROMISED"];
 
+/// Where an NSX-T cloud has the type of its transport zone.
+const TRANSPORT_ZONE: &str = "/nsxt_configuration/data_network_config/tz_type";
+
 /// How many alternatives an error names.
 const NAMED: usize = 20;
 
@@ -52,6 +55,8 @@ pub struct ControllerFacts {
     pub version: Arc<str>,
     /// The cloud's type, such as `CLOUD_VCENTER`.
     pub cloud_vtype: Arc<str>,
+    /// The type of an NSX-T cloud's transport zone, such as `VLAN`.
+    pub transport_zone: Option<Arc<str>>,
     /// The cloud's uuid.
     pub cloud_uuid: Arc<str>,
     /// The tenant that the cloud belongs to.
@@ -110,7 +115,8 @@ impl AviClient {
         self.check_tenant(wanted).await?;
         let (cluster, cloud) = try_join!(self.cluster(wanted, &runtime), self.cloud(wanted))?;
         let cloud_uuid = text(&cloud, "uuid").unwrap_or_default();
-        let networks = wanted.networks.iter().map(|name| self.network(wanted, cloud_uuid, name));
+        let networks =
+            wanted.networks.iter().map(|name| self.network(wanted, cloud_uuid, name, "vipNetworkList"));
         let (subdomains, networks, ()) =
             try_join!(self.subdomains(wanted, cloud_uuid), try_join_all(networks), self.check_vrf(wanted))?;
         let reference = |field| text(&cloud, field).map(Ref::parse);
@@ -120,6 +126,7 @@ impl AviClient {
             licence_tier: cluster.licence_tier,
             version: cluster.version,
             cloud_vtype: text(&cloud, "vtype").unwrap_or_default().into(),
+            transport_zone: cloud.pointer(TRANSPORT_ZONE).and_then(Value::as_str).map(Arc::from),
             cloud_uuid: cloud_uuid.into(),
             cloud_tenant: tenant.unwrap_or_else(|| "admin".into()),
             ipam_profile: reference("ipam_provider_ref").and_then(|r| r.name),
@@ -128,6 +135,35 @@ impl AviClient {
             networks,
             leader: cluster.leader,
         })
+    }
+
+    /// Finds the networks that nodes are in. Where a VRF is configured, they
+    /// have to lie in it.
+    ///
+    /// # Errors
+    /// [`ErrorClass::Waiting`] with a text that names what is missing and what
+    /// to do about it; otherwise the failure of the read.
+    pub async fn node_networks(
+        &self,
+        wanted: &Wanted,
+        cloud_uuid: &str,
+        names: &[NetworkName],
+    ) -> Result<Vec<Network>, Failure> {
+        let key = "nodeNetworkList";
+        let found = names.iter().map(|name| self.network(wanted, cloud_uuid, name, key));
+        let found = try_join_all(found).await?;
+        for network in &found {
+            if let (Some(own), Some(vrf)) = (&network.vrf, &wanted.vrf)
+                && own != vrf
+            {
+                return Err(missing(format!(
+                    "network \"{}\" is in VRF \"{own}\", not in \"{vrf}\": set {key} to networks of that VRF, \
+                     or vrfName to the VRF of the network",
+                    network.name
+                )));
+            }
+        }
+        Ok(found)
     }
 
     async fn cluster(&self, wanted: &Wanted, runtime: &Value) -> Result<Cluster, Failure> {
@@ -213,23 +249,28 @@ impl AviClient {
         wanted: &Wanted,
         cloud_uuid: &str,
         name: &NetworkName,
+        key: &str,
     ) -> Result<Network, Failure> {
         let (mut filters, field, value) = match name {
             NetworkName::Name(name) => (vec![of_cloud(wanted)], "name", name),
             NetworkName::Uuid(uuid) => (vec![("cloud_uuid".to_owned(), cloud_uuid.to_owned())], "uuid", uuid),
         };
         filters.push((field.to_owned(), value.to_string()));
-        if let (NetworkName::Name(_), Some(vrf)) = (name, &wanted.vrf) {
-            filters.push(("vrf_context_ref.name".into(), vrf.to_string()));
-        }
+        // A name needs to be unique only in the VRF, if one is configured.
+        let vrf = wanted.vrf.as_ref().filter(|_| matches!(name, NetworkName::Name(_)));
+        let of_vrf = vrf.map(|vrf| ("vrf_context_ref.name".to_owned(), vrf.to_string()));
+        filters.extend(of_vrf.clone());
         let mut found = self.shared(wanted, Kind::Network, filters).await?;
         found.retain(|network| text(network, field) == Some(&**value));
-        let cloud = &wanted.cloud;
+        let place = match vrf {
+            Some(vrf) => format!("cloud \"{}\" and VRF \"{vrf}\"", wanted.cloud),
+            None => format!("cloud \"{}\"", wanted.cloud),
+        };
         if found.len() > 1 {
             let uuids: Vec<_> = found.iter().filter_map(|n| text(n, "uuid")).take(NAMED).collect();
             let message = format!(
-                "there are {} networks \"{value}\" in cloud \"{cloud}\": name one by its networkUUID in \
-                 vipNetworkList, of {}",
+                "there are {} networks \"{value}\" in {place}: name one by its networkUUID in \
+                 {key}, of {}",
                 found.len(),
                 uuids.join(", ")
             );
@@ -237,9 +278,10 @@ impl AviClient {
         }
         let Some(network) = found.pop() else {
             let tenant = Tenant::Named(wanted.tenant.clone());
-            let others = self.names(Kind::Network, &tenant, vec![of_cloud(wanted)]).await;
+            let filters = std::iter::once(of_cloud(wanted)).chain(of_vrf).collect();
+            let others = self.names(Kind::Network, &tenant, filters).await;
             return Err(missing(format!(
-                "network \"{value}\" does not exist in cloud \"{cloud}\": set vipNetworkList to {others}"
+                "network \"{value}\" does not exist in {place}: set {key} to {others}"
             )));
         };
         Ok(Network {

@@ -136,6 +136,12 @@ fn controller(s: &Seen) -> Answer {
         let matching: Vec<_> = objects
             .iter()
             .filter(|o| s.query.get("name").is_none_or(|n| o["name"] == **n))
+            .filter(|o| {
+                let of = |vrf: &String| {
+                    o["vrf_context_ref"].as_str().is_some_and(|r| r.ends_with(&format!("#{vrf}")))
+                };
+                s.query.get("vrf_context_ref.name").is_none_or(of)
+            })
             .cloned()
             .collect();
         one_page(&matching)
@@ -154,8 +160,12 @@ fn controller(s: &Seen) -> Answer {
         "/api/cloud" => named(&[json!({"uuid": "cloud-1", "name": "Default-Cloud", "vtype": "CLOUD_NONE",
             "tenant_ref": "https://h/api/tenant/admin#admin",
             "ipam_provider_ref": "https://h/api/ipamdnsproviderprofile/i-1#ipam"})]),
-        "/api/network" => named(&[json!({"uuid": "net-1", "name": "vip",
-            "vrf_context_ref": "https://h/api/vrfcontext/v-1#global"})]),
+        "/api/network" => named(&[
+            network("net-1", "vip", "global"),
+            network("net-2", "nodes", "global"),
+            network("net-3", "twin", "global"),
+            network("net-4", "twin", "other"),
+        ]),
         "/api/ipamdnsproviderprofiledomainlist" => {
             assert_eq!(s.query["cloud_uuid"], "cloud-1");
             Answer::Json(200, json!({"domains": ["avi.internal"]}))
@@ -171,6 +181,57 @@ fn wanted() -> Wanted {
         networks: vec![NetworkName::Name("vip".into())],
         vrf: None,
     }
+}
+
+fn network(uuid: &str, name: &str, vrf: &str) -> Value {
+    json!({"uuid": uuid, "name": name, "vrf_context_ref": format!("https://h/api/vrfcontext/v-1#{vrf}")})
+}
+
+#[tokio::test(start_paused = true)]
+async fn node_networks_are_found_or_named_with_the_way_out() {
+    let find = async |name: NetworkName, vrf: Option<&str>| {
+        let wanted = Wanted { vrf: vrf.map(Into::into), ..wanted() };
+        let client = Double::new(controller).client();
+        let found = client.node_networks(&wanted, "cloud-1", &[name]).await;
+        found.map(|found| found[0].uuid.to_string()).map_err(|failure| {
+            assert_eq!(failure.class, ErrorClass::Waiting);
+            failure.message
+        })
+    };
+    let (name, uuid) =
+        (|name: &str| NetworkName::Name(name.into()), |uuid: &str| NetworkName::Uuid(uuid.into()));
+    let missing = |message: &str| Err(message.to_owned());
+    assert_eq!(find(name("nodes"), None).await, Ok("net-2".into()));
+    assert_eq!(find(uuid("net-4"), None).await, Ok("net-4".into()));
+    assert_eq!(find(name("twin"), Some("other")).await, Ok("net-4".into()));
+    assert_eq!(
+        find(name("twin"), None).await,
+        missing(
+            "there are 2 networks \"twin\" in cloud \"Default-Cloud\": name one by its networkUUID in \
+             nodeNetworkList, of net-3, net-4"
+        )
+    );
+    assert_eq!(
+        find(name("none"), None).await,
+        missing(
+            "network \"none\" does not exist in cloud \"Default-Cloud\": set nodeNetworkList to one of nodes, \
+             twin, vip"
+        )
+    );
+    assert_eq!(
+        find(name("vip"), Some("other")).await,
+        missing(
+            "network \"vip\" does not exist in cloud \"Default-Cloud\" and VRF \"other\": set nodeNetworkList \
+             to one of twin"
+        )
+    );
+    assert_eq!(
+        find(uuid("net-2"), Some("other")).await,
+        missing(
+            "network \"nodes\" is in VRF \"global\", not in \"other\": set nodeNetworkList to networks of that \
+             VRF, or vrfName to the VRF of the network"
+        )
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -201,7 +262,7 @@ async fn what_is_missing_is_named_with_the_way_out() {
     );
     assert_eq!(
         missing(Wanted { networks: vec![NetworkName::Name("n".into())], ..wanted() }).await,
-        "network \"n\" does not exist in cloud \"Default-Cloud\": set vipNetworkList to one of vip"
+        "network \"n\" does not exist in cloud \"Default-Cloud\": set vipNetworkList to one of nodes, twin, vip"
     );
     assert_eq!(
         missing(Wanted { vrf: Some("v".into()), networks: Vec::new(), ..wanted() }).await,

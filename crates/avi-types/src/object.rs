@@ -178,6 +178,9 @@ impl Object {
             }
             Self::Pool(x) => {
                 x.servers.sort();
+                // Not by reference: those that are read tell more than ours.
+                x.placement_networks
+                    .sort_by(|a, b| (&a.subnet, &a.network_ref.uuid).cmp(&(&b.subnet, &b.network_ref.uuid)));
                 if let Some(metadata) = &mut x.service_metadata {
                     metadata.normalise();
                 }

@@ -51,7 +51,8 @@ pub struct Pool {
     /// A set: kept sorted by address and port.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub servers: Vec<Server>,
-    /// On vCenter and NSX-T VLAN clouds, the networks of the servers.
+    /// On vCenter and NSX-T VLAN clouds, the networks of the servers. A set: kept
+    /// sorted by subnet.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub placement_networks: Vec<PlacementNetwork>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -1,5 +1,6 @@
 //! What the controller says about itself and about the cloud that we use.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::config::{Config, ServiceMode};
@@ -19,6 +20,9 @@ pub struct Facts {
     pub vrf: Arc<str>,
     /// The DNS sub-domains of the cloud, sorted, without a leading dot.
     pub subdomains: Vec<Arc<str>>,
+    /// The uuids of the node networks that the configuration gives by name, on
+    /// clouds where pools are placed.
+    pub node_networks: BTreeMap<Arc<str>, Arc<str>>,
 }
 
 /// The type of a cloud, as far as it makes a difference.
@@ -30,7 +34,9 @@ pub enum CloudType {
     /// No-access.
     #[default]
     None,
+    /// With an overlay, or what we know nothing of.
     NsxT,
+    NsxTVlan,
     Aws,
     Azure,
     OpenStack,
@@ -40,11 +46,13 @@ pub enum CloudType {
 }
 
 impl CloudType {
-    /// From the cloud's `vtype`.
-    pub fn parse(vtype: &str) -> Self {
+    /// From the cloud's `vtype`, and the `tz_type` of its transport zone if it
+    /// has one.
+    pub fn parse(vtype: &str, transport_zone: Option<&str>) -> Self {
         match vtype {
             "CLOUD_VCENTER" | "" => Self::VCenter,
             "CLOUD_NONE" => Self::None,
+            "CLOUD_NSXT" if transport_zone == Some("VLAN") => Self::NsxTVlan,
             "CLOUD_NSXT" => Self::NsxT,
             "CLOUD_AWS" => Self::Aws,
             "CLOUD_AZURE" => Self::Azure,
@@ -64,9 +72,20 @@ impl CloudType {
         self.vip_per_network() || self == Self::Gcp
     }
 
+    /// Whether the cloud is one of NSX-T.
+    pub fn is_nsx_t(self) -> bool {
+        matches!(self, Self::NsxT | Self::NsxTVlan)
+    }
+
     /// Whether IPv6 addresses can be used.
     pub fn supports_ipv6(self) -> bool {
-        matches!(self, Self::VCenter | Self::None | Self::NsxT)
+        matches!(self, Self::VCenter | Self::None) || self.is_nsx_t()
+    }
+
+    /// Whether Avi has to be told in which networks the servers of pools are.
+    /// Source: L4 and network, B8.
+    pub fn places_pools(self) -> bool {
+        matches!(self, Self::VCenter | Self::NsxTVlan)
     }
 }
 

@@ -215,6 +215,8 @@ pub struct Pod {
 pub struct NodePort {
     /// The pod's port.
     pub pod_port: u16,
+    /// Its protocol; `None` if Antrea does not say.
+    pub protocol: Option<Protocol>,
     /// The node's address.
     pub node_ip: Arc<str>,
     /// The node's port.
@@ -449,10 +451,14 @@ pub struct Published {
     pub addresses: Vec<PublishedAddress>,
     /// Those of [`crate::annotation::PUBLISHED`] that are there.
     pub annotations: BTreeMap<Arc<str>, Arc<str>>,
+    /// On Services, annotation [`crate::annotation::NODE_PORT_LOCAL_ENABLED`]
+    /// if it is there. It may be somebody else's, and comes and goes by rules of
+    /// its own.
+    pub node_ports: Option<Arc<str>>,
 }
 
 impl Published {
-    /// Whether nothing was published.
+    /// Whether no addresses were published, and nothing that goes with them.
     pub fn is_empty(&self) -> bool {
         self.addresses.is_empty() && self.annotations.is_empty()
     }

@@ -34,7 +34,7 @@ impl Wanted {
 pub struct Changes {
     /// Objects that are wanted differently, no longer, or for the first time.
     pub objects: BTreeSet<ObjectKey>,
-    /// Kubernetes objects whose bindings changed.
+    /// Kubernetes objects whose bindings or requests changed.
     pub resources: BTreeSet<ResourceId>,
     /// Units whose diagnostics changed.
     pub diagnosed: BTreeSet<UnitKey>,
@@ -62,6 +62,8 @@ pub struct Desired {
     bindings: Index<ResourceId, Binding>,
     /// The inverse: what is published of each object of the controller.
     served_by: Index<ObjectKey, ResourceId>,
+    /// The Services whose pods need node ports, and the units that say so.
+    requests: Index<ResourceId, UnitKey>,
 }
 
 impl Desired {
@@ -77,6 +79,7 @@ impl Desired {
             frozen: BTreeSet::new(),
             bindings: Index::default(),
             served_by: Index::default(),
+            requests: Index::default(),
         }
     }
 
@@ -127,7 +130,7 @@ impl Desired {
         let old = std::mem::replace(self, Self::new(translator));
         Changes {
             objects: old.wanted.into_keys().collect(),
-            resources: old.bindings.keys().cloned().collect(),
+            resources: old.bindings.keys().chain(old.requests.keys()).cloned().collect(),
             diagnosed: old.units.into_keys().collect(),
             ..Changes::default()
         }
@@ -194,6 +197,11 @@ impl Desired {
     /// The Kubernetes objects that addresses are published on.
     pub fn bound(&self) -> impl Iterator<Item = &ResourceId> {
         self.bindings.keys()
+    }
+
+    /// Whether a Service's pods need node ports.
+    pub fn needs_node_ports(&self, service: &ResourceId) -> bool {
+        !self.requests.get(service).is_empty()
     }
 
     /// The Kubernetes objects that show addresses or uuids of an object of the
@@ -270,6 +278,15 @@ impl Desired {
         if old.bindings != output.bindings {
             self.rebind(&old, &output, changes);
         }
+        if old.requests != output.requests {
+            for service in &old.requests {
+                self.requests.remove(service, &key);
+            }
+            for service in &output.requests {
+                self.requests.insert(service.clone(), key.clone());
+            }
+            changes.resources.extend(old.requests.iter().chain(&output.requests).cloned());
+        }
         if old.contributions != output.contributions {
             for (front, part) in &old.contributions {
                 let kept = output.contributions.iter().any(|(f, p)| f == front && p == part);
@@ -293,6 +310,7 @@ impl Desired {
         let inert = output.reads.len() <= 1
             && output.objects.is_empty()
             && output.contributions.is_empty()
+            && output.requests.is_empty()
             && output.diagnostics.is_empty();
         if inert {
             self.forget_reads(&key, &output);

@@ -1,6 +1,7 @@
 //! Statuses that are to be written.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use ako_avi_types::ObjectKey;
@@ -20,6 +21,9 @@ const MOST_UNDER_WAY: usize = 32;
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 /// …up to this many times.
 const MOST_DOUBLINGS: u32 = 6;
+
+/// The value of a request for node ports; Antrea heeds no other.
+const REQUEST: &str = "true";
 
 /// What was written last, until the watch shows it.
 #[derive(Clone, Debug)]
@@ -44,6 +48,9 @@ pub(crate) struct Publisher {
     written: BTreeMap<ResourceId, Written>,
     failures: BTreeMap<ResourceId, Failures>,
     timers: BTreeSet<(Moment, ResourceId)>,
+    /// Services that were seen with a request for node ports, ours or one that
+    /// we need: it is ours to take back.
+    asking: BTreeSet<ResourceId>,
 }
 
 impl Publisher {
@@ -96,13 +103,17 @@ impl Publisher {
             }
             let Some(current) = status::current(&object, snapshot) else {
                 self.forget(&object);
+                self.asking.remove(&object);
                 continue;
             };
+            // What nothing can be said about stays as it is.
             let wanted = status::wanted(&object, desired, controller, snapshot);
-            let Some(wanted) = wanted.filter(|wanted| !status::same(current, wanted)) else {
+            let mut wanted = wanted.unwrap_or_else(|| current.clone());
+            wanted.node_ports = self.request(&object, current, desired, snapshot);
+            if status::same(current, &wanted) {
                 self.forget(&object);
                 continue;
-            };
+            }
             let is_not_seen_yet =
                 |w: &Written| status::same(&w.wanted, &wanted) && status::same(&w.before, current);
             if self.written.get(&object).is_some_and(is_not_seen_yet) {
@@ -115,6 +126,30 @@ impl Publisher {
             effects.push(Effect::Publish { object, wanted, current: current.clone() });
         }
         self.dirty.extend(busy);
+    }
+
+    /// What annotation [`ako_core::annotation::NODE_PORT_LOCAL_ENABLED`] is to
+    /// be. It is added where it is absent and needed; another value than
+    /// `true` is somebody's decision and stays. It is taken back once, where
+    /// this process saw it needed and nothing needs it any more.
+    fn request(
+        &mut self,
+        object: &ResourceId,
+        current: &Published,
+        desired: &Desired,
+        snapshot: &Snapshot,
+    ) -> Option<Arc<str>> {
+        let asks = current.node_ports.as_deref() == Some(REQUEST);
+        if desired.needs_node_ports(object) && snapshot.serves(&object.name.namespace) {
+            if asks || current.node_ports.is_none() {
+                self.asking.insert(object.clone());
+                return Some(REQUEST.into());
+            }
+        } else if asks && self.asking.contains(object) && status::may_take_back(object, desired, snapshot) {
+            return None;
+        }
+        self.asking.remove(object);
+        current.node_ports.clone()
     }
 
     /// A status was written, or not.
@@ -134,7 +169,10 @@ impl Publisher {
             return;
         }
         self.failures.remove(object);
-        effects.extend(notices(object, &written.wanted).map(Effect::Tell));
+        let request_only = status::same_addresses(&written.before, &written.wanted);
+        if !request_only {
+            effects.extend(notices(object, &written.wanted).map(Effect::Tell));
+        }
         self.written.insert(object.clone(), written);
         // Much may have changed meanwhile; the object may even be gone.
         self.dirty.insert(object.clone());
@@ -156,7 +194,7 @@ impl Publisher {
     /// What is kept of objects that are gone: nothing, unless there is a
     /// mistake in this file.
     pub(crate) fn inconsistencies(&self, snapshot: &Snapshot) -> Vec<String> {
-        let kept = self.written.keys().chain(self.failures.keys());
+        let kept = self.written.keys().chain(self.failures.keys()).chain(&self.asking);
         let gone = kept.filter(|o| status::current(o, snapshot).is_none() && !self.dirty.contains(*o));
         let mut found: Vec<_> = gone.map(|o| format!("{o} is gone and its status remembered")).collect();
         let timers = self.failures.values().filter(|failures| failures.next.is_some()).count();

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ako_avi_types::{Object, go_json};
+use ako_core::config::ServiceMode;
 use ako_core::resource::{Published, PublishedAddress, Service, ServiceType};
 use ako_core::{CONTROLLER_NAME, ResourceId, ResourceKind, Snapshot, annotation};
 
@@ -100,8 +101,23 @@ fn is_ours(resource: &ResourceId, desired: &Desired, snapshot: &Snapshot, curren
     }
 }
 
-/// Whether two statuses are the same to their readers.
+/// Whether a request for node ports may be taken back from a Service that
+/// nothing of ours leads to any more: not where requests are somebody else's
+/// business, nor in a namespace that is not ours.
+pub(crate) fn may_take_back(service: &ResourceId, desired: &Desired, snapshot: &Snapshot) -> bool {
+    let config = desired.translator().config();
+    config.service_mode == ServiceMode::NodePortLocal
+        && config.auto_annotate
+        && snapshot.serves(&service.name.namespace)
+}
+
+/// Whether what is published on two objects is the same to its readers.
 pub(crate) fn same(a: &Published, b: &Published) -> bool {
+    same_addresses(a, b) && a.node_ports == b.node_ports
+}
+
+/// Whether two statuses are the same, and the annotations that go with them.
+pub(crate) fn same_addresses(a: &Published, b: &Published) -> bool {
     let sorted = |p: &Published| {
         let mut addresses = p.addresses.clone();
         addresses.sort();

@@ -70,11 +70,11 @@ impl Source {
         mut kinds: signal::Receiver<BTreeSet<ResourceKind>>,
         events: mpsc::Sender<SourceEvent>,
     ) {
-        let (mut watches, mut watched) = (JoinSet::new(), BTreeSet::new());
+        let (mut tasks, mut begun) = (JoinSet::new(), BTreeSet::new());
         loop {
-            for kind in kinds.borrow_and_update().difference(&watched.clone()).copied() {
-                watches.spawn(supervise(kind, client.clone(), events.clone()));
-                watched.insert(kind);
+            for kind in kinds.borrow_and_update().difference(&begun.clone()).copied() {
+                tasks.spawn(supervise(kind, client.clone(), events.clone()));
+                begun.insert(kind);
             }
             tokio::select! {
                 changed = kinds.changed() => {

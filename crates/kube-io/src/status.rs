@@ -1,11 +1,11 @@
 //! Publishing addresses and annotations on Ingresses and Services.
 //! Source: L7 objects, "Status"; L4 and network, "Status".
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ako_core::annotation::{PUBLISHED, REMOVAL};
+use ako_core::annotation::{NODE_PORT_LOCAL_ENABLED, PUBLISHED, REMOVAL};
 use ako_core::resource::{Published, PublishedAddress};
 use ako_core::{ResourceId, ResourceKind};
 use ako_elect::{Moment, WritePermit};
@@ -130,7 +130,7 @@ impl StatusWriter {
         if addresses && !writing.patch(Part::Status, &status_patch(&wanted.addresses)).await? {
             return Ok(Outcome::Gone);
         }
-        let patch = annotations_patch(&wanted.annotations, &current.annotations);
+        let patch = annotations_patch(wanted, current);
         if let Some(patch) = &patch
             && !writing.patch(Part::Annotations, patch).await?
         {
@@ -248,15 +248,16 @@ fn status_patch(addresses: &[PublishedAddress]) -> Value {
 }
 
 /// Exactly the annotations that are ours, `null` removing one; `None` if they
-/// are what they are to be.
-fn annotations_patch(
-    wanted: &BTreeMap<Arc<str>, Arc<str>>,
-    current: &BTreeMap<Arc<str>, Arc<str>>,
-) -> Option<Value> {
-    if PUBLISHED.iter().all(|&key| wanted.get(key) == current.get(key)) {
-        return None;
+/// are what they are to be. Those of a status go together; a request for node
+/// ports goes by itself, and never touches them.
+fn annotations_patch(wanted: &Published, current: &Published) -> Option<Value> {
+    let value = |text: Option<&Arc<str>>| text.map_or(Value::Null, |text| Value::from(&**text));
+    let mut ours = Map::new();
+    if PUBLISHED.iter().any(|&key| wanted.annotations.get(key) != current.annotations.get(key)) {
+        ours.extend(PUBLISHED.iter().map(|&key| (key.to_owned(), value(wanted.annotations.get(key)))));
     }
-    let value = |key| wanted.get(key).map_or(Value::Null, |value| Value::from(&**value));
-    let ours: Map<_, _> = PUBLISHED.iter().map(|&key| (key.to_owned(), value(key))).collect();
-    Some(json!({"metadata": {"annotations": ours}}))
+    if wanted.node_ports != current.node_ports {
+        ours.insert(NODE_PORT_LOCAL_ENABLED.to_owned(), value(wanted.node_ports.as_ref()));
+    }
+    (!ours.is_empty()).then(|| json!({"metadata": {"annotations": ours}}))
 }

@@ -16,7 +16,7 @@ use serde::{Deserialize, Deserializer};
 
 /// The annotations that any object may steer us with.
 /// Source: L7 objects, "Annotations"; L4 and network, "Annotations on Services".
-const READ: [&str; 19] = [
+const READ: [&str; 20] = [
     annotation::VS_UUID_MAP,
     annotation::CLUSTER_UUID,
     annotation::TENANT,
@@ -36,6 +36,7 @@ const READ: [&str; 19] = [
     annotation::OVN_SUBNETS,
     annotation::NODE_PORT_LOCAL,
     annotation::REMOVAL,
+    annotation::NODE_PORT_LOCAL_ENABLED,
 ];
 
 /// The namespace that an object of a file is in if it names none, as in kubectl.
@@ -137,5 +138,6 @@ pub(crate) fn published(meta: &ObjectMeta, status: Option<Status>) -> Published 
             .map(|a| PublishedAddress { hostname: text(a.hostname), ip: text(a.ip) })
             .collect(),
         annotations: annotations(meta, &annotation::PUBLISHED),
+        node_ports: None,
     }
 }

@@ -99,6 +99,7 @@ fn node_ports(text: &str, findings: &mut Findings) -> Vec<NodePort> {
         #[serde(rename = "nodeIP")]
         node_ip: String,
         node_port: i64,
+        protocol: Option<String>,
     }
     let entries: Vec<Entry> = match serde_json::from_str(text) {
         Ok(entries) => entries,
@@ -122,7 +123,9 @@ fn node_ports(text: &str, findings: &mut Findings) -> Vec<NodePort> {
             findings.add(Reason::InvalidAddress, message);
             return None;
         };
-        Some(NodePort { pod_port, node_ip: address.to_string().into(), node_port })
+        // Antrea writes it in small letters.
+        let protocol = entry.protocol.and_then(|name| syntax::protocol(Some(&name.to_ascii_uppercase())));
+        Some(NodePort { pod_port, protocol, node_ip: address.to_string().into(), node_port })
     };
     let mut ports: Vec<_> = entries.into_iter().filter_map(&mut read).collect();
     ports.sort();
@@ -132,6 +135,7 @@ fn node_ports(text: &str, findings: &mut Findings) -> Vec<NodePort> {
 
 #[cfg(test)]
 mod tests {
+    use ako_core::resource::Protocol;
     use serde_json::{Value, json};
 
     use super::*;
@@ -156,8 +160,15 @@ mod tests {
         let text = r#"[{"podPort":8080,"nodeIP":"10.0.0.1","nodePort":61000,"protocol":"tcp"}]"#;
         let (pod, findings) = convert(text, "True");
         let pod = pod.unwrap();
-        let expected = NodePort { pod_port: 8080, node_ip: "10.0.0.1".into(), node_port: 61000 };
+        let expected = NodePort {
+            pod_port: 8080,
+            protocol: Some(Protocol::Tcp),
+            node_ip: "10.0.0.1".into(),
+            node_port: 61000,
+        };
         assert_eq!((pod.node_ports, findings), (vec![expected], 0));
+        let untold = r#"[{"podPort":8080,"nodeIP":"10.0.0.1","nodePort":61000}]"#;
+        assert_eq!(convert(untold, "True").0.unwrap().node_ports[0].protocol, None);
         assert_eq!(pod.addresses, ["10.1.0.5".into()]);
         assert_eq!(pod.port_names.get("http"), Some(&8080));
         assert_eq!(convert(text, "False").0, None);

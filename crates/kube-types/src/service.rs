@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use ako_core::resource::{PortRef, ServicePort, ServiceType};
+use ako_core::resource::{PortRef, Published, ServicePort, ServiceType};
 use ako_core::{Reason, Resource, ResourceId, ResourceKind, annotation};
 use kube::core::ObjectMeta;
 use serde::Deserialize;
@@ -79,7 +79,11 @@ impl Convert for Service {
             local_traffic_only: spec.external_traffic_policy.as_deref() == Some("Local"),
             selector: metadata::pairs(spec.selector.as_ref()),
             annotations: metadata::annotations(&self.metadata, &STEERING),
-            published: metadata::published(&self.metadata, self.status),
+            published: Published {
+                node_ports: metadata::annotation(&self.metadata, annotation::NODE_PORT_LOCAL_ENABLED)
+                    .map(Into::into),
+                ..metadata::published(&self.metadata, self.status)
+            },
         };
         Converted { resource: Some(Resource::Service(service)), diagnostics: findings.into_diagnostics() }
     }
@@ -163,7 +167,8 @@ mod tests {
     use super::*;
 
     fn convert(spec: &Value) -> (ako_core::resource::Service, Vec<String>) {
-        let annotations = json!({annotation::SHARED_VIP: "k", "other": "x", annotation::TENANT: "t"});
+        let annotations = json!({annotation::SHARED_VIP: "k", "other": "x", annotation::TENANT: "t",
+            annotation::NODE_PORT_LOCAL_ENABLED: "true"});
         let object = json!({"spec": spec,
             "metadata": {"name": "web", "namespace": "ns", "creationTimestamp": "1970-01-01T00:01:00Z",
                 "annotations": annotations, "managedFields": [{"manager": "kubectl"}]},
@@ -186,6 +191,7 @@ mod tests {
             service.published.annotations.keys().map(|k| &**k).collect::<Vec<_>>(),
             [annotation::TENANT]
         );
+        assert_eq!(service.published.node_ports.as_deref(), Some("true"));
         assert!(findings.is_empty(), "{findings:?}");
     }
 

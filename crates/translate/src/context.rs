@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use ako_avi_types::{Kind, Marker, Object, ObjectKey, Ref};
 use ako_core::checksum::Checksum;
+use ako_core::config::ServiceMode;
 use ako_core::name::Names;
 use ako_core::resource::Protocol;
 use ako_core::{Config, Facts, Key, NamespacedName, Snapshot, annotation};
@@ -169,6 +170,11 @@ impl Translator {
 
     pub(crate) fn key(&self, kind: Kind, name: impl Into<Arc<str>>) -> ObjectKey {
         ObjectKey::new(kind, self.tenant.clone(), name)
+    }
+
+    /// Whether Services are to be annotated for the node ports of their pods.
+    pub(crate) fn requests_node_ports(&self) -> bool {
+        self.config.service_mode == ServiceMode::NodePortLocal && self.config.auto_annotate
     }
 
     /// A tier-1 router, if the cloud is configured with one.

@@ -1,4 +1,4 @@
-//! The members of pools. Source: L7 objects, §6; L4 and network, A4, B11.
+//! The members of pools. Source: L7 objects, §6; L4 and network, A4, B11, B12.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -7,7 +7,7 @@ use std::sync::Arc;
 use ako_avi_types::{IpAddress, Server};
 use ako_core::annotation;
 use ako_core::config::{IpFamily, ServiceMode};
-use ako_core::resource::{EndpointSlice, Node, PortRef, Service, ServicePort, ServiceType};
+use ako_core::resource::{EndpointSlice, Node, NodePort, Pod, PortRef, Service, ServicePort, ServiceType};
 
 use crate::context::Translator;
 use crate::view::View;
@@ -16,7 +16,7 @@ use crate::view::View;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Members {
     pub(crate) servers: Vec<Server>,
-    /// The servers' port; 0 if none was found.
+    /// The servers' port; 0 if none was found, or every server has its own.
     pub(crate) port: u16,
 }
 
@@ -25,23 +25,83 @@ pub(crate) struct Members {
 pub(crate) struct BackendPort<'a> {
     /// The name to look for in slices; empty if there is none.
     pub(crate) name: &'a str,
-    /// The number to look for in slices, 0 if it has to be found by name.
-    pub(crate) target: u16,
+    /// The Service's port, if there is such a one.
+    pub(crate) port: Option<&'a ServicePort>,
 }
 
-/// Which members traffic is sent to: pods, or nodes.
+impl BackendPort<'_> {
+    /// The number to look for in slices, 0 if it has to be found by name.
+    fn target(&self) -> u16 {
+        self.port.map_or(0, target_number)
+    }
+}
+
+/// Which members traffic is sent to: pods, nodes, or nodes' ports that lead to
+/// pods.
 pub(crate) fn of_service(
     t: &Translator,
     view: &View<'_>,
     service: &Service,
     port: &BackendPort<'_>,
 ) -> Members {
-    let node_port = t.config.service_mode == ServiceMode::NodePort;
-    if node_port && !service.annotations.contains_key(annotation::SKIP_NODE_PORT) {
-        nodes(t, view, service, port)
-    } else {
-        pods(t, view, service, port)
+    let skips_nodes = service.annotations.contains_key(annotation::SKIP_NODE_PORT);
+    match t.config.service_mode {
+        ServiceMode::NodePortLocal => node_ports_of_pods(t, view, service, port),
+        ServiceMode::NodePort if !skips_nodes => nodes(t, view, service, port),
+        ServiceMode::NodePort | ServiceMode::ClusterIp => pods(t, view, service, port),
     }
+}
+
+/// The node ports that Antrea keeps for the pods that a Service selects. It
+/// keeps none for Services of type NodePort, which have their own.
+fn node_ports_of_pods(t: &Translator, view: &View<'_>, service: &Service, port: &BackendPort<'_>) -> Members {
+    let Some(target) = port.port.filter(|_| service.service_type != ServiceType::NodePort) else {
+        return Members::default();
+    };
+    let endpoints = view.slices_of(&service.id).flat_map(|slice| &slice.endpoints);
+    let enabled: BTreeMap<_, _> =
+        endpoints.map(|endpoint| (&endpoint.address, endpoint.ready && !endpoint.terminating)).collect();
+    let mut servers = Vec::new();
+    for pod in view.pods_of(service) {
+        let Some(number) = port_of_pod(target, pod) else { continue };
+        let enabled = pod.addresses.iter().find_map(|address| enabled.get(address).copied()).unwrap_or(true);
+        let leads = |reached: &&NodePort| {
+            reached.pod_port == number && reached.protocol.is_none_or(|protocol| protocol == target.protocol)
+        };
+        let reached = pod.node_ports.iter().filter(leads);
+        let reached = reached.filter(|reached| family_used(t, service, reached.node_ip.contains(':')));
+        servers.extend(reached.map(|reached| Server {
+            ip: IpAddress::new(reached.node_ip.clone()),
+            port: reached.node_port,
+            external_uuid: Some(external_uuid(&reached.node_ip, reached.node_port)),
+            enabled: Some(enabled),
+            server_node: None,
+        }));
+    }
+    servers.sort();
+    // A node port that moves between pods is with both for a moment; it is
+    // enabled if one of them is, which sorting puts last.
+    servers.dedup_by(|later, kept| {
+        let same = later.ip == kept.ip && later.port == kept.port;
+        if same {
+            kept.enabled = later.enabled;
+        }
+        same
+    });
+    Members { servers, port: 0 }
+}
+
+/// The port of a pod that a Service's port leads to, by its own name for it.
+fn port_of_pod(port: &ServicePort, pod: &Pod) -> Option<u16> {
+    match &port.target_port {
+        Some(PortRef::Number(number)) => Some(*number),
+        Some(PortRef::Name(name)) => pod.port_names.get(name).copied(),
+        None => Some(port.port),
+    }
+}
+
+fn external_uuid(address: &str, port: u16) -> Arc<str> {
+    format!("{address}:{port}").into()
 }
 
 fn pods(t: &Translator, view: &View<'_>, service: &Service, port: &BackendPort<'_>) -> Members {
@@ -56,7 +116,7 @@ fn pods(t: &Translator, view: &View<'_>, service: &Service, port: &BackendPort<'
             let server = Server {
                 ip: IpAddress::new(endpoint.address.clone()),
                 port: number,
-                external_uuid: Some(format!("{}:{number}", endpoint.address).into()),
+                external_uuid: Some(external_uuid(&endpoint.address, number)),
                 enabled: Some(endpoint.ready && !endpoint.terminating),
                 server_node: endpoint.node.clone(),
             };
@@ -70,8 +130,9 @@ fn pods(t: &Translator, view: &View<'_>, service: &Service, port: &BackendPort<'
 }
 
 fn matching_port(slice: &EndpointSlice, port: &BackendPort<'_>, only: bool) -> Option<u16> {
+    let target = port.target();
     let matches = |p: &&ako_core::resource::SlicePort| {
-        &*p.name == port.name || (port.target != 0 && p.port == Some(port.target)) || only
+        &*p.name == port.name || (target != 0 && p.port == Some(target)) || only
     };
     slice.ports.iter().find(matches).and_then(|p| p.port)
 }
@@ -89,7 +150,7 @@ fn nodes(t: &Translator, view: &View<'_>, service: &Service, port: &BackendPort<
     let addresses = chosen.filter_map(|node| node_address(t, service, node));
     let mut servers: Vec<_> = addresses
         .map(|address| Server {
-            external_uuid: Some(format!("{address}:{node_port}").into()),
+            external_uuid: Some(external_uuid(&address, node_port)),
             ip: IpAddress::new(address),
             port: node_port,
             enabled: None,
@@ -150,7 +211,7 @@ pub(crate) fn backend_port<'a>(service: Option<&'a Service>, port: &'a PortRef) 
         (PortRef::Number(_), Some(p)) => &*p.name,
         (PortRef::Number(_), None) => "",
     };
-    BackendPort { name, target: found.map_or(0, target_number) }
+    BackendPort { name, port: found }
 }
 
 /// The pods' port of a Service port, 0 if it is named.

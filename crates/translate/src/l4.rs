@@ -10,6 +10,7 @@ use ako_avi_types::l4_policy::{
 use ako_avi_types::virtual_service::{L4PolicyAttachment, Listener};
 use ako_avi_types::{Kind, L4PolicySet, Marker, Object, Ref, ServiceMetadata, VirtualService, go_json};
 use ako_core::annotation;
+use ako_core::config::ServiceMode;
 use ako_core::resource::{Protocol, Service, ServicePort, ServiceType};
 use ako_core::snapshot::shared_vip_key;
 use ako_core::{CONTROLLER_NAME, NamespacedName, Reason};
@@ -29,7 +30,7 @@ pub(crate) fn translate(t: &Translator, view: &View<'_>, id: &NamespacedName, ou
     let Some(service) = view.service(id).filter(|s| is_ours(t, s) && shared_vip_key(s).is_none()) else {
         return;
     };
-    if !view.serves(&id.namespace) {
+    if !view.serves(&id.namespace) || !is_servable(t, service, out) {
         return;
     }
     let source = service_id(id);
@@ -51,6 +52,9 @@ pub(crate) fn translate(t: &Translator, view: &View<'_>, id: &NamespacedName, ou
     if pools.is_empty() || !objects.into_iter().all(|object| out.add(object, &source)) {
         return;
     }
+    if t.requests_node_ports() {
+        out.request(id);
+    }
     out.bindings.push(Binding {
         object: source,
         hostname: hostname.unwrap_or_default(),
@@ -66,6 +70,19 @@ pub(crate) fn is_ours(t: &Translator, service: &Service) -> bool {
         None => t.config.default_lb_controller,
     };
     service.service_type == ServiceType::LoadBalancer && asked && !t.config.layer7_only
+}
+
+/// Whether a Service can be served in the mode that we are in; if not, it is
+/// told. Source: L4 and network, A3.
+pub(crate) fn is_servable(t: &Translator, service: &Service, out: &mut UnitOutput) -> bool {
+    let has_sctp = service.ports.iter().any(|port| port.protocol == Protocol::Sctp);
+    if t.config.service_mode != ServiceMode::NodePortLocal || !has_sctp {
+        return true;
+    }
+    let message = "it has a port of protocol SCTP, for which NodePortLocal keeps no node ports: \
+                   take the port out, or use another serviceType";
+    out.tell(&service_id(&service.id), Reason::UnsupportedProtocol, message);
+    false
 }
 
 /// The address that a Service asks for; an error if it is none.
@@ -139,7 +156,7 @@ fn port_pool(
     name: String,
     shared: Option<SharedWith<'_>>,
 ) -> ako_avi_types::Pool {
-    let backend = BackendPort { name: &port.name, target: endpoints::target_number(port) };
+    let backend = BackendPort { name: &port.name, port: Some(port) };
     let mut members = endpoints::of_service(t, view, service, &backend);
     if members.port == 0 {
         members.port = port.port;

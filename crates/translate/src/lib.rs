@@ -28,6 +28,7 @@ mod l4;
 mod namesake;
 mod passthrough;
 mod path_policy;
+mod placement;
 mod pool;
 mod shared_vip;
 mod sni;

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use ako_avi_types::{Marker, Pool, PoolGroup, PoolGroupMember, Server, ServiceMetadata, go_json};
 use ako_core::config::ServiceMode;
-use ako_core::facts::CloudType;
 use ako_core::name::PathName;
 use ako_core::resource::{Ingress, PortRef, Protocol, ServiceType};
 use ako_core::{NamespacedName, Reason};
@@ -13,6 +12,7 @@ use serde::Serialize;
 use crate::claim::ClaimedPath;
 use crate::context::Translator;
 use crate::endpoints::{self, Members};
+use crate::placement;
 use crate::unit::{UnitOutput, ingress_id};
 use crate::view::View;
 
@@ -88,17 +88,20 @@ fn members(t: &Translator, view: &View<'_>, of: PathOf<'_>, out: &mut UnitOutput
     let port = &of.path.backend.port;
     let service = view.service(&id);
     let backend = endpoints::backend_port(service.map(|s| &**s), port);
-    let usable = service.filter(|s| {
-        s.service_type != ServiceType::ExternalName
-            && (s.service_type != ServiceType::LoadBalancer || t.config.layer7_only || is_node_port(t))
-    });
+    let usable = service.filter(|s| can_back(t, s.service_type));
     if usable.is_none() {
-        let why = match service {
-            None => "does not exist: create it",
-            Some(_) => "is of a type that cannot back an Ingress: use ClusterIP or NodePort",
+        let why = match (service, t.config.service_mode) {
+            (None, _) => "does not exist: create it",
+            (Some(_), ServiceMode::NodePortLocal) => {
+                "is of a type that cannot back an Ingress with NodePortLocal: use ClusterIP"
+            }
+            (Some(_), _) => "is of a type that cannot back an Ingress: use ClusterIP or NodePort",
         };
         let message = format!("Service {id} for {}{} {why}", of.host, of.path.path);
         out.tell(&ingress_id(&of.ingress.id), Reason::MissingService, message);
+    }
+    if usable.is_some() && t.requests_node_ports() {
+        out.request(&id);
     }
     let mut members = usable.map(|s| endpoints::of_service(t, view, s, &backend)).unwrap_or_default();
     if members.port == 0 {
@@ -108,8 +111,15 @@ fn members(t: &Translator, view: &View<'_>, of: PathOf<'_>, out: &mut UnitOutput
     (members, backend.name.to_owned())
 }
 
-fn is_node_port(t: &Translator) -> bool {
-    t.config.service_mode == ServiceMode::NodePort
+/// Whether a Service of a type can be behind an Ingress.
+fn can_back(t: &Translator, service_type: ServiceType) -> bool {
+    let mode = t.config.service_mode;
+    match service_type {
+        ServiceType::ClusterIp => true,
+        ServiceType::NodePort => mode != ServiceMode::NodePortLocal,
+        ServiceType::LoadBalancer => t.config.layer7_only || mode == ServiceMode::NodePort,
+        ServiceType::ExternalName => false,
+    }
 }
 
 /// What upstream's checksum of a pool covers.
@@ -149,16 +159,17 @@ pub(crate) fn build(
         graceful_disable_timeout: 1,
         health_monitor_refs: vec![t.monitor(protocol)],
         servers: covered.members.servers.clone(),
-        placement_networks: Vec::new(),
+        placement_networks: placement::networks(t),
         markers,
     }
 }
 
 fn covered_text(t: &Translator, covered: &Covered<'_>) -> String {
-    let servers: Vec<_> = covered.members.servers.iter().map(ServerText::from).collect();
+    // Upstream has the ports with the servers where each has its own.
+    let own_ports = t.config.service_mode == ServiceMode::NodePortLocal;
+    let server = |server| ServerText::of(server, own_ports);
+    let servers: Vec<_> = covered.members.servers.iter().map(server).collect();
     let servers = if servers.is_empty() { "null".to_owned() } else { go_json::marshal(&servers) };
-    // Upstream has an empty map instead of none where node networks can be.
-    let node_networks = if t.facts.cloud == CloudType::VCenter { "{}" } else { "null" };
     let mut parts = vec![
         covered.protocol.to_owned(),
         covered.members.port.to_string(),
@@ -166,7 +177,7 @@ fn covered_text(t: &Translator, covered: &Covered<'_>) -> String {
         servers,
         "false".to_owned(),
         covered.label.to_owned(),
-        node_networks.to_owned(),
+        placement::text(t),
     ];
     parts.extend(covered.metadata.namespace_svc_name.as_ref().map(go_json::marshal));
     parts.extend(covered.metadata.hostnames.as_ref().map(go_json::marshal));
@@ -183,12 +194,12 @@ struct ServerText<'a> {
     enabled: Option<bool>,
 }
 
-impl<'a> From<&'a Server> for ServerText<'a> {
-    fn from(server: &'a Server) -> Self {
+impl<'a> ServerText<'a> {
+    fn of(server: &'a Server, own_ports: bool) -> Self {
         Self {
             ip: &server.ip,
             server_node: server.server_node.as_deref().unwrap_or(""),
-            port: 0,
+            port: if own_ports { server.port } else { 0 },
             enabled: server.enabled,
         }
     }

@@ -28,7 +28,7 @@ pub(crate) fn translate(t: &Translator, view: &View<'_>, key: &NamespacedName, o
     if !namesake::may_be_named(t, view, &UnitKey::SharedVip(key.clone()), &services, out) {
         return;
     }
-    let Some(members) = members(&services, key, out) else { return };
+    let Some(members) = members(t, &services, key, out) else { return };
     let name: Arc<str> = t.names().l4_vs(&key.namespace, &key.name).into();
     let mut pools = Vec::new();
     let mut hostnames = Vec::new();
@@ -36,6 +36,9 @@ pub(crate) fn translate(t: &Translator, view: &View<'_>, key: &NamespacedName, o
         let hostname = fqdn::of_service(t, service);
         let shared = SharedWith { key: &key.name, hostname: hostname.as_ref() };
         pools.extend(l4::pools(t, view, service, Some(shared), out));
+        if t.requests_node_ports() {
+            out.request(&service.id);
+        }
         out.bindings.push(Binding {
             object: service_id(&service.id),
             hostname: hostname.clone().unwrap_or_default(),
@@ -59,6 +62,7 @@ pub(crate) fn translate(t: &Translator, view: &View<'_>, key: &NamespacedName, o
     let objects = [Object::L4PolicySet(policy), Object::VsVip(vip), Object::VirtualService(service)];
     if !objects.into_iter().all(|object| out.add(object, &source)) {
         out.bindings.clear();
+        out.requests.clear();
     }
 }
 
@@ -72,6 +76,7 @@ struct Members<'a> {
 /// Sorts out who takes part. The oldest Service decides on the address; one
 /// that wants another address, or a port that is taken, stays out and is told.
 fn members<'a>(
+    t: &Translator,
     services: &[&'a Arc<Service>],
     key: &NamespacedName,
     out: &mut UnitOutput,
@@ -80,6 +85,9 @@ fn members<'a>(
     let mut members: Option<Members<'a>> = None;
     for service in services {
         let id = service_id(&service.id);
+        if !l4::is_servable(t, service, out) {
+            continue;
+        }
         let Ok(address) = l4::wanted_address(service, out) else { continue };
         if let Some(group) = &members
             && address.is_some()

@@ -52,6 +52,8 @@ pub struct UnitOutput {
     pub contributions: Vec<(FrontKey, Contribution)>,
     /// Where its addresses are to be published.
     pub bindings: Vec<Binding>,
+    /// Services whose pods it needs node ports of.
+    pub requests: Vec<ResourceId>,
     /// What is wrong with its input.
     pub diagnostics: Vec<Diagnostic>,
     /// Everything that it looked at, sorted.
@@ -107,7 +109,16 @@ impl UnitOutput {
             contribution.members.shrink_to_fit();
         }
         self.bindings.shrink_to_fit();
+        self.requests.shrink_to_fit();
         self.reads.shrink_to_fit();
+    }
+
+    /// Asks for node ports of a Service's pods.
+    pub(crate) fn request(&mut self, service: &NamespacedName) {
+        let id = service_id(service);
+        if !self.requests.contains(&id) {
+            self.requests.push(id);
+        }
     }
 
     pub(crate) fn tell(&mut self, object: &ResourceId, reason: Reason, message: impl Into<Arc<str>>) {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use ako_core::instance::Rival;
-use ako_core::resource::{EndpointSlice, Ingress, IngressClass, Namespace, Node, Secret, Service};
+use ako_core::resource::{EndpointSlice, Ingress, IngressClass, Namespace, Node, Pod, Secret, Service};
 use ako_core::{Key, NamespacedName, Snapshot};
 
 /// Reads a snapshot and remembers what was asked for.
@@ -83,6 +83,15 @@ impl<'a> View<'a> {
         self.note(Key::Endpoints(id.clone()));
         let slices: Vec<_> = self.snapshot.slices_of(id).collect();
         slices.into_iter()
+    }
+
+    /// The pods that a Service selects.
+    pub(crate) fn pods_of<'s>(
+        &'s self,
+        service: &'s Service,
+    ) -> impl Iterator<Item = &'s Arc<Pod>> + use<'s, 'a> {
+        self.note(Key::Endpoints(service.id.clone()));
+        self.snapshot.pods_of(service)
     }
 
     pub(crate) fn shared_vip(&self, key: &NamespacedName) -> Vec<&'a Arc<Service>> {

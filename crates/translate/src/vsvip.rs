@@ -3,10 +3,11 @@
 
 use std::sync::Arc;
 
-use ako_avi_types::pool::Subnet;
+use ako_avi_types::pool::{PlacementNetwork, Subnet};
 use ako_avi_types::vsvip::IpamNetworkSubnet;
 use ako_avi_types::{DnsInfo, IpAddress, Kind, Ref, Vip, VsVip, go_json};
 use ako_core::config::VipNetwork;
+use ako_core::facts::CloudType;
 
 use crate::context::Translator;
 
@@ -80,7 +81,13 @@ fn vips(t: &Translator, fixed: Option<&Arc<str>>) -> Vec<Vip> {
             (true, false) => Some("V6_ONLY".into()),
             (false, false) => Some("V4_V6".into()),
         };
-        vip.ipam_network_subnet = Some(ipam_network(network));
+        let ipam = ipam_network(network);
+        if t.facts.cloud == CloudType::NsxTVlan
+            && let (Some(network_ref), Some(subnet)) = (ipam.network_ref.clone(), ipam.subnet.clone())
+        {
+            vip.placement_networks = vec![PlacementNetwork { network_ref, subnet }];
+        }
+        vip.ipam_network_subnet = Some(ipam);
     }
     if let Some(address) = fixed {
         let ip = IpAddress::new(address.clone());

@@ -1,5 +1,6 @@
 //! What a controller holds beforehand, from a file instead of a controller.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ako_avi_types::Ref;
@@ -30,6 +31,7 @@ impl Environment {
             cloud: CloudType::None,
             vrf: choose_vrf(config, CloudType::None, None, None),
             subdomains: Vec::new(),
+            node_networks: BTreeMap::new(),
         };
         if self.0.is_none() {
             return Ok(facts);
@@ -37,7 +39,9 @@ impl Environment {
         let cloud = self.find("cloud", &config.cloud_name).with_context(|| {
             format!("cloud {:?} is not there: set cloudName to one that is", &*config.cloud_name)
         })?;
-        facts.cloud = CloudType::parse(cloud["vtype"].as_str().unwrap_or_default());
+        let transport_zone = cloud.pointer("/nsxt_configuration/data_network_config/tz_type");
+        let transport_zone = transport_zone.and_then(Value::as_str);
+        facts.cloud = CloudType::parse(cloud["vtype"].as_str().unwrap_or_default(), transport_zone);
         let first = config.vip_networks.first();
         let network = first.and_then(|network| self.find("network", &network.name));
         let network_vrf =

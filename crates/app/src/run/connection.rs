@@ -1,5 +1,6 @@
 //! The connection to the Avi Controller.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ako_avi_io::{
@@ -65,21 +66,15 @@ impl Connection {
     /// # Errors
     /// What is missing on the controller, or why it cannot be asked.
     pub async fn translator(&self, config: &Config) -> Result<Translator, Failure> {
-        let network = |n: &ako_core::config::VipNetwork| {
-            if n.uuid.is_empty() {
-                NetworkName::Name(n.name.clone())
-            } else {
-                NetworkName::Uuid(n.uuid.clone())
-            }
-        };
         let wanted = Wanted {
             tenant: config.tenant.clone(),
             cloud: config.cloud_name.clone(),
-            networks: config.vip_networks.iter().map(network).collect(),
+            networks: config.vip_networks.iter().map(|n| network_name(&n.name, &n.uuid)).collect(),
             vrf: Some(config.vrf_name.clone()).filter(|vrf| !vrf.is_empty()),
         };
         let said = self.client.facts(&wanted).await?;
-        let cloud = CloudType::parse(&said.cloud_vtype);
+        let cloud = CloudType::parse(&said.cloud_vtype, said.transport_zone.as_deref());
+        let node_networks = self.node_networks(config, cloud, &wanted, &said.cloud_uuid).await?;
         let network_vrf = said.networks.first().and_then(|network| network.vrf.as_deref());
         let mut subdomains: Vec<Arc<str>> =
             said.subdomains.iter().map(|domain| domain.trim_start_matches('.').into()).collect();
@@ -90,8 +85,25 @@ impl Connection {
             cloud,
             vrf: choose_vrf(config, cloud, network_vrf, None),
             subdomains,
+            node_networks,
         };
         Ok(Translator::new(config.clone(), facts))
+    }
+
+    /// The uuids of the node networks that are given by name, on clouds where
+    /// pools are placed.
+    async fn node_networks(
+        &self,
+        config: &Config,
+        cloud: CloudType,
+        wanted: &Wanted,
+        cloud_uuid: &str,
+    ) -> Result<BTreeMap<Arc<str>, Arc<str>>, Failure> {
+        let configured = if cloud.places_pools() { &*config.node_networks } else { &[] };
+        let names: Vec<_> = configured.iter().map(|n| network_name(&n.name, &n.uuid)).collect();
+        let found = self.client.node_networks(wanted, cloud_uuid, &names).await?;
+        let by_name = configured.iter().zip(found).filter(|(network, _)| network.uuid.is_empty());
+        Ok(by_name.map(|(network, found)| (network.name.clone(), found.uuid)).collect())
     }
 
     /// Reads everything that is ours.
@@ -148,6 +160,11 @@ impl Connection {
         let object = Object::read(key.kind, body).map_err(|error| unreadable(key, &error.to_string()))?;
         Ok(Some(Observed { meta, body: Arc::new(object) }))
     }
+}
+
+/// How a network is named that is given by name or by uuid.
+fn network_name(name: &Arc<str>, uuid: &Arc<str>) -> NetworkName {
+    if uuid.is_empty() { NetworkName::Name(name.clone()) } else { NetworkName::Uuid(uuid.clone()) }
 }
 
 fn unreadable(key: &ObjectKey, why: &str) -> Failure {

@@ -11,6 +11,8 @@ mod instances;
 mod leadership;
 mod leadership_faults;
 mod lifecycle;
+mod node_ports;
+mod placement;
 mod protection;
 mod replicas;
 mod world;

@@ -98,6 +98,13 @@ pub struct NodeNetwork {
     pub cidrs: Vec<Arc<str>>,
 }
 
+impl NodeNetwork {
+    /// What the network is known by: its uuid if that is given, else its name.
+    pub fn key(&self) -> &Arc<str> {
+        if self.uuid.is_empty() { &self.name } else { &self.uuid }
+    }
+}
+
 /// A label of the nodes that take NodePort traffic.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NodeSelector {
@@ -291,7 +298,7 @@ impl Config {
     /// VRF, and by a label of the SE group that tells whose routes its service
     /// engines take. Source: L4 and network, B4, B7.
     pub fn needs_routes(&self, cloud: CloudType) -> bool {
-        let routed_by_nsx = cloud == CloudType::NsxT && &*self.cni == "ncp";
+        let routed_by_nsx = cloud.is_nsx_t() && &*self.cni == "ncp";
         self.service_mode == ServiceMode::ClusterIp && !self.no_static_routes && !routed_by_nsx
     }
 

@@ -70,7 +70,9 @@ fn worlds() -> impl Strategy<Value = World> {
         claims: claims.into_iter().map(|(namespace, claim)| Claim { namespace, ..claim }).collect(),
         installations: installations
             .into_iter()
-            .map(|(namespace, is_ours)| (namespace.clone(), Installation { namespace, is_ours }))
+            .map(|(namespace, is_ours)| {
+                (namespace.clone(), Installation { namespace, is_ours, removal: None })
+            })
             .collect(),
         namespaces: namespaces
             .into_iter()

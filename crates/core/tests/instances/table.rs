@@ -50,7 +50,10 @@ impl Case {
         let own = own.claim(me, own.started_with.as_ref().unwrap_or(&own.config));
         let own = Claim { created: i64::MAX, ..own };
         let installation = |(namespace, instance): (&Arc<str>, &Instance)| {
-            (namespace.clone(), Installation { namespace: namespace.clone(), is_ours: !instance.ako })
+            (
+                namespace.clone(),
+                Installation { namespace: namespace.clone(), is_ours: !instance.ako, removal: None },
+            )
         };
         Instances::of(&claims, &self.instances.iter().map(installation).collect(), Some(&own))
     }

@@ -30,6 +30,7 @@ pub(crate) fn translator(config: Config) -> Translator {
         cloud: CloudType::VCenter,
         vrf: "global".into(),
         subdomains: vec!["example.com".into()],
+        node_networks: BTreeMap::new(),
     };
     Translator::new(config, facts)
 }

@@ -10,6 +10,7 @@ mod crashes;
 mod failures;
 mod guard;
 mod instances;
+mod node_ports;
 mod pacing;
 mod properties;
 mod removal;

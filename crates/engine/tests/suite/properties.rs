@@ -7,7 +7,7 @@ use ako_avi_types::{Change, Meta, Object, ObjectKey, Observed, Operation};
 use ako_core::config::{FqdnReuse, ServiceMode, ShardSize};
 use ako_core::resource::{
     Backend, Endpoint, EndpointSlice, Ingress, IngressClass, IngressPath, IngressRule, IngressTls, Node,
-    PathType, PortRef, Protocol, Secret, Service, ServicePort, ServiceType, SlicePort,
+    NodePort, PathType, Pod, PortRef, Protocol, Secret, Service, ServicePort, ServiceType, SlicePort,
 };
 use ako_core::secret::Redacted;
 use ako_core::{
@@ -30,7 +30,8 @@ fn configs() -> impl Strategy<Value = Config> {
         ShardSize::Shared(8),
         ShardSize::Dedicated,
     ]);
-    let modes = prop::sample::select(vec![ServiceMode::ClusterIp, ServiceMode::NodePort]);
+    let modes =
+        prop::sample::select(vec![ServiceMode::ClusterIp, ServiceMode::NodePort, ServiceMode::NodePortLocal]);
     let flags = any::<[bool; 4]>();
     (sizes, modes, flags).prop_map(|(shard_size, service_mode, [evh, per_namespace, strict, no_groups])| {
         Config {
@@ -119,8 +120,9 @@ fn service() -> impl Strategy<Value = Resource> {
     let address = option::weighted(0.2, pick(&["192.0.2.9", "nonsense"]));
     let annotations =
         btree_map(pick(&[annotation::SHARED_VIP, annotation::EXTERNAL_DNS]), pick(&["k"]), 0..2);
-    let parts = (id(SERVICES), 0..3i64, types, vec(port, 0..3), address, annotations, any::<bool>());
-    parts.prop_map(|(id, created, service_type, ports, load_balancer_ip, annotations, local)| {
+    let parts =
+        (id(SERVICES), 0..3i64, types, vec(port, 0..3), address, annotations, any::<bool>(), labels());
+    parts.prop_map(|(id, created, service_type, ports, load_balancer_ip, annotations, local, selector)| {
         Resource::Service(Service {
             id,
             created,
@@ -130,9 +132,29 @@ fn service() -> impl Strategy<Value = Resource> {
             annotations,
             ipv4: true,
             local_traffic_only: local,
+            selector,
             ..Service::default()
         })
     })
+}
+
+/// Of a pod, or what a Service selects.
+fn labels() -> impl Strategy<Value = BTreeMap<Arc<str>, Arc<str>>> {
+    btree_map(pick(&["app"]), pick(&["x", "y"]), 0..2)
+}
+
+fn pod() -> impl Strategy<Value = Resource> {
+    let node_port =
+        (prop::sample::select(vec![80u16, 81]), 61_000..61_003u16).prop_map(|(pod_port, node_port)| {
+            NodePort { pod_port, protocol: None, node_ip: "10.1.0.1".into(), node_port }
+        });
+    let address = (0..4u8).prop_map(|n| Arc::from(format!("10.0.0.{n}")));
+    let names = btree_map(pick(&["http"]), 80..82u16, 0..2);
+    (id(&["p1", "p2"]), labels(), vec(address, 0..2), names, vec(node_port, 0..3)).prop_map(
+        |(id, labels, addresses, port_names, node_ports)| {
+            Resource::Pod(Pod { id, labels, addresses, port_names, node_ports })
+        },
+    )
 }
 
 fn slice() -> impl Strategy<Value = Resource> {
@@ -190,6 +212,7 @@ fn resource() -> impl Strategy<Value = Resource> {
         5 => ingress(),
         3 => service(),
         3 => slice(),
+        2 => pod(),
         2 => secret(),
         1 => class(),
         1 => node(),
@@ -297,6 +320,9 @@ proptest! {
                 (id.clone(), d.bindings(id).cloned().collect::<Vec<_>>())
             }).collect::<Vec<_>>();
             prop_assert_eq!(bound(&desired), bound(&fresh));
+            for service in cluster.keys().filter(|id| id.kind == ResourceKind::Service) {
+                prop_assert_eq!(desired.needs_node_ports(service), fresh.needs_node_ports(service));
+            }
             // What changed is named, and nothing is left out.
             let keys: BTreeSet<_> = before.keys().chain(after.keys()).cloned().collect();
             for key in keys.into_iter().filter(|key| before.get(key) != after.get(key)) {

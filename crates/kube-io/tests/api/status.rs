@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use ako_core::annotation::{CLUSTER_UUID, TENANT, VS_UUID_MAP};
+use ako_core::annotation::{CLUSTER_UUID, NODE_PORT_LOCAL_ENABLED, TENANT, VS_UUID_MAP};
 use ako_core::id::NamespacedName;
 use ako_core::resource::{Published, PublishedAddress};
 use ako_core::{ResourceId, ResourceKind};
@@ -35,6 +35,7 @@ fn published() -> Published {
     Published {
         addresses: vec![address("1.2.3.4", "a.com"), address("1.2.3.5", "")],
         annotations: [(VS_UUID_MAP.into(), "{}".into()), (TENANT.into(), "admin".into())].into(),
+        ..Published::default()
     }
 }
 
@@ -82,6 +83,30 @@ async fn nothing_is_sent_for_what_is_equal() {
     let outcome = publish(&fake, &published(), &current).await.unwrap();
     assert_eq!(outcome, Outcome::Written { addresses: false, annotations: true });
     assert_eq!(fake.take_seen().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_for_node_ports_goes_by_itself() {
+    let fake = fake();
+    let asking = Published { node_ports: Some("true".into()), ..published() };
+    for (wanted, current, value) in
+        [(&asking, &published(), json!("true")), (&published(), &asking, json!(null))]
+    {
+        let outcome = publish(&fake, wanted, current).await.unwrap();
+        assert_eq!(outcome, Outcome::Written { addresses: false, annotations: true });
+        let seen = fake.take_seen();
+        assert_eq!(seen.len(), 1);
+        let annotations = json!({NODE_PORT_LOCAL_ENABLED: value});
+        assert_eq!(seen[0].body, json!({"metadata": {"annotations": annotations}}));
+    }
+    assert_eq!(publish(&fake, &asking, &asking).await.unwrap(), Outcome::Unchanged);
+
+    // And a status does not touch the request.
+    publish(&fake, &asking, &Published { node_ports: Some("true".into()), ..Published::default() })
+        .await
+        .unwrap();
+    let annotations = fake.take_seen().pop().unwrap().body["metadata"]["annotations"].clone();
+    assert_eq!(annotations, json!({VS_UUID_MAP: "{}", CLUSTER_UUID: null, TENANT: "admin"}));
 }
 
 #[tokio::test(start_paused = true)]

@@ -124,6 +124,7 @@ async fn statuses_are_published() {
     let wanted = Published {
         addresses: vec![PublishedAddress { ip: "1.2.3.4".into(), hostname: "one.example.com".into() }],
         annotations: BTreeMap::from([(TENANT.into(), "admin".into())]),
+        ..Published::default()
     };
     let permit = rehearsal::endless();
     let writer = StatusWriter::new(sim.client());

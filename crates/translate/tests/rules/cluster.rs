@@ -31,6 +31,7 @@ pub(crate) fn facts() -> Facts {
         cloud: CloudType::VCenter,
         vrf: "global".into(),
         subdomains: vec!["example.com".into()],
+        node_networks: BTreeMap::new(),
     }
 }
 
@@ -41,6 +42,8 @@ pub(crate) struct Translated {
     pub(crate) told: Vec<String>,
     /// `<object> <host> <virtual service>`
     pub(crate) bindings: Vec<String>,
+    /// Services that are to be annotated.
+    pub(crate) requests: Vec<String>,
 }
 
 pub(crate) fn translate(config: Config, objects: Vec<Resource>) -> Translated {
@@ -55,7 +58,8 @@ pub(crate) fn translate_with(config: Config, facts: Facts, objects: Vec<Resource
     for object in objects {
         snapshot.apply(Delta::Apply(object));
     }
-    let mut all = Translated { objects: BTreeMap::new(), told: Vec::new(), bindings: Vec::new() };
+    let mut all =
+        Translated { objects: BTreeMap::new(), told: Vec::new(), bindings: Vec::new(), requests: Vec::new() };
     let mut fronts: BTreeMap<FrontKey, Vec<Contribution>> = BTreeMap::new();
     for key in translator.units(&snapshot) {
         let output = translator.unit(&snapshot, &key);
@@ -69,6 +73,7 @@ pub(crate) fn translate_with(config: Config, facts: Facts, objects: Vec<Resource
         all.told.extend(output.diagnostics.iter().map(|d| format!("{} {}", d.reason.as_str(), d.object)));
         let text = |b: &ako_translate::Binding| format!("{} {} {}", b.object.name, b.hostname, b.vs.name);
         all.bindings.extend(output.bindings.iter().map(text));
+        all.requests.extend(output.requests.iter().map(|service| service.name.to_string()));
     }
     for (key, parts) in &fronts {
         for object in translator.front(key, parts) {
@@ -76,6 +81,8 @@ pub(crate) fn translate_with(config: Config, facts: Facts, objects: Vec<Resource
         }
     }
     all.told.sort();
+    all.requests.sort();
+    all.requests.dedup();
     all
 }
 

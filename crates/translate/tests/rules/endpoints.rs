@@ -1,12 +1,15 @@
 //! The members of pools.
 
 use ako_core::config::{IpFamily, ServiceMode};
+use ako_core::facts::CloudType;
 use ako_core::resource::{
     Endpoint, EndpointSlice, Node, PortRef, Protocol, Service, ServicePort, ServiceType, SlicePort,
 };
-use ako_core::{Config, Reason, Resource};
+use ako_core::{Config, Facts, Reason, Resource};
 
-use crate::cluster::{Translated, config, endpoint, ingress, port, service, slice, translate};
+use crate::cluster::{
+    Translated, config, endpoint, facts, ingress, port, service, slice, translate, translate_with,
+};
 
 const POOL: &str = "c1--foo.example.com_-red-i";
 
@@ -113,6 +116,41 @@ fn node_ports_lead_to_all_nodes_or_to_those_with_endpoints() {
     assert_eq!(all.servers(POOL), ["10.1.0.1:30080"]);
     service.service_type = ServiceType::ClusterIp;
     assert!(behind(node_port, service, more()).servers(POOL).is_empty());
+}
+
+#[test]
+fn of_a_node_with_both_families_ipv4_is_taken_if_it_can_be_used() {
+    let node = Resource::Node(Node {
+        name: "n1".into(),
+        internal_ips: vec!["fd01::1".into(), "10.1.0.1".into()],
+        ..Node::default()
+    });
+    let servers = |family, cloud, ipv4, ipv6| {
+        let ports = vec![ServicePort { node_port: Some(30_080), ..port("http", 80, Protocol::Tcp) }];
+        let service = Service { ipv4, ipv6, ..service("red", "web", ServiceType::NodePort, ports) };
+        let config = Config { service_mode: ServiceMode::NodePort, ip_family: family, ..config() };
+        let objects = vec![
+            Resource::Ingress(ingress("red", "i", 1, "foo.example.com")),
+            Resource::Service(service),
+            node.clone(),
+        ];
+        translate_with(config, Facts { cloud, ..facts() }, objects).servers(POOL)
+    };
+    let (v4, v6) = ("10.1.0.1:30080", "fd01::1:30080");
+    let cases: [(_, _, _, _, &[&str]); 8] = [
+        (None, CloudType::VCenter, true, true, &[v4]),
+        (None, CloudType::VCenter, false, true, &[v6]),
+        (Some(IpFamily::Both), CloudType::None, true, true, &[v4]),
+        (Some(IpFamily::V6), CloudType::NsxT, true, true, &[v6]),
+        (Some(IpFamily::V6), CloudType::NsxTVlan, true, true, &[v6]),
+        (Some(IpFamily::V4), CloudType::None, false, true, &[]),
+        // Clouds that have no IPv6, whatever is configured.
+        (Some(IpFamily::V6), CloudType::Aws, true, true, &[v4]),
+        (None, CloudType::Gcp, false, true, &[]),
+    ];
+    for (family, cloud, ipv4, ipv6, expected) in cases {
+        assert_eq!(servers(family, cloud, ipv4, ipv6), expected, "{family:?} {cloud:?} {ipv4} {ipv6}");
+    }
 }
 
 #[test]

@@ -5,3 +5,5 @@ mod cluster;
 mod endpoints;
 mod hosts;
 mod layer4;
+mod node_port_local;
+mod placement;

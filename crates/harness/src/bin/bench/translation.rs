@@ -56,6 +56,7 @@ impl Translation {
             cloud: CloudType::None,
             vrf: choose_vrf(&config, CloudType::None, None, None),
             subdomains: vec!["avi.internal".into()],
+            node_networks: BTreeMap::new(),
         };
         let translator = Translator::new(config, facts);
         let mut snapshot = Snapshot::default();
