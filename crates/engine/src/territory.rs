@@ -71,7 +71,14 @@ impl Territory {
         touched
     }
 
-    fn changed(&mut self, name: &Arc<str>, old: Option<&Tenure>, new: &Tenure, margin: Duration, now: Moment) {
+    fn changed(
+        &mut self,
+        name: &Arc<str>,
+        old: Option<&Tenure>,
+        new: &Tenure,
+        margin: Duration,
+        now: Moment,
+    ) {
         if matches!(old, Some(Tenure::Foreign(Some(_)) | Tenure::Contested)) {
             self.let_go.insert(name.clone(), now + margin);
         }

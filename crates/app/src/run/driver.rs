@@ -394,14 +394,14 @@ impl Driver {
         let config = self.engine.desired().translator().config();
         let namespace = config.operator_namespace.clone();
         let set = self.engine.snapshot().installation(&namespace);
-        let shown = set.map(|set| set.removal.as_deref());
+        let is_shown = set.is_some();
         let (wanted, settled) = (config.delete_config, self.engine.is_settled());
         let now = self.now();
-        let Some(news) = self.removal.announce(wanted, settled, shown, now) else { return };
+        let Some(news) = self.removal.announce(wanted, settled, set, now) else { return };
         let (reason, message) = news.event;
         info!(reason, message);
         publishing::tell_own_pod(&self.parts.events, reason, message);
-        if shown.is_none() {
+        if !is_shown {
             return;
         }
         let object = ResourceId {

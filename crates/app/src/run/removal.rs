@@ -7,6 +7,7 @@
 
 use std::time::Duration;
 
+use ako_core::Installation;
 use ako_elect::Moment;
 
 /// After this long it is said that the removal takes too long; it goes on.
@@ -46,34 +47,34 @@ pub(super) struct Removal {
     /// Since when something is left to be removed.
     since: Option<Moment>,
     /// What was told last, where there is no StatefulSet that shows it.
-    told: Option<Option<Progress>>,
+    told: Option<Progress>,
     /// Whether an announcement is on its way.
     under_way: bool,
 }
 
 impl Removal {
-    /// What has to be told now, by a leader that knows both sides. `shown` is
-    /// the annotation's value; `None` if there is no StatefulSet.
+    /// What has to be told now, by a leader that knows both sides. `set` is the
+    /// StatefulSet that shows it, if there is one.
     pub(super) fn announce(
         &mut self,
         wanted: bool,
         settled: bool,
-        shown: Option<Option<&str>>,
+        set: Option<&Installation>,
         now: Moment,
     ) -> Option<Announcement> {
         let progress = wanted.then(|| self.progress(settled, now));
         if !wanted {
             self.since = None;
         }
-        let is_told = match shown {
-            Some(value) => value == progress.map(Progress::as_str),
-            None => self.told.unwrap_or_default() == progress,
+        let is_told = match set {
+            Some(set) => set.removal.as_deref() == progress.map(Progress::as_str),
+            None => self.told == progress,
         };
         if self.under_way || is_told {
             return None;
         }
-        self.under_way = shown.is_some();
-        self.told = Some(progress);
+        self.under_way = set.is_some();
+        self.told = progress;
         Some(Announcement { progress, event: words(progress) })
     }
 
@@ -120,6 +121,11 @@ mod tests {
         Moment::from_millis(minutes * 60_000)
     }
 
+    fn set(removal: &str) -> Installation {
+        let removal = Some(removal).filter(|removal| !removal.is_empty()).map(Into::into);
+        Installation { namespace: "avi-system".into(), is_ours: true, removal }
+    }
+
     fn told(announcement: Option<Announcement>) -> Option<&'static str> {
         announcement.map(|announcement| announcement.event.0)
     }
@@ -127,20 +133,20 @@ mod tests {
     #[test]
     fn each_stage_is_told_once_and_what_was_told_before_a_crash_counts() {
         let mut removal = Removal::default();
-        assert_eq!(told(removal.announce(false, true, Some(None), at(0))), None);
-        assert_eq!(told(removal.announce(true, false, Some(None), at(0))), Some("AKODeleteConfigSet"));
-        assert_eq!(told(removal.announce(true, false, Some(None), at(1))), None, "it is on its way");
+        assert_eq!(told(removal.announce(false, true, Some(&set("")), at(0))), None);
+        assert_eq!(told(removal.announce(true, false, Some(&set("")), at(0))), Some("AKODeleteConfigSet"));
+        assert_eq!(told(removal.announce(true, false, Some(&set("")), at(1))), None, "it is on its way");
         removal.answered();
-        assert_eq!(told(removal.announce(true, false, Some(Some("Started")), at(2))), None);
+        assert_eq!(told(removal.announce(true, false, Some(&set("Started")), at(2))), None);
         let mut removal = Removal::default();
-        assert_eq!(told(removal.announce(true, false, Some(Some("Started")), at(3))), None);
+        assert_eq!(told(removal.announce(true, false, Some(&set("Started")), at(3))), None);
         assert_eq!(
-            told(removal.announce(true, true, Some(Some("Started")), at(4))),
+            told(removal.announce(true, true, Some(&set("Started")), at(4))),
             Some("AKODeleteConfigDone")
         );
         removal.answered();
         assert_eq!(
-            told(removal.announce(false, true, Some(Some("Done")), at(5))),
+            told(removal.announce(false, true, Some(&set("Done")), at(5))),
             Some("AKODeleteConfigUnset")
         );
     }
@@ -148,16 +154,16 @@ mod tests {
     #[test]
     fn a_removal_that_takes_too_long_is_told_and_still_ends() {
         let mut removal = Removal::default();
-        removal.announce(true, false, Some(None), at(0));
+        removal.announce(true, false, Some(&set("")), at(0));
         removal.answered();
         assert_eq!(removal.deadline(), Some(at(30)));
         assert_eq!(
-            told(removal.announce(true, false, Some(Some("Started")), at(30))),
+            told(removal.announce(true, false, Some(&set("Started")), at(30))),
             Some("AKODeleteConfigTimeout")
         );
         removal.answered();
         assert_eq!(
-            told(removal.announce(true, true, Some(Some("Timeout")), at(40))),
+            told(removal.announce(true, true, Some(&set("Timeout")), at(40))),
             Some("AKODeleteConfigDone")
         );
         assert_eq!(removal.deadline(), None);

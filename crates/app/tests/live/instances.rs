@@ -184,7 +184,14 @@ async fn two_instances_of_two_replicas_never_touch_each_others_objects() {
     assert!(first.iter().all(|(_, name)| name.starts_with("c1--Shared-L7-")), "{first:?}");
     assert!(second.iter().all(|(_, name)| name.starts_with("c1--blue-Shared-L7-")), "{second:?}");
 
-    // The leader of one dies: the other's objects do not change.
+    the_leader_of_one_dies(&mut fleet).await;
+    a_namespace_moves(&fleet).await;
+    a_second_primary_refuses_everything(&mut fleet).await;
+    one_removes_everything(&fleet).await;
+}
+
+/// Another replica takes over, and the other instance's objects do not change.
+async fn the_leader_of_one_dies(fleet: &mut Fleet) {
     let untouched = fleet.names_of(SECONDARY);
     let position = fleet.position();
     let (pod, _) = fleet.leader("avi-system").await;
@@ -195,8 +202,10 @@ async fn two_instances_of_two_replicas_never_touch_each_others_objects() {
     fleet.world.published("Ingress", "red", "more").await;
     let changed = fleet.changed_since(position);
     assert!(changed.is_disjoint(&untouched), "{changed:?}");
+}
 
-    // A namespace moves from one to the other: what stays is not touched.
+/// What stays is not touched by what moves.
+async fn a_namespace_moves(fleet: &Fleet) {
     let stays = fleet.names_of(PRIMARY);
     let pools = |names: &BTreeSet<(String, String)>| {
         names.iter().filter(|(kind, _)| kind == "pool").cloned().collect::<BTreeSet<_>>()
@@ -208,8 +217,10 @@ async fn two_instances_of_two_replicas_never_touch_each_others_objects() {
     fleet.world.published("Ingress", "pink", "shop").await;
     assert!(fleet.changed_since(position).is_disjoint(&pools(&stays)));
     fleet.owned_by("rose", SECONDARY).await;
+}
 
-    // A second primary with the same cluster name: it refuses everything.
+/// One with the same cluster name would take everything for its own.
+async fn a_second_primary_refuses_everything(fleet: &mut Fleet) {
     fleet.says("avi-system", "that it is at rest", |state| state["settled"] == true).await;
     let position = fleet.position();
     let installed = fleet.world.install_in("third", &config(&[])).await;
@@ -223,8 +234,10 @@ async fn two_instances_of_two_replicas_never_touch_each_others_objects() {
     let is_about_last = |(kind, name): &(String, String)| name.contains("last") || kind != "pool";
     assert!(changed.iter().all(is_about_last), "{changed:?}");
     fleet.owned_by("red", PRIMARY).await;
+}
 
-    // One removes everything of its own, and says so.
+/// It removes what is its own, and says so.
+async fn one_removes_everything(fleet: &Fleet) {
     let untouched = fleet.names_of(PRIMARY);
     let position = fleet.position();
     let data = json!({
