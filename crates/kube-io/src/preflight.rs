@@ -1,7 +1,9 @@
 //! Whether we are allowed to do what we will do.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
+use ako_core::ResourceKind;
 use futures::{StreamExt, TryStreamExt, stream};
 use k8s_openapi::api::authorization::v1::{
     ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec,
@@ -60,10 +62,27 @@ const NEEDS: [Need; 17] = [
     ("coordination.k8s.io", "leases", &["get", "create", "update", "delete"], true),
 ];
 
+/// What reading a kind takes that not every instance reads.
+fn need(kind: ResourceKind) -> Option<Need> {
+    let (group, resource) = match kind {
+        ResourceKind::Pod => ("", "pods"),
+        ResourceKind::BlockAffinity => ("crd.projectcalico.org", "blockaffinities"),
+        ResourceKind::HostSubnet => ("network.openshift.io", "hostsubnets"),
+        ResourceKind::CiliumNode => ("cilium.io", "ciliumnodes"),
+        _ => return None,
+    };
+    Some((group, resource, &["list", "watch"], false))
+}
+
 /// Asks the API server about every rule that we need, and answers those that
-/// are missing. `namespace` is our own.
-pub async fn missing_permissions(client: &Client, namespace: &str) -> kube::Result<Vec<MissingRule>> {
-    let rules = NEEDS.iter().flat_map(|&(group, resource, verbs, own)| {
+/// are missing. `namespace` is our own, `kinds` what is read.
+pub async fn missing_permissions(
+    client: &Client,
+    namespace: &str,
+    kinds: &BTreeSet<ResourceKind>,
+) -> kube::Result<Vec<MissingRule>> {
+    let needs = NEEDS.into_iter().chain(kinds.iter().copied().filter_map(need));
+    let rules = needs.flat_map(|(group, resource, verbs, own)| {
         let namespace = own.then(|| namespace.to_owned());
         verbs.iter().map(move |&verb| MissingRule { group, resource, verb, namespace: namespace.clone() })
     });

@@ -173,7 +173,7 @@ mod tests {
             let Some(Resource::Node(node)) = converted.resource else { panic!("no node") };
             (node, converted.diagnostics.len())
         };
-        let texts = |cidrs: &[Arc<str>]| cidrs.iter().map(|cidr| cidr.to_string()).collect::<Vec<_>>();
+        let texts = |cidrs: &[Arc<str>]| cidrs.iter().map(ToString::to_string).collect::<Vec<_>>();
         let both = json!({"podCIDR": "10.1.0.0/24", "podCIDRs": ["10.1.0.0/24", "fd00::/64"]});
         let (node, _) = of(json!({"metadata": {"name": "n", "uid": "u"}, "spec": both}));
         assert_eq!(

@@ -369,7 +369,7 @@ pub(crate) mod tests {
             cloud: CloudType::VCenter,
             vrf: "global".into(),
             subdomains: Vec::new(),
-            node_networks: Vec::new(),
+            node_networks: BTreeMap::new(),
         };
         let mut engine = Engine::new(Translator::new(own, facts));
         for kind in ResourceKind::ALL {

@@ -20,7 +20,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ako_avi_io::{Clock, Dial};
-use ako_core::ResourceKind;
+use ako_core::{Config, ResourceKind};
 use ako_elect::Event as Election;
 use ako_kube_io::{Candidate, ConfigSource, EventWriter, Handle, OwnPod, Source, WallClock};
 use anyhow::{Context as _, bail};
@@ -163,7 +163,7 @@ async fn begin(surroundings: Surroundings, tasks: &mut JoinSet<&'static str>) ->
     serve(admin, port, &startup, inputs.clone(), tasks).await?;
     let settings = supervised(tasks, reader.first()).await?;
     log.set(settings.config.log_level);
-    check_cluster(&client, &settings.config.operator_namespace).await;
+    check_cluster(&client, &settings.config).await;
 
     let own_pod = ako_kube_io::own_pod(&client, &namespace, &pod).await;
     if let Err(error) = &own_pod {
@@ -337,13 +337,13 @@ async fn serve(
 }
 
 /// Says what may become a trouble later.
-async fn check_cluster(client: &kube::Client, namespace: &str) {
+async fn check_cluster(client: &kube::Client, config: &Config) {
     match ako_kube_io::kubernetes_version(client).await {
         Ok(version) if !version.is_known() => warn!(%version, "Kubernetes in a version that was never tried"),
         Ok(version) => info!(%version, "Kubernetes"),
         Err(error) => warn!(%error, "the version of Kubernetes cannot be read"),
     }
-    match ako_kube_io::missing_permissions(client, namespace).await {
+    match ako_kube_io::missing_permissions(client, &config.operator_namespace, &config.kinds()).await {
         Ok(missing) => {
             for rule in &missing {
                 warn!(%rule, "a permission is missing: add it to the ClusterRole");

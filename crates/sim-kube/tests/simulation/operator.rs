@@ -171,5 +171,7 @@ async fn configuration_and_events() {
         () = tokio::time::sleep(Duration::from_secs(1)) => {}
     }
     assert_eq!(writer.counts().sent, 1);
-    assert!(missing_permissions(&sim.client(), "default").await.unwrap().is_empty());
+    assert!(
+        missing_permissions(&sim.client(), "default", &ResourceKind::ALWAYS.into()).await.unwrap().is_empty()
+    );
 }

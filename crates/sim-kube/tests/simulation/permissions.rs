@@ -1,5 +1,6 @@
 //! Who may do what.
 
+use ako_core::ResourceKind;
 use ako_kube_io::missing_permissions;
 use ako_sim_kube::{Account, Authorization, Options, SimKube};
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
@@ -37,7 +38,7 @@ async fn roles_and_bindings() {
     let message = "configmaps is forbidden: User \"alice\" cannot list resource \"configmaps\" in API group \"\" in \
                    the namespace \"default\"";
     assert_eq!(refused, (403, message.to_owned()));
-    assert!(!missing_permissions(&alice, "default").await.unwrap().is_empty());
+    assert!(!missing_permissions(&alice, "default", &ResourceKind::ALWAYS.into()).await.unwrap().is_empty());
     apply(
         &sim,
         json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role",
