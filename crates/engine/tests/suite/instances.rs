@@ -94,6 +94,7 @@ impl Town {
         assert_eq!(instance.engine.inconsistencies(), Vec::<String>::new());
     }
 
+    #[allow(clippy::needless_pass_by_value, reason = "callers make it for this")]
     fn apply(&mut self, object: Resource) {
         self.cluster.insert(object.id(), object.clone());
         for i in 0..self.instances.len() {

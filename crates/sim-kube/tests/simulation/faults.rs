@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use ako_core::ResourceKind;
 use ako_sim_kube::{Action, Fault};
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::{Api, ListParams, PostParams};
@@ -43,7 +44,12 @@ async fn refused_late_and_broken_requests() {
 async fn events_of_watches() {
     let sim = sim();
     let mut watched = Watched::start(&sim);
-    watched.until(|_| sim.requests().iter().filter(|request| request.verb == "watch").count() >= 7).await;
+    watched
+        .until(|_| {
+            sim.requests().iter().filter(|request| request.verb == "watch").count()
+                >= ResourceKind::ALWAYS.len()
+        })
+        .await;
     sim.inject(Fault::new(Action::DropEvent).resource("ingresses").name("lost").times(1));
     sim.inject(Fault::new(Action::DuplicateEvent).resource("ingresses").name("two").times(1));
     sim.inject(Fault::new(Action::DelayEvent { ms: 60_000 }).resource("ingresses").name("late").times(1));

@@ -89,7 +89,7 @@ async fn the_source_follows_the_cluster() {
     apply(&sim, gone).await;
     watched.until(|snapshot| !has("one")(snapshot)).await;
     let begun = sim.requests().into_iter().filter(|request| request.verb == "watch").count();
-    assert!(begun > 7 * 25, "{begun}");
+    assert!(begun > ResourceKind::ALWAYS.len() * 25, "{begun}");
 }
 
 #[tokio::test(start_paused = true)]
