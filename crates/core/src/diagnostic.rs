@@ -28,6 +28,10 @@ pub enum Reason {
     InvalidObject,
     ControllerRefused,
     NotOwned,
+    NoRoute,
+    DuplicateRoute,
+    SharedObjectMissing,
+    LabelledByAnother,
 }
 
 impl Reason {
@@ -52,6 +56,10 @@ impl Reason {
             Self::InvalidObject => "InvalidObject",
             Self::ControllerRefused => "ControllerRefused",
             Self::NotOwned => "NotOwned",
+            Self::NoRoute => "NoRoute",
+            Self::DuplicateRoute => "DuplicateRoute",
+            Self::SharedObjectMissing => "SharedObjectMissing",
+            Self::LabelledByAnother => "LabelledByAnother",
         }
     }
 }

@@ -164,6 +164,8 @@ pub struct Node {
     pub name: Arc<str>,
     /// `metadata.uid`: static routes are called after it.
     pub uid: Arc<str>,
+    /// Creation time, seconds since the epoch.
+    pub created: i64,
     /// All labels.
     pub labels: BTreeMap<Arc<str>, Arc<str>>,
     /// `status.addresses` of type InternalIP, in order.
