@@ -67,6 +67,11 @@ impl ResourceKind {
         Self::StatefulSet,
     ];
 
+    /// Whether a CNI keeps the subnets of nodes in objects of this kind.
+    pub fn tells_subnets(self) -> bool {
+        matches!(self, Self::BlockAffinity | Self::HostSubnet | Self::CiliumNode)
+    }
+
     /// The kind's name in Kubernetes.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use ako_avi_types::{Object, ObjectKey};
+use ako_avi_types::{Kind, Object, ObjectKey};
 use ako_core::{Diagnostic, Index, Key, ResourceId, Snapshot};
 use ako_translate::{Binding, FrontKey, Translator, UnitKey, UnitOutput};
 
@@ -36,8 +36,8 @@ pub struct Changes {
     pub objects: BTreeSet<ObjectKey>,
     /// Kubernetes objects whose bindings changed.
     pub resources: BTreeSet<ResourceId>,
-    /// Units whose diagnostics changed.
-    pub diagnosed: BTreeSet<UnitKey>,
+    /// What was not found before.
+    pub found: BTreeSet<Diagnostic>,
     /// How many units were translated.
     pub translated: usize,
     /// How many fronts were assembled.
@@ -120,6 +120,17 @@ impl Desired {
         self.wanted.iter().filter_map(|(key, wanted)| Some((key, wanted.object()?)))
     }
 
+    /// What is wanted of borrowed objects.
+    pub fn borrowed(&self) -> impl Iterator<Item = (&ObjectKey, &Arc<Object>)> {
+        // Sorted keys: they come first.
+        self.objects().take_while(|(key, _)| key.kind.is_borrowed())
+    }
+
+    /// The VRF with the wanted routes, if they are this instance's to write.
+    pub fn vrf(&self) -> Option<(&ObjectKey, &Arc<Object>)> {
+        self.borrowed().find(|(key, _)| key.kind == Kind::VrfContext)
+    }
+
     /// How many objects there are.
     pub fn len(&self) -> usize {
         self.wanted.len()
@@ -177,11 +188,6 @@ impl Desired {
         self.units.values().flat_map(|unit| &unit.diagnostics)
     }
 
-    /// The findings of one unit.
-    pub fn diagnostics_of(&self, unit: &UnitKey) -> &[Diagnostic] {
-        self.units.get(unit).map(|output| &*output.diagnostics).unwrap_or_default()
-    }
-
     /// The shared virtual services, each with the units that are on it.
     pub fn fronts(&self) -> impl Iterator<Item = (&FrontKey, &BTreeSet<UnitKey>)> {
         self.fronts.iter()
@@ -223,9 +229,9 @@ impl Desired {
     ) {
         let old = self.units.remove(&key).unwrap_or_default();
         self.index_reads(&key, &old, &output);
-        if old.diagnostics != output.diagnostics {
-            changes.diagnosed.insert(key.clone());
-        }
+        // They are sorted.
+        let is_new = |finding: &&Diagnostic| old.diagnostics.binary_search(finding).is_err();
+        changes.found.extend(output.diagnostics.iter().filter(is_new).cloned());
         if old.bindings != output.bindings {
             self.rebind(&old, &output, changes);
         }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use ako_avi_types::{Change, ObjectKey, Operation};
+use ako_avi_types::{Change, Kind, Object, ObjectKey, Operation};
 use ako_core::{Delta, Diagnostic, Key, ResourceId, ResourceKind, Snapshot};
 use ako_elect::Moment;
 use ako_translate::{Translator, UnitKey};
@@ -18,12 +18,18 @@ use crate::guard::Guard;
 use crate::need::{self, Need};
 use crate::publisher::Publisher;
 use crate::report::Counters;
+use crate::route_guard::RouteGuard;
 use crate::shield;
 
 /// After a change, more changes are waited for so long…
 const QUIET: Duration = Duration::from_millis(10);
 /// …but in all no longer than this.
 const PATIENCE: Duration = Duration::from_millis(100);
+/// Changes of what only infrastructure leads to come in bursts, as when nodes
+/// start: they are waited for longer…
+const LONG_QUIET: Duration = Duration::from_secs(1);
+/// …but in all no longer than this.
+const LONG_PATIENCE: Duration = Duration::from_secs(10);
 /// The most writes under way at a time. The shell decides how many of them the
 /// controller gets at once; this bounds the queue in front of it.
 const MOST_WRITES: usize = 64;
@@ -33,6 +39,13 @@ const MOST_WRITES: usize = 64;
 pub(crate) struct Pace {
     pub(crate) last: Moment,
     pub(crate) in_a_row: u32,
+}
+
+/// When the last changes began and ended that led to an object.
+#[derive(Clone, Copy, Debug)]
+struct Burst {
+    first: Moment,
+    last: Moment,
 }
 
 /// The changes that were not looked at yet.
@@ -58,6 +71,12 @@ pub struct Engine {
     pub(crate) agenda: Agenda,
     pub(crate) paces: BTreeMap<ObjectKey, Pace>,
     pub(crate) counters: Counters,
+    /// The routes among the deletions.
+    pub(crate) routes: RouteGuard,
+    /// What was told last of borrowed objects.
+    told: BTreeSet<Diagnostic>,
+    /// Changes that the routes wait for the end of.
+    burst: Option<Burst>,
     touched: Option<Touched>,
     /// A configuration that needs kinds which were not listed yet.
     pending: Option<Translator>,
@@ -85,6 +104,9 @@ impl Engine {
             agenda: Agenda::default(),
             paces: BTreeMap::new(),
             counters: Counters::default(),
+            routes: RouteGuard::default(),
+            told: BTreeSet::new(),
+            burst: None,
             touched: None,
             pending: None,
             unreadable: BTreeSet::new(),
@@ -114,7 +136,10 @@ impl Engine {
             Event::Unreadable(resource) => {
                 self.unreadable.insert(resource);
             }
-            Event::ReleaseDeletions => self.guard.release(),
+            Event::ReleaseDeletions => {
+                self.guard.release();
+                self.routes.release();
+            }
             Event::Tick => {}
         }
         self.settle(now, &mut effects);
@@ -188,9 +213,10 @@ impl Engine {
     fn settle(&mut self, now: Moment, effects: &mut Vec<Effect>) {
         self.translate(now, effects);
         self.begin(now);
-        if !self.agenda.held().is_empty() && self.held().is_none() {
-            self.look(self.agenda.held().clone(), now);
-        }
+        let (objects, routes) = (self.held_objects().is_none(), self.held_routes().is_none());
+        let is_free = |key: &&ObjectKey| if key.kind == Kind::VrfContext { routes } else { objects };
+        let released: BTreeSet<_> = self.agenda.held().iter().filter(is_free).cloned().collect();
+        self.look(released, now);
         while let Some(key) = self.agenda.next_due(now) {
             if self.agenda.get(&key).is_some_and(|work| work.reread) {
                 self.read_again(&key, now, effects);
@@ -199,6 +225,7 @@ impl Engine {
             }
         }
         self.publisher.wake(now);
+        self.tell_of_borrowed(effects);
         if self.writing && self.begun {
             self.send(now, effects);
             self.publisher.emit(&self.desired, &self.controller, &self.snapshot, effects);
@@ -227,7 +254,10 @@ impl Engine {
         if let Some(translator) = self.pending.take() {
             self.configured(translator, now, effects);
         }
-        let touched = self.touched.take().unwrap_or_default();
+        let mut touched = self.touched.take().unwrap_or_default();
+        if !self.translated {
+            touched.by_list.extend(UnitKey::STANDING);
+        }
         // Lists first: what a list and an edit both lead to is not explained by
         // the edit, as that may have been about something else.
         let lists = self.desired.update(&self.snapshot, &touched.by_list);
@@ -255,9 +285,10 @@ impl Engine {
             }
         }
         self.publisher.extend(changes.resources);
-        for unit in &changes.diagnosed {
-            self.tell_all(unit, effects);
+        for finding in changes.found {
+            effects.push(Effect::Tell(Notice::from(finding)));
         }
+        self.note_routes(&changes.objects, by_edit, now);
         let keys: Vec<_> = changes.objects.iter().cloned().collect();
         self.look(changes.objects, now);
         for key in &keys {
@@ -265,15 +296,27 @@ impl Engine {
         }
     }
 
-    fn tell_all(&self, unit: &UnitKey, effects: &mut Vec<Effect>) {
-        for Diagnostic { object, reason, message } in self.desired.diagnostics_of(unit) {
-            effects.push(Effect::Tell(Notice {
-                object: object.clone(),
-                warning: true,
-                reason: reason.as_str(),
-                message: message.clone(),
-            }));
+    /// What changed may have changed the routes.
+    fn note_routes(&mut self, changed: &BTreeSet<ObjectKey>, by_edit: bool, now: Moment) {
+        if !changed.iter().any(|key| key.kind == Kind::VrfContext) {
+            return;
         }
+        // Before both sides are known, there is nothing to be deleted, and one
+        // write for everything.
+        let wanted = self.desired.vrf().map(|(_, vrf)| &**vrf);
+        self.routes.note(wanted, by_edit && self.begun);
+        if self.begun {
+            let burst = self.burst.get_or_insert(Burst { first: now, last: now });
+            burst.last = now;
+        }
+    }
+
+    /// Tells what keeps borrowed objects from holding our part, once.
+    fn tell_of_borrowed(&mut self, effects: &mut Vec<Effect>) {
+        let findings: BTreeSet<_> = self.findings().into_iter().collect();
+        let news = findings.difference(&self.told).cloned();
+        effects.extend(news.map(|finding| Effect::Tell(Notice::from(finding))));
+        self.told = findings;
     }
 
     /// Finds out what objects need, and what those need that wait for them.
@@ -300,6 +343,9 @@ impl Engine {
 
     fn decide(&mut self, lane: Lane, key: &ObjectKey, now: Moment) {
         let found = need::of(key, &self.desired, &mut self.controller, &self.agenda);
+        if key.kind == Kind::VrfContext {
+            self.judge_routes(key, &found.need);
+        }
         if found.need == Need::Nothing || self.desired.get(key).is_some() {
             self.guard.clear(key);
         } else {
@@ -323,6 +369,20 @@ impl Engine {
         }
     }
 
+    fn judge_routes(&mut self, key: &ObjectKey, need: &Need) {
+        let is_wanted = self.desired.vrf().is_some_and(|(vrf, _)| vrf == key);
+        match (need, self.controller.get(key)) {
+            (Need::Ready(Operation { change: Change::Update(_, wanted), .. }), Some(observed)) => {
+                self.routes.judge(wanted, &observed.body);
+            }
+            _ if is_wanted || self.desired.vrf().is_none() => {
+                self.routes.settled();
+                self.burst = None;
+            }
+            _ => {}
+        }
+    }
+
     /// When it is an object's turn.
     fn turn(&self, key: &ObjectKey, now: Moment) -> Phase {
         if let Some(work) = self.agenda.get(key)
@@ -332,8 +392,10 @@ impl Engine {
         {
             return Phase::Until(at);
         }
+        let burst = self.burst.filter(|_| key.kind == Kind::VrfContext);
+        let quiet = burst.map(|b| (b.last + LONG_QUIET).min(b.first + LONG_PATIENCE));
         let rest = self.paces.get(key).map(|pace| pace.last + backoff::pace(pace.in_a_row));
-        match rest.filter(|at| *at > now) {
+        match rest.max(quiet).filter(|at| *at > now) {
             Some(at) => Phase::Until(at),
             None => Phase::Queued,
         }
@@ -353,6 +415,9 @@ impl Engine {
                 self.agenda.put(Lane::Live, &key, Phase::Held, now);
                 continue;
             };
+            if key.kind == Kind::VrfContext {
+                self.burst = None;
+            }
             self.agenda.put(Lane::Live, &key, Phase::Sending(body_of(&operation)), now);
             if let Some(work) = self.agenda.get_mut(&key) {
                 work.outdated = false;
@@ -364,9 +429,15 @@ impl Engine {
     /// What the guard lets pass of an operation, if anything. Asked at the last
     /// moment: only then is it known how many deletions there are in all.
     fn guarded(&self, mut operation: Operation) -> Option<Operation> {
+        if let (Kind::VrfContext, Change::Update(_, body)) = (operation.key.kind, &mut operation.change) {
+            if self.held_routes().is_some() {
+                *body = self.routes.keep(body, &self.controller.get(&operation.key)?.body)?;
+            }
+            return Some(operation);
+        }
         let is_suspect = self.guard.is_suspect(&operation.key);
         let may_lessen = self.desired.is_shared(&operation.key);
-        if !(is_suspect || may_lessen) || self.held().is_none() {
+        if !(is_suspect || may_lessen) || self.held_objects().is_none() {
             return Some(operation);
         }
         let Change::Update(_, body) = &mut operation.change else {
@@ -381,7 +452,7 @@ impl Engine {
     }
 }
 
-fn body_of(operation: &Operation) -> Option<Arc<ako_avi_types::Object>> {
+fn body_of(operation: &Operation) -> Option<Arc<Object>> {
     match &operation.change {
         Change::Create(body) | Change::Update(_, body) => Some(body.clone()),
         Change::Delete(_) => None,

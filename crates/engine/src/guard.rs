@@ -5,14 +5,14 @@ use std::collections::BTreeSet;
 use ako_avi_types::ObjectKey;
 use ako_core::config::GuardLimits;
 
-/// Deletions that are held back.
+/// Deletions that are held back: of objects, or of routes in a VRF.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Held {
     /// How many.
     pub count: usize,
-    /// Of how many observed objects.
+    /// Of how many observed ones.
     pub of: usize,
-    /// Some of them, for people.
+    /// Some of the objects, for people; for routes, their VRF.
     pub examples: Vec<ObjectKey>,
 }
 
@@ -27,6 +27,11 @@ pub(crate) struct Guard {
     /// Those that an edit explains, or somebody released.
     explained: BTreeSet<ObjectKey>,
     unexplained: BTreeSet<ObjectKey>,
+}
+
+/// Whether so many of so many are too many to lose unexplained.
+pub(crate) fn is_beyond(limits: GuardLimits, count: usize, of: usize) -> bool {
+    count > limits.minimum && count * 100 > of * limits.share_percent
 }
 
 impl Guard {
@@ -64,8 +69,7 @@ impl Guard {
     /// what that asks for may be just what is to be deleted.
     pub(crate) fn held(&self, limits: GuardLimits, observed: usize, is_partial: bool) -> Option<Held> {
         let count = self.unexplained.len();
-        let beyond = count > limits.minimum && count * 100 > observed * limits.share_percent;
-        (beyond || (is_partial && count > 0)).then(|| Held {
+        (is_beyond(limits, count, observed) || (is_partial && count > 0)).then(|| Held {
             count,
             of: observed,
             examples: self.unexplained.iter().take(EXAMPLES).cloned().collect(),

@@ -141,7 +141,11 @@ impl Engine {
         }
     }
 
+    /// Whether an object is ours to write; what is borrowed is, in part.
     fn is_owned(&self, body: &Object) -> bool {
+        if body.kind().is_borrowed() {
+            return true;
+        }
         let translator = self.desired.translator();
         match body.created_by() {
             Some(owner) => **owner == *translator.config().owner(),
@@ -172,6 +176,7 @@ impl Engine {
     fn tell_refused(&self, key: &ObjectKey, failure: &Failure, reason: Reason, effects: &mut Vec<Effect>) {
         let mut objects: BTreeSet<ResourceId> = self.desired.resources_of(key);
         objects.extend(self.desired.bound_to(key).take(MOST_TOLD).cloned());
+        objects.extend(key.kind.is_borrowed().then(|| self.configuration()));
         for object in objects.into_iter().take(MOST_TOLD) {
             effects.push(Effect::Tell(Notice {
                 object,

@@ -50,12 +50,14 @@ pub fn plan(desired: &Desired, controller: &Controller) -> Vec<Planned> {
         let reason = desired.reason(key).unwrap_or_default();
         let action = if controller.contains(key) {
             Action::Update(Some(controller.differences(key, object)).filter(|changes| !changes.is_empty())?)
+        } else if key.kind.is_borrowed() {
+            return None;
         } else {
             Action::Create
         };
         Some((order(key, object), Planned { key: key.clone(), action, reason }))
     });
-    let gone = controller.keys().filter(|key| desired.get(key).is_none());
+    let gone = controller.keys().filter(|key| desired.get(key).is_none() && !key.kind.is_borrowed());
     let deletes = gone.filter_map(|key| {
         let reason = "nothing asks for it".to_owned();
         let body = &controller.get(key)?.body;

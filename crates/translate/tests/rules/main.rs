@@ -5,3 +5,4 @@ mod cluster;
 mod endpoints;
 mod hosts;
 mod layer4;
+mod routes;
