@@ -130,6 +130,7 @@ impl Fake {
         let key = &operation.key;
         match &operation.change {
             Change::Delete(_) if !self.objects.contains_key(key) => return Ok(None),
+            _ if key.kind.is_borrowed() && operation.verb() != "update" => panic!("{operation}"),
             Change::Delete(_) => {
                 if let Some(referrer) = self.referrer(key) {
                     self.premature.push(format!("{operation}: {referrer} refers to it"));
@@ -162,6 +163,11 @@ impl Fake {
             return Err(failure(ErrorClass::Gone, "object not found!"));
         }
         let mut body = body.clone();
+        if body.kind().is_borrowed() {
+            let there = self.objects[&operation.key].body.body();
+            let after = body.lent_to(there).map_err(|why| failure(ErrorClass::Conflict, &why))?;
+            body = Object::read(operation.key.kind, after).unwrap();
+        }
         if let Object::VsVip(vip) = &mut body {
             let known = match self.objects.get(&operation.key).map(|stored| &stored.body) {
                 Some(Object::VsVip(old)) => old.vip.first().and_then(|vip| vip.ip_address.clone()),

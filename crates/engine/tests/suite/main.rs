@@ -11,4 +11,5 @@ mod failures;
 mod guard;
 mod pacing;
 mod properties;
+mod routes;
 mod statuses;
