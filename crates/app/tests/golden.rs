@@ -36,7 +36,7 @@ fn deviations() -> Vec<String> {
 fn the_first_step_of_every_case_is_reproduced() {
     let cases = golden::cases().unwrap();
     let in_scope = |case: &&Case| {
-        ["l4-", "l7-", "tenant-"].iter().any(|start| case.name.starts_with(start))
+        ["l4-", "l7-", "tenant-", "vrf-"].iter().any(|start| case.name.starts_with(start))
             && !NOT_YET.iter().any(|word| case.name.contains(word))
     };
     let deviations = deviations();

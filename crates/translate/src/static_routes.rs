@@ -149,11 +149,13 @@ fn network(address: IpAddr, mask: u8) -> Network {
     (address, mask)
 }
 
+type ByNode<'a> = BTreeMap<&'a str, Vec<&'a Arc<str>>>;
+
 /// Where the subnets of nodes are told, depending on the CNI.
 struct SubnetsOfNodes<'a> {
     cni: &'a str,
     /// What the CNI's own objects say, by node.
-    own: Option<(ResourceKind, BTreeMap<&'a str, Vec<&'a Arc<str>>>)>,
+    own: Option<(ResourceKind, ByNode<'a>)>,
     /// Where to correct them, for people.
     place: &'static str,
 }
@@ -162,7 +164,7 @@ impl<'a> SubnetsOfNodes<'a> {
     fn new(t: &'a Translator, view: &View<'a>) -> Self {
         let cni = &*t.config.cni;
         let own = t.config.subnet_kind().map(|kind| {
-            let mut by_node: BTreeMap<&str, Vec<_>> = BTreeMap::new();
+            let mut by_node = ByNode::new();
             for NodeSubnets { node, cidrs, .. } in view.subnets(kind) {
                 by_node.entry(node).or_default().extend(cidrs);
             }

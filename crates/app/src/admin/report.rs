@@ -97,6 +97,7 @@ impl Report {
             missing.push("the objects on the controller".to_owned());
         }
         diagnostics.extend(engine.desired().diagnostics().cloned());
+        diagnostics.extend(engine.findings());
         diagnostics.sort();
         diagnostics.dedup();
         diagnostics.truncate(SHOWN);

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use ako_core::Facts;
 use ako_engine::Event;
 use tokio::sync::{Notify, mpsc, watch};
 use tracing::{error, info};
@@ -33,6 +34,8 @@ pub(super) struct Watchman {
     connection: Arc<Connection>,
     inputs: mpsc::Sender<Input>,
     settings: watch::Receiver<Settings>,
+    /// What the controller said last about itself.
+    facts: Facts,
     /// Somebody needs a reading now.
     asked: Arc<Notify>,
     startup: Startup,
@@ -43,10 +46,11 @@ impl Watchman {
         connection: Arc<Connection>,
         inputs: mpsc::Sender<Input>,
         settings: watch::Receiver<Settings>,
+        facts: Facts,
         asked: Arc<Notify>,
         startup: Startup,
     ) -> Self {
-        Self { connection, inputs, settings, asked, startup }
+        Self { connection, inputs, settings, facts, asked, startup }
     }
 
     /// Reads, waits for the next full synchronisation, reads again: drift is
@@ -55,7 +59,7 @@ impl Watchman {
         let mut retry = FIRST_RETRY;
         loop {
             let config = self.settings.borrow_and_update().config.clone();
-            let reading = self.connection.observe(&config).await;
+            let reading = self.connection.observe(&config, &self.facts).await;
             let wait = match reading {
                 Ok(observation) => {
                     info!(objects = observation.objects.len(), "the controller was read");
@@ -80,10 +84,11 @@ impl Watchman {
                 // Whoever asked waits for the objects, not for the facts.
                 continue;
             }
-            if let Ok(translator) = self.connection.translator(&config).await
-                && !self.send(Event::Configured(Box::new(translator))).await
-            {
-                return;
+            if let Ok(translator) = self.connection.translator(&config).await {
+                self.facts = translator.facts().clone();
+                if !self.send(Event::Configured(Box::new(translator))).await {
+                    return;
+                }
             }
         }
     }
