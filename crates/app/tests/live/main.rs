@@ -11,4 +11,5 @@ mod leadership_faults;
 mod lifecycle;
 mod protection;
 mod replicas;
+mod routes;
 mod world;
