@@ -15,7 +15,8 @@ impl Engine {
         }
         let found = self.desired.borrowed().filter_map(|(key, wanted)| {
             let (reason, message) = match self.controller.get(key) {
-                None => (Reason::SharedObjectMissing, missing(key)),
+                None if self.missing.contains(key) => (Reason::SharedObjectMissing, missing(key)),
+                None => return None,
                 Some(observed) => (Reason::LabelledByAnother, taken(key, wanted, &observed.body)?),
             };
             Some(Diagnostic { object: self.configuration(), reason, message: message.into() })

@@ -73,6 +73,8 @@ pub struct Engine {
     pub(crate) counters: Counters,
     /// The routes among the deletions.
     pub(crate) routes: RouteGuard,
+    /// Borrowed objects that a reading looked for and did not find.
+    pub(crate) missing: BTreeSet<ObjectKey>,
     /// What was told last of borrowed objects.
     told: BTreeSet<Diagnostic>,
     /// Changes that the routes wait for the end of.
@@ -105,6 +107,7 @@ impl Engine {
             paces: BTreeMap::new(),
             counters: Counters::default(),
             routes: RouteGuard::default(),
+            missing: BTreeSet::new(),
             told: BTreeSet::new(),
             burst: None,
             touched: None,
@@ -127,6 +130,7 @@ impl Engine {
                 let woken: Vec<_> = affected.iter().flat_map(|key| self.agenda.wake(key)).collect();
                 affected.extend(woken);
                 self.publisher.extend(self.desired.bound().cloned());
+                self.note_missing();
                 self.look(affected, now);
             }
             Event::Writing(writing) => self.writing = writing,
@@ -238,6 +242,7 @@ impl Engine {
             return;
         }
         self.begun = true;
+        self.note_missing();
         let wanted = self.desired.objects().map(|(key, _)| key);
         let all = wanted.chain(self.controller.keys()).cloned().collect();
         self.look_in(Lane::Backlog, all, now);
@@ -309,6 +314,13 @@ impl Engine {
             let burst = self.burst.get_or_insert(Burst { first: now, last: now });
             burst.last = now;
         }
+    }
+
+    /// What is not there of what is wanted now. What comes to be wanted later has
+    /// to be looked for first.
+    fn note_missing(&mut self) {
+        let wanted = self.desired.borrowed().map(|(key, _)| key);
+        self.missing = wanted.filter(|key| !self.controller.contains(key)).cloned().collect();
     }
 
     /// Tells what keeps borrowed objects from holding our part, once.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ako_core::Facts;
+use ako_core::{Config, Facts};
 use ako_engine::Event;
 use tokio::sync::{Notify, mpsc, watch};
 use tracing::{error, info};
@@ -80,7 +80,7 @@ impl Watchman {
                     Some(wait)
                 }
             };
-            if self.rest(wait).await == Wake::Asked {
+            if self.rest(wait, &config).await == Wake::Asked {
                 // Whoever asked waits for the objects, not for the facts.
                 continue;
             }
@@ -93,12 +93,17 @@ impl Watchman {
         }
     }
 
-    /// Waits; a changed interval, or somebody who asks, counts at once.
-    async fn rest(&mut self, wait: Option<Duration>) -> Wake {
-        let interval = |settings: &Settings| settings.config.full_sync_s;
-        let config = self.settings.borrow().config.clone();
+    /// Waits, having read by a configuration; a changed interval, something else
+    /// to be read, or somebody who asks, counts at once.
+    async fn rest(&mut self, wait: Option<Duration>, config: &Config) -> Wake {
+        let cloud = self.facts.cloud;
+        let of_concern = |config: &Config| {
+            let (group, vrf) = (config.se_group.clone(), config.vrf_name.clone());
+            (config.full_sync_s, config.needs_routes(cloud), group, vrf)
+        };
+        let before = of_concern(config);
         let mut settings = self.settings.clone();
-        let changed = settings.wait_for(|settings| interval(settings) != config.full_sync_s);
+        let changed = settings.wait_for(|settings| of_concern(&settings.config) != before);
         let over = async {
             match wait {
                 Some(wait) => tokio::time::sleep(wait).await,
@@ -108,7 +113,7 @@ impl Watchman {
         let probing = async {
             loop {
                 tokio::time::sleep(PROBE).await;
-                match self.connection.probe(&config).await {
+                match self.connection.probe(config).await {
                     Ok(()) => self.startup.controller_answered(),
                     Err(failure) => self.startup.controller_failed(&failure),
                 }

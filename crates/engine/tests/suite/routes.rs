@@ -258,6 +258,17 @@ fn what_is_not_there_is_a_finding_and_never_made() {
 }
 
 #[test]
+fn what_comes_to_be_wanted_is_looked_for_before_it_is_missed() {
+    let mut world = World::at_rest(config(), vec![node(1)]);
+    world.event(Event::Configured(Box::new(translator(routed()))));
+    world.settle();
+    assert_eq!(world.engine.findings(), []);
+    world.observe();
+    world.settle();
+    assert_eq!(world.engine.findings().len(), 2);
+}
+
+#[test]
 fn a_conflict_is_read_again_and_drift_is_put_right() {
     let mut world = at_rest(0..2);
     put(&mut world, Kind::VrfContext, json!({"static_routes": [route("c2", 9, "y")]}));
