@@ -88,6 +88,15 @@ impl Fake {
         self.objects.insert(key, Stored { uuid, modified, body });
     }
 
+    /// The administrator puts an empty VRF and an SE group without label there.
+    pub(crate) fn lend(&mut self) -> [ObjectKey; 2] {
+        [(Kind::ServiceEngineGroup, "Default-Group"), (Kind::VrfContext, "global")].map(|(kind, name)| {
+            let body = serde_json::json!({"name": name, "tenant_ref": "/api/tenant?name=admin"});
+            self.edit(Object::read(kind, body).unwrap());
+            ObjectKey::new(kind, "admin", name)
+        })
+    }
+
     /// Somebody else deletes an object.
     pub(crate) fn remove(&mut self, key: &ObjectKey) {
         self.objects.remove(key).unwrap();

@@ -48,7 +48,7 @@ fn route(cluster: &str, n: u32, id: &str) -> Value {
     })
 }
 
-fn put(world: &mut World, kind: Kind, fields: Value) {
+fn put(world: &mut World, kind: Kind, fields: &Value) {
     let mut body = json!({"name": &*key(kind).name, "tenant_ref": "/api/tenant?name=admin"});
     body.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
     world.fake.edit(Object::read(kind, body).unwrap());
@@ -57,8 +57,7 @@ fn put(world: &mut World, kind: Kind, fields: Value) {
 /// A controller with an empty VRF and an SE group without label.
 fn world(nodes: std::ops::Range<u32>) -> World {
     let mut world = World::new(routed(), nodes.map(node).collect());
-    put(&mut world, Kind::VrfContext, json!({}));
-    put(&mut world, Kind::ServiceEngineGroup, json!({}));
+    world.fake.lend();
     world
 }
 
@@ -124,8 +123,8 @@ fn a_thousand_nodes_over_seconds_are_one_write_and_not_late() {
 fn routes_of_ako_with_other_ids_are_taken_over_as_they_are() {
     let mut world = world(0..3);
     let routes: Vec<_> = (0..3).map(|n| route("c1", n, &format!("c1-random{n}-0"))).collect();
-    put(&mut world, Kind::VrfContext, json!({"static_routes": routes}));
-    put(&mut world, Kind::ServiceEngineGroup, json!({"labels": [{"key": "clustername", "value": "c1"}]}));
+    put(&mut world, Kind::VrfContext, &json!({"static_routes": routes}));
+    put(&mut world, Kind::ServiceEngineGroup, &json!({"labels": [{"key": "clustername", "value": "c1"}]}));
     world.start();
     world.settle();
     assert_eq!(world.take_writes(), Vec::<String>::new());
@@ -134,7 +133,7 @@ fn routes_of_ako_with_other_ids_are_taken_over_as_they_are() {
 #[test]
 fn a_vrf_is_never_deleted_and_left_alone_by_who_does_not_want_it() {
     let mut world = at_rest(0..3);
-    put(&mut world, Kind::VrfContext, json!({"static_routes": [route("c1", 9, "x"), route("c10", 8, "y")]}));
+    put(&mut world, Kind::VrfContext, &json!({"static_routes": [route("c1", 9, "x"), route("c10", 8, "y")]}));
     for other in [Config { primary: false, ..routed() }, config()] {
         world.event(Event::Configured(Box::new(translator(other))));
         world.observe();
@@ -153,7 +152,7 @@ fn a_vrf_is_never_deleted_and_left_alone_by_who_does_not_want_it() {
 #[test]
 fn leftovers_go_even_without_nodes() {
     let mut world = world(0..0);
-    put(&mut world, Kind::VrfContext, json!({"static_routes": [route("c1", 9, "x"), route("c10", 8, "y")]}));
+    put(&mut world, Kind::VrfContext, &json!({"static_routes": [route("c1", 9, "x"), route("c10", 8, "y")]}));
     world.start();
     world.settle();
     assert_eq!((count(&world, "c1"), count(&world, "c10")), (0, 1));
@@ -214,7 +213,7 @@ fn a_node_that_cannot_be_understood_may_be_just_what_is_missing() {
 #[test]
 fn a_group_of_another_cluster_is_one_finding_and_no_write() {
     let mut world = world(0..2);
-    put(&mut world, Kind::ServiceEngineGroup, json!({"labels": [{"key": "clustername", "value": "c10"}]}));
+    put(&mut world, Kind::ServiceEngineGroup, &json!({"labels": [{"key": "clustername", "value": "c10"}]}));
     world.start();
     world.settle();
     world.apply(node(2));
@@ -232,7 +231,7 @@ fn a_group_of_another_cluster_is_one_finding_and_no_write() {
     assert_eq!(plan(world.desired(), world.engine.controller()), []);
     // Somebody takes the label away.
     world.run(Duration::from_secs(1));
-    put(&mut world, Kind::ServiceEngineGroup, json!({}));
+    put(&mut world, Kind::ServiceEngineGroup, &json!({}));
     world.observe();
     world.settle();
     assert_eq!((world.take_writes(), world.engine.findings()), (vec![GROUP.to_owned()], vec![]));
@@ -246,8 +245,7 @@ fn what_is_not_there_is_a_finding_and_never_made() {
     assert_eq!(findings.len(), 2);
     assert!(findings.iter().all(|finding| finding.reason == Reason::SharedObjectMissing));
     assert_eq!(plan(world.desired(), world.engine.controller()), []);
-    put(&mut world, Kind::VrfContext, json!({}));
-    put(&mut world, Kind::ServiceEngineGroup, json!({}));
+    world.fake.lend();
     world.observe();
     assert!(matches!(
         &plan(world.desired(), world.engine.controller())[1].action,
@@ -271,13 +269,13 @@ fn what_comes_to_be_wanted_is_looked_for_before_it_is_missed() {
 #[test]
 fn a_conflict_is_read_again_and_drift_is_put_right() {
     let mut world = at_rest(0..2);
-    put(&mut world, Kind::VrfContext, json!({"static_routes": [route("c2", 9, "y")]}));
+    put(&mut world, Kind::VrfContext, &json!({"static_routes": [route("c2", 9, "y")]}));
     world.apply(node(2));
     world.settle();
     assert_eq!((count(&world, "c1"), count(&world, "c2")), (3, 1));
     world.take_writes();
     world.run(Duration::from_secs(1));
-    put(&mut world, Kind::VrfContext, json!({}));
+    put(&mut world, Kind::VrfContext, &json!({}));
     world.observe();
     world.settle();
     assert_eq!((world.take_writes(), count(&world, "c1")), (vec![VRF.to_owned()], 3));
