@@ -63,6 +63,20 @@ impl AviClient {
         Ok(found.into_iter().next())
     }
 
+    /// The VRF that NSX-T maps to a tier-1 router. Source: L4 and network, B3.
+    ///
+    /// # Errors
+    /// If the controller does not answer.
+    pub async fn vrf_of_tier1(&self, what: &Borrowed, router: &str) -> Result<Option<Arc<str>>, Failure> {
+        let filters = vec![("cloud_ref.name".to_owned(), what.cloud.to_string())];
+        let found = match self.shared(&what.tenant, Kind::VrfContext, filters).await {
+            Err(failure) if failure.class == ErrorClass::Denied => return Ok(None),
+            found => found?,
+        };
+        let mut mapped = found.iter().filter(|vrf| is_of_cloud(vrf, &what.cloud) && is_of_tier1(vrf, router));
+        Ok(mapped.find_map(|vrf| vrf.get("name")?.as_str()).map(Arc::from))
+    }
+
     /// The tenant of an object that is borrowed; `admin` if it is not there.
     ///
     /// # Errors
@@ -85,6 +99,14 @@ pub(crate) fn is_others_tenant(key: &ObjectKey, failure: &Failure) -> bool {
 
 fn is_named(body: &Value, name: &str) -> bool {
     body.get("name").and_then(Value::as_str) == Some(name)
+}
+
+fn is_of_tier1(vrf: &Value, router: &str) -> bool {
+    let mut attributes = vrf.get("attrs").and_then(Value::as_array).into_iter().flatten();
+    attributes.any(|attribute| {
+        let text = |field| attribute.get(field).and_then(Value::as_str);
+        text("key") == Some("tier1path") && text("value") == Some(router)
+    })
 }
 
 /// A controller ignores parameters that it does not know, so this is checked

@@ -120,6 +120,20 @@ async fn what_may_not_be_read_is_not_there_and_stops_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_vrf_of_a_tier_1_router_is_told_by_an_attribute() {
+    let double = Double::new(|_| {
+        let mut mapped = vrf("vrf-2", "admin", "Default-Cloud");
+        mapped["name"] = json!("t1");
+        mapped["attrs"] = json!([{"key": "x", "value": "/a"}, {"key": "tier1path", "value": "/infra/t1"}]);
+        one_page(&[vrf("vrf-1", "admin", "Default-Cloud"), mapped])
+    });
+    let place = scope(&[]).borrowed;
+    let of = async |router| double.client().vrf_of_tier1(&place, router).await.unwrap();
+    assert_eq!(of("/infra/t1").await.as_deref(), Some("t1"));
+    assert_eq!(of("/a").await, None);
+}
+
+#[tokio::test(start_paused = true)]
 async fn nothing_is_read_that_is_not_borrowed() {
     let double = Double::new(|_| one_page(&[]));
     observe(&double, &[]).await;

@@ -85,7 +85,8 @@ impl Connection {
         let mut subdomains: Vec<Arc<str>> =
             said.subdomains.iter().map(|domain| domain.trim_start_matches('.').into()).collect();
         subdomains.sort();
-        let vrf = choose_vrf(config, cloud, network_vrf, None);
+        let tier1_vrf = self.tier1_vrf(config, cloud).await?;
+        let vrf = choose_vrf(config, cloud, network_vrf, tier1_vrf.as_deref());
         let borrowed = borrowed(config, cloud, &vrf);
         let tenant_of = async |kind| match borrowed.names.get(&kind) {
             Some(name) => self.client.tenant_of_borrowed(&borrowed, kind, name).await,
@@ -103,6 +104,14 @@ impl Connection {
             subdomains,
         };
         Ok(Translator::new(config.clone(), facts))
+    }
+
+    /// The VRF of our tier-1 router, which is where its routes belong.
+    async fn tier1_vrf(&self, config: &Config, cloud: CloudType) -> Result<Option<Arc<str>>, Failure> {
+        if cloud != CloudType::NsxT || config.tier1_router.is_empty() || !config.needs_routes(cloud) {
+            return Ok(None);
+        }
+        self.client.vrf_of_tier1(&borrowed(config, cloud, &"".into()), &config.tier1_router).await
     }
 
     /// Reads everything that is ours, and what holds a part of ours.
