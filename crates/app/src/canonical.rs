@@ -3,15 +3,15 @@
 
 use std::collections::BTreeMap;
 
-use ako_avi_types::{Object, ObjectKey, Ref};
+use ako_avi_types::{ObjectKey, Ref};
 use serde_json::{Map, Value};
 
 /// `{type: {"<tenant>/<name>": object}}`.
-pub fn objects<'a>(objects: impl IntoIterator<Item = (&'a ObjectKey, &'a Object)>) -> Value {
+pub fn objects<'a>(objects: impl IntoIterator<Item = (&'a ObjectKey, Value)>) -> Value {
     let mut kinds: BTreeMap<&str, Map<String, Value>> = BTreeMap::new();
-    for (key, object) in objects {
+    for (key, body) in objects {
         let name = format!("{}/{}", key.tenant, key.name);
-        kinds.entry(key.kind.segment()).or_default().insert(name, plain(object.body()));
+        kinds.entry(key.kind.segment()).or_default().insert(name, plain(body));
     }
     Value::Object(kinds.into_iter().map(|(kind, map)| (kind.to_owned(), Value::Object(map))).collect())
 }

@@ -5,7 +5,7 @@ use ako_app::offline::{Environment, Input, translate};
 use ako_harness::golden::{self, Addresses, Case};
 
 /// How the names of cases begin whose features exist.
-const IN_SCOPE: [&str; 3] = ["l4-", "l7-", "tenant-"];
+const IN_SCOPE: [&str; 4] = ["l4-", "l7-", "tenant-", "vrf-"];
 
 fn differences(case: &Case) -> Vec<String> {
     let input = Input {

@@ -211,7 +211,7 @@ impl AviClient {
 
     async fn cloud(&self, wanted: &Wanted) -> Result<Value, Failure> {
         let filters = vec![("name".into(), wanted.cloud.to_string())];
-        let mut clouds = self.shared(wanted, Kind::Cloud, filters).await?;
+        let mut clouds = self.shared(&wanted.tenant, Kind::Cloud, filters).await?;
         clouds.retain(|cloud| text(cloud, "name") == Some(&*wanted.cloud));
         if let Some(cloud) = clouds.pop().filter(|cloud| text(cloud, "uuid").is_some()) {
             return Ok(cloud);
@@ -234,7 +234,7 @@ impl AviClient {
         let Some(name) = &wanted.vrf else { return Ok(()) };
         let mut filters = vec![("name".to_owned(), name.to_string())];
         filters.push(of_cloud(wanted));
-        let found = self.shared(wanted, Kind::VrfContext, filters).await?;
+        let found = self.shared(&wanted.tenant, Kind::VrfContext, filters).await?;
         if found.iter().any(|vrf| text(vrf, "name") == Some(&**name)) {
             return Ok(());
         }
@@ -260,7 +260,7 @@ impl AviClient {
         let vrf = wanted.vrf.as_ref().filter(|_| matches!(name, NetworkName::Name(_)));
         let of_vrf = vrf.map(|vrf| ("vrf_context_ref.name".to_owned(), vrf.to_string()));
         filters.extend(of_vrf.clone());
-        let mut found = self.shared(wanted, Kind::Network, filters).await?;
+        let mut found = self.shared(&wanted.tenant, Kind::Network, filters).await?;
         found.retain(|network| text(network, field) == Some(&**value));
         let place = match vrf {
             Some(vrf) => format!("cloud \"{}\" and VRF \"{vrf}\"", wanted.cloud),
@@ -293,15 +293,15 @@ impl AviClient {
 
     /// Lists objects that tenants share with `admin`: a role may see them only
     /// there. Source: Avi REST API contract, §6.
-    async fn shared(
+    pub(crate) async fn shared(
         &self,
-        wanted: &Wanted,
+        tenant: &Arc<str>,
         kind: Kind,
         filters: Vec<(String, String)>,
     ) -> Result<Vec<Value>, Failure> {
-        let query = ListQuery { kind, tenant: Tenant::Named(wanted.tenant.clone()), filters };
+        let query = ListQuery { kind, tenant: Tenant::Named(tenant.clone()), filters };
         match self.list(query.clone()).await {
-            Err(failure) if failure.class == ErrorClass::Denied && &*wanted.tenant != "admin" => {
+            Err(failure) if failure.class == ErrorClass::Denied && &**tenant != "admin" => {
                 self.list(ListQuery { tenant: Tenant::named("admin"), ..query }).await
             }
             result => result,

@@ -18,6 +18,7 @@
 //! of an error text ([`answer::MAX_MESSAGE`]).
 
 pub mod answer;
+pub mod borrowed;
 pub mod call;
 pub mod client;
 pub mod connection;
@@ -36,6 +37,7 @@ mod transport;
 mod vsvip_update;
 pub mod writer;
 
+pub use borrowed::Borrowed;
 pub use call::Tenant;
 pub use client::{AviClient, Clock, Options};
 pub use connection::{Dial, Dialed, Dialing, Stream};

@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use ako_avi_types::{Failure, Kind, Meta, Object, ObjectKey, Observed, Ref};
 use futures::future::join_all;
+use futures::join;
 use serde_json::Value;
 
+use crate::borrowed::Borrowed;
 use crate::call::Tenant;
 use crate::client::AviClient;
 use crate::reading::ListQuery;
@@ -23,6 +25,8 @@ pub struct Scope {
     pub cloud: Arc<str>,
     /// Where to look.
     pub tenant: ScopeTenant,
+    /// What is borrowed.
+    pub borrowed: Borrowed,
 }
 
 /// Where to look for objects of ours.
@@ -71,9 +75,22 @@ impl Observer {
         Self { client }
     }
 
-    /// Lists all kinds that we write, at the same time. Fails only if no kind
-    /// could be listed.
+    /// Lists all kinds that we write, and reads what we borrow, at the same time.
+    /// Fails only if no kind could be listed.
     pub async fn observe(&self, scope: &Scope) -> Result<Observation, Failure> {
+        let (made, borrowed) = join!(self.observe_made(scope), self.client.borrowed(&scope.borrowed));
+        let mut observation = made?;
+        for (kind, read) in borrowed {
+            match read {
+                Ok(read) => read.into_iter().for_each(|read| observation.add(read)),
+                Err(failure) => observation.failed.push((kind, failure)),
+            }
+        }
+        observation.complete = observation.failed.is_empty();
+        Ok(observation)
+    }
+
+    async fn observe_made(&self, scope: &Scope) -> Result<Observation, Failure> {
         let lists = Kind::WRITTEN.iter().map(|kind| async {
             let query = ListQuery { kind: *kind, tenant: scope.header(), filters: scope.filters(*kind) };
             (*kind, self.client.list_as(&query, |body| scope.take(*kind, body)).await)
@@ -90,7 +107,6 @@ impl Observer {
         {
             return Err(failure);
         }
-        observation.complete = observation.failed.is_empty();
         Ok(observation)
     }
 
@@ -167,20 +183,19 @@ impl Scope {
 
     /// Reads an object if it is ours.
     fn take(&self, kind: Kind, body: Value) -> Option<Result<(ObjectKey, Observed), Unreadable>> {
-        self.owns(kind, &body).then(|| read(self, kind, body))
-    }
-
-    /// The tenant of an object; without a name in its reference only `admin`
-    /// is known, or the only tenant that we look at.
-    fn tenant_of(&self, body: &Value) -> Option<Arc<str>> {
-        let tenant = text(body, "tenant_ref").map(Ref::parse);
-        let named = tenant.as_ref().and_then(|t| t.name.clone());
-        let admin = || tenant.as_ref().and_then(|t| t.uuid.clone()).filter(|uuid| &**uuid == "admin");
-        named.or_else(admin).or_else(|| match &self.tenant {
-            ScopeTenant::Own(name) => Some(name.clone()),
+        // Without a name in its reference, the only tenant that we look at.
+        let tenant = match &self.tenant {
+            ScopeTenant::Own(name) => Some(name),
             ScopeTenant::All => None,
-        })
+        };
+        self.owns(kind, &body).then(|| read(tenant, kind, body))
     }
+}
+
+/// The tenant of an object; without a name in its reference only `admin` is known.
+pub(crate) fn tenant_of(body: &Value) -> Option<Arc<str>> {
+    let tenant = text(body, "tenant_ref").map(Ref::parse)?;
+    tenant.name.or_else(|| tenant.uuid.filter(|uuid| &**uuid == "admin"))
 }
 
 impl Observation {
@@ -192,10 +207,15 @@ impl Observation {
     }
 }
 
-fn read(scope: &Scope, kind: Kind, body: Value) -> Result<(ObjectKey, Observed), Unreadable> {
+/// Reads an object; if it tells no tenant, it lies in the given one.
+pub(crate) fn read(
+    tenant: Option<&Arc<str>>,
+    kind: Kind,
+    body: Value,
+) -> Result<(ObjectKey, Observed), Unreadable> {
     let uuid: Option<Arc<str>> = text(&body, "uuid").map(Arc::from);
     let name: Option<Arc<str>> = text(&body, "name").map(Arc::from);
-    let tenant = scope.tenant_of(&body);
+    let tenant = tenant_of(&body).or_else(|| tenant.cloned());
     let known = name.clone().or(uuid.clone()).unwrap_or_else(|| "(no name)".into());
     let key = ObjectKey::new(kind, tenant.clone().unwrap_or_else(|| "(unknown)".into()), known);
     let unreadable = |key, message: String| Unreadable { key, uuid: uuid.clone(), message };
@@ -233,6 +253,7 @@ mod tests {
             name_prefix: format!("{cluster}--").into(),
             cloud: "Default-Cloud".into(),
             tenant: ScopeTenant::All,
+            borrowed: Borrowed::default(),
         }
     }
 

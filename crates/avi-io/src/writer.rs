@@ -10,6 +10,7 @@ use bytes::Bytes;
 use serde_json::Value;
 
 use crate::answer::{Reply, unanswered};
+use crate::borrowed;
 use crate::call::{Call, Resource, Tenant, Verb, segment};
 use crate::client::AviClient;
 use crate::observation::observed;
@@ -62,8 +63,15 @@ impl Writer {
                 written(key, object, &reply, None)
             }
             Change::Update(meta, object) => {
-                let body = self.update_body(key, meta, object).await?;
-                let reply = self.mutate(key, Some(meta), Verb::Put(permission, bytes(&body))).await?;
+                let body = bytes(&self.update_body(key, meta, object).await?);
+                let put = || Verb::Put(permission, body.clone());
+                let reply = match self.mutate(key, Some(meta), put()).await {
+                    Err(failure) if borrowed::is_others_tenant(key, &failure) => {
+                        let key = ObjectKey { tenant: borrowed::ADMIN.into(), ..key.clone() };
+                        self.mutate(&key, Some(meta), put()).await?
+                    }
+                    result => result?,
+                };
                 written(key, object, &reply, Some(meta))
             }
             Change::Delete(meta) => match self.delete(key, meta, permission).await {
@@ -100,6 +108,13 @@ impl Writer {
             let tenant = Tenant::Named(key.tenant.clone());
             let read = self.client.get_object(key.kind, &tenant, &meta.uuid).await?;
             return Ok(vsvip_update::onto(read, body));
+        }
+        if key.kind.is_borrowed() {
+            let read =
+                self.client.get_object(key.kind, &Tenant::Named(key.tenant.clone()), &meta.uuid).await?;
+            return object.lent_to(read).map_err(|why| {
+                unanswered(ErrorClass::Conflict, format!("{key} was changed since it was read: {why}"))
+            });
         }
         if let (Some(fields), Some(version)) = (body.as_object_mut(), &meta.last_modified) {
             fields.insert("_last_modified".into(), Value::from(&**version));

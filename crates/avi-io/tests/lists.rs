@@ -4,7 +4,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
-use ako_avi_io::{ListQuery, NetworkName, Observer, Scope, ScopeTenant, Tenant, Wanted};
+use ako_avi_io::{Borrowed, ListQuery, NetworkName, Observer, Scope, ScopeTenant, Tenant, Wanted};
 use ako_avi_types::{ErrorClass, Failure, Kind, ObjectKey};
 use serde_json::{Value, json};
 
@@ -79,6 +79,7 @@ fn scope() -> Scope {
         name_prefix: "c--".into(),
         cloud: "Default-Cloud".into(),
         tenant: ScopeTenant::All,
+        borrowed: Borrowed::default(),
     }
 }
 

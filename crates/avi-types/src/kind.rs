@@ -33,10 +33,13 @@ macro_rules! kinds {
     };
 }
 
-// Those that the operator writes come first, in the order in which one may
-// refer to those before it: creating in this order never meets a missing
-// reference, and deleting in the reverse order never a remaining one.
+// Those that the operator borrows come first: traffic takes the routes that they
+// hold. Then those that it creates, in the order in which one may refer to those
+// before it: creating in this order never meets a missing reference, and
+// deleting in the reverse order never a remaining one.
 kinds! {
+    ServiceEngineGroup "serviceenginegroup" "ServiceEngineGroup",
+    VrfContext "vrfcontext" "VrfContext",
     SslKeyAndCertificate "sslkeyandcertificate" "SSLKeyAndCertificate",
     VsVip "vsvip" "VsVip",
     Pool "pool" "Pool",
@@ -47,9 +50,7 @@ kinds! {
     VirtualService "virtualservice" "VirtualService",
     Tenant "tenant" "Tenant",
     Cloud "cloud" "Cloud",
-    VrfContext "vrfcontext" "VrfContext",
     Network "network" "Network",
-    ServiceEngineGroup "serviceenginegroup" "ServiceEngineGroup",
     IpamDnsProviderProfile "ipamdnsproviderprofile" "IpamDnsProviderProfile",
     ApplicationProfile "applicationprofile" "ApplicationProfile",
     NetworkProfile "networkprofile" "NetworkProfile",
@@ -76,17 +77,27 @@ impl Kind {
         Kind::VirtualService,
     ];
 
+    /// The kinds of objects that belong to the administrator and hold a part
+    /// that is ours: they are changed, and never created or deleted.
+    pub const BORROWED: &'static [Kind] = &[Kind::ServiceEngineGroup, Kind::VrfContext];
+
+    /// Whether objects of this kind are [`Kind::BORROWED`].
+    pub fn is_borrowed(self) -> bool {
+        Self::BORROWED.contains(&self)
+    }
+
     /// Whether objects of this kind carry a `created_by` field.
     ///
     /// A VsVip has none: its owner is the virtual service that refers to it.
     pub fn has_created_by(self) -> bool {
-        self != Kind::VsVip
+        self != Kind::VsVip && !self.is_borrowed()
     }
 
     /// Whether objects of this kind belong to a cloud, so that lists of them
     /// can be filtered by it.
     pub fn has_cloud(self) -> bool {
-        matches!(self, Kind::VsVip | Kind::Pool | Kind::PoolGroup | Kind::VirtualService)
+        self.is_borrowed()
+            || matches!(self, Kind::VsVip | Kind::Pool | Kind::PoolGroup | Kind::VirtualService)
     }
 }
 

@@ -3,7 +3,8 @@
 //!
 //! Invariants of this crate:
 //! - Every object that the operator writes is a variant of [`Object`]; its
-//!   serialised form is the request body, nothing is added on the way.
+//!   serialised form is the request body, nothing is added on the way. Of what
+//!   is borrowed ([`Kind::BORROWED`]) it is the part that is ours.
 //! - Lists whose order means nothing to Avi are kept sorted ([`Object::normalise`]),
 //!   so equal intent is equal bytes.
 //! - Nothing here knows Kubernetes, time or a network.
@@ -24,7 +25,9 @@ pub mod pool_group;
 mod reduce;
 pub mod reference;
 pub mod reply;
+pub mod service_engine_group;
 pub mod virtual_service;
+pub mod vrf_context;
 pub mod vsvip;
 
 pub use certificate::{Certificate, PrivateKey, SslKeyAndCertificate};
@@ -41,5 +44,7 @@ pub use pool::{IpAddress, Pool, Server};
 pub use pool_group::{PoolGroup, PoolGroupMember};
 pub use reference::Ref;
 pub use reply::{ErrorClass, Failure, Meta};
+pub use service_engine_group::{Label, ServiceEngineGroup};
 pub use virtual_service::{VhMatch, VirtualService};
+pub use vrf_context::{StaticRoute, VrfContext};
 pub use vsvip::{DnsInfo, Vip, VsVip};

@@ -1,4 +1,4 @@
-//! One object of any kind that the operator writes.
+//! One object of any kind that the operator writes, as a whole or in part.
 
 use std::fmt;
 use std::sync::Arc;
@@ -16,7 +16,9 @@ use crate::marker::Marker;
 use crate::pool::Pool;
 use crate::pool_group::PoolGroup;
 use crate::reference::Ref;
+use crate::service_engine_group::ServiceEngineGroup;
 use crate::virtual_service::VirtualService;
+use crate::vrf_context::VrfContext;
 use crate::vsvip::VsVip;
 
 /// The longest name that Avi takes, in bytes.
@@ -60,6 +62,10 @@ pub enum Object {
     L4PolicySet(L4PolicySet),
     VsDataScriptSet(VsDataScriptSet),
     VirtualService(VirtualService),
+    /// Borrowed: our label of it.
+    ServiceEngineGroup(ServiceEngineGroup),
+    /// Borrowed: our routes of it.
+    VrfContext(VrfContext),
 }
 
 /// Reads the same field of whichever kind an object is.
@@ -74,6 +80,8 @@ macro_rules! each {
             Object::L4PolicySet($x) => $value,
             Object::VsDataScriptSet($x) => $value,
             Object::VirtualService($x) => $value,
+            Object::ServiceEngineGroup($x) => $value,
+            Object::VrfContext($x) => $value,
         }
     };
 }
@@ -95,6 +103,8 @@ impl Object {
             Kind::L4PolicySet => Self::L4PolicySet(serde_json::from_value(body)?),
             Kind::VsDataScriptSet => Self::VsDataScriptSet(serde_json::from_value(body)?),
             Kind::VirtualService => Self::VirtualService(serde_json::from_value(body)?),
+            Kind::ServiceEngineGroup => Self::ServiceEngineGroup(serde_json::from_value(body)?),
+            Kind::VrfContext => Self::VrfContext(serde_json::from_value(body)?),
             other => return Err(serde::de::Error::custom(format!("{other} is not a kind that is written"))),
         };
         object.normalise();
@@ -112,6 +122,8 @@ impl Object {
             Self::L4PolicySet(_) => Kind::L4PolicySet,
             Self::VsDataScriptSet(_) => Kind::VsDataScriptSet,
             Self::VirtualService(_) => Kind::VirtualService,
+            Self::ServiceEngineGroup(_) => Kind::ServiceEngineGroup,
+            Self::VrfContext(_) => Kind::VrfContext,
         }
     }
 
@@ -131,15 +143,25 @@ impl Object {
         ObjectKey { kind: self.kind(), tenant, name: self.name().clone() }
     }
 
-    /// Its markers.
+    /// Its markers; what is borrowed has none.
     pub fn markers(&self) -> &[Marker] {
-        each!(self, x => &x.markers)
+        match self {
+            Self::SslKeyAndCertificate(x) => &x.markers,
+            Self::VsVip(x) => &x.markers,
+            Self::Pool(x) => &x.markers,
+            Self::PoolGroup(x) => &x.markers,
+            Self::HttpPolicySet(x) => &x.markers,
+            Self::L4PolicySet(x) => &x.markers,
+            Self::VsDataScriptSet(x) => &x.markers,
+            Self::VirtualService(x) => &x.markers,
+            Self::ServiceEngineGroup(_) | Self::VrfContext(_) => &[],
+        }
     }
 
-    /// Its owner; a VsVip has none.
+    /// Its owner; a VsVip has none, nor has what is borrowed.
     pub fn created_by(&self) -> Option<&Arc<str>> {
         match self {
-            Self::VsVip(_) => None,
+            Self::VsVip(_) | Self::ServiceEngineGroup(_) | Self::VrfContext(_) => None,
             Self::SslKeyAndCertificate(x) => x.created_by.as_ref(),
             Self::Pool(x) => x.created_by.as_ref(),
             Self::PoolGroup(x) => x.created_by.as_ref(),
@@ -154,7 +176,7 @@ impl Object {
     pub fn references(&self) -> Vec<&Ref> {
         match self {
             Self::SslKeyAndCertificate(x) => x.ca_certs.iter().filter_map(|c| c.ca_ref.as_ref()).collect(),
-            Self::VsVip(_) | Self::Pool(_) => Vec::new(),
+            Self::VsVip(_) | Self::Pool(_) | Self::ServiceEngineGroup(_) | Self::VrfContext(_) => Vec::new(),
             Self::PoolGroup(x) => x.members.iter().map(|m| &m.pool_ref).collect(),
             Self::HttpPolicySet(x) => {
                 let actions = x.http_request_policy.rules.iter().filter_map(|r| r.switching_action.as_ref());
@@ -171,7 +193,8 @@ impl Object {
     /// Sorts the lists whose order means nothing to Avi.
     pub fn normalise(&mut self) {
         match self {
-            Self::SslKeyAndCertificate(_) | Self::L4PolicySet(_) => {}
+            Self::SslKeyAndCertificate(_) | Self::L4PolicySet(_) | Self::ServiceEngineGroup(_) => {}
+            Self::VrfContext(x) => x.static_routes.sort(),
             Self::VsVip(x) => {
                 x.dns_info.sort();
                 x.bgp_peer_labels.sort();
@@ -203,7 +226,7 @@ impl Object {
         }
     }
 
-    /// The request body.
+    /// The request body; of what is borrowed, the part that is ours.
     pub fn body(&self) -> Value {
         // A type of ours always becomes JSON: its keys are strings.
         serde_json::to_value(self).unwrap_or(Value::Null)
@@ -213,9 +236,29 @@ impl Object {
     ///
     /// A field that we do not send is the controller's to default, so it is not
     /// compared; a list that we send empty has to be empty. Private keys are
-    /// never given back and are not compared.
+    /// never given back and are not compared. Of what is borrowed, only our part
+    /// is.
     pub fn differences(&self, observed: &Object) -> Vec<FieldChange> {
-        change::between(&self.body(), &observed.body())
+        match (self, observed) {
+            (Self::VrfContext(wanted), Self::VrfContext(observed)) => wanted.differences(observed),
+            (Self::ServiceEngineGroup(wanted), Self::ServiceEngineGroup(observed)) => {
+                wanted.differences(observed)
+            }
+            _ => change::between(&self.body(), &observed.body()),
+        }
+    }
+
+    /// The body of the `PUT` that gives a borrowed object our part, made of what
+    /// the controller holds: every other field and entry stays as it is.
+    ///
+    /// # Errors
+    /// Why our part must not be put there.
+    pub fn lent_to(&self, read: Value) -> Result<Value, String> {
+        match self {
+            Self::VrfContext(vrf) => Ok(vrf.onto(read)),
+            Self::ServiceEngineGroup(group) => group.onto(read),
+            other => Err(format!("{} is not borrowed", other.kind())),
+        }
     }
 }
 

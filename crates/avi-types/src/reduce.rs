@@ -34,8 +34,12 @@ impl Object {
                     return None;
                 }
             }
-            Object::SslKeyAndCertificate(_) | Object::VsVip(_) | Object::Pool(_) | Object::L4PolicySet(_) => {
-            }
+            Object::SslKeyAndCertificate(_)
+            | Object::VsVip(_)
+            | Object::Pool(_)
+            | Object::L4PolicySet(_)
+            | Object::ServiceEngineGroup(_)
+            | Object::VrfContext(_) => {}
         }
         let left = reduced.references().into_iter().any(is_missing);
         (!left).then(|| Arc::new(reduced))
@@ -93,7 +97,11 @@ impl Object {
             Object::PoolGroup(x) => Some(&mut x.cloud_config_cksum),
             Object::HttpPolicySet(x) => Some(&mut x.cloud_config_cksum),
             Object::VirtualService(x) => Some(&mut x.cloud_config_cksum),
-            Object::SslKeyAndCertificate(_) | Object::L4PolicySet(_) | Object::VsDataScriptSet(_) => None,
+            Object::SslKeyAndCertificate(_)
+            | Object::L4PolicySet(_)
+            | Object::VsDataScriptSet(_)
+            | Object::ServiceEngineGroup(_)
+            | Object::VrfContext(_) => None,
         }
     }
 

@@ -31,6 +31,10 @@ pub enum Reason {
     ControllerRefused,
     NotOwned,
     TenantNotRead,
+    NoRoute,
+    DuplicateRoute,
+    SharedObjectMissing,
+    LabelledByAnother,
 }
 
 impl Reason {
@@ -58,6 +62,10 @@ impl Reason {
             Self::ControllerRefused => "ControllerRefused",
             Self::NotOwned => "NotOwned",
             Self::TenantNotRead => "TenantNotRead",
+            Self::NoRoute => "NoRoute",
+            Self::DuplicateRoute => "DuplicateRoute",
+            Self::SharedObjectMissing => "SharedObjectMissing",
+            Self::LabelledByAnother => "LabelledByAnother",
         }
     }
 }

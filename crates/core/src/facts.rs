@@ -18,6 +18,10 @@ pub struct Facts {
     pub cloud: CloudType,
     /// The VRF that our objects lie in. Source: L4 and network, B3.
     pub vrf: Arc<str>,
+    /// The tenant of that VRF.
+    pub vrf_tenant: Arc<str>,
+    /// The tenant of the configured SE group.
+    pub se_group_tenant: Arc<str>,
     /// The DNS sub-domains of the cloud, sorted, without a leading dot.
     pub subdomains: Vec<Arc<str>>,
     /// The uuids of the node networks that the configuration gives by name, on
@@ -90,6 +94,10 @@ impl CloudType {
 }
 
 impl Facts {
+    /// The tenant of VRFs and SE groups, unless it is known to be another one:
+    /// the others see what it holds. Source: L4 and network, C.
+    pub const SHARED_TENANT: &'static str = "admin";
+
     /// The sub-domain for generated names: the configured one if the cloud
     /// serves it, else the first.
     pub fn subdomain(&self, default_domain: &str) -> Option<&Arc<str>> {

@@ -67,6 +67,11 @@ impl ResourceKind {
         Self::StatefulSet,
     ];
 
+    /// Whether a CNI keeps the subnets of nodes in objects of this kind.
+    pub fn tells_subnets(self) -> bool {
+        matches!(self, Self::BlockAffinity | Self::HostSubnet | Self::CiliumNode)
+    }
+
     /// The kind's name in Kubernetes.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -164,6 +169,8 @@ pub struct Node {
     pub name: Arc<str>,
     /// `metadata.uid`: static routes are called after it.
     pub uid: Arc<str>,
+    /// Creation time, seconds since the epoch.
+    pub created: i64,
     /// All labels.
     pub labels: BTreeMap<Arc<str>, Arc<str>>,
     /// `status.addresses` of type InternalIP, in order.

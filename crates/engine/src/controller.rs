@@ -156,8 +156,9 @@ impl Controller {
         if agrees {
             entry.agreed = Some(wanted.clone());
             // One copy in memory is enough; of a VsVip the controller's is
-            // needed, as it holds the addresses.
-            if key.kind != Kind::VsVip {
+            // needed, as it holds the addresses, and of what is borrowed, as it
+            // holds what others put there.
+            if key.kind != Kind::VsVip && !key.kind.is_borrowed() {
                 entry.observed.body = wanted.clone();
             }
         }

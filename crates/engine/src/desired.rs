@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use ako_avi_types::{Object, ObjectKey};
+use ako_avi_types::{Kind, Object, ObjectKey};
 use ako_core::{Diagnostic, Index, Key, ResourceId, Snapshot};
 use ako_translate::{Binding, FrontKey, Translator, UnitKey, UnitOutput};
 
@@ -36,8 +36,8 @@ pub struct Changes {
     pub objects: BTreeSet<ObjectKey>,
     /// Kubernetes objects whose bindings or requests changed.
     pub resources: BTreeSet<ResourceId>,
-    /// Units whose diagnostics changed.
-    pub diagnosed: BTreeSet<UnitKey>,
+    /// What was not found before.
+    pub found: BTreeSet<Diagnostic>,
     /// How many units were translated.
     pub translated: usize,
     /// How many fronts were assembled.
@@ -87,6 +87,7 @@ impl Desired {
     pub fn of(translator: Translator, snapshot: &Snapshot) -> Self {
         let mut desired = Self::new(translator);
         if desired.translator.config().delete_config {
+            desired.translate(snapshot, standing());
             return desired;
         }
         let units = desired.translator.units(snapshot).into_iter().collect();
@@ -101,12 +102,12 @@ impl Desired {
 
     /// Takes over what changed in a snapshot.
     pub fn update(&mut self, snapshot: &Snapshot, touched: &BTreeSet<Key>) -> Changes {
-        if self.translator.config().delete_config {
-            return Changes::default();
-        }
         let mut dirty: BTreeSet<UnitKey> = touched.iter().filter_map(UnitKey::born_of).collect();
         for key in touched {
             dirty.extend(self.readers.get(key).iter().cloned());
+        }
+        if self.translator.config().delete_config {
+            dirty.retain(UnitKey::is_standing);
         }
         self.translate(snapshot, dirty)
     }
@@ -114,7 +115,7 @@ impl Desired {
     /// Translates everything anew, for another configuration or other facts.
     pub fn reconfigure(&mut self, translator: Translator, snapshot: &Snapshot) -> Changes {
         if translator.config().delete_config {
-            return self.clear(translator);
+            return self.clear(translator, snapshot);
         }
         self.translator = translator;
         let mut all: BTreeSet<UnitKey> = self.translator.units(snapshot).into_iter().collect();
@@ -125,15 +126,14 @@ impl Desired {
         changes
     }
 
-    /// Wants nothing any more, fronts included.
-    fn clear(&mut self, translator: Translator) -> Changes {
+    /// Wants nothing any more, fronts included, and takes its part out of what
+    /// is borrowed.
+    fn clear(&mut self, translator: Translator, snapshot: &Snapshot) -> Changes {
         let old = std::mem::replace(self, Self::new(translator));
-        Changes {
-            objects: old.wanted.into_keys().collect(),
-            resources: old.bindings.keys().chain(old.requests.keys()).cloned().collect(),
-            diagnosed: old.units.into_keys().collect(),
-            ..Changes::default()
-        }
+        let mut changes = self.translate(snapshot, standing());
+        changes.objects.extend(old.wanted.into_keys());
+        changes.resources.extend(old.bindings.keys().chain(old.requests.keys()).cloned());
+        changes
     }
 
     /// Leaves the units that serve these namespaces as they are, and no others.
@@ -162,6 +162,17 @@ impl Desired {
     /// All objects, in order of creation.
     pub fn objects(&self) -> impl Iterator<Item = (&ObjectKey, &Arc<Object>)> {
         self.wanted.iter().filter_map(|(key, wanted)| Some((key, wanted.object()?)))
+    }
+
+    /// What is wanted of borrowed objects.
+    pub fn borrowed(&self) -> impl Iterator<Item = (&ObjectKey, &Arc<Object>)> {
+        // Sorted keys: they come first.
+        self.objects().take_while(|(key, _)| key.kind.is_borrowed())
+    }
+
+    /// The VRF with the wanted routes, if they are this instance's to write.
+    pub fn vrf(&self) -> Option<(&ObjectKey, &Arc<Object>)> {
+        self.borrowed().find(|(key, _)| key.kind == Kind::VrfContext)
     }
 
     /// How many objects there are.
@@ -226,11 +237,6 @@ impl Desired {
         self.units.values().flat_map(|unit| &unit.diagnostics)
     }
 
-    /// The findings of one unit.
-    pub fn diagnostics_of(&self, unit: &UnitKey) -> &[Diagnostic] {
-        self.units.get(unit).map(|output| &*output.diagnostics).unwrap_or_default()
-    }
-
     /// The shared virtual services, each with the units that are on it.
     pub fn fronts(&self) -> impl Iterator<Item = (&FrontKey, &BTreeSet<UnitKey>)> {
         self.fronts.iter()
@@ -272,9 +278,9 @@ impl Desired {
     ) {
         let old = self.units.remove(&key).unwrap_or_default();
         self.index_reads(&key, &old, &output);
-        if old.diagnostics != output.diagnostics {
-            changes.diagnosed.insert(key.clone());
-        }
+        // They are sorted.
+        let is_new = |finding: &&Diagnostic| old.diagnostics.binary_search(finding).is_err();
+        changes.found.extend(output.diagnostics.iter().filter(is_new).cloned());
         if old.bindings != output.bindings {
             self.rebind(&old, &output, changes);
         }
@@ -396,6 +402,11 @@ impl Desired {
             changes.objects.insert(key);
         }
     }
+}
+
+/// The units that are there whatever is in the cluster.
+fn standing() -> BTreeSet<UnitKey> {
+    UnitKey::STANDING.iter().filter_map(UnitKey::born_of).collect()
 }
 
 impl std::fmt::Display for Maker {

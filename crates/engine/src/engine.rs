@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use ako_avi_types::{Change, ObjectKey, Operation};
+use ako_avi_types::{Change, Kind, Object, ObjectKey, Operation};
 use ako_core::{Delta, Diagnostic, Key, ResourceId, ResourceKind, Snapshot};
 use ako_elect::Moment;
 use ako_translate::{Translator, UnitKey};
@@ -18,6 +18,7 @@ use crate::guard::Guard;
 use crate::need::{self, Need};
 use crate::publisher::Publisher;
 use crate::report::Counters;
+use crate::route_guard::RouteGuard;
 use crate::shield;
 use crate::territory::{Passed, Territory};
 
@@ -25,6 +26,11 @@ use crate::territory::{Passed, Territory};
 const QUIET: Duration = Duration::from_millis(10);
 /// …but in all no longer than this.
 const PATIENCE: Duration = Duration::from_millis(100);
+/// Changes of what only infrastructure leads to come in bursts, as when nodes
+/// start: they are waited for longer…
+const LONG_QUIET: Duration = Duration::from_secs(1);
+/// …but in all no longer than this.
+const LONG_PATIENCE: Duration = Duration::from_secs(10);
 /// The most writes under way at a time. The shell decides how many of them the
 /// controller gets at once; this bounds the queue in front of it.
 const MOST_WRITES: usize = 64;
@@ -34,6 +40,13 @@ const MOST_WRITES: usize = 64;
 pub(crate) struct Pace {
     pub(crate) last: Moment,
     pub(crate) in_a_row: u32,
+}
+
+/// When the last changes began and ended that led to an object.
+#[derive(Clone, Copy, Debug)]
+struct Burst {
+    first: Moment,
+    last: Moment,
 }
 
 /// The changes that were not looked at yet.
@@ -61,6 +74,14 @@ pub struct Engine {
     pub(crate) counters: Counters,
     /// Whose the namespaces are.
     pub(crate) territory: Territory,
+    /// The routes among the deletions.
+    pub(crate) routes: RouteGuard,
+    /// Borrowed objects that a reading looked for and did not find.
+    pub(crate) missing: BTreeSet<ObjectKey>,
+    /// What was told last of borrowed objects.
+    told: BTreeSet<Diagnostic>,
+    /// Changes that the routes wait for the end of.
+    burst: Option<Burst>,
     touched: Option<Touched>,
     /// A configuration that needs kinds which were not listed yet.
     pending: Option<Translator>,
@@ -89,6 +110,10 @@ impl Engine {
             paces: BTreeMap::new(),
             counters: Counters::default(),
             territory: Territory::default(),
+            routes: RouteGuard::default(),
+            missing: BTreeSet::new(),
+            told: BTreeSet::new(),
+            burst: None,
             touched: None,
             pending: None,
             unreadable: BTreeSet::new(),
@@ -109,6 +134,7 @@ impl Engine {
                 let woken: Vec<_> = affected.iter().flat_map(|key| self.agenda.wake(key)).collect();
                 affected.extend(woken);
                 self.publisher.extend(self.desired.bound().cloned());
+                self.note_missing();
                 self.look(affected, now);
             }
             Event::Writing(writing) => self.writing = writing,
@@ -118,7 +144,10 @@ impl Engine {
             Event::Unreadable(resource) => {
                 self.unreadable.insert(resource);
             }
-            Event::ReleaseDeletions => self.guard.release(),
+            Event::ReleaseDeletions => {
+                self.guard.release();
+                self.routes.release();
+            }
             Event::Tick => {}
         }
         self.settle(now, &mut effects);
@@ -193,9 +222,10 @@ impl Engine {
     fn settle(&mut self, now: Moment, effects: &mut Vec<Effect>) {
         self.translate(now, effects);
         self.begin(now);
-        if !self.agenda.held().is_empty() && self.held().is_none() {
-            self.look(self.agenda.held().clone(), now);
-        }
+        let (objects, routes) = (self.held_objects().is_none(), self.held_routes().is_none());
+        let is_free = |key: &&ObjectKey| if key.kind == Kind::VrfContext { routes } else { objects };
+        let released: BTreeSet<_> = self.agenda.held().iter().filter(is_free).cloned().collect();
+        self.look(released, now);
         while let Some(key) = self.agenda.next_due(now) {
             if self.agenda.get(&key).is_some_and(|work| work.reread) {
                 self.read_again(&key, now, effects);
@@ -204,6 +234,7 @@ impl Engine {
             }
         }
         self.publisher.wake(now);
+        self.tell_of_borrowed(effects);
         if self.writing && self.begun {
             self.send(now, effects);
             self.publisher.emit(&self.desired, &self.controller, &self.snapshot, effects);
@@ -216,6 +247,7 @@ impl Engine {
             return;
         }
         self.begun = true;
+        self.note_missing();
         let wanted = self.desired.objects().map(|(key, _)| key);
         let all = wanted.chain(self.controller.keys()).cloned().collect();
         self.look_in(Lane::Backlog, all, now);
@@ -241,7 +273,10 @@ impl Engine {
             self.configured(translator, now, effects);
         }
         self.look_at_territory(now);
-        let touched = self.touched.take().unwrap_or_default();
+        let mut touched = self.touched.take().unwrap_or_default();
+        if !self.translated {
+            touched.by_list.extend(UnitKey::STANDING);
+        }
         // Lists first: what a list and an edit both lead to is not explained by
         // the edit, as that may have been about something else.
         let lists = self.desired.update(&self.snapshot, &touched.by_list);
@@ -276,6 +311,8 @@ impl Engine {
     }
 
     fn changed(&mut self, changes: Changes, by_edit: bool, now: Moment, effects: &mut Vec<Effect>) {
+        // That everything goes is what `deleteConfig` says.
+        let by_edit = by_edit || self.desired.translator().config().delete_config;
         self.counters.translated += changes.translated as u64;
         self.counters.assembled += changes.assembled as u64;
         for key in &changes.objects {
@@ -292,9 +329,10 @@ impl Engine {
             }
         }
         self.publisher.extend(changes.resources);
-        for unit in &changes.diagnosed {
-            self.tell_all(unit, effects);
+        for finding in changes.found {
+            effects.push(Effect::Tell(Notice::from(finding)));
         }
+        self.note_routes(&changes.objects, by_edit, now);
         let keys: Vec<_> = changes.objects.iter().cloned().collect();
         self.look(changes.objects, now);
         for key in &keys {
@@ -302,15 +340,34 @@ impl Engine {
         }
     }
 
-    fn tell_all(&self, unit: &UnitKey, effects: &mut Vec<Effect>) {
-        for Diagnostic { object, reason, message } in self.desired.diagnostics_of(unit) {
-            effects.push(Effect::Tell(Notice {
-                object: object.clone(),
-                warning: true,
-                reason: reason.as_str(),
-                message: message.clone(),
-            }));
+    /// What changed may have changed the routes.
+    fn note_routes(&mut self, changed: &BTreeSet<ObjectKey>, by_edit: bool, now: Moment) {
+        if !changed.iter().any(|key| key.kind == Kind::VrfContext) {
+            return;
         }
+        // Before both sides are known, there is nothing to be deleted, and one
+        // write for everything.
+        let wanted = self.desired.vrf().map(|(_, vrf)| &**vrf);
+        self.routes.note(wanted, by_edit && self.begun);
+        if self.begun {
+            let burst = self.burst.get_or_insert(Burst { first: now, last: now });
+            burst.last = now;
+        }
+    }
+
+    /// What is not there of what is wanted now. What comes to be wanted later has
+    /// to be looked for first.
+    fn note_missing(&mut self) {
+        let wanted = self.desired.borrowed().map(|(key, _)| key);
+        self.missing = wanted.filter(|key| !self.controller.contains(key)).cloned().collect();
+    }
+
+    /// Tells what keeps borrowed objects from holding our part, once.
+    fn tell_of_borrowed(&mut self, effects: &mut Vec<Effect>) {
+        let findings: BTreeSet<_> = self.findings().into_iter().collect();
+        let news = findings.difference(&self.told).cloned();
+        effects.extend(news.map(|finding| Effect::Tell(Notice::from(finding))));
+        self.told = findings;
     }
 
     /// Finds out what objects need, and what those need that wait for them.
@@ -337,6 +394,9 @@ impl Engine {
 
     fn decide(&mut self, lane: Lane, key: &ObjectKey, now: Moment) {
         let found = need::of(key, &self.desired, &mut self.controller, &self.agenda);
+        if key.kind == Kind::VrfContext {
+            self.judge_routes(key, &found.need);
+        }
         if found.need == Need::Nothing || self.desired.get(key).is_some() {
             self.guard.clear(key);
         } else if self.desired.translator().config().delete_config {
@@ -371,6 +431,20 @@ impl Engine {
         marker.is_some_and(|marker| marker.values.iter().any(|name| self.snapshot.is_of_another(name)))
     }
 
+    fn judge_routes(&mut self, key: &ObjectKey, need: &Need) {
+        let is_wanted = self.desired.vrf().is_some_and(|(vrf, _)| vrf == key);
+        match (need, self.controller.get(key)) {
+            (Need::Ready(Operation { change: Change::Update(_, wanted), .. }), Some(observed)) => {
+                self.routes.judge(wanted, &observed.body);
+            }
+            _ if is_wanted || self.desired.vrf().is_none() => {
+                self.routes.settled();
+                self.burst = None;
+            }
+            _ => {}
+        }
+    }
+
     /// When it is an object's turn.
     fn turn(&self, key: &ObjectKey, now: Moment) -> Phase {
         if let Some(work) = self.agenda.get(key)
@@ -380,8 +454,10 @@ impl Engine {
         {
             return Phase::Until(at);
         }
+        let burst = self.burst.filter(|_| key.kind == Kind::VrfContext);
+        let quiet = burst.map(|b| (b.last + LONG_QUIET).min(b.first + LONG_PATIENCE));
         let rest = self.paces.get(key).map(|pace| pace.last + backoff::pace(pace.in_a_row));
-        match rest.filter(|at| *at > now) {
+        match rest.max(quiet).filter(|at| *at > now) {
             Some(at) => Phase::Until(at),
             None => Phase::Queued,
         }
@@ -401,6 +477,9 @@ impl Engine {
                 self.agenda.put(Lane::Live, &key, Phase::Held, now);
                 continue;
             };
+            if key.kind == Kind::VrfContext {
+                self.burst = None;
+            }
             self.agenda.put(Lane::Live, &key, Phase::Sending(body_of(&operation)), now);
             if let Some(work) = self.agenda.get_mut(&key) {
                 work.outdated = false;
@@ -412,9 +491,15 @@ impl Engine {
     /// What the guard lets pass of an operation, if anything. Asked at the last
     /// moment: only then is it known how many deletions there are in all.
     fn guarded(&self, mut operation: Operation) -> Option<Operation> {
+        if let (Kind::VrfContext, Change::Update(_, body)) = (operation.key.kind, &mut operation.change) {
+            if self.held_routes().is_some() {
+                *body = self.routes.keep(body, &self.controller.get(&operation.key)?.body)?;
+            }
+            return Some(operation);
+        }
         let is_suspect = self.guard.is_suspect(&operation.key);
         let may_lessen = self.desired.is_shared(&operation.key);
-        if !(is_suspect || may_lessen) || self.held().is_none() {
+        if !(is_suspect || may_lessen) || self.held_objects().is_none() {
             return Some(operation);
         }
         let Change::Update(_, body) = &mut operation.change else {
@@ -429,7 +514,7 @@ impl Engine {
     }
 }
 
-fn body_of(operation: &Operation) -> Option<Arc<ako_avi_types::Object>> {
+fn body_of(operation: &Operation) -> Option<Arc<Object>> {
     match &operation.change {
         Change::Create(body) | Change::Update(_, body) => Some(body.clone()),
         Change::Delete(_) => None,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use ako_avi_types::{Failure, ObjectKey, Observed, Operation};
 use ako_core::resource::Published;
-use ako_core::{Delta, ResourceId};
+use ako_core::{Delta, Diagnostic, ResourceId};
 use ako_translate::Translator;
 
 use crate::controller::Observation;
@@ -70,4 +70,10 @@ pub struct Notice {
     pub reason: &'static str,
     /// The words.
     pub message: Arc<str>,
+}
+
+impl From<Diagnostic> for Notice {
+    fn from(Diagnostic { object, reason, message }: Diagnostic) -> Self {
+        Self { object, warning: true, reason: reason.as_str(), message }
+    }
 }

@@ -5,14 +5,14 @@ use std::collections::BTreeSet;
 use ako_avi_types::ObjectKey;
 use ako_core::config::GuardLimits;
 
-/// Deletions that are held back.
+/// Deletions that are held back: of objects, or of routes in a VRF.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Held {
     /// How many.
     pub count: usize,
-    /// Of how many observed objects.
+    /// Of how many observed ones.
     pub of: usize,
-    /// Some of them, for people.
+    /// Some of the objects, for people; for routes, their VRF.
     pub examples: Vec<ObjectKey>,
 }
 
@@ -29,6 +29,11 @@ pub(crate) struct Guard {
     unexplained: BTreeSet<ObjectKey>,
     /// Those of the unexplained that another instance is expected to take over.
     expected: BTreeSet<ObjectKey>,
+}
+
+/// Whether so many of so many are too many to lose unexplained.
+pub(crate) fn is_beyond(limits: GuardLimits, count: usize, of: usize) -> bool {
+    count > limits.minimum && count * 100 > of * limits.share_percent
 }
 
 impl Guard {
@@ -76,12 +81,13 @@ impl Guard {
     /// what that asks for may be just what is to be deleted.
     pub(crate) fn held(&self, limits: GuardLimits, observed: usize, is_partial: bool) -> Option<Held> {
         let count = self.unexplained.len();
-        let beyond = count > limits.minimum && count * 100 > observed * limits.share_percent;
-        (beyond || !self.expected.is_empty() || (is_partial && count > 0)).then(|| Held {
-            count,
-            of: observed,
-            examples: self.unexplained.iter().take(EXAMPLES).cloned().collect(),
-        })
+        (is_beyond(limits, count, observed) || !self.expected.is_empty() || (is_partial && count > 0)).then(
+            || Held {
+                count,
+                of: observed,
+                examples: self.unexplained.iter().take(EXAMPLES).cloned().collect(),
+            },
+        )
     }
 
     /// How many deletions are known.

@@ -8,9 +8,11 @@
 //!   and what is there, never from the event that made it look.
 //! - Nothing is written before the cluster and the controller were both read
 //!   completely, and nothing is deleted that something still refers to.
+//! - What is borrowed is neither created nor deleted.
 
 mod agenda;
 mod backoff;
+mod borrowed;
 mod controller;
 mod desired;
 mod engine;
@@ -22,6 +24,7 @@ mod outcome;
 mod plan;
 mod publisher;
 mod report;
+mod route_guard;
 mod shield;
 mod status;
 mod territory;

@@ -34,6 +34,9 @@ pub(crate) struct Finding {
 /// deleted while something refers to it; so whatever prefix of a plan is
 /// carried out, no reference dangles. References to objects that the controller
 /// refused are left out where the object makes sense without them.
+///
+/// What is borrowed is not ours to create or delete, so there is nothing to be
+/// done where it is not there, or not wanted.
 pub(crate) fn of(
     key: &ObjectKey,
     desired: &Desired,
@@ -58,6 +61,7 @@ pub(crate) fn of(
     };
     let operation = |change| Need::Ready(Operation { key: key.clone(), change });
     let need = match controller.get(key).cloned() {
+        None if key.kind.is_borrowed() => Need::Nothing,
         None => operation(Change::Create(body)),
         Some(_) if controller.agrees(key, &body) => Need::Nothing,
         Some(Observed { meta, .. }) => operation(Change::Update(meta, body)),
@@ -75,7 +79,7 @@ fn effective(key: &ObjectKey, wanted: &Arc<Object>, missing: &[ObjectKey]) -> Op
 
 fn deletion(key: &ObjectKey, desired: &Desired, controller: &Controller) -> Need {
     let Some(observed) = controller.get(key) else { return Need::Nothing };
-    if !controller.may_delete(key, desired.translator().shared_prefix()) {
+    if key.kind.is_borrowed() || !controller.may_delete(key, desired.translator().shared_prefix()) {
         return Need::Nothing;
     }
     match controller.referrers(key).next() {

@@ -145,8 +145,11 @@ impl Engine {
 
     /// Whether an object is ours to change: it bears our name, or that of
     /// another instance of this cluster which does not serve any more what the
-    /// object is for.
+    /// object is for. What is borrowed is ours in part.
     fn is_owned(&self, key: &ObjectKey, body: &Object) -> bool {
+        if key.kind.is_borrowed() {
+            return true;
+        }
         let config = self.desired.translator().config();
         let cluster = &config.cluster_name;
         let marker = |key: &str| body.markers().iter().find(|marker| marker.key == key);
@@ -205,6 +208,7 @@ impl Engine {
         };
         let mut objects: BTreeSet<ResourceId> = self.desired.resources_of(key);
         objects.extend(self.desired.bound_to(key).take(MOST_TOLD).cloned());
+        objects.extend(key.kind.is_borrowed().then(|| self.configuration()));
         for object in objects.into_iter().take(MOST_TOLD) {
             effects.push(Effect::Tell(Notice {
                 object,

@@ -50,13 +50,16 @@ pub fn plan(desired: &Desired, controller: &Controller) -> Vec<Planned> {
         let reason = desired.reason(key).unwrap_or_default();
         let action = if controller.contains(key) {
             Action::Update(Some(controller.differences(key, object)).filter(|changes| !changes.is_empty())?)
+        } else if key.kind.is_borrowed() {
+            return None;
         } else {
             Action::Create
         };
         Some((order(key, object), Planned { key: key.clone(), action, reason }))
     });
     let own = desired.translator().shared_prefix();
-    let gone = controller.keys().filter(|key| desired.get(key).is_none() && controller.may_delete(key, own));
+    let may_go = |key: &&ObjectKey| !key.kind.is_borrowed() && controller.may_delete(key, own);
+    let gone = controller.keys().filter(|key| desired.get(key).is_none()).filter(may_go);
     let deletes = gone.filter_map(|key| {
         let reason = "nothing asks for it".to_owned();
         let body = &controller.get(key)?.body;

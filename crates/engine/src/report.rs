@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ako_avi_types::{Kind, Object, ObjectKey};
-use ako_core::Snapshot;
+use ako_core::{ResourceKind, Snapshot};
 use ako_elect::Moment;
 
 use crate::agenda::Work;
@@ -100,6 +100,17 @@ impl Engine {
 
     /// The deletions that are held back.
     pub fn held(&self) -> Option<Held> {
+        match (self.held_objects(), self.held_routes()) {
+            (Some(objects), Some(routes)) => Some(Held {
+                count: objects.count + routes.count,
+                of: objects.of + routes.of,
+                examples: [objects.examples, routes.examples].concat(),
+            }),
+            (objects, routes) => objects.or(routes),
+        }
+    }
+
+    pub(crate) fn held_objects(&self) -> Option<Held> {
         let limits = self.desired.translator().config().guard;
         // What is contested may be just what seems to be superfluous.
         let is_partial = !self.unreadable.is_empty() || self.territory.is_contested();
@@ -110,6 +121,15 @@ impl Engine {
     /// seems to be superfluous may be what that one is serving by.
     pub fn is_contested(&self) -> bool {
         self.territory.is_contested()
+    }
+
+    /// Routes come from nodes; what else cannot be understood does not matter to
+    /// them.
+    pub(crate) fn held_routes(&self) -> Option<Held> {
+        let limits = self.desired.translator().config().guard;
+        let tells_routes = |kind: ResourceKind| kind == ResourceKind::Node || kind.tells_subnets();
+        let is_partial = self.unreadable.iter().any(|resource| tells_routes(resource.kind));
+        self.routes.held(self.desired.vrf()?.0, limits, is_partial)
     }
 
     /// The objects that are not as they are wanted, at most so many.
@@ -214,6 +234,9 @@ impl Engine {
         found.extend(over.map(|key| format!("the pace of {key} is kept, which is gone")));
         if self.agenda.is_empty() && self.guard.len() > 0 {
             found.push(format!("the guard remembers {} deletions that are done", self.guard.len()));
+        }
+        if self.agenda.is_empty() && !self.routes.is_clear() {
+            found.push("the guard remembers routes that are gone".to_owned());
         }
         found
     }

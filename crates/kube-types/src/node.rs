@@ -61,6 +61,7 @@ impl Convert for Node {
         let node = ako_core::resource::Node {
             name,
             uid: self.metadata.uid.as_deref().unwrap_or_default().into(),
+            created: metadata::created(&self.metadata),
             pod_cidrs: pod_cidrs.into_iter().chain(only).collect(),
             annotated_cidrs: metadata::annotation(&self.metadata, annotation::POD_CIDRS).map(list),
             ovn_cidrs: ovn_cidrs(&self.metadata, &mut findings),

@@ -3,10 +3,12 @@
 //! Rules are tables over field paths: `vip.ip_address` is the field `ip_address` of
 //! every element of `vip`; a path without its beginning matches at any depth.
 
+use std::collections::HashSet;
 use std::net::IpAddr;
 
 use serde_json::Value;
 
+use crate::defaults::elements;
 use crate::kind::Kind;
 use crate::refusal::{Granted, Refusal};
 use crate::store::Fields;
@@ -45,6 +47,8 @@ const REQUIRED: &[(&str, &str, &str)] = &[
     ("vrfcontext", "static_routes", "prefix"),
     ("vrfcontext", "static_routes", "next_hop"),
     ("vrfcontext", "static_routes", "route_id"),
+    ("vrfcontext", "static_routes.labels", "key"),
+    ("serviceenginegroup", "labels", "key"),
 ];
 
 /// Type, path of a list, most elements.
@@ -162,9 +166,27 @@ pub(crate) fn name(kind: &Kind, object: &Fields) -> Granted<String> {
     Ok(name.clone())
 }
 
-/// Checks required fields, limits, enumerations and addresses.
+/// Checks required fields, limits, enumerations, addresses and routes.
 pub(crate) fn check(kind: &Kind, object: &Fields) -> Granted<()> {
-    check_fields(kind, &mut Vec::new(), object)
+    check_fields(kind, &mut Vec::new(), object)?;
+    if kind.path == "vrfcontext" { static_routes(kind, object) } else { Ok(()) }
+}
+
+/// A route's id tells it from the others, and its prefix is one.
+fn static_routes(kind: &Kind, vrf: &Fields) -> Granted<()> {
+    let mut ids = HashSet::new();
+    for route in elements(vrf, "static_routes") {
+        let id = route["route_id"].as_str().unwrap_or_default();
+        if !ids.insert(id) {
+            return Err(Refusal::invalid(format!("{}: route_id {id} is used twice", kind.model)));
+        }
+        let prefix = &route["prefix"];
+        let longest = if prefix["ip_addr"]["type"] == "V6" { 128 } else { 32 };
+        if prefix["mask"].as_u64().is_none_or(|mask| mask > longest) {
+            return Err(Refusal::invalid(format!("{}: invalid prefix of route {id}", kind.model)));
+        }
+    }
+    Ok(())
 }
 
 fn check_fields<'a>(kind: &Kind, path: &mut Vec<&'a str>, fields: &'a Fields) -> Granted<()> {
@@ -264,6 +286,18 @@ mod tests {
         assert!(verdict("virtualservice", &json!({"type": "VS_TYPE_NORMAL", "a": {"type": "x"}})).is_ok());
         assert!(verdict("virtualservice", &json!({"type": "x"})).is_err());
         assert!(verdict("virtualservice", &json!({"services": [{"port": 80}, {}]})).is_err());
+    }
+
+    #[test]
+    fn routes_have_ids_of_their_own_and_prefixes() {
+        let route = |id: &str, mask: u32| {
+            json!({"route_id": id, "prefix": {"ip_addr": {"addr": "10.1.0.0", "type": "V4"}, "mask": mask},
+                "next_hop": {"addr": "10.0.0.1", "type": "V4"}, "labels": [{"key": "clustername", "value": "c"}]})
+        };
+        let of = |routes: &[Value]| verdict("vrfcontext", &json!({ "static_routes": routes }));
+        assert!(of(&[route("a", 24), route("b", 32)]).is_ok());
+        assert!(of(&[route("a", 24), route("a", 25)]).is_err_and(|text| text.contains("used twice")));
+        assert!(of(&[route("a", 33)]).is_err_and(|text| text.contains("invalid prefix")));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use ako_avi_types::{Kind, Marker, Object, ObjectKey, Ref};
 use ako_core::checksum::Checksum;
-use ako_core::config::ServiceMode;
+use ako_core::config::{IpFamily, ServiceMode};
 use ako_core::name::Names;
 use ako_core::resource::Protocol;
 use ako_core::{Config, Facts, Key, NamespacedName, Snapshot, annotation};
@@ -12,7 +12,7 @@ use ako_core::{Config, Facts, Key, NamespacedName, Snapshot, annotation};
 use crate::front::{self, Contribution, FrontKey};
 use crate::unit::{UnitKey, UnitOutput};
 use crate::view::View;
-use crate::{host, l4, shared_vip};
+use crate::{host, l4, se_group, shared_vip, static_routes};
 
 /// Translates for one configuration and one set of facts.
 #[derive(Clone, Debug)]
@@ -96,6 +96,17 @@ impl Translator {
         &self.shared_prefix
     }
 
+    /// Whether the cloud and the configuration use addresses of a family.
+    /// Source: L4 and network, B13.
+    pub(crate) fn uses_family(&self, ipv6: bool) -> bool {
+        let family = match (self.facts.cloud.supports_ipv6(), self.config.ip_family) {
+            (false, _) => IpFamily::V4,
+            (true, None) => IpFamily::Both,
+            (true, Some(family)) => family,
+        };
+        family != if ipv6 { IpFamily::V4 } else { IpFamily::V6 }
+    }
+
     /// The sub-domain under which hosts and names are generated.
     pub fn subdomain(&self) -> Option<Arc<str>> {
         self.facts.subdomain(&self.config.default_domain).cloned()
@@ -107,6 +118,8 @@ impl Translator {
         let view = View::new(snapshot);
         let mut out = UnitOutput::default();
         match key {
+            UnitKey::ServiceEngineGroup => se_group::translate(self, &view, &mut out),
+            UnitKey::StaticRoutes => static_routes::translate(self, &view, &mut out),
             UnitKey::Host(name) => host::translate(self, &view, name, &mut out),
             UnitKey::Service(id) => l4::translate(self, &view, id, &mut out),
             UnitKey::SharedVip(key) => shared_vip::translate(self, &view, key, &mut out),
@@ -139,7 +152,8 @@ impl Translator {
         let hosts = snapshot.hosts().map(|h| UnitKey::Host(h.clone()));
         let services = snapshot.services().map(|s| UnitKey::Service(s.id.clone()));
         let shared = snapshot.shared_vip_keys().map(|k| UnitKey::SharedVip(k.clone()));
-        hosts.chain(services).chain(shared).collect()
+        let standing = UnitKey::STANDING.iter().filter_map(UnitKey::born_of);
+        standing.chain(hosts).chain(services).chain(shared).collect()
     }
 
     /// The health monitor of pools of a protocol.
@@ -186,6 +200,8 @@ impl Translator {
 /// The key under which a unit is found even before it looked at anything.
 fn own_key(unit: &UnitKey) -> Key {
     match unit {
+        UnitKey::ServiceEngineGroup => Key::Instances,
+        UnitKey::StaticRoutes => Key::Nodes,
         UnitKey::Host(host) => Key::Host(host.clone()),
         UnitKey::Service(id) => Key::Service(id.clone()),
         UnitKey::SharedVip(key) => Key::SharedVip(NamespacedName::clone(key)),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use ako_avi_types::{IpAddress, Server};
 use ako_core::annotation;
-use ako_core::config::{IpFamily, ServiceMode};
+use ako_core::config::ServiceMode;
 use ako_core::resource::{EndpointSlice, Node, NodePort, Pod, PortRef, Service, ServicePort, ServiceType};
 
 use crate::context::Translator;
@@ -177,26 +177,22 @@ fn selected(t: &Translator, node: &Node) -> bool {
 /// A node's address: what its CNI announces, else its first InternalIP; IPv4
 /// if it can be used.
 fn node_address(t: &Translator, service: &Service, node: &Node) -> Option<Arc<str>> {
-    let of_family = |ipv6: bool| {
-        let addresses = node.cni_ips.iter().chain(&node.internal_ips);
-        let mut parsed = addresses.filter_map(|a| a.parse::<IpAddr>().ok().map(|ip| (ip, a)));
-        parsed.find(|(ip, _)| ip.is_ipv6() == ipv6).map(|(_, a)| a.clone())
-    };
-    let usable = |ipv6: bool| family_used(t, service, ipv6).then(|| of_family(ipv6)).flatten();
+    let usable =
+        |ipv6: bool| family_used(t, service, ipv6).then(|| address_of_family(node, ipv6)).flatten().cloned();
     usable(false).or_else(|| usable(true))
+}
+
+/// A node's address of a family: what its CNI announces, else its first
+/// InternalIP.
+pub(crate) fn address_of_family(node: &Node, ipv6: bool) -> Option<&Arc<str>> {
+    let is_of_family = |a: &&Arc<str>| a.parse::<IpAddr>().is_ok_and(|ip| ip.is_ipv6() == ipv6);
+    node.cni_ips.iter().chain(&node.internal_ips).find(is_of_family)
 }
 
 /// Whether addresses of a family go into pools: the cloud, the configuration
 /// and the Service all have to have it.
 fn family_used(t: &Translator, service: &Service, ipv6: bool) -> bool {
-    let family = match (t.facts.cloud.supports_ipv6(), t.config.ip_family) {
-        (false, _) => IpFamily::V4,
-        (true, None) => IpFamily::Both,
-        (true, Some(family)) => family,
-    };
-    let (cluster, service) =
-        if ipv6 { (family != IpFamily::V4, service.ipv6) } else { (family != IpFamily::V6, service.ipv4) };
-    cluster && service
+    t.uses_family(ipv6) && if ipv6 { service.ipv6 } else { service.ipv4 }
 }
 
 /// The port that an Ingress backend means, looked up in the Service.

@@ -1,7 +1,8 @@
 //! Cluster snapshot to desired Avi objects and statuses.
 //!
 //! The work is cut in two. A *unit* is what can be translated by itself: one
-//! host with everything that serves it, or one LoadBalancer Service. A *front*
+//! host with everything that serves it, one LoadBalancer Service, or the static
+//! routes to the pods. A *front*
 //! is a virtual service that many units share; it is assembled from what they
 //! contribute to it. A changed Kubernetes object makes the units that read it
 //! translate again, and only the fronts whose contributions changed are
@@ -30,8 +31,10 @@ mod passthrough;
 mod path_policy;
 mod placement;
 mod pool;
+mod se_group;
 mod shared_vip;
 mod sni;
+mod static_routes;
 mod unit;
 mod view;
 mod virtual_service;

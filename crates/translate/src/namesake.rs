@@ -74,7 +74,7 @@ fn namesake<'a>(t: &Translator, view: &View<'a>, unit: &UnitKey) -> Option<Names
             let oldest = ours.min_by(|a, b| (a.created, &a.id).cmp(&(b.created, &b.id)))?;
             (oldest, &key.namespace, t.config.tenant.clone())
         }
-        UnitKey::Host(_) => return None,
+        UnitKey::Host(_) | UnitKey::StaticRoutes | UnitKey::ServiceEngineGroup => return None,
     };
     if view.owns(namespace) {
         return Some(Namesake { service, tenant, insists: false });

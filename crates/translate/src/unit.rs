@@ -11,6 +11,10 @@ use crate::front::{Contribution, FrontKey};
 /// A unit of translation.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum UnitKey {
+    /// The label of the SE group.
+    ServiceEngineGroup,
+    /// The static routes of the VRF.
+    StaticRoutes,
     /// A host that Ingresses name.
     Host(Arc<str>),
     /// A Service of type LoadBalancer with a VIP of its own.
@@ -21,10 +25,21 @@ pub enum UnitKey {
 }
 
 impl UnitKey {
+    /// The keys of the units that are there whatever is in the cluster: nothing
+    /// may ever touch them.
+    pub const STANDING: [Key; 2] = [Key::Instances, Key::Nodes];
+
+    /// Whether it is one of those that are there whatever is in the cluster.
+    pub fn is_standing(&self) -> bool {
+        matches!(self, Self::ServiceEngineGroup | Self::StaticRoutes)
+    }
+
     /// The units that a touched key can bring into being. What exists already
     /// is found through its read-set.
     pub fn born_of(key: &Key) -> Option<Self> {
         match key {
+            Key::Instances => Some(Self::ServiceEngineGroup),
+            Key::Nodes => Some(Self::StaticRoutes),
             Key::Host(host) => Some(Self::Host(host.clone())),
             Key::Service(id) => Some(Self::Service(id.clone())),
             Key::SharedVip(key) => Some(Self::SharedVip(key.clone())),
@@ -36,6 +51,8 @@ impl UnitKey {
 impl fmt::Display for UnitKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::ServiceEngineGroup => f.write_str("the cluster"),
+            Self::StaticRoutes => f.write_str("nodes"),
             Self::Host(host) => write!(f, "host {host}"),
             Self::Service(id) => write!(f, "service {id}"),
             Self::SharedVip(id) => write!(f, "shared VIP {id}"),
@@ -131,6 +148,10 @@ impl UnitOutput {
 
 pub(crate) fn ingress_id(id: &NamespacedName) -> ResourceId {
     ResourceId { kind: ResourceKind::Ingress, name: id.clone() }
+}
+
+pub(crate) fn node_id(name: &Arc<str>) -> ResourceId {
+    ResourceId { kind: ResourceKind::Node, name: NamespacedName::cluster(name.clone()) }
 }
 
 pub(crate) fn service_id(id: &NamespacedName) -> ResourceId {

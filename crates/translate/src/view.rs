@@ -5,8 +5,10 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use ako_core::instance::Rival;
-use ako_core::resource::{EndpointSlice, Ingress, IngressClass, Namespace, Node, Pod, Secret, Service};
-use ako_core::{Key, NamespacedName, Snapshot};
+use ako_core::resource::{
+    EndpointSlice, Ingress, IngressClass, Namespace, Node, NodeSubnets, Pod, Secret, Service,
+};
+use ako_core::{Key, NamespacedName, ResourceKind, Snapshot};
 
 /// Reads a snapshot and remembers what was asked for.
 #[derive(Debug)]
@@ -102,6 +104,24 @@ impl<'a> View<'a> {
     pub(crate) fn secret(&self, id: &NamespacedName) -> Option<&'a Arc<Secret>> {
         self.note(Key::Secret(id.clone()));
         self.snapshot.secret(id)
+    }
+
+    /// What a CNI says of the subnets of nodes, by object.
+    pub(crate) fn subnets(&self, kind: ResourceKind) -> impl Iterator<Item = &'a NodeSubnets> + use<'a> {
+        self.note(Key::NodeSubnets);
+        self.snapshot.subnets(kind)
+    }
+
+    /// Whether the static routes are an instance's to write.
+    pub(crate) fn owns_routes(&self, me: &str) -> bool {
+        self.note(Key::Instances);
+        self.snapshot.instances().owns_routes(me)
+    }
+
+    /// Whether another instance leaves an instance nothing.
+    pub(crate) fn is_barred(&self, me: &str) -> bool {
+        self.note(Key::Instances);
+        self.snapshot.instances().barred(me).is_some()
     }
 
     pub(crate) fn nodes(&self) -> impl Iterator<Item = &'a Node> + use<'a> {

@@ -109,6 +109,7 @@ impl Report {
             missing.push("the objects on the controller".to_owned());
         }
         diagnostics.extend(engine.desired().diagnostics().cloned());
+        diagnostics.extend(engine.findings());
         diagnostics.sort();
         diagnostics.dedup();
         diagnostics.truncate(SHOWN);
@@ -370,6 +371,8 @@ pub(crate) mod tests {
             vrf: "global".into(),
             subdomains: Vec::new(),
             node_networks: BTreeMap::new(),
+            vrf_tenant: "admin".into(),
+            se_group_tenant: "admin".into(),
         };
         let mut engine = Engine::new(Translator::new(own, facts));
         for kind in ResourceKind::ALL {

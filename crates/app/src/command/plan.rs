@@ -35,7 +35,7 @@ pub(super) async fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let connection = connection::connect(&settings, clock::boot_time(), None)?;
     let translator = connection.translator(&settings.config).await.context("the Avi Controller")?;
     let (snapshot, observation) = tokio::try_join!(snapshot(client, &translator), async {
-        connection.observe(&settings.config).await.map_err(Into::into)
+        connection.observe(&settings.config, translator.facts()).await.map_err(Into::into)
     })?;
     let desired = Desired::of(translator, &snapshot);
     let mut controller = Controller::default();

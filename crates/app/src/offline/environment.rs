@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use ako_avi_types::Ref;
+use ako_avi_types::{Kind, ObjectKey, Ref};
 use ako_core::facts::{CloudType, choose_vrf};
 use ako_core::{Config, Facts};
 use anyhow::Context as _;
@@ -30,6 +30,8 @@ impl Environment {
             enterprise: true,
             cloud: CloudType::None,
             vrf: choose_vrf(config, CloudType::None, None, None),
+            vrf_tenant: Facts::SHARED_TENANT.into(),
+            se_group_tenant: Facts::SHARED_TENANT.into(),
             subdomains: Vec::new(),
             node_networks: BTreeMap::new(),
         };
@@ -48,7 +50,22 @@ impl Environment {
             network.and_then(|n| n["vrf_context_ref"].as_str()).map(Ref::parse).and_then(|r| r.name);
         facts.vrf = choose_vrf(config, facts.cloud, network_vrf.as_deref(), None);
         facts.subdomains = self.subdomains(cloud);
+        let tenant_of = |kind: Kind, name: &str| {
+            let found = self.find(kind.segment(), name)?;
+            Ref::parse(found["tenant_ref"].as_str()?).name
+        };
+        if let Some(tenant) = tenant_of(Kind::VrfContext, &facts.vrf) {
+            facts.vrf_tenant = tenant;
+        }
+        if let Some(tenant) = tenant_of(Kind::ServiceEngineGroup, &config.se_group) {
+            facts.se_group_tenant = tenant;
+        }
         Ok(facts)
+    }
+
+    /// The object of a key as it is beforehand.
+    pub(super) fn object(&self, key: &ObjectKey) -> Option<&Value> {
+        self.0.as_ref()?.get(key.kind.segment())?.get(format!("{}/{}", key.tenant, key.name))
     }
 
     fn subdomains(&self, cloud: &Value) -> Vec<Arc<str>> {

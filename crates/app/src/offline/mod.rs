@@ -5,6 +5,7 @@ mod status;
 
 use std::collections::BTreeMap;
 
+use ako_avi_types::{Object, ObjectKey};
 use ako_core::{Config, ConfigIssue, Delta, Diagnostic, Snapshot};
 use ako_engine::Desired;
 use ako_translate::Translator;
@@ -39,6 +40,7 @@ pub struct Output {
     /// What is wrong with the configuration, without being fatal.
     pub issues: Vec<ConfigIssue>,
     objects: Vec<Value>,
+    environment: Environment,
 }
 
 /// Translates.
@@ -46,7 +48,7 @@ pub struct Output {
 /// # Errors
 /// If the configuration cannot be used, or an object has no kind or name.
 pub fn translate(input: Input) -> anyhow::Result<Output> {
-    let data = input.config.into_iter().filter(|(key, _)| !key.starts_with('$')).collect();
+    let data = input.config.clone().into_iter().filter(|(key, _)| !key.starts_with('$')).collect();
     let (config, issues) = Config::parse(&input.namespace, &data);
     // Nobody is called, so nobody's address is needed.
     let (fatal, issues): (Vec<_>, Vec<_>) =
@@ -72,7 +74,8 @@ pub fn translate(input: Input) -> anyhow::Result<Output> {
     diagnostics.extend(desired.diagnostics().cloned());
     diagnostics.sort();
     diagnostics.dedup();
-    Ok(Output { desired, snapshot, diagnostics, issues, objects: input.objects })
+    let Input { objects, environment, .. } = input;
+    Ok(Output { desired, snapshot, diagnostics, issues, objects, environment })
 }
 
 /// Gives an object without a creation time one, so that of two objects in a
@@ -90,7 +93,22 @@ fn dated(object: &Value, order: u32) -> Value {
 impl Output {
     /// The wanted objects in canonical form.
     pub fn avi(&self) -> Value {
-        crate::canonical::objects(self.desired.objects().map(|(key, object)| (key, &**object)))
+        let bodies = self.desired.objects().map(|(key, object)| (key, self.body(key, object)));
+        // What is borrowed is shown if it holds something of anybody's.
+        let is_empty = |body: &Value| {
+            let part = ["static_routes", "labels"].iter().find_map(|field| body[*field].as_array());
+            part.is_none_or(Vec::is_empty)
+        };
+        crate::canonical::objects(bodies.filter(|(key, body)| !(key.kind.is_borrowed() && is_empty(body))))
+    }
+
+    /// An object as it would be on the controller.
+    fn body(&self, key: &ObjectKey, object: &Object) -> Value {
+        match self.environment.object(key).filter(|_| key.kind.is_borrowed()) {
+            // What is another cluster's stays as it is.
+            Some(before) => object.lent_to(before.clone()).unwrap_or_else(|_| before.clone()),
+            None => object.body(),
+        }
     }
 
     /// The statuses that would be written, in canonical form. What only a

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ako_avi_io::{
-    AviClient, Clock, Credentials, Dial, Endpoint, NetworkName, Observer, Options, Scope, ScopeTenant,
-    Secret, Tenant, Tls, Wanted, Writer,
+    AviClient, Borrowed, Clock, Credentials, Dial, Endpoint, NetworkName, Observer, Options, Scope,
+    ScopeTenant, Secret, Tenant, Tls, Wanted, Writer,
 };
 use ako_avi_types::{ErrorClass, Failure, Kind, Meta, Object, ObjectKey, Observed};
 use ako_core::facts::{CloudType, choose_vrf};
@@ -79,11 +79,22 @@ impl Connection {
         let mut subdomains: Vec<Arc<str>> =
             said.subdomains.iter().map(|domain| domain.trim_start_matches('.').into()).collect();
         subdomains.sort();
+        let tier1_vrf = self.tier1_vrf(config, cloud).await?;
+        let vrf = choose_vrf(config, cloud, network_vrf, tier1_vrf.as_deref());
+        let borrowed = borrowed(config, cloud, &vrf);
+        let tenant_of = async |kind| match borrowed.names.get(&kind) {
+            Some(name) => self.client.tenant_of_borrowed(&borrowed, kind, name).await,
+            None => Ok(Facts::SHARED_TENANT.into()),
+        };
+        let (vrf_tenant, se_group_tenant) =
+            tokio::try_join!(tenant_of(Kind::VrfContext), tenant_of(Kind::ServiceEngineGroup))?;
         let facts = Facts {
             cluster_uuid: said.cluster_uuid,
             enterprise: matches!(&*said.licence_tier, "ENTERPRISE" | "ENTERPRISE_WITH_CLOUD_SERVICES"),
             cloud,
-            vrf: choose_vrf(config, cloud, network_vrf, None),
+            vrf,
+            vrf_tenant,
+            se_group_tenant,
             subdomains,
             node_networks,
         };
@@ -106,12 +117,20 @@ impl Connection {
         Ok(by_name.map(|(network, found)| (network.name.clone(), found.uuid)).collect())
     }
 
-    /// Reads everything that is ours.
+    /// The VRF of our tier-1 router, which is where its routes belong.
+    async fn tier1_vrf(&self, config: &Config, cloud: CloudType) -> Result<Option<Arc<str>>, Failure> {
+        if cloud != CloudType::NsxT || config.tier1_router.is_empty() || !config.needs_routes(cloud) {
+            return Ok(None);
+        }
+        self.client.vrf_of_tier1(&borrowed(config, cloud, &"".into()), &config.tier1_router).await
+    }
+
+    /// Reads everything that is ours, and what holds a part of ours.
     ///
     /// # Errors
     /// If anything could not be read: half a reading says nothing about what is
     /// absent.
-    pub async fn observe(&self, config: &Config) -> Result<Observation, Failure> {
+    pub async fn observe(&self, config: &Config, facts: &Facts) -> Result<Observation, Failure> {
         let started = (self.clock)();
         let scope = Scope {
             owner: config.owner().into(),
@@ -123,6 +142,7 @@ impl Connection {
             } else {
                 ScopeTenant::All
             },
+            borrowed: borrowed(config, facts.cloud, &facts.vrf),
         };
         let mut observation = Observer::new(self.client.clone()).observe(&scope).await?;
         if let Some((kind, failure)) = observation.failed.pop() {
@@ -145,15 +165,18 @@ impl Connection {
         self.client.find(Kind::VirtualService, &tenant, &name).await.map(drop)
     }
 
-    /// Reads one object, whoever it belongs to.
+    /// Reads one object of a cloud, whoever it belongs to.
     ///
     /// # Errors
     /// If it cannot be read.
-    pub async fn read(&self, key: &ObjectKey) -> Result<Option<Observed>, Failure> {
-        let Some(body) = self.client.find(key.kind, &Tenant::Named(key.tenant.clone()), &key.name).await?
-        else {
-            return Ok(None);
+    pub async fn read(&self, key: &ObjectKey, cloud: &Arc<str>) -> Result<Option<Observed>, Failure> {
+        let found = if key.kind.is_borrowed() {
+            let place = Borrowed { tenant: key.tenant.clone(), cloud: cloud.clone(), names: BTreeMap::new() };
+            self.client.find_borrowed(&place, key.kind, &key.name).await?
+        } else {
+            self.client.find(key.kind, &Tenant::Named(key.tenant.clone()), &key.name).await?
         };
+        let Some(body) = found else { return Ok(None) };
         let text = |name: &str| body.get(name).and_then(serde_json::Value::as_str).map(Arc::from);
         let uuid = text("uuid").ok_or_else(|| unreadable(key, "it has no uuid"))?;
         let meta = Meta { uuid, last_modified: text("_last_modified") };
@@ -165,6 +188,19 @@ impl Connection {
 /// How a network is named that is given by name or by uuid.
 fn network_name(name: &Arc<str>, uuid: &Arc<str>) -> NetworkName {
     if uuid.is_empty() { NetworkName::Name(name.clone()) } else { NetworkName::Uuid(uuid.clone()) }
+}
+
+/// What is borrowed, as far as there is a need: every instance labels its SE
+/// group, and a primary one writes routes.
+fn borrowed(config: &Config, cloud: CloudType, vrf: &Arc<str>) -> Borrowed {
+    let mut names = BTreeMap::new();
+    if config.needs_routes(cloud) {
+        names.insert(Kind::ServiceEngineGroup, config.se_group.clone());
+        if config.primary {
+            names.insert(Kind::VrfContext, vrf.clone());
+        }
+    }
+    Borrowed { tenant: config.tenant.clone(), cloud: config.cloud_name.clone(), names }
 }
 
 fn unreadable(key: &ObjectKey, why: &str) -> Failure {

@@ -249,7 +249,9 @@ impl Driver {
 
     /// What was found while nobody was told is told now.
     fn begin_to_write(&mut self) {
-        for finding in self.findings.values().flatten().chain(self.engine.desired().diagnostics()) {
+        let of_cluster = self.findings.values().flatten().chain(self.engine.desired().diagnostics());
+        let of_controller = self.engine.findings();
+        for finding in of_cluster.chain(&of_controller) {
             self.tell(report::notice(finding));
         }
         self.conflicts.refused().flat_map(publishing::contested).for_each(|notice| self.tell(notice));
@@ -362,8 +364,9 @@ impl Driver {
 
     fn read(&mut self, key: ObjectKey) {
         let connection = self.parts.connection.clone();
+        let cloud = self.engine.desired().translator().config().cloud_name.clone();
         self.requests.spawn(async move {
-            let result = connection.read(&key).await;
+            let result = connection.read(&key, &cloud).await;
             Event::Read(key, result)
         });
     }

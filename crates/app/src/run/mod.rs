@@ -213,6 +213,7 @@ async fn work(begun: Begun, tasks: &mut JoinSet<&'static str>) -> anyhow::Result
     let (kinds, watched_kinds) = watch::channel(settings.config.kinds());
     let (settings_sender, settings_receiver) = watch::channel(settings);
     let observe = Arc::new(Notify::new());
+    let facts = translator.facts().clone();
     let driver = Driver::new(
         driver::Parts {
             client: client.clone(),
@@ -232,6 +233,7 @@ async fn work(begun: Begun, tasks: &mut JoinSet<&'static str>) -> anyhow::Result
         connection.clone(),
         inputs.clone(),
         settings_receiver.clone(),
+        facts,
         observe,
         startup,
     );

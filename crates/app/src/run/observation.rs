@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use ako_core::{Config, Facts};
 use ako_engine::Event;
 use tokio::sync::{Notify, mpsc, watch};
 use tracing::{error, info};
@@ -33,6 +34,8 @@ pub(super) struct Watchman {
     connection: Arc<Connection>,
     inputs: mpsc::Sender<Input>,
     settings: watch::Receiver<Settings>,
+    /// What the controller said last about itself.
+    facts: Facts,
     /// Somebody needs a reading now.
     asked: Arc<Notify>,
     startup: Startup,
@@ -43,10 +46,11 @@ impl Watchman {
         connection: Arc<Connection>,
         inputs: mpsc::Sender<Input>,
         settings: watch::Receiver<Settings>,
+        facts: Facts,
         asked: Arc<Notify>,
         startup: Startup,
     ) -> Self {
-        Self { connection, inputs, settings, asked, startup }
+        Self { connection, inputs, settings, facts, asked, startup }
     }
 
     /// Reads, waits for the next full synchronisation, reads again: drift is
@@ -55,7 +59,7 @@ impl Watchman {
         let mut retry = FIRST_RETRY;
         loop {
             let config = self.settings.borrow_and_update().config.clone();
-            let reading = self.connection.observe(&config).await;
+            let reading = self.connection.observe(&config, &self.facts).await;
             let wait = match reading {
                 Ok(observation) => {
                     info!(objects = observation.objects.len(), "the controller was read");
@@ -76,24 +80,30 @@ impl Watchman {
                     Some(wait)
                 }
             };
-            if self.rest(wait).await == Wake::Asked {
+            if self.rest(wait, &config).await == Wake::Asked {
                 // Whoever asked waits for the objects, not for the facts.
                 continue;
             }
-            if let Ok(translator) = self.connection.translator(&config).await
-                && !self.send(Event::Configured(Box::new(translator))).await
-            {
-                return;
+            if let Ok(translator) = self.connection.translator(&config).await {
+                self.facts = translator.facts().clone();
+                if !self.send(Event::Configured(Box::new(translator))).await {
+                    return;
+                }
             }
         }
     }
 
-    /// Waits; a changed interval, or somebody who asks, counts at once.
-    async fn rest(&mut self, wait: Option<Duration>) -> Wake {
-        let interval = |settings: &Settings| settings.config.full_sync_s;
-        let config = self.settings.borrow().config.clone();
+    /// Waits, having read by a configuration; a changed interval, something else
+    /// to be read, or somebody who asks, counts at once.
+    async fn rest(&mut self, wait: Option<Duration>, config: &Config) -> Wake {
+        let cloud = self.facts.cloud;
+        let of_concern = |config: &Config| {
+            let (group, vrf) = (config.se_group.clone(), config.vrf_name.clone());
+            (config.full_sync_s, config.needs_routes(cloud), group, vrf)
+        };
+        let before = of_concern(config);
         let mut settings = self.settings.clone();
-        let changed = settings.wait_for(|settings| interval(settings) != config.full_sync_s);
+        let changed = settings.wait_for(|settings| of_concern(&settings.config) != before);
         let over = async {
             match wait {
                 Some(wait) => tokio::time::sleep(wait).await,
@@ -103,7 +113,7 @@ impl Watchman {
         let probing = async {
             loop {
                 tokio::time::sleep(PROBE).await;
-                match self.connection.probe(&config).await {
+                match self.connection.probe(config).await {
                     Ok(()) => self.startup.controller_answered(),
                     Err(failure) => self.startup.controller_failed(&failure),
                 }

@@ -3,11 +3,12 @@
 use ako_harness::golden::{self, Addresses, Case};
 use ako_harness::{cluster, eventually};
 use ako_sim_avi::SimAvi;
+use serde_json::json;
 
 use crate::world::{SOON, World};
 
 /// A dozen that show history: what a later step leaves of an earlier one.
-const CASES: [&str; 14] = [
+const CASES: [&str; 16] = [
     "l7-sni-insecure-one-path",
     "l7-sni-everything-deleted",
     "l7-sni-endpoint-changes",
@@ -22,6 +23,8 @@ const CASES: [&str; 14] = [
     "l4-deleted",
     "l4-shared-vip-member-removed",
     "l4-single-port",
+    "vrf-primary",
+    "vrf-secondary",
 ];
 
 #[tokio::test(flavor = "multi_thread")]
@@ -91,4 +94,6 @@ fn empty(sim: &SimAvi) {
             assert!(sim.remove(kind, tenant, name), "{kind} {name}");
         }
     }
+    assert!(sim.edit("vrfcontext", "admin", "global", &json!({"static_routes": []})));
+    assert!(sim.edit("serviceenginegroup", "admin", "Default-Group", &json!({"labels": []})));
 }

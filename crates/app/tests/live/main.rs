@@ -15,4 +15,5 @@ mod node_ports;
 mod placement;
 mod protection;
 mod replicas;
+mod routes;
 mod world;

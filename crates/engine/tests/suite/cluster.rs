@@ -18,6 +18,7 @@ use ako_translate::Translator;
 pub(crate) fn config() -> Config {
     Config {
         cluster_name: "c1".into(),
+        no_static_routes: true,
         vip_networks: vec![VipNetwork { name: "net".into(), ..VipNetwork::default() }],
         ..Config::default()
     }
@@ -29,6 +30,8 @@ pub(crate) fn translator(config: Config) -> Translator {
         enterprise: true,
         cloud: CloudType::VCenter,
         vrf: "global".into(),
+        vrf_tenant: "admin".into(),
+        se_group_tenant: "admin".into(),
         subdomains: vec!["example.com".into()],
         node_networks: BTreeMap::new(),
     };

@@ -14,4 +14,5 @@ mod node_ports;
 mod pacing;
 mod properties;
 mod removal;
+mod routes;
 mod statuses;

@@ -7,7 +7,8 @@ use ako_avi_types::{Change, Meta, Object, ObjectKey, Observed, Operation};
 use ako_core::config::{FqdnReuse, ServiceMode, ShardSize};
 use ako_core::resource::{
     Backend, Endpoint, EndpointSlice, Ingress, IngressClass, IngressPath, IngressRule, IngressTls, Node,
-    NodePort, PathType, Pod, PortRef, Protocol, Secret, Service, ServicePort, ServiceType, SlicePort,
+    NodePort, NodeSubnets, PathType, Pod, PortRef, Protocol, Secret, Service, ServicePort, ServiceType,
+    SlicePort,
 };
 use ako_core::secret::Redacted;
 use ako_core::{
@@ -15,6 +16,7 @@ use ako_core::{
 };
 use ako_elect::Moment;
 use ako_engine::{Action, Controller, Desired, Observation, lint, plan};
+use ako_translate::UnitKey;
 use proptest::collection::{btree_map, vec};
 use proptest::option;
 use proptest::prelude::*;
@@ -32,9 +34,13 @@ fn configs() -> impl Strategy<Value = Config> {
     ]);
     let modes =
         prop::sample::select(vec![ServiceMode::ClusterIp, ServiceMode::NodePort, ServiceMode::NodePortLocal]);
-    let flags = any::<[bool; 4]>();
-    (sizes, modes, flags).prop_map(|(shard_size, service_mode, [evh, per_namespace, strict, no_groups])| {
+    let flags = any::<[bool; 5]>();
+    let cni = pick(&["", "calico"]);
+    (sizes, modes, flags, cni).prop_map(|(shard_size, service_mode, flags, cni)| {
+        let [evh, per_namespace, strict, no_groups, no_static_routes] = flags;
         Config {
+            no_static_routes,
+            cni,
             shard_size,
             service_mode,
             evh,
@@ -203,8 +209,20 @@ fn class() -> impl Strategy<Value = Resource> {
 }
 
 fn node() -> impl Strategy<Value = Resource> {
-    (pick(&["n1", "n2"]), vec(pick(&["10.1.0.1", "10.1.0.2", "fe80::1"]), 0..3))
-        .prop_map(|(name, internal_ips)| Resource::Node(Node { name, internal_ips, ..Node::default() }))
+    let cidrs = vec(pick(&["10.2.0.0/24", "10.2.1.0/24", "fd00::/64", "nonsense"]), 0..3);
+    (pick(&["n1", "n2"]), 0..2i64, vec(pick(&["10.1.0.1", "10.1.0.2", "fe80::1"]), 0..3), cidrs).prop_map(
+        |(name, created, internal_ips, pod_cidrs)| {
+            Resource::Node(Node { name, created, internal_ips, pod_cidrs, ..Node::default() })
+        },
+    )
+}
+
+fn subnets() -> impl Strategy<Value = Resource> {
+    (pick(&["b1", "b2"]), pick(&["n1", "n2"]), vec(pick(&["10.3.0.0/26", "10.3.0.64/26"]), 0..2)).prop_map(
+        |(name, node, cidrs)| {
+            Resource::NodeSubnets(NodeSubnets { kind: ResourceKind::BlockAffinity, name, node, cidrs })
+        },
+    )
 }
 
 fn resource() -> impl Strategy<Value = Resource> {
@@ -216,6 +234,7 @@ fn resource() -> impl Strategy<Value = Resource> {
         2 => secret(),
         1 => class(),
         1 => node(),
+        1 => subnets(),
     ]
 }
 
@@ -345,6 +364,7 @@ proptest! {
         let mut snapshot = Snapshot::default();
         snapshot.act_by(&config, translator(config.clone()).subdomain());
         let mut other = Desired::new(translator(config));
+        other.update(&snapshot, &UnitKey::STANDING.into());
         for (object, _) in shuffled {
             let touched = snapshot.apply(Delta::Apply(object.clone()));
             other.update(&snapshot, &touched);
@@ -364,6 +384,7 @@ proptest! {
             Desired::of(translator(config.clone()), &snapshot_of(&config, objects.iter()))
         };
         let mut fake = Fake::default();
+        let borrowed = fake.lend();
         for goal in [desired(&old), desired(&new), desired(&[])] {
             let controller = controller(&fake);
             for planned in plan(&goal, &controller) {
@@ -379,7 +400,8 @@ proptest! {
                 prop_assert_eq!(fake.dangling(), Vec::<String>::new());
             }
             prop_assert_eq!(plan(&goal, &self::controller(&fake)), vec![]);
-            prop_assert_eq!(fake.keys(), graph(&goal).into_keys().collect());
+            let keys = graph(&goal).into_keys().chain(borrowed.clone());
+            prop_assert_eq!(fake.keys(), keys.collect());
         }
     }
 
@@ -411,6 +433,7 @@ proptest! {
         let mut config = config;
         config.guard.minimum = 10_000;
         let mut world = World::new(config, base().into_iter().chain(start).collect());
+        world.fake.lend();
         world.start();
         for (step, pause, fault) in steps {
             world.carry_out(step_of(step));

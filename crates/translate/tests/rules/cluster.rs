@@ -17,7 +17,7 @@ pub(crate) const CERTIFICATE: &str = include_str!("../../testdata/certificate.pe
 pub(crate) const KEY: &str = "-----BEGIN PRIVATE KEY-----\nMA==\n-----END PRIVATE KEY-----\n";
 
 pub(crate) fn config() -> Config {
-    Config { cluster_name: "c1".into(), ..Config::default() }
+    Config { cluster_name: "c1".into(), no_static_routes: true, ..Config::default() }
 }
 
 pub(crate) fn evh() -> Config {
@@ -30,6 +30,8 @@ pub(crate) fn facts() -> Facts {
         enterprise: true,
         cloud: CloudType::VCenter,
         vrf: "global".into(),
+        vrf_tenant: "admin".into(),
+        se_group_tenant: "admin".into(),
         subdomains: vec!["example.com".into()],
         node_networks: BTreeMap::new(),
     }

@@ -7,3 +7,4 @@ mod hosts;
 mod layer4;
 mod node_port_local;
 mod placement;
+mod routes;

@@ -55,6 +55,8 @@ impl Translation {
             enterprise: true,
             cloud: CloudType::None,
             vrf: choose_vrf(&config, CloudType::None, None, None),
+            vrf_tenant: Facts::SHARED_TENANT.into(),
+            se_group_tenant: Facts::SHARED_TENANT.into(),
             subdomains: vec!["avi.internal".into()],
             node_networks: BTreeMap::new(),
         };

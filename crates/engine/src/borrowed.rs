@@ -1,0 +1,58 @@
+//! What keeps borrowed objects from holding our part of them, for people.
+
+use ako_avi_types::{Kind, Object, ObjectKey};
+use ako_core::instance::Claim;
+use ako_core::{Diagnostic, NamespacedName, Reason, ResourceId, ResourceKind};
+
+use crate::engine::Engine;
+
+impl Engine {
+    /// Findings about what is on the controller and not ours to create. They are
+    /// about the configuration, which names it.
+    pub fn findings(&self) -> Vec<Diagnostic> {
+        if !self.is_synced() {
+            return Vec::new();
+        }
+        let found = self.desired.borrowed().filter_map(|(key, wanted)| {
+            let (reason, message) = match self.controller.get(key) {
+                None if self.missing.contains(key) => (Reason::SharedObjectMissing, missing(key)),
+                None => return None,
+                Some(observed) => (Reason::LabelledByAnother, taken(key, wanted, &observed.body)?),
+            };
+            Some(Diagnostic { object: self.configuration(), reason, message: message.into() })
+        });
+        found.collect()
+    }
+
+    /// The ConfigMap of this instance.
+    pub(crate) fn configuration(&self) -> ResourceId {
+        let namespace = self.desired.translator().config().operator_namespace.clone();
+        ResourceId { kind: ResourceKind::ConfigMap, name: NamespacedName::new(namespace, Claim::CONFIG_MAP) }
+    }
+}
+
+fn missing(key: &ObjectKey) -> String {
+    let (what, lacking, option, permission) = match key.kind {
+        Kind::VrfContext => ("VRF", "no static routes are written", "vrfName", "VRFCONTEXT"),
+        _ => ("SE group", "it is not labelled", "serviceEngineGroupName", "SERVICEENGINEGROUP"),
+    };
+    format!(
+        "{what} {:?} does not exist in the cloud, or the account may not read it, so that {lacking}: create it, \
+         correct {option}, or grant the account's role PERMISSION_{permission}; disableStaticRouteSync=true if \
+         the pods are reached without",
+        &*key.name,
+    )
+}
+
+fn taken(key: &ObjectKey, wanted: &Object, observed: &Object) -> Option<String> {
+    let (Object::ServiceEngineGroup(wanted), Object::ServiceEngineGroup(observed)) = (wanted, observed)
+    else {
+        return None;
+    };
+    let label = wanted.claimed(observed)?;
+    Some(format!(
+        "SE group {:?} bears the label {}={}, so that its service engines do not take this cluster's routes: set \
+         serviceEngineGroupName to a group of this cluster's own, or remove the label if nobody needs it any more",
+        &*key.name, label.key, label.value
+    ))
+}

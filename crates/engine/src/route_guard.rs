@@ -1,0 +1,78 @@
+//! Holds back the loss of many static routes that nobody is known to have asked
+//! for, as [`crate::guard`] does with objects.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use ako_avi_types::vrf_context::Prefix;
+use ako_avi_types::{Object, ObjectKey, VrfContext};
+use ako_core::config::GuardLimits;
+
+use crate::guard::{Held, is_beyond};
+
+/// Decides on routes of ours that are not wanted any more. An empty list of nodes
+/// that is a mistake would cut every pod off.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct RouteGuard {
+    /// Where the wanted routes led to when they last changed.
+    wanted: BTreeSet<Prefix>,
+    /// Those that an edit took away, or somebody released.
+    explained: BTreeSet<Prefix>,
+    unexplained: BTreeSet<Prefix>,
+    /// How many routes of ours there are.
+    observed: usize,
+}
+
+impl RouteGuard {
+    /// The wanted routes changed.
+    pub(crate) fn note(&mut self, wanted: Option<&Object>, by_edit: bool) {
+        let now = wanted.and_then(vrf).map(VrfContext::destinations).unwrap_or_default();
+        let before = std::mem::replace(&mut self.wanted, now);
+        if by_edit {
+            self.explained.extend(before.difference(&self.wanted).cloned());
+        }
+        self.explained.retain(|prefix| !self.wanted.contains(prefix));
+    }
+
+    /// Routes are not as they are wanted.
+    pub(crate) fn judge(&mut self, wanted: &Object, observed: &Object) {
+        let (Some(wanted), Some(observed)) = (vrf(wanted), vrf(observed)) else { return };
+        self.observed = wanted.ours(observed).count();
+        self.unexplained = wanted.lost(observed);
+        self.unexplained.retain(|prefix| !self.explained.contains(prefix));
+    }
+
+    /// The routes are as they are wanted.
+    pub(crate) fn settled(&mut self) {
+        self.explained.clear();
+        self.unexplained.clear();
+    }
+
+    pub(crate) fn is_clear(&self) -> bool {
+        self.explained.is_empty() && self.unexplained.is_empty()
+    }
+
+    /// Lets those pass that are held now; later ones are judged anew.
+    pub(crate) fn release(&mut self) {
+        self.explained.append(&mut self.unexplained);
+    }
+
+    /// What is held in a VRF, if anything is.
+    pub(crate) fn held(&self, vrf: &ObjectKey, limits: GuardLimits, is_partial: bool) -> Option<Held> {
+        let (count, of) = (self.unexplained.len(), self.observed);
+        let is_held = is_beyond(limits, count, of) || (is_partial && count > 0);
+        is_held.then(|| Held { count, of, examples: vec![vrf.clone()] })
+    }
+
+    /// The wanted routes with those that are held back; `None` if that is what is
+    /// there.
+    pub(crate) fn keep(&self, wanted: &Object, observed: &Object) -> Option<Arc<Object>> {
+        let kept = vrf(wanted)?.keeping(vrf(observed)?, |prefix| self.unexplained.contains(prefix));
+        let kept = Object::VrfContext(kept);
+        (!kept.differences(observed).is_empty()).then(|| Arc::new(kept))
+    }
+}
+
+fn vrf(object: &Object) -> Option<&VrfContext> {
+    if let Object::VrfContext(vrf) = object { Some(vrf) } else { None }
+}
