@@ -7,7 +7,7 @@ use std::time::Duration;
 use ako_avi_io::Clock;
 use ako_avi_types::{ErrorClass, Failure, ObjectKey, Operation};
 use ako_core::resource::Published;
-use ako_core::{Diagnostic, Installation, NamespacedName, ResourceId, ResourceKind};
+use ako_core::{Config, Diagnostic, Installation, NamespacedName, ResourceId, ResourceKind};
 use ako_elect::Moment;
 use ako_engine::{Counters, Effect, Engine, Event, Notice};
 use ako_kube_io::{EventWriter, Handle, SourceEvent, Standing, StatusWriter, WallClock};
@@ -40,6 +40,8 @@ pub enum Input {
     Source(SourceEvent),
     /// Something was read for the engine.
     Engine(Event),
+    /// What the controller says about itself now.
+    Facts(ako_core::Facts),
     /// The configuration or the credentials changed.
     Settings(Box<Settings>),
     /// Somebody asks how things are.
@@ -73,6 +75,9 @@ pub(super) struct Parts {
 pub(super) struct Driver {
     parts: Parts,
     engine: Engine,
+    /// The newest ones; the engine may still wait for what they need.
+    config: Config,
+    facts: ako_core::Facts,
     leading: Leading,
     status_writer: StatusWriter,
     /// Requests under way. Each ends with what the engine is told of it.
@@ -99,6 +104,8 @@ impl Driver {
         Self {
             leading: Leading::new(&parts.candidate, translator.config().leader_election.lease_duration),
             parts,
+            config: translator.config().clone(),
+            facts: translator.facts().clone(),
             engine: Engine::new(translator),
             status_writer,
             requests: JoinSet::new(),
@@ -196,6 +203,10 @@ impl Driver {
                 if observed.is_some_and(|started| self.leading.may_write_after(started)) {
                     self.begin_to_write();
                 }
+            }
+            Input::Facts(facts) => {
+                self.facts = facts;
+                self.configure();
             }
             Input::Source(event) => self.source(event),
             Input::Settings(settings) => self.settings(*settings),
@@ -321,13 +332,17 @@ impl Driver {
         self.parts.log.set(settings.config.log_level);
         self.parts.events.set_normal_events(settings.config.events);
         self.parts.connection.client.set_credentials(connection::credentials(&settings.credentials));
-        let translator = self.engine.desired().translator();
-        if *translator.config() != settings.config {
+        if self.config != settings.config {
             self.parts.kinds.send_replace(settings.config.kinds());
-            let translator = Translator::new(settings.config, translator.facts().clone());
             self.conflicts.reconfigured();
-            self.step(Event::Configured(Box::new(translator)));
+            self.config = settings.config;
+            self.configure();
         }
+    }
+
+    fn configure(&mut self) {
+        let translator = Translator::new(self.config.clone(), self.facts.clone());
+        self.step(Event::Configured(Box::new(translator)));
     }
 
     fn carry_out(&mut self, effects: Vec<Effect>) {

@@ -84,9 +84,11 @@ impl Watchman {
                 // Whoever asked waits for the objects, not for the facts.
                 continue;
             }
+            // Much may have been configured meanwhile.
+            let config = self.settings.borrow().config.clone();
             if let Ok(translator) = self.connection.translator(&config).await {
                 self.facts = translator.facts().clone();
-                if !self.send(Event::Configured(Box::new(translator))).await {
+                if self.inputs.send(Input::Facts(self.facts.clone())).await.is_err() {
                     return;
                 }
             }

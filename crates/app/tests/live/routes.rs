@@ -108,3 +108,20 @@ async fn a_secondary_instance_writes_no_routes_and_labels_the_group() {
     let state = world.operator.get_json("/api/v1/state").await.unwrap();
     assert!(state["diagnostics"].to_string().contains("LabelledByAnother"), "{state:#}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn routes_that_are_switched_on_are_written_at_once() {
+    let Some(world) = World::start(&config(&[]), "avi-system").await else { return };
+    world.apply(&[node(1)]).await;
+    world.settled().await;
+    assert_eq!(world.writes(), 0);
+    assert!(world.sim.requests().iter().all(|request| !request.path.starts_with("/api/vrfcontext")));
+    let patch = json!({"data": {"disableStaticRouteSync": "false"}}).to_string();
+    let target =
+        ["-n", &world.installed.namespace, "patch", "configmap", "avi-k8s-config", "--type=merge", "-p"];
+    world.control_plane.kubectl(&[&target[..], &[&patch]].concat()).await.unwrap();
+    expect(&world, &["10.244.1.0 via 10.10.0.1 of c1"]).await;
+    assert_eq!(label(&world), json!([{"key": "clustername", "value": "c1"}]));
+    let told = world.operator.get_json("/api/v1/state").await.unwrap()["diagnostics"].clone();
+    assert_eq!(told, json!([]));
+}
