@@ -221,6 +221,14 @@ impl Instances {
         self.find(me)?.barred.as_ref()
     }
 
+    /// Whether another instance's objects bear the name of an instance's owner,
+    /// so that they cannot be told from its own.
+    pub fn shares_owner(&self, me: &str) -> bool {
+        let Some(own) = self.find(me) else { return false };
+        let mut others = self.ranked.iter().filter(|r| &*r.claim.namespace != me);
+        others.any(|other| share_owner(own, other))
+    }
+
     /// Whether the static routes are an instance's to write.
     pub fn owns_routes(&self, me: &str) -> bool {
         let Some(own) = self.find(me).filter(|own| own.claim.primary && own.barred.is_none()) else {

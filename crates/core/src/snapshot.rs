@@ -8,7 +8,7 @@ use crate::annotation;
 use crate::config::Config;
 use crate::id::NamespacedName;
 use crate::index::Index;
-use crate::instance::{Claim, Conflict, Installation, Instances, Rival};
+use crate::instance::{Claim, Conflict, Contest, Installation, Instances, Rival};
 use crate::resource::{
     EndpointSlice, Ingress, IngressClass, Namespace, Node, NodeSubnets, Pod, Resource, ResourceId,
     ResourceKind, Secret, Service, ServiceType,
@@ -225,6 +225,16 @@ impl Snapshot {
     /// former owner is gone.
     pub fn serves(&self, namespace: &str) -> bool {
         self.is_own(namespace) && !self.awaited.contains(namespace)
+    }
+
+    /// Why an earlier instance leaves this one nothing, if one does.
+    pub fn barred(&self) -> Option<Contest> {
+        self.instances.barred(&self.own.as_ref()?.namespace).map(|(_, contest)| *contest)
+    }
+
+    /// Whether another instance's objects cannot be told from this one's.
+    pub fn shares_owner(&self) -> bool {
+        self.own.as_ref().is_some_and(|own| self.instances.shares_owner(&own.namespace))
     }
 
     /// What this instance and others cannot both have, sorted.

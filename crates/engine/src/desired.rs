@@ -148,7 +148,7 @@ impl Desired {
     }
 
     /// Whether an object stays as it is: all that ask for it do.
-    pub(crate) fn is_frozen(&self, key: &ObjectKey) -> bool {
+    pub fn is_frozen(&self, key: &ObjectKey) -> bool {
         let stays = |maker: &Maker| matches!(maker, Maker::Unit(unit) if self.frozen.contains(unit));
         !self.frozen.is_empty()
             && self.wanted.get(key).is_some_and(|wanted| wanted.makers.iter().all(|(maker, _)| stays(maker)))

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ako_avi_types::{Change, Kind, Object, ObjectKey, Operation};
+use ako_core::instance::Contest;
 use ako_core::{Delta, Diagnostic, Key, ResourceId, ResourceKind, Snapshot};
 use ako_elect::Moment;
 use ako_translate::{Translator, UnitKey};
@@ -235,9 +236,20 @@ impl Engine {
         }
         self.publisher.wake(now);
         self.tell_of_borrowed(effects);
-        if self.writing && self.begun {
+        if self.writing && self.begun && self.may_write() {
             self.send(now, effects);
             self.publisher.emit(&self.desired, &self.controller, &self.snapshot, effects);
+        }
+    }
+
+    /// Whether anything may be written: not by an instance that an earlier one
+    /// leaves nothing. What bears its owner's name may be the other one's, so it
+    /// does not even remove anything, unless only the way to the pods differs.
+    fn may_write(&self) -> bool {
+        match self.snapshot.barred() {
+            None => true,
+            Some(Contest::ServiceType) => self.desired.translator().config().delete_config,
+            Some(_) => false,
         }
     }
 

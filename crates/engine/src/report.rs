@@ -113,14 +113,14 @@ impl Engine {
     pub(crate) fn held_objects(&self) -> Option<Held> {
         let limits = self.desired.translator().config().guard;
         // What is contested may be just what seems to be superfluous.
-        let is_partial = !self.unreadable.is_empty() || self.territory.is_contested();
+        let is_partial = !self.unreadable.is_empty() || self.is_contested();
         self.guard.held(limits, self.controller.len(), is_partial)
     }
 
-    /// Whether an earlier instance has something that this one asks for. What
-    /// seems to be superfluous may be what that one is serving by.
+    /// Whether this instance and another one cannot both have what they ask
+    /// for. What seems to be superfluous may be what that one is serving by.
     pub fn is_contested(&self) -> bool {
-        self.territory.is_contested()
+        self.territory.is_contested() || self.snapshot.barred().is_some() || self.snapshot.shares_owner()
     }
 
     /// Routes come from nodes; what else cannot be understood does not matter to

@@ -123,9 +123,15 @@ impl Territory {
 
     /// The namespaces in which everything stays as it is.
     pub(crate) fn frozen(&self) -> BTreeSet<Arc<str>> {
-        let contested = self.tenures.iter().filter(|(_, tenure)| **tenure == Tenure::Contested);
-        let contested = contested.map(|(name, _)| name);
-        self.leaving.keys().chain(self.let_go.keys()).chain(contested).cloned().collect()
+        let stays = |(name, tenure): (&Arc<str>, &Tenure)| {
+            let stays = match tenure {
+                Tenure::Own => self.let_go.contains_key(name),
+                Tenure::Contested => true,
+                Tenure::Foreign(_) => self.leaving.contains_key(name),
+            };
+            stays.then(|| name.clone())
+        };
+        self.tenures.iter().filter_map(stays).collect()
     }
 
     /// Whether an earlier instance has something that this one asks for.

@@ -73,6 +73,11 @@ impl Fake {
         self.objects.get(key).map(|stored| &stored.body)
     }
 
+    /// The version of an object, as its readers know it.
+    pub(crate) fn version(&self, key: &ObjectKey) -> Option<Arc<str>> {
+        self.objects.get(key).map(|stored| stored.modified.to_string().into())
+    }
+
     pub(crate) fn find(&self, kind: Kind, part: &str) -> ObjectKey {
         let mut found = self.objects.keys().filter(|key| key.kind == kind && key.name.contains(part));
         found.next().unwrap_or_else(|| panic!("no {kind} like {part}")).clone()

@@ -1,183 +1,16 @@
 //! Several instances on one controller.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ako_avi_types::{Kind, Object, ObjectKey, VsVip};
-use ako_core::resource::Namespace;
+use ako_avi_types::{Kind, Object, VsVip};
 use ako_core::scope::Requirement;
-use ako_core::{Claim, Config, Delta, NamespacedName, Resource, ResourceId, ResourceKind, Scope};
-use ako_elect::Moment;
-use ako_engine::{Effect, Engine, Event, Observation};
-use ako_translate::Translator;
+use ako_core::{Claim, Config, NamespacedName, Resource, Scope};
+use ako_engine::Event;
 
 use crate::cluster::{class, config, ingress, plain_ingress, secret, secure_ingress, translator};
-use crate::fake::Fake;
-
-/// How long a permit may last.
-const MARGIN: Duration = Duration::from_secs(15);
-
-/// One instance.
-struct Instance {
-    translator: Translator,
-    engine: Engine,
-    under_way: Vec<(Moment, Effect)>,
-}
-
-/// Instances with one cluster and one controller.
-struct Town {
-    instances: Vec<Instance>,
-    fake: Fake,
-    cluster: BTreeMap<ResourceId, Resource>,
-    now: Moment,
-    /// Who wrote what, in order.
-    writes: Vec<(usize, String)>,
-}
-
-const LATENCY: Duration = Duration::from_millis(5);
-
-impl Town {
-    /// Instances with these configurations; the first is the oldest.
-    fn new(configs: &[Config], objects: Vec<Resource>) -> Self {
-        let mut cluster: BTreeMap<_, _> = objects.into_iter().map(|object| (object.id(), object)).collect();
-        for (config, created) in configs.iter().zip(1..) {
-            let claim = Resource::Claim(Claim::of(config, created));
-            cluster.insert(claim.id(), claim);
-        }
-        let mut town = Self {
-            instances: Vec::new(),
-            fake: Fake::default(),
-            cluster,
-            now: Moment::from_millis(1),
-            writes: Vec::new(),
-        };
-        for config in configs {
-            let translator = translator(config.clone());
-            let engine = Engine::new(translator.clone());
-            town.instances.push(Instance { translator, engine, under_way: Vec::new() });
-        }
-        (0..configs.len()).for_each(|i| town.begin(i));
-        town.run(Duration::from_secs(5));
-        town
-    }
-
-    fn begin(&mut self, i: usize) {
-        self.tell(i, Event::Writing(true));
-        for kind in ResourceKind::ALL {
-            let objects = self.cluster.values().filter(|o| o.id().kind == kind).cloned().collect();
-            self.tell(i, Event::Cluster(Delta::Reset(kind, objects)));
-        }
-        self.observe(i);
-    }
-
-    /// Another process of an instance.
-    fn restart(&mut self, i: usize) {
-        let translator = self.instances[i].translator.clone();
-        self.instances[i].engine = Engine::new(translator);
-        self.instances[i].under_way.clear();
-        self.begin(i);
-    }
-
-    fn observe(&mut self, i: usize) {
-        let objects = self.fake.observe(&self.instances[i].translator.config().owner());
-        self.tell(i, Event::Observed(Observation { started: self.now, objects }));
-    }
-
-    fn tell(&mut self, i: usize, event: Event) {
-        let instance = &mut self.instances[i];
-        for effect in instance.engine.step(event, self.now) {
-            if !matches!(effect, Effect::Tell(_)) {
-                instance.under_way.push((self.now + LATENCY, effect));
-            }
-        }
-        assert_eq!(instance.engine.inconsistencies(), Vec::<String>::new());
-    }
-
-    #[allow(clippy::needless_pass_by_value, reason = "callers make it for this")]
-    fn apply(&mut self, object: Resource) {
-        self.cluster.insert(object.id(), object.clone());
-        for i in 0..self.instances.len() {
-            self.tell(i, Event::Cluster(Delta::Apply(object.clone())));
-        }
-    }
-
-    /// Gives a namespace the label `team`.
-    fn label(&mut self, name: &str, team: &str) {
-        self.apply(labelled(name, team));
-    }
-
-    fn run(&mut self, duration: Duration) {
-        let end = self.now + duration;
-        loop {
-            let due = |i: &Instance| {
-                i.under_way.first().map(|(at, _)| *at).into_iter().chain(i.engine.deadline()).min()
-            };
-            let next = (0..self.instances.len()).filter_map(|i| Some((due(&self.instances[i])?, i))).min();
-            let Some((at, i)) = next.filter(|(at, _)| *at <= end) else { break };
-            self.now = self.now.max(at);
-            match self.instances[i].under_way.first() {
-                Some((first, _)) if *first <= at => {
-                    let (_, effect) = self.instances[i].under_way.remove(0);
-                    self.execute(i, effect);
-                }
-                _ => self.tell(i, Event::Tick),
-            }
-        }
-        self.now = end;
-    }
-
-    fn execute(&mut self, i: usize, effect: Effect) {
-        match effect {
-            Effect::Send(operation) => {
-                let answer = self.fake.send(&operation);
-                if answer.is_ok() {
-                    self.writes.push((i, operation.to_string()));
-                }
-                self.tell(i, Event::Sent(operation.key, answer));
-            }
-            Effect::Read(key) => {
-                let answer = self.fake.read(&key);
-                self.tell(i, Event::Read(key, answer));
-            }
-            Effect::Publish { object, wanted, .. } => {
-                self.tell(i, Event::Published(object.clone(), Ok(())));
-                let Some(Resource::Ingress(found)) = self.cluster.get(&object) else { return };
-                let changed = ako_core::resource::Ingress { published: wanted, ..found.clone() };
-                self.apply(Resource::Ingress(changed));
-            }
-            Effect::Observe => self.observe(i),
-            Effect::Tell(_) => {}
-        }
-    }
-
-    fn take_writes(&mut self) -> Vec<(usize, String)> {
-        std::mem::take(&mut self.writes)
-    }
-
-    fn owner_of(&self, key: &ObjectKey) -> Option<String> {
-        self.fake.get(key)?.created_by().map(ToString::to_string)
-    }
-
-    /// The pools, each with its owner.
-    fn pools(&self) -> Vec<(String, String)> {
-        let keys = self.fake.keys().into_iter().filter(|key| key.kind == Kind::Pool);
-        keys.map(|key| (key.name.to_string(), self.owner_of(&key).unwrap_or_default())).collect()
-    }
-
-    fn published(&self, name: &str) -> usize {
-        let id = ResourceId { kind: ResourceKind::Ingress, name: NamespacedName::new("red", name) };
-        match &self.cluster[&id] {
-            Resource::Ingress(ingress) => ingress.published.addresses.len(),
-            other => panic!("{other:?}"),
-        }
-    }
-}
-
-fn labelled(name: &str, team: &str) -> Resource {
-    let labels = BTreeMap::from([("team".into(), team.into())]);
-    Resource::Namespace(Namespace { name: name.into(), labels, ..Namespace::default() })
-}
+use crate::town::{MARGIN, Town, labelled};
 
 fn serving(team: &str) -> Scope {
     Scope { requirements: vec![Requirement::equals("team", team)], ..Scope::default() }
@@ -322,6 +155,40 @@ fn a_second_default_installation_writes_nothing_and_deletes_nothing() {
 }
 
 #[test]
+fn one_with_the_owner_of_another_deletes_nothing_even_if_nothing_else_is_contested() {
+    let [primary, _] = two();
+    let second = Config { operator_namespace: "other".into(), scope: serving("c"), ..primary.clone() };
+    let mut town = Town::new(&[primary, second.clone()], objects());
+    town.take_writes();
+    town.label("red", "nobody");
+    for _ in 0..3 {
+        town.observe(1);
+        town.run(Duration::from_mins(30));
+    }
+    let writes = town.take_writes();
+    assert!(writes.iter().all(|(i, _)| *i == 0), "{writes:?}");
+    let removing = Config { delete_config: true, ..second };
+    town.tell(1, Event::Configured(Box::new(translator(removing))));
+    town.run(Duration::from_mins(30));
+    assert_eq!(town.take_writes(), []);
+}
+
+#[test]
+fn an_older_instance_that_takes_a_younger_ones_owner_deletes_nothing_of_it() {
+    let [primary, _] = two();
+    let older =
+        Config { operator_namespace: "older".into(), scope: serving("c"), primary: false, ..config() };
+    let mut town = Town::new(&[older.clone(), primary], objects());
+    town.take_writes();
+    let taken = Config { primary: true, ..older };
+    town.instances[0].translator = translator(taken.clone());
+    town.apply(edited(&taken, 1));
+    town.restart(0);
+    town.run(Duration::from_mins(30));
+    assert_eq!(town.take_writes(), []);
+}
+
+#[test]
 fn an_instance_that_was_made_primary_and_not_restarted_gives_way() {
     let [primary, secondary] = two();
     let mut town = Town::new(&[primary.clone(), secondary.clone()], objects());
@@ -356,6 +223,31 @@ fn a_vsvip_that_another_instance_just_made_is_not_taken_for_superfluous() {
     town.restart(0);
     town.run(Duration::from_mins(1));
     assert_eq!(town.take_writes(), [(0, "delete vsvip admin/c1--Shared-L7-7".to_owned())]);
+}
+
+#[test]
+fn the_primary_role_is_handed_over_as_documented() {
+    let [primary, secondary] = two();
+    let mut town = Town::new(&[primary.clone(), secondary.clone()], objects());
+    let pools = town.fake.names(Kind::Pool);
+    // First the former primary is restarted as a secondary: it serves on.
+    let former = Config { primary: false, ..primary };
+    town.instances[0].translator = translator(former.clone());
+    town.apply(edited(&former, 1));
+    town.restart(0);
+    town.run(Duration::from_mins(5));
+    let owner = |town: &Town| town.pools().into_iter().map(|(_, owner)| owner).collect::<BTreeSet<_>>();
+    assert_eq!(town.fake.names(Kind::Pool), pools);
+    assert_eq!(owner(&town), BTreeSet::from(["ako-c1-avi-system".to_owned()]));
+    // Then the new one is: what is left under the primary's name goes.
+    let new = Config { primary: true, ..secondary };
+    town.instances[1].translator = translator(new.clone());
+    town.apply(edited(&new, 2));
+    town.restart(1);
+    town.run(Duration::from_hours(1));
+    assert_eq!(town.fake.names(Kind::Pool), pools);
+    assert!(town.fake.names(Kind::VirtualService).iter().all(|name| !name.starts_with("c1--Shared")));
+    assert!(town.published("one") > 0 && town.published("two") > 0);
 }
 
 fn plain(name: &str, n: u8) -> Resource {

@@ -1,0 +1,157 @@
+//! What is true of any instances with any namespaces, in any order of events.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use ako_avi_types::ObjectKey;
+use ako_core::resource::{Ingress, Service, ServiceType};
+use ako_core::scope::Requirement;
+use ako_core::{Config, NamespacedName, Resource, Scope};
+use ako_engine::{Action, plan};
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use crate::cluster::{class, config, host, plain_ingress, plain_service};
+use crate::town::{MARGIN, Town, labelled};
+
+/// Two of them and a Service can make one name.
+const NAMESPACES: [&str; 4] = ["red", "red-a", "pink", "blue"];
+const TEAMS: [&str; 3] = ["a", "b", "nobody"];
+const OPERATORS: [&str; 3] = ["op0", "op1", "blue"];
+
+/// Some instances, in order of age.
+fn configs() -> impl Strategy<Value = Vec<Config>> {
+    let one = (any::<bool>(), prop::sample::select(vec!["c1", "c1", "c1-blue"]), 0..3_usize);
+    (vec(one, 2..=3), any::<bool>()).prop_map(|(instances, evh)| {
+        let of = |((primary, cluster, team), operator): ((bool, &str, usize), &&str)| Config {
+            primary,
+            evh,
+            cluster_name: cluster.into(),
+            operator_namespace: (*operator).into(),
+            scope: match TEAMS.get(team).filter(|team| **team != "nobody") {
+                Some(team) => {
+                    Scope { requirements: vec![Requirement::equals("team", *team)], ..Scope::default() }
+                }
+                None => Scope::default(),
+            },
+            ..config()
+        };
+        instances.into_iter().zip(&OPERATORS).map(of).collect()
+    })
+}
+
+/// Ingresses and LoadBalancer Services in the namespaces.
+fn applications() -> impl Strategy<Value = Vec<Resource>> {
+    let ingress =
+        (0..NAMESPACES.len(), 0..3_u8, 0..3_u8, 0..100_i64).prop_map(|(namespace, name, n, created)| {
+            let id = NamespacedName::new(NAMESPACES[namespace], format!("i{name}"));
+            Resource::Ingress(Ingress { id, created, ..plain_ingress("", &[host(n)]) })
+        });
+    let service = (0..NAMESPACES.len(), prop::sample::select(vec!["web", "a-web"]), 0..100_i64);
+    let service = service.prop_map(|(namespace, name, created)| {
+        let id = NamespacedName::new(NAMESPACES[namespace], name);
+        Resource::Service(Service { id, created, ..plain_service("", ServiceType::LoadBalancer) })
+    });
+    vec(prop_oneof![ingress, service], 1..10)
+}
+
+fn labels() -> impl Strategy<Value = Vec<usize>> {
+    vec(0..TEAMS.len(), NAMESPACES.len())
+}
+
+fn town(configs: &[Config], labels: &[usize], applications: Vec<Resource>) -> Town {
+    let namespaces = NAMESPACES.iter().zip(labels).map(|(name, team)| labelled(name, TEAMS[*team]));
+    Town::new(configs, namespaces.chain([class()]).chain(applications).collect())
+}
+
+/// Nobody wants what another one wants, and each has what it wants.
+fn check(town: &Town) -> Result<(), TestCaseError> {
+    let mut wanted: BTreeMap<&ObjectKey, usize> = BTreeMap::new();
+    for (i, instance) in town.instances.iter().enumerate() {
+        let desired = instance.engine.desired();
+        // What stays as it is, is not written.
+        let written = |key: &ObjectKey| !key.kind.is_borrowed() && !desired.is_frozen(key);
+        for (key, _) in desired.objects().filter(|(key, _)| written(key)) {
+            let other = wanted.insert(key, i);
+            prop_assert_eq!(other, None, "{} is wanted by two", key);
+        }
+        let open = plan(desired, instance.engine.controller());
+        let open = open.iter().filter(|step| step.action != Action::Delete && !desired.is_frozen(&step.key));
+        let open: Vec<_> = open.collect();
+        prop_assert!(open.is_empty(), "instance {} still wants {:?}", i, open);
+    }
+    for (key, i) in wanted {
+        let owner = town.owner_of(key);
+        let own = town.instances[i].translator.config().owner();
+        prop_assert!(town.fake.get(key).is_some(), "{} is not there", key);
+        prop_assert!(owner.is_none_or(|owner| owner == own), "{} is not its", key);
+    }
+    Ok(())
+}
+
+/// The owners of what is made for each namespace.
+fn owners(town: &Town) -> BTreeMap<String, BTreeSet<String>> {
+    let mut owners: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for key in town.fake.keys() {
+        let Some(object) = town.fake.get(&key) else { continue };
+        let namespace = object.markers().iter().find(|marker| marker.key == "Namespace");
+        for namespace in namespace.into_iter().flat_map(|marker| &marker.values) {
+            let owner = object.created_by().map(ToString::to_string).unwrap_or_default();
+            owners.entry(namespace.to_string()).or_default().insert(owner);
+        }
+    }
+    owners
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_two_instances_want_one_object_and_each_gets_what_it_wants(
+        configs in configs(), labels in labels(), applications in applications(), restarted in 0..3_usize,
+    ) {
+        let mut town = town(&configs, &labels, applications);
+        town.run(Duration::from_mins(2));
+        check(&town)?;
+        town.take_writes();
+        town.restart(restarted % configs.len());
+        town.run(Duration::from_mins(10));
+        check(&town)?;
+        let written: Vec<_> = town.take_writes().into_iter().filter(|(_, write)| !write.starts_with("delete")).collect();
+        prop_assert!(written.is_empty(), "nothing changed, and {:?}", written);
+    }
+
+    #[test]
+    fn a_namespace_that_moves_is_served_by_one_in_the_end(
+        configs in configs(), first in labels(), moves in vec((0..NAMESPACES.len(), 0..TEAMS.len(), 0..40_u64), 1..5),
+        applications in applications(),
+    ) {
+        let mut labels = first;
+        let mut town = town(&configs, &labels, applications);
+        for (namespace, team, seconds) in moves {
+            labels[namespace] = team;
+            town.label(NAMESPACES[namespace], TEAMS[team]);
+            town.run(Duration::from_secs(seconds));
+        }
+        town.run(MARGIN * 4);
+        for i in 0..configs.len() {
+            town.observe(i);
+        }
+        town.run(Duration::from_hours(2));
+        check(&town)?;
+        let snapshot = town.instances[0].engine.snapshot();
+        for (namespace, owners) in owners(&town) {
+            // Where a conflict holds things back, both may be there.
+            if town.instances.iter().any(|i| i.engine.is_contested() || i.engine.held().is_some()) {
+                continue;
+            }
+            let Some(owner) = snapshot.owner_of(&namespace) else {
+                prop_assert!(false, "nobody's namespace {} has objects of {:?}", namespace, owners);
+                continue;
+            };
+            let owning = configs.iter().find(|config| config.operator_namespace == *owner);
+            let expected = owning.map(Config::owner).unwrap_or_default();
+            prop_assert_eq!(&owners, &BTreeSet::from([expected]), "namespace {}", namespace);
+        }
+    }
+}

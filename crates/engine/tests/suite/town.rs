@@ -1,0 +1,208 @@
+//! Several instances with one cluster and one controller.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use ako_avi_types::{Change, Kind, ObjectKey, Operation};
+use ako_core::resource::Namespace;
+use ako_core::{Claim, Config, Delta, NamespacedName, Resource, ResourceId, ResourceKind};
+use ako_elect::Moment;
+use ako_engine::{Effect, Engine, Event, Observation};
+use ako_translate::Translator;
+
+use crate::cluster::translator;
+use crate::fake::Fake;
+
+/// How long a permit may last.
+pub(crate) const MARGIN: Duration = Duration::from_secs(15);
+
+/// One instance.
+pub(crate) struct Instance {
+    pub(crate) translator: Translator,
+    pub(crate) engine: Engine,
+    pub(crate) under_way: Vec<(Moment, Effect)>,
+}
+
+/// Instances with one cluster and one controller.
+pub(crate) struct Town {
+    pub(crate) instances: Vec<Instance>,
+    pub(crate) fake: Fake,
+    pub(crate) cluster: BTreeMap<ResourceId, Resource>,
+    pub(crate) now: Moment,
+    /// Who wrote what, in order.
+    pub(crate) writes: Vec<(usize, String)>,
+}
+
+/// After so many steps, a run is taken to go on for ever.
+const MOST_STEPS: usize = 50_000;
+
+pub(crate) const LATENCY: Duration = Duration::from_millis(5);
+
+impl Town {
+    /// Instances with these configurations; the first is the oldest.
+    pub(crate) fn new(configs: &[Config], objects: Vec<Resource>) -> Self {
+        let mut cluster: BTreeMap<_, _> = objects.into_iter().map(|object| (object.id(), object)).collect();
+        for (config, created) in configs.iter().zip(1..) {
+            let claim = Resource::Claim(Claim::of(config, created));
+            cluster.insert(claim.id(), claim);
+        }
+        let mut town = Self {
+            instances: Vec::new(),
+            fake: Fake::default(),
+            cluster,
+            now: Moment::from_millis(1),
+            writes: Vec::new(),
+        };
+        for config in configs {
+            let translator = translator(config.clone());
+            let engine = Engine::new(translator.clone());
+            town.instances.push(Instance { translator, engine, under_way: Vec::new() });
+        }
+        (0..configs.len()).for_each(|i| town.begin(i));
+        town.run(Duration::from_secs(5));
+        town
+    }
+
+    pub(crate) fn begin(&mut self, i: usize) {
+        self.tell(i, Event::Writing(true));
+        for kind in ResourceKind::ALL {
+            let objects = self.cluster.values().filter(|o| o.id().kind == kind).cloned().collect();
+            self.tell(i, Event::Cluster(Delta::Reset(kind, objects)));
+        }
+        self.observe(i);
+    }
+
+    /// Another process of an instance.
+    pub(crate) fn restart(&mut self, i: usize) {
+        let translator = self.instances[i].translator.clone();
+        self.instances[i].engine = Engine::new(translator);
+        self.instances[i].under_way.clear();
+        self.begin(i);
+    }
+
+    pub(crate) fn observe(&mut self, i: usize) {
+        let config = self.instances[i].translator.config();
+        let mut objects = self.fake.observe(&config.owner());
+        // What bears our owner's name and not our cluster's is another cluster's.
+        let prefix = format!("{}--", config.cluster_name);
+        objects.retain(|(key, _)| key.kind.is_borrowed() || key.name.starts_with(&prefix));
+        self.tell(i, Event::Observed(Observation { started: self.now, objects }));
+    }
+
+    pub(crate) fn tell(&mut self, i: usize, event: Event) {
+        let instance = &mut self.instances[i];
+        for effect in instance.engine.step(event, self.now) {
+            if !matches!(effect, Effect::Tell(_)) {
+                instance.under_way.push((self.now + LATENCY, effect));
+            }
+        }
+        assert_eq!(instance.engine.inconsistencies(), Vec::<String>::new());
+    }
+
+    #[allow(clippy::needless_pass_by_value, reason = "callers make it for this")]
+    pub(crate) fn apply(&mut self, object: Resource) {
+        self.cluster.insert(object.id(), object.clone());
+        for i in 0..self.instances.len() {
+            self.tell(i, Event::Cluster(Delta::Apply(object.clone())));
+        }
+    }
+
+    /// Gives a namespace the label `team`.
+    pub(crate) fn label(&mut self, name: &str, team: &str) {
+        self.apply(labelled(name, team));
+    }
+
+    pub(crate) fn run(&mut self, duration: Duration) {
+        let end = self.now + duration;
+        for step in 0.. {
+            assert!(
+                step < MOST_STEPS,
+                "it goes on for ever: {:?}",
+                self.writes.iter().rev().take(9).collect::<Vec<_>>()
+            );
+            let due = |i: &Instance| {
+                i.under_way.first().map(|(at, _)| *at).into_iter().chain(i.engine.deadline()).min()
+            };
+            let next = (0..self.instances.len()).filter_map(|i| Some((due(&self.instances[i])?, i))).min();
+            let Some((at, i)) = next.filter(|(at, _)| *at <= end) else { break };
+            self.now = self.now.max(at);
+            match self.instances[i].under_way.first() {
+                Some((first, _)) if *first <= at => {
+                    let (_, effect) = self.instances[i].under_way.remove(0);
+                    self.execute(i, effect);
+                }
+                _ => self.tell(i, Event::Tick),
+            }
+        }
+        self.now = end;
+    }
+
+    pub(crate) fn execute(&mut self, i: usize, effect: Effect) {
+        match effect {
+            Effect::Send(operation) => {
+                self.check_owner(i, &operation);
+                let answer = self.fake.send(&operation);
+                if answer.is_ok() {
+                    self.writes.push((i, operation.to_string()));
+                }
+                self.tell(i, Event::Sent(operation.key, answer));
+            }
+            Effect::Read(key) => {
+                let answer = self.fake.read(&key);
+                self.tell(i, Event::Read(key, answer));
+            }
+            Effect::Publish { object, wanted, .. } => {
+                self.tell(i, Event::Published(object.clone(), Ok(())));
+                let Some(Resource::Ingress(found)) = self.cluster.get(&object) else { return };
+                let changed = ako_core::resource::Ingress { published: wanted, ..found.clone() };
+                self.apply(Resource::Ingress(changed));
+            }
+            Effect::Observe => self.observe(i),
+            Effect::Tell(_) => {}
+        }
+    }
+
+    /// Nobody deletes what is another's, or changes it, unless it takes it over.
+    fn check_owner(&self, i: usize, operation: &Operation) {
+        let own = self.instances[i].translator.config().owner();
+        let Some(owner) = self.owner_of(&operation.key).filter(|owner| *owner != own) else { return };
+        match &operation.change {
+            Change::Create(_) => {}
+            Change::Update(_, body) => {
+                assert_eq!(body.created_by().map(|owner| &**owner), Some(&*own), "{operation} of {owner}");
+            }
+            // What was taken over meanwhile has another version, and stays.
+            Change::Delete(meta) => {
+                let version = self.fake.version(&operation.key);
+                assert_ne!(meta.last_modified, version, "{operation} of {owner} by {own}");
+            }
+        }
+    }
+
+    pub(crate) fn take_writes(&mut self) -> Vec<(usize, String)> {
+        std::mem::take(&mut self.writes)
+    }
+
+    pub(crate) fn owner_of(&self, key: &ObjectKey) -> Option<String> {
+        self.fake.get(key)?.created_by().map(ToString::to_string)
+    }
+
+    /// The pools, each with its owner.
+    pub(crate) fn pools(&self) -> Vec<(String, String)> {
+        let keys = self.fake.keys().into_iter().filter(|key| key.kind == Kind::Pool);
+        keys.map(|key| (key.name.to_string(), self.owner_of(&key).unwrap_or_default())).collect()
+    }
+
+    pub(crate) fn published(&self, name: &str) -> usize {
+        let id = ResourceId { kind: ResourceKind::Ingress, name: NamespacedName::new("red", name) };
+        match &self.cluster[&id] {
+            Resource::Ingress(ingress) => ingress.published.addresses.len(),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+pub(crate) fn labelled(name: &str, team: &str) -> Resource {
+    let labels = BTreeMap::from([("team".into(), team.into())]);
+    Resource::Namespace(Namespace { name: name.into(), labels, ..Namespace::default() })
+}
