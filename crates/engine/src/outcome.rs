@@ -60,6 +60,9 @@ impl Engine {
                 {
                     return self.not_owned(key, &observed.body, now, effects);
                 }
+                if let Some(until) = observed.as_ref().and_then(|o| self.unsure_until(&o.body, now)) {
+                    return self.read_at(key, until, now);
+                }
                 // It was no success yet: the failures still count.
                 self.controller.set(key, observed, now);
                 self.became_known(key, now);
@@ -171,6 +174,23 @@ impl Engine {
         is_handed_over
             && self.desired.get(key).is_some()
             && self.snapshot.instances().is_owner(owner, cluster)
+    }
+
+    /// Until when another instance may still be writing an object that is ours
+    /// to take over.
+    fn unsure_until(&self, body: &Object, now: Moment) -> Option<Moment> {
+        let config = self.desired.translator().config();
+        let is_anothers = body.created_by().is_some_and(|owner| **owner != *config.owner());
+        let margin = config.leader_election.lease_duration;
+        is_anothers.then(|| self.territory.unsure_until(margin, now)).flatten()
+    }
+
+    /// Reads an object again later; until then it stays in doubt.
+    fn read_at(&mut self, key: &ObjectKey, at: Moment, now: Moment) {
+        if let Some(work) = self.agenda.get_mut(key) {
+            work.reread = true;
+        }
+        self.agenda.put(Lane::Live, key, Phase::Until(at), now);
     }
 
     /// An object with our name belongs to somebody else: it is left alone.

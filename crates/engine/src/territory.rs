@@ -40,9 +40,9 @@ pub(crate) struct Passed {
 /// What this instance knows about its namespaces.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Territory {
-    /// Whether the namespaces were looked at before: what they were until then
-    /// is not known.
-    known: bool,
+    /// When the namespaces were looked at first: what they were until then is
+    /// not known.
+    known_since: Option<Moment>,
     tenures: BTreeMap<Arc<str>, Tenure>,
     /// Until when another instance may be writing for a namespace that was its
     /// own.
@@ -60,14 +60,14 @@ impl Territory {
         for name in names {
             let tenure = tenure(snapshot, &name);
             let old = self.tenures.insert(name.clone(), tenure.clone());
-            if self.known && old.as_ref() != Some(&tenure) {
+            if self.known_since.is_some() && old.as_ref() != Some(&tenure) {
                 self.changed(&name, old, &tenure, margin, now);
             }
             touched.extend(self.await_former_owner(snapshot, &name, &tenure, now));
         }
         self.tenures.retain(|name, _| snapshot.namespace(name).is_some());
         self.leaving.retain(|name, _| snapshot.namespace(name).is_some());
-        self.known = true;
+        self.known_since.get_or_insert(now);
         touched
     }
 
@@ -107,6 +107,13 @@ impl Territory {
         }
         passed.touched.extend(take_due(&mut self.leaving, now).into_iter().map(Key::Namespace));
         passed
+    }
+
+    /// Until when what bears another instance's name is left to it: whose its
+    /// namespace was before this process looked is not known, so the former
+    /// owner may have lost it just then.
+    pub(crate) fn unsure_until(&self, margin: Duration, now: Moment) -> Option<Moment> {
+        self.known_since.map(|since| since + margin).filter(|until| *until > now)
     }
 
     /// When [`Territory::pass`] has something to do.

@@ -280,6 +280,19 @@ fn a_namespace_that_comes_back_is_waited_for_as_well() {
 }
 
 #[test]
+fn a_process_that_did_not_see_a_namespace_come_waits_for_the_former_owner() {
+    let mut town = Town::new(&two(), objects());
+    town.label("red", "b");
+    town.restart(1);
+    town.run(MARGIN.saturating_sub(Duration::from_millis(1)));
+    assert!(town.pools().iter().all(|(_, owner)| owner == "ako-c1"), "{:?}", town.pools());
+    town.run(MARGIN * 2);
+    assert!(town.pools().iter().all(|(_, owner)| owner == "ako-c1-blue"), "{:?}", town.pools());
+    assert_eq!(town.pools().len(), 2);
+    assert!(town.published("one") > 0 && town.published("two") > 0);
+}
+
+#[test]
 fn what_is_contested_stays_as_it_is() {
     let [primary, secondary] = two();
     // The younger instance serves the namespace; then the older one claims it.
