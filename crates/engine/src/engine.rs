@@ -17,6 +17,7 @@ use crate::event::{Effect, Event, Notice};
 use crate::guard::Guard;
 use crate::need::{self, Need};
 use crate::publisher::Publisher;
+use crate::purpose;
 use crate::report::Counters;
 use crate::shield;
 use crate::territory::{Passed, Territory};
@@ -250,6 +251,8 @@ impl Engine {
         self.changed(edits, true, now, effects);
         self.publisher.extend(touched.by_list.iter().chain(&touched.by_edit).filter_map(resource_of));
         self.translated = true;
+        // What nobody asks for any more, nobody will take over.
+        self.look(self.guard.expected().clone(), now);
     }
 
     /// Finds out which namespaces changed hands, if any can have.
@@ -366,9 +369,8 @@ impl Engine {
     /// instance, which will take it over. That instance may not have been
     /// restarted yet, after it was another one.
     fn is_of_another_instance(&self, key: &ObjectKey) -> bool {
-        let Some(observed) = self.controller.get(key) else { return false };
-        let marker = observed.body.markers().iter().find(|marker| marker.key == "Namespace");
-        marker.is_some_and(|marker| marker.values.iter().any(|name| self.snapshot.is_of_another(name)))
+        let observed = self.controller.get(key);
+        observed.is_some_and(|observed| purpose::is_of_another(&self.snapshot, observed.body.markers()))
     }
 
     /// When it is an object's turn.

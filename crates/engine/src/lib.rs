@@ -21,6 +21,7 @@ mod need;
 mod outcome;
 mod plan;
 mod publisher;
+mod purpose;
 mod report;
 mod shield;
 mod status;

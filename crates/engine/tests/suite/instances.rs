@@ -293,6 +293,33 @@ fn a_process_that_did_not_see_a_namespace_come_waits_for_the_former_owner() {
 }
 
 #[test]
+fn what_nobody_asks_for_any_more_is_waited_for_by_nobody() {
+    let mut town = Town::new(&two(), objects());
+    // A process that did not see the change finds what the other instance takes
+    // over; meanwhile one of the Ingresses goes.
+    town.label("red", "b");
+    town.restart(0);
+    town.run(Duration::from_secs(1));
+    let gone = ResourceId { kind: ResourceKind::Ingress, name: NamespacedName::new("red", "one") };
+    town.cluster.remove(&gone);
+    (0..2).for_each(|i| town.tell(i, Event::Cluster(Delta::Delete(gone.clone()))));
+    town.run(MARGIN * 2);
+    for i in [0, 1] {
+        town.observe(i);
+        town.run(Duration::from_mins(1));
+    }
+    let owners: Vec<_> = town.pools().into_iter().map(|(_, owner)| owner).collect();
+    assert_eq!(
+        owners,
+        ["ako-c1-blue"],
+        "{:?} {:?}",
+        town.instances[0].engine.held(),
+        town.instances[0].engine.pending(20)
+    );
+    assert_eq!(town.instances[0].engine.held(), None);
+}
+
+#[test]
 fn what_is_contested_stays_as_it_is() {
     let [primary, secondary] = two();
     // The younger instance serves the namespace; then the older one claims it.
