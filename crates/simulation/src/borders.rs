@@ -25,27 +25,26 @@ pub struct Borders {
 }
 
 /// To whom a namespace belongs.
-#[derive(Clone, Copy)]
 struct Tenure {
     team: Option<&'static str>,
-    since: Instant,
+    /// When the others lost it.
+    lost: BTreeMap<&'static str, Instant>,
 }
 
 impl Borders {
     /// As they are in the beginning.
     pub fn new(setup: Setup, avi: SimAvi) -> Self {
-        let now = Instant::now();
-        let tenures =
-            setup.namespaces().iter().map(|(name, team)| (*name, Tenure { team: *team, since: now }));
+        let tenure = |team| Tenure { team, lost: BTreeMap::new() };
+        let tenures = setup.namespaces().iter().map(|(name, team)| (*name, tenure(*team)));
         Self { setup, avi, tenures: Arc::new(Mutex::new(tenures.collect())) }
     }
 
-    /// A namespace has another label.
+    /// A namespace has this label now.
     pub fn label(&self, namespace: &'static str, team: Option<&'static str>) {
         let mut tenures = self.tenures();
-        if tenures.get(namespace).is_none_or(|tenure| tenure.team != team) {
-            tenures.insert(namespace, Tenure { team, since: Instant::now() });
-        }
+        let Some(tenure) = tenures.get_mut(namespace) else { return };
+        let before = std::mem::replace(&mut tenure.team, team).filter(|before| Some(*before) != team);
+        tenure.lost.extend(before.map(|before| (before, Instant::now())));
     }
 
     /// What is wrong with a write that leaves a process of an instance now.
@@ -55,26 +54,27 @@ impl Borders {
         let uuid = path.split('?').next()?.strip_prefix("/api/")?.split_once('/')?.1;
         let object = self.avi.object(uuid)?;
         let owner = self.owner(&object)?;
-        if owner == me.owner {
+        if owner.namespace == me.namespace {
             return None;
         }
         let name = &object["name"];
-        let touched = format!("{} touched {name} of {owner}: {line}", me.owner);
+        let touched = format!("{} touched {name} of {}: {line}", me.owner, owner.owner);
         if method == "DELETE" {
             return Some(touched);
         }
         let Some(namespace) = namespace_of(&object, self.setup) else {
             return Some(format!("{touched}; it is not for a namespace"));
         };
-        let Tenure { team, since } = *self.tenures().get(namespace)?;
-        let waited = since.elapsed();
-        let is_handed_over = team == me.team && waited + TOLERANCE >= MARGIN;
+        let tenures = self.tenures();
+        let Tenure { team, lost } = tenures.get(namespace)?;
+        let since = lost.get(owner.team?).map(Instant::elapsed);
+        let is_handed_over = *team == me.team && since.is_some_and(|since| since + TOLERANCE >= MARGIN);
         (!is_handed_over)
-            .then(|| format!("{touched}; {namespace} belongs to {team:?} for {:.3} s", waited.as_secs_f64()))
+            .then(|| format!("{touched}; {namespace} is of {team:?}, and was lost {since:?} ago"))
     }
 
     /// Whose an object is, if it is an instance's.
-    fn owner(&self, object: &Value) -> Option<&'static str> {
+    fn owner(&self, object: &Value) -> Option<&'static Member> {
         let created_by = match object["created_by"].as_str() {
             Some(owner) => owner.to_owned(),
             // A VsVip tells it by its virtual service.
@@ -82,7 +82,7 @@ impl Borders {
                 self.avi.named("virtualservice", object["name"].as_str()?)?["created_by"].as_str()?.to_owned()
             }
         };
-        self.setup.members().iter().map(|member| member.owner).find(|owner| *owner == created_by)
+        self.setup.members().iter().find(|member| member.owner == created_by)
     }
 
     fn tenures(&self) -> MutexGuard<'_, BTreeMap<&'static str, Tenure>> {

@@ -120,6 +120,43 @@ fn misplaced(setup: Setup, cluster: &[Value], dump: &Value) -> Option<String> {
     })
 }
 
+/// The owners of the virtual services that lead a host to a server: each has
+/// the host's name on its VsVip, and a pool of the host.
+pub fn served_by(dump: &Value, host: &str) -> BTreeSet<String> {
+    let is_pool = |o: &&Value| {
+        let markers = o["markers"].as_array().into_iter().flatten();
+        let mut hosts = markers.filter(|marker| marker["key"] == "Host").map(|marker| &marker["values"][0]);
+        o["servers"][0].is_object() && hosts.any(|value| value == host)
+    };
+    let names_host = |o: &&Value| o["dns_info"].as_array().into_iter().flatten().any(|i| i["fqdn"] == host);
+    let services = objects(dump).filter(|(kind, _)| *kind == "virtualservice").map(|(_, service)| service);
+    let serve = |service: &&Value| {
+        let mut reached = BTreeMap::new();
+        reach(dump, service, &mut reached);
+        reached.values().any(is_pool) && reached.values().any(names_host)
+    };
+    services.filter(serve).filter_map(|service| Some(service["created_by"].as_str()?.to_owned())).collect()
+}
+
+/// What an object refers to, and what that refers to.
+fn reach<'a>(dump: &'a Value, from: &'a Value, reached: &mut BTreeMap<&'a str, &'a Value>) {
+    let referred = |reference: &'a str| {
+        let (kind, name) = reference.strip_prefix("/api/")?.split_once("?name=")?;
+        Some(&dump[kind][format!("admin/{name}")]).filter(|object| object.is_object())
+    };
+    match from {
+        Value::String(text) if !reached.contains_key(text.as_str()) => {
+            if let Some(object) = referred(text) {
+                reached.insert(text, object);
+                reach(dump, object, reached);
+            }
+        }
+        Value::Array(values) => values.iter().for_each(|value| reach(dump, value, reached)),
+        Value::Object(fields) => fields.values().for_each(|value| reach(dump, value, reached)),
+        _ => {}
+    }
+}
+
 /// An object that is served and shows no address, or the reverse.
 fn unpublished(setup: Setup, cluster: &[Value]) -> Option<String> {
     let shows = |object: &Value| !object["status"]["loadBalancer"]["ingress"][0]["ip"].is_null();
