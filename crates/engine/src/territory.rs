@@ -101,9 +101,9 @@ impl Territory {
     pub(crate) fn pass(&mut self, snapshot: &mut Snapshot, now: Moment) -> Passed {
         let mut passed = Passed::default();
         for name in take_due(&mut self.let_go, now) {
-            let served = snapshot.await_namespace(&name, false);
-            passed.arrived |= !served.is_empty();
-            passed.touched.extend(served);
+            passed.arrived |= !snapshot.await_namespace(&name, false).is_empty();
+            // It was left as it was, whoever it belongs to by now.
+            passed.touched.insert(Key::Namespace(name));
         }
         passed.touched.extend(take_due(&mut self.leaving, now).into_iter().map(Key::Namespace));
         passed

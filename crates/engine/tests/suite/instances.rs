@@ -280,6 +280,17 @@ fn a_namespace_that_comes_back_is_waited_for_as_well() {
 }
 
 #[test]
+fn a_namespace_that_was_another_ones_only_for_a_moment_is_not_forgotten() {
+    let mut town = Town::new(&two(), objects());
+    town.label("red", "b");
+    town.run(MARGIN.saturating_sub(Duration::from_secs(1)));
+    town.label("red", "nobody");
+    town.run(MARGIN * 3);
+    assert_eq!(town.pools(), []);
+    assert_eq!(town.published("one"), 0);
+}
+
+#[test]
 fn a_process_that_did_not_see_a_namespace_come_waits_for_the_former_owner() {
     let mut town = Town::new(&two(), objects());
     town.label("red", "b");
