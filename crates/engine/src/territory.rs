@@ -61,7 +61,7 @@ impl Territory {
             let tenure = tenure(snapshot, &name);
             let old = self.tenures.insert(name.clone(), tenure.clone());
             if self.known_since.is_some() && old.as_ref() != Some(&tenure) {
-                self.changed(&name, old, &tenure, margin, now);
+                self.changed(&name, old.as_ref(), &tenure, margin, now);
             }
             touched.extend(self.await_former_owner(snapshot, &name, &tenure, now));
         }
@@ -71,7 +71,14 @@ impl Territory {
         touched
     }
 
-    fn changed(&mut self, name: &Arc<str>, old: Option<Tenure>, new: &Tenure, margin: Duration, now: Moment) {
+    fn changed(
+        &mut self,
+        name: &Arc<str>,
+        old: Option<&Tenure>,
+        new: &Tenure,
+        margin: Duration,
+        now: Moment,
+    ) {
         if matches!(old, Some(Tenure::Foreign(Some(_)) | Tenure::Contested)) {
             self.let_go.insert(name.clone(), now + margin);
         }
