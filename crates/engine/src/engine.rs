@@ -403,6 +403,9 @@ impl Engine {
                 self.agenda.put(Lane::Live, &key, Phase::Held, now);
                 continue;
             };
+            if matches!(operation.change, Change::Delete(_)) {
+                self.controller.release(&key);
+            }
             self.agenda.put(Lane::Live, &key, Phase::Sending(body_of(&operation)), now);
             if let Some(work) = self.agenda.get_mut(&key) {
                 work.outdated = false;

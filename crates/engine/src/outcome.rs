@@ -89,6 +89,7 @@ impl Engine {
         effects: &mut Vec<Effect>,
     ) {
         self.counters.failed += 1;
+        self.controller.retain(key);
         let Some(work) = self.agenda.get_mut(key) else { return };
         if failure.class != ErrorClass::NoPermit {
             work.attempts = work.attempts.saturating_add(1);
@@ -165,11 +166,15 @@ impl Engine {
         if **owner == *config.owner() {
             return true;
         }
-        // Hosts are sorted out between instances; other objects tell their
-        // namespace.
-        let is_handed_over = match marker("Namespace") {
-            Some(marker) => marker.values.iter().all(|namespace| self.snapshot.serves(namespace)),
-            None => marker("Host").is_some(),
+        // What tells no namespace is for those that name its host.
+        let is_served = |host: &Arc<str>| {
+            let mut ingresses = self.snapshot.ingresses_of(host);
+            ingresses.any(|ingress| self.snapshot.serves(&ingress.id.namespace))
+        };
+        let is_handed_over = match (marker("Namespace"), marker("Host")) {
+            (Some(marker), _) => marker.values.iter().all(|namespace| self.snapshot.serves(namespace)),
+            (None, Some(marker)) => marker.values.iter().any(is_served),
+            (None, None) => false,
         };
         is_handed_over
             && self.desired.get(key).is_some()
@@ -200,7 +205,7 @@ impl Engine {
             format!("an object of that name belongs to {owner}; remove or rename it on the controller");
         let failure = Failure { class: ErrorClass::Rejected, status: None, message, retry_after_ms: None };
         // If it was ours, it is not any more.
-        self.controller.set(key, None, now);
+        self.controller.lose(key, now);
         if self.desired.get(key).is_some() {
             self.failed(key, &failure, Reason::NotOwned, now, effects);
         } else {

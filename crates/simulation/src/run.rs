@@ -6,6 +6,7 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use ako_harness::cluster;
 use ako_sim_avi::RequestRecord;
 use anyhow::Context as _;
 use serde_json::json;
@@ -94,6 +95,9 @@ async fn perform(setup: Setup, seed: u64) -> anyhow::Result<Outcome> {
     }
     settle(&mut world).await?;
     let still = judgement::still(&world);
+    for namespace in setup.moving() {
+        cluster::apply_all(&world.kube.client(), &workload::furniture(namespace)?).await?;
+    }
 
     let begun = Instant::now();
     for Event { at, instance, step } in &script.events {

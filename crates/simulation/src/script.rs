@@ -137,7 +137,7 @@ impl Script {
 impl Step {
     /// A namespace goes to one of the instances, or to nobody.
     fn draw_label(rng: &mut StdRng, setup: Setup) -> Self {
-        let namespace = setup.lively(rng.random_range(0..MOST));
+        let namespace = setup.moving()[rng.random_range(0..setup.moving().len())];
         let teams = setup.members();
         // The last one is nobody.
         let team = teams.get(rng.random_range(0..=teams.len())).and_then(|member| member.team);

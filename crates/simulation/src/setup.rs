@@ -69,6 +69,14 @@ impl Setup {
         }
     }
 
+    /// The namespaces that change hands.
+    pub fn moving(self) -> &'static [&'static str] {
+        match self {
+            Self::One => &[],
+            Self::Two => &[LIVELY, ROVING],
+        }
+    }
+
     /// The namespace of a lively Ingress of that number.
     pub fn lively(self, number: usize) -> &'static str {
         match self {

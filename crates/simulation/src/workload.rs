@@ -98,6 +98,25 @@ pub fn ingress(namespace: &str, number: usize, path: &str) -> Value {
     })
 }
 
+/// What moves with a namespace as it is: a Service with an address of its own,
+/// and a host with a certificate.
+pub fn furniture(namespace: &str) -> anyhow::Result<Vec<Value>> {
+    let number = MOST + 2;
+    let host = host(namespace, number);
+    let pair = rcgen::generate_simple_self_signed([host.clone()])?;
+    let mut secure = ingress(namespace, number, "/");
+    secure["spec"]["tls"] = json!([{"hosts": [host], "secretName": "certificate"}]);
+    let mut objects = vec![json!({
+        "apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/tls",
+        "metadata": {"name": "certificate", "namespace": namespace},
+        "stringData": {"tls.crt": pair.cert.pem(), "tls.key": pair.signing_key.serialize_pem()},
+    })];
+    objects.extend(service(namespace, MOST + 1, "LoadBalancer", 1));
+    objects.extend(service(namespace, number, "ClusterIP", 2));
+    objects.push(secure);
+    Ok(objects)
+}
+
 /// A Service and its endpoints.
 pub fn service(namespace: &str, number: usize, kind: &str, endpoints: usize) -> [Value; 2] {
     let name = format!("web-{number}");

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ako_avi_types::{Kind, Object, ObjectKey, VsVip};
-use ako_core::resource::Namespace;
+use ako_core::resource::{Namespace, ServiceType};
 use ako_core::scope::Requirement;
 use ako_core::{Claim, Config, Delta, NamespacedName, Resource, ResourceId, ResourceKind, Scope};
 use ako_elect::Moment;
 use ako_engine::{Effect, Engine, Event, Observation};
 use ako_translate::Translator;
 
-use crate::cluster::{class, config, ingress, plain_ingress, secret, secure_ingress, translator};
+use crate::cluster::{class, config, ingress, plain_ingress, secret, secure_ingress, service, translator};
 use crate::fake::Fake;
 
 /// How long a permit may last.
@@ -288,6 +288,23 @@ fn a_namespace_that_was_another_ones_only_for_a_moment_is_not_forgotten() {
     town.run(MARGIN * 3);
     assert_eq!(town.pools(), []);
     assert_eq!(town.published("one"), 0);
+}
+
+#[test]
+fn the_address_of_a_service_goes_with_it() {
+    let mut all = objects();
+    all.push(service("lb", ServiceType::LoadBalancer));
+    let mut town = Town::new(&two(), all);
+    let vsvips =
+        |town: &Town| town.fake.names(Kind::VsVip).iter().filter(|name| name.contains("red-lb")).count();
+    town.label("red", "b");
+    town.run(MARGIN * 3);
+    // The former owner has seen what it is not its own any more, and is at rest.
+    assert!(town.instances[0].engine.is_settled(), "{:?}", town.instances[0].engine.pending(9));
+    assert_eq!(vsvips(&town), 1);
+    town.label("red", "nobody");
+    town.run(Duration::from_mins(1));
+    assert_eq!(vsvips(&town), 0);
 }
 
 #[test]
