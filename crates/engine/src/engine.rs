@@ -119,6 +119,7 @@ impl Engine {
             Event::Unreadable(resource) => {
                 self.unreadable.insert(resource);
             }
+            Event::Outdated(kind, outdated) => self.territory.outdated(kind, outdated, now),
             Event::ReleaseDeletions => self.guard.release(),
             Event::Tick => {}
         }

@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use ako_core::{Key, Snapshot};
+use ako_core::{Key, ResourceKind, Snapshot};
 use ako_elect::Moment;
 
 /// What a namespace is to this instance.
@@ -40,9 +40,12 @@ pub(crate) struct Passed {
 /// What this instance knows about its namespaces.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Territory {
-    /// When the namespaces were looked at first: what they were until then is
-    /// not known.
+    /// Since when nothing that happens to them is missed: what they were until
+    /// then is not known.
     known_since: Option<Moment>,
+    /// What whose they are follows from, and may be out of date. To lead, and to
+    /// see what happens in the cluster, are different connections.
+    outdated: BTreeSet<ResourceKind>,
     tenures: BTreeMap<Arc<str>, Tenure>,
     /// Until when another instance may be writing for a namespace that was its
     /// own.
@@ -116,11 +119,25 @@ impl Territory {
         passed
     }
 
+    /// What is known of a kind may be out of date, or is not any more.
+    pub(crate) fn outdated(&mut self, kind: ResourceKind, outdated: bool, now: Moment) {
+        if !matches!(kind, ResourceKind::Namespace | ResourceKind::ConfigMap | ResourceKind::StatefulSet) {
+            return;
+        }
+        if outdated {
+            self.outdated.insert(kind)
+        } else {
+            self.outdated.remove(&kind)
+        };
+        self.known_since = self.known_since.map(|_| now);
+    }
+
     /// Until when what bears another instance's name is left to it: whose its
     /// namespace was before this process looked is not known, so the former
-    /// owner may have lost it just then.
+    /// owner may have lost it just then; or it may not be ours any more.
     pub(crate) fn unsure_until(&self, margin: Duration, now: Moment) -> Option<Moment> {
-        self.known_since.map(|since| since + margin).filter(|until| *until > now)
+        let since = if self.outdated.is_empty() { self.known_since? } else { now };
+        Some(since + margin).filter(|until| *until > now)
     }
 
     /// When [`Territory::pass`] has something to do.

@@ -321,6 +321,26 @@ fn a_process_that_did_not_see_a_namespace_come_waits_for_the_former_owner() {
 }
 
 #[test]
+fn a_process_whose_view_is_old_takes_nothing_back() {
+    let mut town = Town::new(&two(), objects());
+    // The former owner's watch is interrupted, then the namespace moves.
+    town.tell(0, Event::Outdated(ResourceKind::Namespace, true));
+    let moved = labelled("red", "b");
+    town.cluster.insert(moved.id(), moved.clone());
+    town.tell(1, Event::Cluster(Delta::Apply(moved.clone())));
+    town.run(MARGIN * 2);
+    let ours = |town: &Town| town.pools().iter().filter(|(_, owner)| owner == "ako-c1-blue").count();
+    assert_eq!(ours(&town), 2);
+    town.observe(0);
+    town.run(MARGIN * 2);
+    assert_eq!(ours(&town), 2, "{:?}", town.pools());
+    town.tell(0, Event::Outdated(ResourceKind::Namespace, false));
+    town.tell(0, Event::Cluster(Delta::Apply(moved)));
+    town.run(MARGIN * 3);
+    assert_eq!((ours(&town), town.pools().len()), (2, 2), "{:?}", town.pools());
+}
+
+#[test]
 fn what_nobody_asks_for_any_more_is_waited_for_by_nobody() {
     let mut town = Town::new(&two(), objects());
     // A process that did not see the change finds what the other instance takes
