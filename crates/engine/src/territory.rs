@@ -6,6 +6,8 @@
 //! its own, and leaves what is there as it is; the new one begins when the
 //! former one cannot be writing any more, for it either saw the change or lost
 //! its permit; and only then the former one removes what still is its own.
+//! Whoever cannot know what went before, because its process began or its watch
+//! was interrupted a moment ago, waits as long before it takes anything over.
 //!
 //! A namespace that two instances claim is nobody's to hand over: the one that
 //! gives way leaves what it has there untouched for as long as that lasts.
