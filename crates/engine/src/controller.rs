@@ -44,8 +44,9 @@ pub struct Controller {
     complete: bool,
     /// Whether other instances have objects of the same cluster here.
     is_shared: bool,
-    /// The VsVips that were seen in use by a virtual service of ours.
-    used: BTreeSet<ObjectKey>,
+    /// The VsVips of virtual services that we deleted, or are deleting, each with
+    /// that service.
+    released: BTreeMap<ObjectKey, ObjectKey>,
 }
 
 impl Controller {
@@ -65,11 +66,14 @@ impl Controller {
     /// All but VsVips name their owner. A VsVip tells its cluster only; its
     /// owner is the virtual service that refers to it, and one that none refers
     /// to may be what another instance has just made. Where there are others,
-    /// ours are those that we used, and those whose name has our instance in it.
+    /// ours are those that we use until we delete what uses them, and those whose
+    /// name has our instance in it. One whose virtual service was taken over went
+    /// with it.
     pub(crate) fn may_delete(&self, key: &ObjectKey, shared_prefix: &str) -> bool {
         key.kind != Kind::VsVip
             || !self.is_shared
-            || self.used.contains(key)
+            || self.referrers(key).next().is_some()
+            || self.released.contains_key(key)
             || key.name.starts_with(shared_prefix)
     }
 
@@ -107,13 +111,41 @@ impl Controller {
             self.deleted.remove(key);
             self.insert(key.clone(), observed, Some(now));
         } else {
-            self.take(key);
-            if self.deleted.len() > MOST_DELETED {
-                self.deleted.retain(|_, at| now.since(*at) < LONGEST_READING);
-            }
-            self.deleted.insert(key.clone(), now);
-            self.used.remove(key);
+            self.release(key);
+            self.remove(key, now);
         }
+    }
+
+    /// An object is gone, or about to be deleted: what it uses loses its use.
+    pub(crate) fn release(&mut self, key: &ObjectKey) {
+        let vsvips = self.vsvips_of(key).into_iter();
+        self.released.extend(vsvips.map(|vsvip| (vsvip, key.clone())));
+    }
+
+    /// An object was not deleted: what it uses stays in use.
+    pub(crate) fn retain(&mut self, key: &ObjectKey) {
+        self.released.retain(|_, service| service != key);
+    }
+
+    /// An object turned out to be another's, with what it uses.
+    pub(crate) fn lose(&mut self, key: &ObjectKey, now: Moment) {
+        self.retain(key);
+        self.remove(key, now);
+    }
+
+    fn remove(&mut self, key: &ObjectKey, now: Moment) {
+        self.take(key);
+        if self.deleted.len() > MOST_DELETED {
+            self.deleted.retain(|_, at| now.since(*at) < LONGEST_READING);
+        }
+        self.deleted.insert(key.clone(), now);
+        self.released.remove(key);
+    }
+
+    fn vsvips_of(&self, key: &ObjectKey) -> Vec<ObjectKey> {
+        let Some(entry) = self.entries.get(key) else { return Vec::new() };
+        let targets = targets(key, &entry.observed.body).into_iter();
+        targets.filter(|target| target.kind == Kind::VsVip).collect()
     }
 
     /// One object.
@@ -181,9 +213,6 @@ impl Controller {
     fn insert(&mut self, key: ObjectKey, observed: Observed, touched: Option<Moment>) {
         self.take(&key);
         for target in targets(&key, &observed.body) {
-            if target.kind == Kind::VsVip {
-                self.used.insert(target.clone());
-            }
             self.referrers.insert(target, key.clone());
         }
         self.entries.insert(key, Entry { observed, touched, agreed: None });

@@ -18,6 +18,7 @@ use crate::event::{Effect, Event, Notice};
 use crate::guard::Guard;
 use crate::need::{self, Need};
 use crate::publisher::Publisher;
+use crate::purpose;
 use crate::report::Counters;
 use crate::route_guard::RouteGuard;
 use crate::shield;
@@ -145,6 +146,7 @@ impl Engine {
             Event::Unreadable(resource) => {
                 self.unreadable.insert(resource);
             }
+            Event::Outdated(kind, outdated) => self.territory.outdated(kind, outdated, now),
             Event::ReleaseDeletions => {
                 self.guard.release();
                 self.routes.release();
@@ -297,6 +299,8 @@ impl Engine {
         self.changed(edits, true, now, effects);
         self.publisher.extend(touched.by_list.iter().chain(&touched.by_edit).filter_map(resource_of));
         self.translated = true;
+        // What nobody asks for any more, nobody will take over.
+        self.look(self.guard.expected().clone(), now);
     }
 
     /// Finds out which namespaces changed hands, if any can have.
@@ -438,9 +442,8 @@ impl Engine {
     /// instance, which will take it over. That instance may not have been
     /// restarted yet, after it was another one.
     fn is_of_another_instance(&self, key: &ObjectKey) -> bool {
-        let Some(observed) = self.controller.get(key) else { return false };
-        let marker = observed.body.markers().iter().find(|marker| marker.key == "Namespace");
-        marker.is_some_and(|marker| marker.values.iter().any(|name| self.snapshot.is_of_another(name)))
+        let observed = self.controller.get(key);
+        observed.is_some_and(|observed| purpose::is_of_another(&self.snapshot, observed.body.markers()))
     }
 
     fn judge_routes(&mut self, key: &ObjectKey, need: &Need) {
@@ -491,6 +494,9 @@ impl Engine {
             };
             if key.kind == Kind::VrfContext {
                 self.burst = None;
+            }
+            if matches!(operation.change, Change::Delete(_)) {
+                self.controller.release(&key);
             }
             self.agenda.put(Lane::Live, &key, Phase::Sending(body_of(&operation)), now);
             if let Some(work) = self.agenda.get_mut(&key) {

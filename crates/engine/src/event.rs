@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use ako_avi_types::{Failure, ObjectKey, Observed, Operation};
 use ako_core::resource::Published;
-use ako_core::{Delta, Diagnostic, ResourceId};
+use ako_core::{Delta, Diagnostic, ResourceId, ResourceKind};
 use ako_translate::Translator;
 
 use crate::controller::Observation;
@@ -29,6 +29,8 @@ pub enum Event {
     /// An object of the cluster cannot be understood: what it asks for is not
     /// known, so its absence from the snapshot says nothing.
     Unreadable(ResourceId),
+    /// What is known of a kind may be out of date from now on, or no longer.
+    Outdated(ResourceKind, bool),
     /// Somebody released the held deletions.
     ReleaseDeletions,
     /// Time went by.

@@ -90,6 +90,11 @@ impl Guard {
         )
     }
 
+    /// What another instance is expected to take over.
+    pub(crate) fn expected(&self) -> &BTreeSet<ObjectKey> {
+        &self.expected
+    }
+
     /// How many deletions are known.
     pub(crate) fn len(&self) -> usize {
         self.explained.len() + self.unexplained.len()

@@ -23,6 +23,7 @@ mod need;
 mod outcome;
 mod plan;
 mod publisher;
+mod purpose;
 mod report;
 mod route_guard;
 mod shield;

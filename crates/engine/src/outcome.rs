@@ -60,6 +60,9 @@ impl Engine {
                 {
                     return self.not_owned(key, &observed.body, now, effects);
                 }
+                if let Some(until) = observed.as_ref().and_then(|o| self.unsure_until(&o.body, now)) {
+                    return self.read_at(key, until, now);
+                }
                 // It was no success yet: the failures still count.
                 self.controller.set(key, observed, now);
                 self.became_known(key, now);
@@ -86,6 +89,7 @@ impl Engine {
         effects: &mut Vec<Effect>,
     ) {
         self.counters.failed += 1;
+        self.controller.retain(key);
         let Some(work) = self.agenda.get_mut(key) else { return };
         if failure.class != ErrorClass::NoPermit {
             work.attempts = work.attempts.saturating_add(1);
@@ -165,15 +169,36 @@ impl Engine {
         if **owner == *config.owner() {
             return true;
         }
-        // Hosts are sorted out between instances; other objects tell their
-        // namespace.
-        let is_handed_over = match marker("Namespace") {
-            Some(marker) => marker.values.iter().all(|namespace| self.snapshot.serves(namespace)),
-            None => marker("Host").is_some(),
+        // What tells no namespace is for those that name its host.
+        let is_served = |host: &Arc<str>| {
+            let mut ingresses = self.snapshot.ingresses_of(host);
+            ingresses.any(|ingress| self.snapshot.serves(&ingress.id.namespace))
+        };
+        let is_handed_over = match (marker("Namespace"), marker("Host")) {
+            (Some(marker), _) => marker.values.iter().all(|namespace| self.snapshot.serves(namespace)),
+            (None, Some(marker)) => marker.values.iter().any(is_served),
+            (None, None) => false,
         };
         is_handed_over
             && self.desired.get(key).is_some()
             && self.snapshot.instances().is_owner(owner, cluster)
+    }
+
+    /// Until when another instance may still be writing an object that is ours
+    /// to take over.
+    fn unsure_until(&self, body: &Object, now: Moment) -> Option<Moment> {
+        let config = self.desired.translator().config();
+        let is_anothers = body.created_by().is_some_and(|owner| **owner != *config.owner());
+        let margin = config.leader_election.lease_duration;
+        is_anothers.then(|| self.territory.unsure_until(margin, now)).flatten()
+    }
+
+    /// Reads an object again later; until then it stays in doubt.
+    fn read_at(&mut self, key: &ObjectKey, at: Moment, now: Moment) {
+        if let Some(work) = self.agenda.get_mut(key) {
+            work.reread = true;
+        }
+        self.agenda.put(Lane::Live, key, Phase::Until(at), now);
     }
 
     /// An object with our name belongs to somebody else: it is left alone.
@@ -183,7 +208,7 @@ impl Engine {
             format!("an object of that name belongs to {owner}; remove or rename it on the controller");
         let failure = Failure { class: ErrorClass::Rejected, status: None, message, retry_after_ms: None };
         // If it was ours, it is not any more.
-        self.controller.set(key, None, now);
+        self.controller.lose(key, now);
         if self.desired.get(key).is_some() {
             self.failed(key, &failure, Reason::NotOwned, now, effects);
         } else {

@@ -6,6 +6,8 @@
 //! its own, and leaves what is there as it is; the new one begins when the
 //! former one cannot be writing any more, for it either saw the change or lost
 //! its permit; and only then the former one removes what still is its own.
+//! Whoever cannot know what went before, because its process began or its watch
+//! was interrupted a moment ago, waits as long before it takes anything over.
 //!
 //! A namespace that two instances claim is nobody's to hand over: the one that
 //! gives way leaves what it has there untouched for as long as that lasts.
@@ -14,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use ako_core::{Key, Snapshot};
+use ako_core::{Key, ResourceKind, Snapshot};
 use ako_elect::Moment;
 
 /// What a namespace is to this instance.
@@ -40,9 +42,12 @@ pub(crate) struct Passed {
 /// What this instance knows about its namespaces.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Territory {
-    /// Whether the namespaces were looked at before: what they were until then
-    /// is not known.
-    known: bool,
+    /// Since when nothing that happens to them is missed: what they were until
+    /// then is not known.
+    known_since: Option<Moment>,
+    /// What whose they are follows from, and may be out of date. To lead, and to
+    /// see what happens in the cluster, are different connections.
+    outdated: BTreeSet<ResourceKind>,
     tenures: BTreeMap<Arc<str>, Tenure>,
     /// Until when another instance may be writing for a namespace that was its
     /// own.
@@ -60,14 +65,14 @@ impl Territory {
         for name in names {
             let tenure = tenure(snapshot, &name);
             let old = self.tenures.insert(name.clone(), tenure.clone());
-            if self.known && old.as_ref() != Some(&tenure) {
+            if self.known_since.is_some() && old.as_ref() != Some(&tenure) {
                 self.changed(&name, old.as_ref(), &tenure, margin, now);
             }
             touched.extend(self.await_former_owner(snapshot, &name, &tenure, now));
         }
         self.tenures.retain(|name, _| snapshot.namespace(name).is_some());
         self.leaving.retain(|name, _| snapshot.namespace(name).is_some());
-        self.known = true;
+        self.known_since.get_or_insert(now);
         touched
     }
 
@@ -108,12 +113,33 @@ impl Territory {
     pub(crate) fn pass(&mut self, snapshot: &mut Snapshot, now: Moment) -> Passed {
         let mut passed = Passed::default();
         for name in take_due(&mut self.let_go, now) {
-            let served = snapshot.await_namespace(&name, false);
-            passed.arrived |= !served.is_empty();
-            passed.touched.extend(served);
+            passed.arrived |= !snapshot.await_namespace(&name, false).is_empty();
+            // It was left as it was, whoever it belongs to by now.
+            passed.touched.insert(Key::Namespace(name));
         }
         passed.touched.extend(take_due(&mut self.leaving, now).into_iter().map(Key::Namespace));
         passed
+    }
+
+    /// What is known of a kind may be out of date, or is not any more.
+    pub(crate) fn outdated(&mut self, kind: ResourceKind, outdated: bool, now: Moment) {
+        if !matches!(kind, ResourceKind::Namespace | ResourceKind::ConfigMap | ResourceKind::StatefulSet) {
+            return;
+        }
+        if outdated {
+            self.outdated.insert(kind)
+        } else {
+            self.outdated.remove(&kind)
+        };
+        self.known_since = self.known_since.map(|_| now);
+    }
+
+    /// Until when what bears another instance's name is left to it: whose its
+    /// namespace was before this process looked is not known, so the former
+    /// owner may have lost it just then; or it may not be ours any more.
+    pub(crate) fn unsure_until(&self, margin: Duration, now: Moment) -> Option<Moment> {
+        let since = if self.outdated.is_empty() { self.known_since? } else { now };
+        Some(since + margin).filter(|until| *until > now)
     }
 
     /// When [`Territory::pass`] has something to do.

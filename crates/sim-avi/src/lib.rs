@@ -247,6 +247,20 @@ impl SimAvi {
         self.with(|controller| dump::dump(&controller.configuration.store, false))
     }
 
+    /// An object in full, as it is now.
+    pub fn object(&self, uuid: &str) -> Option<Value> {
+        self.with(|controller| Some(Value::Object(controller.configuration.store.get(uuid)?.full.clone())))
+    }
+
+    /// The first object of a type that has this name, in full, as it is now.
+    pub fn named(&self, kind: &str, name: &str) -> Option<Value> {
+        let kind = kind::find(kind)?;
+        self.with(|controller| {
+            let object = controller.configuration.store.named(kind, name).next()?;
+            Some(Value::Object(object.full.clone()))
+        })
+    }
+
     /// All objects in canonical form.
     pub fn dump_all(&self) -> Value {
         self.with(|controller| dump::dump(&controller.configuration.store, true))

@@ -1,13 +1,14 @@
 //! What has to be true in the end.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ako_app::offline::{Environment, Input, translate};
 use ako_sim_avi::RequestRecord;
 use kube::api::{ApiResource, DynamicObject, GroupVersionKind, ListParams};
 use serde_json::Value;
 
-use crate::workload::{self, OPERATOR};
+use crate::setup::{Member, Setup};
+use crate::workload;
 use crate::world::World;
 
 /// The kinds that are translated.
@@ -20,24 +21,59 @@ const TRANSLATED: [(&str, &str, &str); 6] = [
     ("networking.k8s.io", "v1", "Ingress"),
 ];
 
-/// The objects of a dump that are ours: type and name.
-pub fn ours(dump: &Value) -> BTreeSet<(String, String)> {
+/// An object of ours: its type, its name, and whose it is.
+type Ours = (String, String, Option<String>);
+
+/// The objects of a dump that are ours.
+fn ours(dump: &Value) -> BTreeSet<Ours> {
     let mut found = BTreeSet::new();
-    for (kind, objects) in dump.as_object().into_iter().flatten() {
-        for object in objects.as_object().into_iter().flatten().map(|(_, object)| object) {
-            if object["created_by"] != "somebody" {
-                found.insert((kind.clone(), object["name"].as_str().unwrap_or_default().to_owned()));
-            }
-        }
+    for (kind, object) in objects(dump).filter(|(_, object)| object["created_by"] != "somebody") {
+        let text = |field: &str| object[field].as_str().map(str::to_owned);
+        found.insert((kind.to_owned(), text("name").unwrap_or_default(), text("created_by")));
     }
     found
 }
 
-/// Why the controller is not as the cluster asks for, or an Ingress has no
-/// address yet.
-pub async fn unfinished(world: &World, evh: bool) -> anyhow::Result<Option<String>> {
+/// The objects of a dump, each with its type.
+fn objects(dump: &Value) -> impl Iterator<Item = (&str, &Value)> {
+    let kinds = dump.as_object().into_iter().flatten();
+    kinds.flat_map(|(kind, objects)| {
+        objects.as_object().into_iter().flatten().map(move |(_, o)| (kind.as_str(), o))
+    })
+}
+
+/// What is on the controller while nothing has changed yet: it has to stay.
+pub fn still(world: &World) -> BTreeSet<(String, String)> {
+    ours(&world.avi.dump()).into_iter().map(|(kind, name, _)| (kind, name)).collect()
+}
+
+/// Why the controller is not as the cluster asks for, or the cluster does not
+/// show it yet.
+pub async fn unfinished(world: &World) -> anyhow::Result<Option<String>> {
+    let objects = cluster(world).await?;
+    let mut wanted = BTreeSet::new();
+    for member in world.setup.members() {
+        let output = translate(Input {
+            config: workload::config(member, world.evh),
+            namespace: member.namespace.to_owned(),
+            objects: objects.clone(),
+            environment: Environment::new(world.avi.dump_all()),
+        })?;
+        wanted.extend(ours(&output.avi()));
+    }
+    let dump = world.avi.dump();
+    let there = ours(&dump);
+    if wanted != there {
+        let missing: Vec<_> = wanted.difference(&there).collect();
+        let surplus: Vec<_> = there.difference(&wanted).collect();
+        return Ok(Some(format!("missing {missing:?}, surplus {surplus:?}")));
+    }
+    Ok(misplaced(world.setup, &objects, &dump).or_else(|| unpublished(world.setup, &objects)))
+}
+
+/// The objects of the cluster that are translated.
+async fn cluster(world: &World) -> anyhow::Result<Vec<Value>> {
     let mut objects = Vec::new();
-    let mut unpublished = Vec::new();
     for (group, version, kind) in TRANSLATED {
         let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, kind));
         let api: kube::Api<DynamicObject> = kube::Api::all_with(world.kube.client(), &resource);
@@ -46,28 +82,90 @@ pub async fn unfinished(world: &World, evh: bool) -> anyhow::Result<Option<Strin
             object["apiVersion"] =
                 if group.is_empty() { version.into() } else { format!("{group}/{version}").into() };
             object["kind"] = kind.into();
-            if kind == "Ingress" && object["status"]["loadBalancer"]["ingress"][0]["ip"].is_null() {
-                unpublished.push(object["metadata"]["name"].to_string());
-            }
             objects.push(object);
         }
     }
-    let wanted = translate(Input {
-        config: workload::config(evh),
-        namespace: OPERATOR.to_owned(),
-        objects,
-        environment: Environment::new(world.avi.dump_all()),
-    })?;
-    let (wanted, there) = (ours(&wanted.avi()), ours(&world.avi.dump()));
-    Ok(if wanted != there {
-        let missing: Vec<_> = wanted.difference(&there).collect();
-        let surplus: Vec<_> = there.difference(&wanted).collect();
-        Some(format!("missing {missing:?}, surplus {surplus:?}"))
-    } else if !unpublished.is_empty() {
-        Some(format!("not published: {unpublished:?}"))
-    } else {
-        None
+    Ok(objects)
+}
+
+/// The instance that an object of the cluster belongs to.
+fn member_of(setup: Setup, objects: &[Value], object: &Value) -> Option<&'static Member> {
+    let namespace = &object["metadata"]["namespace"];
+    let found = objects.iter().find(|o| o["kind"] == "Namespace" && o["metadata"]["name"] == *namespace);
+    let team = found?["metadata"]["labels"]["team"].as_str();
+    setup.members().iter().find(|member| member.team.is_none() || member.team == team)
+}
+
+/// A host that is not in one place only, that of the instance it belongs to.
+fn misplaced(setup: Setup, cluster: &[Value], dump: &Value) -> Option<String> {
+    let owners: BTreeMap<&str, &str> = objects(dump)
+        .filter(|(kind, _)| *kind == "virtualservice")
+        .filter_map(|(_, service)| Some((service["name"].as_str()?, service["created_by"].as_str()?)))
+        .collect();
+    // A VsVip tells whose it is by the virtual service of its name.
+    let places = |host: &str| {
+        let vsvips = objects(dump).filter(|(kind, _)| *kind == "vsvip").map(|(_, vsvip)| vsvip);
+        let has = |vsvip: &&Value| {
+            vsvip["dns_info"].as_array().into_iter().flatten().any(|info| info["fqdn"] == host)
+        };
+        let names = vsvips.filter(has).filter_map(|vsvip| vsvip["name"].as_str());
+        names.map(|name| owners.get(name).copied()).collect::<Vec<_>>()
+    };
+    cluster.iter().filter(|object| object["kind"] == "Ingress").find_map(|ingress| {
+        let host = ingress["spec"]["rules"][0]["host"].as_str()?;
+        let expected: Vec<_> =
+            member_of(setup, cluster, ingress).map(|member| Some(member.owner)).into_iter().collect();
+        let found = places(host);
+        (found != expected).then(|| format!("{host} is in {found:?} instead of {expected:?}"))
     })
+}
+
+/// The owners of the virtual services that lead a host to a server: each has
+/// the host's name on its VsVip, and a pool of the host.
+pub fn served_by(dump: &Value, host: &str) -> BTreeSet<String> {
+    let is_pool = |o: &&Value| {
+        let markers = o["markers"].as_array().into_iter().flatten();
+        let mut hosts = markers.filter(|marker| marker["key"] == "Host").map(|marker| &marker["values"][0]);
+        o["servers"][0].is_object() && hosts.any(|value| value == host)
+    };
+    let names_host = |o: &&Value| o["dns_info"].as_array().into_iter().flatten().any(|i| i["fqdn"] == host);
+    let services = objects(dump).filter(|(kind, _)| *kind == "virtualservice").map(|(_, service)| service);
+    let serve = |service: &&Value| {
+        let mut reached = BTreeMap::new();
+        reach(dump, service, &mut reached);
+        reached.values().any(is_pool) && reached.values().any(names_host)
+    };
+    services.filter(serve).filter_map(|service| Some(service["created_by"].as_str()?.to_owned())).collect()
+}
+
+/// What an object refers to, and what that refers to.
+fn reach<'a>(dump: &'a Value, from: &'a Value, reached: &mut BTreeMap<&'a str, &'a Value>) {
+    let referred = |reference: &'a str| {
+        let (kind, name) = reference.strip_prefix("/api/")?.split_once("?name=")?;
+        Some(&dump[kind][format!("admin/{name}")]).filter(|object| object.is_object())
+    };
+    match from {
+        Value::String(text) if !reached.contains_key(text.as_str()) => {
+            if let Some(object) = referred(text) {
+                reached.insert(text, object);
+                reach(dump, object, reached);
+            }
+        }
+        Value::Array(values) => values.iter().for_each(|value| reach(dump, value, reached)),
+        Value::Object(fields) => fields.values().for_each(|value| reach(dump, value, reached)),
+        _ => {}
+    }
+}
+
+/// An object that is served and shows no address, or the reverse.
+fn unpublished(setup: Setup, cluster: &[Value]) -> Option<String> {
+    let shows = |object: &Value| !object["status"]["loadBalancer"]["ingress"][0]["ip"].is_null();
+    let has_address = |o: &&Value| o["kind"] == "Ingress" || o["spec"]["type"] == "LoadBalancer";
+    let wrong = |o: &&Value| shows(o) != member_of(setup, cluster, o).is_some();
+    let names =
+        cluster.iter().filter(has_address).filter(wrong).map(|object| object["metadata"]["name"].to_string());
+    let names: Vec<_> = names.collect();
+    (!names.is_empty()).then(|| format!("published wrongly: {names:?}"))
 }
 
 /// Deletions of what had to stay.

@@ -9,23 +9,29 @@
 //! faults happen, ends all faults, and then judges ([`judgement`]):
 //!
 //! - at any time, a write leaves only from the process that the leadership
-//!   record names;
+//!   record of its instance names;
+//! - no instance touches what is another one's, unless the object's namespace
+//!   was handed over and the former owner cannot be writing any more
+//!   ([`borders`]);
 //! - objects of others are never touched, and nothing of an Ingress that never
 //!   changed is ever deleted;
-//! - in the end the controller holds exactly what the cluster asks for, each
-//!   Ingress has its address, and processes that start anew write nothing;
+//! - in the end the controller holds exactly what the cluster asks for, of
+//!   whom it asks it, each Ingress that is served has its address, and processes that start anew write nothing;
 //! - no process ends by itself.
 //!
 //! A process that is frozen cannot be told from one whose network is silent and
 //! whose clock jumped; both are drawn. Freezing a real process is for the tests
 //! of processes.
 
+pub mod borders;
+pub mod instance;
 pub mod judgement;
 pub mod network;
 pub mod quiet;
 pub mod replica;
 pub mod run;
 pub mod script;
+pub mod setup;
 pub mod workload;
 pub mod world;
 

@@ -7,7 +7,8 @@ use tokio::time::sleep;
 
 use crate::judgement::{unfinished, writes};
 use crate::run::on_virtual_time;
-use crate::script::{REPLICAS, Script, Step};
+use crate::script::{Script, Step};
+use crate::setup::Setup;
 use crate::world::World;
 
 /// The time between two changes, twice.
@@ -24,15 +25,14 @@ pub fn ten_minutes() -> anyhow::Result<(Vec<String>, usize)> {
 }
 
 async fn perform() -> anyhow::Result<(Vec<String>, usize)> {
-    let script = Script { evh: false, fast_ppm: [0; REPLICAS], steps: Vec::new() };
-    let mut world = World::new(1, &script).await?;
-    world.scale(1).await?;
+    let mut world = World::new(1, &Script::empty(Setup::One)).await?;
+    world.scale(0, 1).await?;
     sleep(Duration::from_mins(1)).await;
     let steps = [Step::Apply(0, "/"), Step::Endpoints(0, 3), Step::Apply(0, "/api"), Step::Delete(0)];
     for step in steps.iter().cycle().take(CHANGES) {
-        world.take(step).await?;
+        world.take(0, step).await?;
         sleep(PAUSE).await;
-        if let Some(why) = unfinished(&world, false).await? {
+        if let Some(why) = unfinished(&world).await? {
             world.complain(&format!("{PAUSE:?} after {step:?}: {why}"));
         }
         let before = writes(&world.avi.requests()).count();

@@ -77,6 +77,8 @@ impl WrongClock {
 pub struct Replica {
     /// Its name.
     pub pod: String,
+    /// The namespace that it is in.
+    pub namespace: &'static str,
     /// Its way to the controller.
     pub link: Link,
     /// What it takes for the time.
@@ -98,21 +100,26 @@ enum Admins {
 
 impl Replica {
     /// A pod without a process.
-    pub fn new(pod: String, link: Link, clock: WrongClock) -> Self {
-        Self { pod, link, clock, process: None }
+    pub fn new(namespace: &'static str, pod: String, link: Link, clock: WrongClock) -> Self {
+        Self { pod, namespace, link, clock, process: None }
+    }
+
+    /// What the API server knows it by.
+    pub fn client(&self) -> String {
+        format!("{}/{}", self.namespace, self.pod)
     }
 
     /// Starts a process, which is another one than all before.
-    pub fn start(&mut self, kube: &SimKube, namespace: &str, nonce: String) {
+    pub fn start(&mut self, kube: &SimKube, nonce: String) {
         let (stop, stopped) = watch::channel(false);
         let (router, admin) = oneshot::channel();
         let (clock, started) = (self.clock.clone(), Instant::now());
         let surroundings = Surroundings {
             pod: self.pod.clone(),
-            namespace: namespace.to_owned(),
+            namespace: self.namespace.to_owned(),
             nonce,
-            cluster: kube.client_as("admin-token", &self.pod),
-            election: kube.client_as("admin-token", &self.pod),
+            cluster: kube.client_as("admin-token", &self.client()),
+            election: kube.client_as("admin-token", &self.client()),
             clock: Arc::new(move || clock.now()),
             wall: Arc::new(move || {
                 let elapsed = i64::try_from(started.elapsed().as_millis()).unwrap_or(i64::MAX);
@@ -122,7 +129,7 @@ impl Replica {
             admin: Admin::InProcess(router),
             log: ako_app::logging::LogControl::default(),
         };
-        let span = tracing::info_span!("replica", pod = self.pod);
+        let span = tracing::info_span!("replica", pod = self.client());
         let task = tokio::task::spawn_local(Box::pin(operate(surroundings, stopped)).instrument(span));
         self.process = Some(Process { task, stop, admin: Admins::Expected(admin) });
     }
@@ -151,12 +158,12 @@ impl Replica {
         process.stop.send_replace(true);
         let Ok(ended) = tokio::time::timeout(GRACE, &mut process.task).await else {
             process.task.abort();
-            return Err(format!("{} did not end within {GRACE:?}", self.pod));
+            return Err(format!("{} did not end within {GRACE:?}", self.client()));
         };
         match ended {
             Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) => Err(format!("{} failed when it was stopped: {error:#}", self.pod)),
-            Err(error) => Err(format!("{} failed when it was stopped: {error}", self.pod)),
+            Ok(Err(error)) => Err(format!("{} failed when it was stopped: {error:#}", self.client())),
+            Err(error) => Err(format!("{} failed when it was stopped: {error}", self.client())),
         }
     }
 

@@ -6,6 +6,7 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use ako_harness::cluster;
 use ako_sim_avi::RequestRecord;
 use anyhow::Context as _;
 use serde_json::json;
@@ -13,7 +14,8 @@ use tokio::task::LocalSet;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::judgement;
-use crate::script::{REPLICAS, Script};
+use crate::script::{Event, Script};
+use crate::setup::Setup;
 use crate::workload;
 use crate::world::World;
 
@@ -47,8 +49,8 @@ pub struct Outcome {
 ///
 /// # Errors
 /// If the simulation itself fails.
-pub fn run(seed: u64) -> anyhow::Result<Outcome> {
-    on_virtual_time(Box::pin(perform(seed)))?
+pub fn run(setup: Setup, seed: u64) -> anyhow::Result<Outcome> {
+    on_virtual_time(Box::pin(perform(setup, seed)))?
 }
 
 /// Runs something in a runtime of its own, on paused time.
@@ -64,7 +66,7 @@ pub fn on_virtual_time<T>(future: impl Future<Output = T>) -> anyhow::Result<T> 
 ///
 /// # Errors
 /// If the simulation itself fails.
-pub fn run_all(seeds: Range<u64>, told: impl Fn(&Outcome) + Sync) -> anyhow::Result<()> {
+pub fn run_all(setup: Setup, seeds: Range<u64>, told: impl Fn(&Outcome) + Sync) -> anyhow::Result<()> {
     let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
     let next = AtomicU64::new(seeds.start);
     std::thread::scope(|scope| {
@@ -74,7 +76,7 @@ pub fn run_all(seeds: Range<u64>, told: impl Fn(&Outcome) + Sync) -> anyhow::Res
                 if seed >= seeds.end {
                     return Ok(());
                 }
-                told(&run(seed).with_context(|| format!("seed {seed}"))?);
+                told(&run(setup, seed).with_context(|| format!("seed {seed}"))?);
             }
         };
         let workers: Vec<_> = (0..cores).map(|_| scope.spawn(work)).collect();
@@ -84,23 +86,28 @@ pub fn run_all(seeds: Range<u64>, told: impl Fn(&Outcome) + Sync) -> anyhow::Res
     })
 }
 
-async fn perform(seed: u64) -> anyhow::Result<Outcome> {
-    let script = Script::draw(seed);
+async fn perform(setup: Setup, seed: u64) -> anyhow::Result<Outcome> {
+    let script = Script::draw(setup, seed);
     let mut world = World::new(seed, &script).await?;
     plant_foreign(&world);
-    world.scale(REPLICAS).await?;
-    settle(&mut world, script.evh).await?;
-    let still = judgement::ours(&world.avi.dump());
+    for instance in 0..world.instances.len() {
+        world.scale(instance, setup.replicas()).await?;
+    }
+    settle(&mut world).await?;
+    let still = judgement::still(&world);
+    for namespace in setup.moving() {
+        cluster::apply_all(&world.kube.client(), &workload::furniture(namespace)?).await?;
+    }
 
     let begun = Instant::now();
-    for (at, step) in &script.steps {
+    for Event { at, instance, step } in &script.events {
         sleep_until(begun + *at).await;
-        tracing::debug!(?step, "step");
-        world.take(step).await?;
+        tracing::debug!(?step, instance, "step");
+        world.take(*instance, step).await?;
         supervise(&mut world).await;
     }
     world.heal();
-    let settled_after = settle(&mut world, script.evh).await?;
+    let settled_after = settle(&mut world).await?;
     // What was changed by hand on the controller is found by a full reading.
     sleep(workload::FULL_SYNC).await;
     let settled = last(&world);
@@ -122,11 +129,11 @@ async fn perform(seed: u64) -> anyhow::Result<Outcome> {
 }
 
 /// Waits until everything is as it should be.
-async fn settle(world: &mut World, evh: bool) -> anyhow::Result<Duration> {
+async fn settle(world: &mut World) -> anyhow::Result<Duration> {
     let begun = Instant::now();
     loop {
         supervise(world).await;
-        let Some(why) = judgement::unfinished(world, evh).await? else { return Ok(begun.elapsed()) };
+        let Some(why) = judgement::unfinished(world).await? else { return Ok(begun.elapsed()) };
         if begun.elapsed() > SETTLES_WITHIN {
             world.complain(&format!("not settled after {SETTLES_WITHIN:?}: {why}"));
             return Ok(begun.elapsed());
@@ -155,11 +162,12 @@ async fn nothing_written(world: &mut World, before: u64, when: &str) {
 
 /// A process that ended though nobody asked it to.
 async fn supervise(world: &mut World) {
-    for number in 0..world.replicas.len() {
-        if let Some(why) = world.replicas[number].ended().await {
-            let pod = world.replicas[number].pod.clone();
+    for (instance, number) in world.pods() {
+        let replica = &mut world.instances[instance].replicas[number];
+        if let Some(why) = replica.ended().await {
+            let pod = replica.client();
             world.complain(&format!("the process of {pod} ended: {why}"));
-            world.start(number);
+            world.start(instance, number);
         }
     }
 }
@@ -187,6 +195,9 @@ fn judge(world: &World, still: &BTreeSet<(String, String)>) {
 }
 
 async fn epochs(world: &mut World) -> u64 {
-    let Some(replica) = world.replicas.first_mut() else { return 0 };
-    replica.state().await.and_then(|state| state["leadership"]["epoch"].as_u64()).unwrap_or(0)
+    let mut sum = 0;
+    for instance in &mut world.instances {
+        sum += instance.epochs().await;
+    }
+    sum
 }

@@ -10,24 +10,39 @@ use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
 use serde_json::Value;
 
+use crate::setup::Setup;
 use crate::workload::MOST;
 
-/// The most replicas.
-pub const REPLICAS: usize = 3;
 /// How long changes and faults go on.
 const FAULTS_FOR: Duration = Duration::from_mins(5);
 /// The longest pause between two of them.
 const LONGEST_PAUSE_MS: u64 = 8_000;
 
+/// How often a namespace changes hands, where there are several instances.
+const MOVES: f64 = 0.1;
+
 /// Everything that a seed decides.
 #[derive(Debug)]
 pub struct Script {
+    /// Which instances there are.
+    pub setup: Setup,
     /// Whether hosts are virtual services of their own.
     pub evh: bool,
-    /// How wrong each replica's clock runs.
-    pub fast_ppm: [i64; REPLICAS],
-    /// What happens when, in order.
-    pub steps: Vec<(Duration, Step)>,
+    /// How wrong each replica's clock runs, those of the first instance first.
+    pub fast_ppm: Vec<i64>,
+    /// What happens, in order.
+    pub events: Vec<Event>,
+}
+
+/// A step, when and to whom it happens.
+#[derive(Debug)]
+pub struct Event {
+    /// The time since the beginning.
+    pub at: Duration,
+    /// The number of the instance, for steps that are about one.
+    pub instance: usize,
+    /// What happens.
+    pub step: Step,
 }
 
 /// Something that happens.
@@ -83,32 +98,55 @@ pub enum Step {
     DeleteLease,
     /// The StatefulSet has so many replicas now.
     Scale(usize),
+    /// A namespace belongs to this team now, or to nobody.
+    Label(&'static str, Option<&'static str>),
 }
 
 impl Script {
-    /// What the seed decides.
-    pub fn draw(seed: u64) -> Self {
+    /// Nothing changes and nothing fails.
+    pub fn empty(setup: Setup) -> Self {
+        let fast_ppm = vec![0; setup.members().len() * setup.replicas()];
+        Self { setup, evh: false, fast_ppm, events: Vec::new() }
+    }
+
+    /// What the seed decides. What it decides for one instance is drawn in the
+    /// same order whatever there is for several.
+    pub fn draw(setup: Setup, seed: u64) -> Self {
         let mut rng = StdRng::seed_from_u64(seed);
         let evh = rng.random_bool(0.3);
-        let fast_ppm = [(); REPLICAS].map(|()| rng.random_range(-1_000..=1_000));
-        let mut steps = Vec::new();
+        let mut script = Self { evh, ..Self::empty(setup) };
+        script.fast_ppm.fill_with(|| rng.random_range(-1_000..=1_000));
         let mut at = Duration::ZERO;
         while at < FAULTS_FOR {
             at += Duration::from_millis(rng.random_range(0..LONGEST_PAUSE_MS));
             let later = at + Duration::from_millis(rng.random_range(100..40_000));
-            let replica = rng.random_range(0..REPLICAS);
-            let (now, then) = Step::draw(&mut rng, replica);
-            steps.push((at, now));
-            steps.extend(then.map(|then| (later, then)));
+            let instance = if setup == Setup::One { 0 } else { rng.random_range(0..setup.members().len()) };
+            let (now, then) = if setup != Setup::One && rng.random_bool(MOVES) {
+                (Step::draw_label(&mut rng, setup), None)
+            } else {
+                Step::draw(&mut rng, setup.replicas())
+            };
+            script.events.push(Event { at, instance, step: now });
+            script.events.extend(then.map(|step| Event { at: later, instance, step }));
         }
-        steps.sort_by_key(|(at, _)| *at);
-        Self { evh, fast_ppm, steps }
+        script.events.sort_by_key(|event| event.at);
+        script
     }
 }
 
 impl Step {
+    /// A namespace goes to one of the instances, or to nobody.
+    fn draw_label(rng: &mut StdRng, setup: Setup) -> Self {
+        let namespace = setup.moving()[rng.random_range(0..setup.moving().len())];
+        let teams = setup.members();
+        // The last one is nobody.
+        let team = teams.get(rng.random_range(0..=teams.len())).and_then(|member| member.team);
+        Self::Label(namespace, team)
+    }
+
     /// Something, and what ends it later.
-    fn draw(rng: &mut StdRng, replica: usize) -> (Self, Option<Self>) {
+    fn draw(rng: &mut StdRng, replicas: usize) -> (Self, Option<Self>) {
+        let replica = rng.random_range(0..replicas);
         let number = rng.random_range(0..MOST);
         let path = ["/", "/api", "/shop", "/v1"][rng.random_range(0..4)];
         match rng.random_range(0..100) {
@@ -130,7 +168,7 @@ impl Step {
             }
             73..75 => (Self::Forget, None),
             75..84 => (Self::Controller(controller_fault(rng)), None),
-            84..90 => (Self::Kube(kube_fault(rng)), None),
+            84..90 => (Self::Kube(kube_fault(rng, replicas)), None),
             90..91 => (Self::StaleLists, None),
             91..92 => (Self::ExpireSessions, None),
             92..93 => {
@@ -142,7 +180,7 @@ impl Step {
             95..96 => (Self::DeleteRecord, None),
             96..97 => (Self::ClearRecord, None),
             97..98 => (Self::DeleteLease, None),
-            _ => (Self::Scale(rng.random_range(1..=REPLICAS)), None),
+            _ => (Self::Scale(rng.random_range(1..=replicas)), None),
         }
     }
 }
@@ -166,7 +204,7 @@ fn controller_fault(rng: &mut StdRng) -> AviFault {
     fault
 }
 
-fn kube_fault(rng: &mut StdRng) -> KubeFault {
+fn kube_fault(rng: &mut StdRng, replicas: usize) -> KubeFault {
     let (action, resource) = match rng.random_range(0..8) {
         0 => (KubeAction::Status { code: 503, message: "busy".to_owned(), retry_after: None }, "configmaps"),
         1 => (KubeAction::DropAfter, "configmaps"),
@@ -179,15 +217,16 @@ fn kube_fault(rng: &mut StdRng) -> KubeFault {
         6 => (KubeAction::DelayEvent { ms: rng.random_range(100..20_000) }, "ingresses"),
         _ => (KubeAction::Break, "ingresses"),
     };
-    let replica = format!("ako-{}", rng.random_range(0..REPLICAS));
+    let replica = format!("ako-{}", rng.random_range(0..replicas));
     KubeFault::new(action).resource(resource).client(&replica).times(rng.random_range(1..4))
 }
 
 impl fmt::Display for Script {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "evh {}, clocks {:?} ppm", self.evh, self.fast_ppm)?;
-        for (at, step) in &self.steps {
-            writeln!(f, "{:>9.3}  {step:?}", at.as_secs_f64())?;
+        for Event { at, instance, step } in &self.events {
+            let whose = self.setup.members()[*instance].namespace;
+            writeln!(f, "{:>9.3}  {whose}: {step:?}", at.as_secs_f64())?;
         }
         Ok(())
     }

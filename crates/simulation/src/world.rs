@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use ako_elect::{Holder, RECORD_NAME, Record};
+use ako_elect::{Holder, RECORD_NAME};
 use ako_harness::{Network, cluster, stateful_set};
 use ako_sim_avi::SimAvi;
 use ako_sim_kube::{Action, Cut, Fault, Options, SimKube};
@@ -12,32 +12,37 @@ use kube::api::{Api, Patch, PatchParams};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use crate::network::Link;
+use crate::borders::Borders;
+use crate::instance::Instance;
+use crate::network::{Link, Witness};
 use crate::replica::{Replica, WrongClock};
 use crate::script::{Script, Step};
-use crate::workload::{self, LIVELY, OPERATOR};
+use crate::setup::Setup;
+use crate::workload;
 
 /// How long a call to the controller takes when nothing is wrong.
 pub const LATENCY: Duration = Duration::from_millis(5);
 /// How long lists lag behind after [`Step::StaleLists`], in requests.
 const STALE_LISTS: u32 = 3;
 
-/// A cluster, a controller and the replicas between them.
+/// A cluster, a controller and the instances between them.
 pub struct World {
     /// The API server.
     pub kube: SimKube,
     /// The controller.
     pub avi: SimAvi,
-    /// The pods, from number 0.
-    pub replicas: Vec<Replica>,
+    /// The instances, the primary first.
+    pub instances: Vec<Instance>,
+    /// Which instances there are.
+    pub setup: Setup,
+    /// Whether hosts are virtual services of their own.
+    pub evh: bool,
+    borders: Borders,
     /// What must not be, and was.
     wrong: Arc<Mutex<Vec<String>>>,
     started: Instant,
     fast_ppm: Vec<i64>,
     processes: u64,
-    /// Who led before somebody deleted or emptied the record: absence is no
-    /// evidence that this one does not.
-    last_leader: Arc<Mutex<Option<Holder>>>,
 }
 
 impl World {
@@ -52,16 +57,20 @@ impl World {
         };
         let (kube, avi) = (SimKube::new(options), SimAvi::new(ako_sim_avi::Options::default()));
         avi.set_latency(LATENCY);
-        cluster::apply_all(&kube.client(), &workload::beginning(script.evh)).await?;
+        let Script { setup, evh, .. } = *script;
+        cluster::apply_all(&kube.client(), &workload::beginning(setup, evh)).await?;
+        let members = setup.members().iter();
         Ok(Self {
+            instances: members.map(|member| Instance::new(member, kube.clone())).collect(),
+            borders: Borders::new(setup, avi.clone()),
             kube,
             avi,
-            replicas: Vec::new(),
+            setup,
+            evh,
             wrong: Arc::default(),
             started: Instant::now(),
-            fast_ppm: script.fast_ppm.to_vec(),
+            fast_ppm: script.fast_ppm.clone(),
             processes: 0,
-            last_leader: Arc::default(),
         })
     }
 
@@ -80,75 +89,85 @@ impl World {
         self.wrong.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Whether one leads, knows the controller and has nothing to write.
+    /// Whether each instance is led by one who has nothing to write.
     pub async fn is_led(&mut self) -> bool {
-        for replica in &mut self.replicas {
-            let state = replica.state().await.unwrap_or_default();
-            if state["role"] == "leader" && state["leadership"]["writes"] == true && state["settled"] == true
-            {
-                return true;
+        for instance in &mut self.instances {
+            if !instance.is_led().await {
+                return false;
             }
         }
-        false
+        true
     }
 
-    /// Changes the number of replicas; pods come in order and go in reverse.
-    pub async fn scale(&mut self, wanted: usize) -> anyhow::Result<()> {
-        let client = self.kube.client();
-        stateful_set::scale(&client, OPERATOR, wanted).await?;
-        while self.replicas.len() > wanted {
-            let Some(mut replica) = self.replicas.pop() else { break };
+    /// Changes the number of replicas of an instance; pods come in order and go
+    /// in reverse.
+    pub async fn scale(&mut self, instance: usize, wanted: usize) -> anyhow::Result<()> {
+        let (client, namespace) = (self.kube.client(), self.instances[instance].member.namespace);
+        stateful_set::scale(&client, namespace, wanted).await?;
+        while self.instances[instance].replicas.len() > wanted {
+            let Some(mut replica) = self.instances[instance].replicas.pop() else { break };
             self.thaw(&replica);
             if let Err(why) = replica.stop().await {
                 self.complain(&why);
             }
-            stateful_set::remove_pod(&client, OPERATOR, &replica.pod).await?;
+            stateful_set::remove_pod(&client, namespace, &replica.pod).await?;
         }
-        while self.replicas.len() < wanted {
-            let number = self.replicas.len();
+        while self.instances[instance].replicas.len() < wanted {
+            let number = self.instances[instance].replicas.len();
             let pod = format!("ako-{number}");
-            stateful_set::add_pod(&client, OPERATOR, &pod).await?;
-            let fast_ppm = self.fast_ppm.get(number).copied().unwrap_or(0);
-            let clock = WrongClock::new(self.started, fast_ppm);
-            self.replicas.push(Replica::new(pod, Link::new(self.avi.clone()), clock));
-            self.start(number);
+            stateful_set::add_pod(&client, namespace, &pod).await?;
+            let fast_ppm = self.fast_ppm.get(instance * self.setup.replicas() + number);
+            let clock = WrongClock::new(self.started, fast_ppm.copied().unwrap_or(0));
+            let replica = Replica::new(namespace, pod, Link::new(self.avi.clone()), clock);
+            self.instances[instance].replicas.push(replica);
+            self.start(instance, number);
         }
         Ok(())
     }
 
     /// Starts a process in a pod that has none.
-    pub fn start(&mut self, number: usize) {
-        let Some(replica) = self.replicas.get_mut(number) else { return };
-        let Some(pod) = self.kube.get("", "pods", OPERATOR, &replica.pod) else { return };
+    pub fn start(&mut self, instance: usize, number: usize) {
+        let Some(replica) = self.instances[instance].replicas.get(number) else { return };
+        let Some(pod) = self.kube.get("", "pods", replica.namespace, &replica.pod) else { return };
         if replica.runs() {
             return;
         }
-        replica.clock.thaw();
         self.processes += 1;
         let uid = pod["metadata"]["uid"].as_str().unwrap_or_default();
         let nonce = format!("process{}", self.processes);
+        let witness = self.witness(instance, Holder::of(&replica.pod, uid, &nonce));
+        let replica = &mut self.instances[instance].replicas[number];
+        replica.clock.thaw();
         // The witness has to know who it is about before the first write.
-        let me = Holder::of(&replica.pod, uid, &nonce);
-        let (kube, last, wrong, started) =
-            (self.kube.clone(), self.last_leader.clone(), self.wrong.clone(), self.started);
-        replica.link.watched_by(Arc::new(move |line| {
-            let leader = leader(&kube)
-                .or_else(|| last.lock().unwrap_or_else(PoisonError::into_inner).clone())
-                .unwrap_or_else(Holder::nobody);
+        replica.link.watched_by(witness);
+        replica.start(&self.kube, nonce);
+    }
+
+    /// Who judges the writes of a process when they leave it.
+    fn witness(&self, instance: usize, me: Holder) -> Witness {
+        let Instance { member, leadership, .. } = &self.instances[instance];
+        let (member, leadership, borders) = (*member, leadership.clone(), self.borders.clone());
+        let (wrong, started) = (self.wrong.clone(), self.started);
+        Arc::new(move |line| {
             // Logging in and out changes no object.
-            let session = line.contains(" /api/login") || line.contains(" /api/logout");
-            if leader != me && !session {
+            if line.contains(" /api/login") || line.contains(" /api/logout") {
+                return;
+            }
+            let leader = leadership.leader();
+            if leader != me {
                 complain(&wrong, started, &format!("{me} wrote while {leader} led: {line}"));
             }
-        }));
-        replica.start(&self.kube, OPERATOR, nonce);
+            if let Some(why) = borders.trespass(member, line) {
+                complain(&wrong, started, &why);
+            }
+        })
     }
 
     /// Kills the processes that there are and starts one in each pod.
     pub async fn start_anew(&mut self) {
-        for number in 0..self.replicas.len() {
-            self.replicas[number].kill().await;
-            self.start(number);
+        for (instance, number) in self.pods() {
+            self.instances[instance].replicas[number].kill().await;
+            self.start(instance, number);
         }
     }
 
@@ -157,72 +176,91 @@ impl World {
         self.kube.clear_faults();
         self.avi.clear_faults();
         self.avi.set_latency(LATENCY);
-        for replica in &self.replicas {
+        for replica in self.replicas() {
             self.thaw(replica);
         }
         // What was lost on the way is told by new lists.
         self.forget();
-        for number in 0..self.replicas.len() {
-            self.start(number);
+        for (instance, number) in self.pods() {
+            self.start(instance, number);
         }
     }
 
-    /// Does what a step says.
-    pub async fn take(&mut self, step: &Step) -> anyhow::Result<()> {
+    /// The pods of all instances.
+    pub fn replicas(&self) -> impl Iterator<Item = &Replica> {
+        self.instances.iter().flat_map(|instance| &instance.replicas)
+    }
+
+    /// Their numbers: that of the instance, and that in it.
+    pub fn pods(&self) -> Vec<(usize, usize)> {
+        let instances = self.instances.iter().enumerate();
+        instances
+            .flat_map(|(number, instance)| (0..instance.replicas.len()).map(move |pod| (number, pod)))
+            .collect()
+    }
+
+    /// Does what a step says, to an instance if it is about one.
+    pub async fn take(&mut self, instance: usize, step: &Step) -> anyhow::Result<()> {
         match step {
-            Step::Apply(number, path) => self.apply(&workload::ingress(LIVELY, *number, path)).await?,
+            Step::Apply(number, path) => {
+                self.apply(&workload::ingress(self.setup.lively(*number), *number, path)).await?;
+            }
             Step::Delete(number) => {
-                let mut object = workload::ingress(LIVELY, *number, "/");
+                let mut object = workload::ingress(self.setup.lively(*number), *number, "/");
                 object["$delete"] = true.into();
                 self.apply(&object).await?;
             }
             Step::Endpoints(number, count) => {
-                self.apply(&workload::slice(LIVELY, *number, *count)).await?;
+                self.apply(&workload::slice(self.setup.lively(*number), *number, *count)).await?;
             }
-            Step::Scale(wanted) => self.scale(*wanted).await?,
-            Step::Start(number) => self.start(*number),
-            Step::Kill(number) => {
-                if let Some(replica) = self.replicas.get_mut(*number) {
-                    replica.kill().await;
-                }
+            Step::Label(namespace, team) => {
+                self.borders.label(namespace, *team);
+                self.apply(&workload::namespace(namespace, *team)).await?;
             }
-            Step::Stop(number) => {
-                if let Some(replica) = self.replicas.get_mut(*number)
-                    && let Err(why) = replica.stop().await
-                {
-                    self.complain(&why);
-                }
-            }
-            Step::Recreate(number) => self.recreate(*number).await?,
-            Step::Yield(number) => {
-                if let Some(replica) = self.replicas.get_mut(*number) {
-                    replica.hand_over().await;
-                }
+            Step::Scale(wanted) => self.scale(instance, *wanted).await?,
+            Step::Start(number) => self.start(instance, *number),
+            Step::Recreate(number) => self.recreate(instance, *number).await?,
+            Step::Kill(number) | Step::Stop(number) | Step::Yield(number) => {
+                self.end(instance, *number, step).await;
             }
             Step::Freeze(number)
             | Step::Thaw(number)
             | Step::CutKube(number, _)
             | Step::HealKube(number)
-            | Step::CutController(number, _) => self.reach(*number, step),
-            other => self.take_fault(other).await?,
+            | Step::CutController(number, _) => self.reach(instance, *number, step),
+            other => self.take_fault(instance, other).await?,
         }
         Ok(())
     }
 
+    /// Ends a process, or its leadership.
+    async fn end(&mut self, instance: usize, number: usize, step: &Step) {
+        let Some(replica) = self.instances[instance].replicas.get_mut(number) else { return };
+        match step {
+            Step::Kill(_) => replica.kill().await,
+            Step::Yield(_) => replica.hand_over().await,
+            _ => {
+                if let Err(why) = replica.stop().await {
+                    self.complain(&why);
+                }
+            }
+        }
+    }
+
     /// Changes what a replica reaches. A frozen one reaches nothing until it is
     /// thawed.
-    fn reach(&self, number: usize, step: &Step) {
-        let Some(replica) = self.replicas.get(number) else { return };
+    fn reach(&self, instance: usize, number: usize, step: &Step) {
+        let Some(replica) = self.instances[instance].replicas.get(number) else { return };
         match step {
             Step::Thaw(_) => self.thaw(replica),
             _ if replica.clock.is_frozen() => {}
             Step::Freeze(_) => {
                 replica.clock.freeze();
-                self.kube.partition(&replica.pod, Cut::Silence);
+                self.kube.partition(&replica.client(), Cut::Silence);
                 replica.link.set(Network::Broken);
             }
-            Step::CutKube(_, cut) => self.kube.partition(&replica.pod, *cut),
-            Step::HealKube(_) => self.kube.heal(&replica.pod),
+            Step::CutKube(_, cut) => self.kube.partition(&replica.client(), *cut),
+            Step::HealKube(_) => self.kube.heal(&replica.client()),
             Step::CutController(_, network) => replica.link.set(*network),
             _ => {}
         }
@@ -231,39 +269,44 @@ impl World {
     /// The clock first: a process that wakes finds it right.
     fn thaw(&self, replica: &Replica) {
         replica.clock.thaw();
-        self.kube.heal(&replica.pod);
+        self.kube.heal(&replica.client());
         replica.link.set(Network::Open);
     }
 
     /// Steps that are about no replica.
-    async fn take_fault(&mut self, step: &Step) -> anyhow::Result<()> {
+    async fn take_fault(&mut self, instance: usize, step: &Step) -> anyhow::Result<()> {
+        let namespace = self.instances[instance].member.namespace;
         match step {
             Step::Forget => self.forget(),
             Step::Controller(fault) => drop(self.avi.inject(fault.clone())),
-            Step::Kube(fault) => drop(self.kube.inject(fault.clone())),
+            Step::Kube(fault) => {
+                let client = fault.client.as_ref().map(|pod| format!("{namespace}/{pod}"));
+                self.kube.inject(Fault { client, ..fault.clone() });
+            }
             Step::StaleLists => {
-                for replica in &self.replicas {
+                for replica in self.replicas() {
                     let stale = Action::Stale { revision: self.kube.revision() };
-                    let fault = Fault::new(stale).verb("list").client(&replica.pod).times(STALE_LISTS);
+                    let fault = Fault::new(stale).verb("list").client(&replica.client()).times(STALE_LISTS);
                     self.kube.inject(fault);
                 }
             }
             Step::ExpireSessions => self.avi.expire_sessions(),
             Step::Latency(latency) => self.avi.set_latency(*latency),
-            Step::Edit | Step::Remove => self.interfere(step),
+            Step::Edit | Step::Remove => self.interfere(instance, step),
             Step::DeleteRecord => {
-                self.remember_leader();
-                self.apply(&doomed("v1", "ConfigMap", RECORD_NAME)).await?;
+                self.instances[instance].leadership.remember();
+                self.apply(&doomed(namespace, "v1", "ConfigMap", RECORD_NAME)).await?;
             }
             Step::ClearRecord => {
-                self.remember_leader();
-                let records: Api<ConfigMap> = Api::namespaced(self.kube.client(), OPERATOR);
+                self.instances[instance].leadership.remember();
+                let records: Api<ConfigMap> = Api::namespaced(self.kube.client(), namespace);
                 let patch = Patch::Merge(json!({"data": null}));
                 // There may be none.
                 let _ = records.patch(RECORD_NAME, &PatchParams::default(), &patch).await;
             }
             Step::DeleteLease => {
-                self.apply(&doomed("coordination.k8s.io/v1", "Lease", "ako-lease-lock")).await?;
+                let lease = doomed(namespace, "coordination.k8s.io/v1", "Lease", "ako-lease-lock");
+                self.apply(&lease).await?;
             }
             _ => {}
         }
@@ -276,24 +319,25 @@ impl World {
 
     fn forget(&self) {
         self.kube.compact();
-        for replica in &self.replicas {
-            self.kube.disconnect(&replica.pod);
+        for replica in self.replicas() {
+            self.kube.disconnect(&replica.client());
         }
     }
 
-    async fn recreate(&mut self, number: usize) -> anyhow::Result<()> {
-        let Some(replica) = self.replicas.get_mut(number) else { return Ok(()) };
+    async fn recreate(&mut self, instance: usize, number: usize) -> anyhow::Result<()> {
+        let Some(replica) = self.instances[instance].replicas.get_mut(number) else { return Ok(()) };
         replica.kill().await;
-        let (client, pod) = (self.kube.client(), replica.pod.clone());
-        stateful_set::remove_pod(&client, OPERATOR, &pod).await?;
-        stateful_set::add_pod(&client, OPERATOR, &pod).await
+        let client = self.kube.client();
+        stateful_set::remove_pod(&client, replica.namespace, &replica.pod).await?;
+        stateful_set::add_pod(&client, replica.namespace, &replica.pod).await
     }
 
     /// Somebody works on the controller by hand.
-    fn interfere(&self, step: &Step) {
+    fn interfere(&self, instance: usize, step: &Step) {
+        let owner = self.instances[instance].member.owner;
         let dump = self.avi.dump();
         let pools = dump["pool"].as_object().into_iter().flatten();
-        let ours = pools.map(|(_, pool)| pool).find(|pool| pool["created_by"] == "ako-c1");
+        let ours = pools.map(|(_, pool)| pool).find(|pool| pool["created_by"] == owner);
         let Some(name) = ours.and_then(|pool| pool["name"].as_str()) else { return };
         match step {
             Step::Edit => {
@@ -302,26 +346,12 @@ impl World {
             _ => drop(self.avi.remove("pool", "admin", name)),
         }
     }
-
-    fn remember_leader(&self) {
-        if let Some(leader) = leader(&self.kube) {
-            *self.last_leader.lock().unwrap_or_else(PoisonError::into_inner) = Some(leader);
-        }
-    }
 }
 
 /// An object that is to be deleted if it is there.
-fn doomed(version: &str, kind: &str, name: &str) -> Value {
-    let metadata = json!({"name": name, "namespace": OPERATOR});
+fn doomed(namespace: &str, version: &str, kind: &str, name: &str) -> Value {
+    let metadata = json!({"name": name, "namespace": namespace});
     json!({"apiVersion": version, "kind": kind, "metadata": metadata, "$delete": true})
-}
-
-/// Whom the record names; `None` if it is absent, or was emptied by hand.
-fn leader(kube: &SimKube) -> Option<Holder> {
-    let record = kube.get("", "configmaps", OPERATOR, RECORD_NAME)?;
-    let data = serde_json::from_value(record["data"].clone()).unwrap_or_default();
-    let record = Record::from_data(&data);
-    (record.holder != Holder::nobody() || record.released.is_some()).then_some(record.holder)
 }
 
 fn complain(wrong: &Mutex<Vec<String>>, started: Instant, what: &str) {

@@ -11,17 +11,18 @@ use ako_sim_avi::{Action, Fault};
 use ako_sim_kube::Cut;
 use ako_simulation::judgement::{unfinished, writes};
 use ako_simulation::run::on_virtual_time;
-use ako_simulation::script::{REPLICAS, Script, Step};
-use ako_simulation::workload::OPERATOR;
+use ako_simulation::script::{Script, Step};
+use ako_simulation::setup::Setup;
 use ako_simulation::world::World;
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
+const OPERATOR: &str = "avi-system";
+
 /// Runs something on paused time, with a world without replicas.
 fn in_a_world(test: impl AsyncFnOnce(World)) {
     let run = async {
-        let script = Script { evh: false, fast_ppm: [0; REPLICAS], steps: Vec::new() };
-        test(World::new(1, &script).await.unwrap()).await;
+        test(World::new(1, &Script::empty(Setup::One)).await.unwrap()).await;
     };
     on_virtual_time(Box::pin(run)).unwrap();
 }
@@ -29,7 +30,7 @@ fn in_a_world(test: impl AsyncFnOnce(World)) {
 /// The number of the replica that leads; waits until one does.
 async fn leader(world: &mut World) -> usize {
     for _ in 0..600 {
-        for (number, replica) in world.replicas.iter_mut().enumerate() {
+        for (number, replica) in world.instances[0].replicas.iter_mut().enumerate() {
             let state = replica.state().await.unwrap_or_default();
             if state["role"] == "leader" && state["leadership"]["writes"] == true {
                 return number;
@@ -44,7 +45,7 @@ async fn leader(world: &mut World) -> usize {
 async fn finished(world: &World) {
     let mut why = None;
     for _ in 0..120 {
-        why = unfinished(world, false).await.unwrap();
+        why = unfinished(world).await.unwrap();
         if why.is_none() {
             return;
         }
@@ -56,21 +57,24 @@ async fn finished(world: &World) {
 #[test]
 fn one_that_does_not_reach_the_controller_lets_another_lead() {
     in_a_world(async |mut world| {
-        world.scale(2).await.unwrap();
+        world.scale(0, 2).await.unwrap();
         let first = leader(&mut world).await;
         finished(&world).await;
         for network in [Network::Broken, Network::Silent] {
             let first = leader(&mut world).await;
-            world.replicas[first].link.set(network);
-            world.take(&Step::Apply(0, if network == Network::Broken { "/" } else { "/api" })).await.unwrap();
+            world.instances[0].replicas[first].link.set(network);
+            world
+                .take(0, &Step::Apply(0, if network == Network::Broken { "/" } else { "/api" }))
+                .await
+                .unwrap();
             finished(&world).await;
             assert_ne!(leader(&mut world).await, first, "{network:?}");
-            world.replicas[first].link.set(Network::Open);
+            world.instances[0].replicas[first].link.set(Network::Open);
             sleep(Duration::from_mins(1)).await;
         }
         // If nobody reaches it, leading does no good anywhere: nothing flaps.
         let before = epoch(&mut world, first).await;
-        world.replicas.iter().for_each(|replica| replica.link.set(Network::Broken));
+        world.instances[0].replicas.iter().for_each(|replica| replica.link.set(Network::Broken));
         sleep(Duration::from_mins(5)).await;
         let after = epoch(&mut world, first).await;
         assert!(after - before <= 2, "{} leaderships in five minutes", after - before);
@@ -80,17 +84,17 @@ fn one_that_does_not_reach_the_controller_lets_another_lead() {
 #[test]
 fn a_write_that_arrives_late_is_repaired() {
     in_a_world(async |mut world| {
-        world.scale(2).await.unwrap();
-        world.take(&Step::Apply(0, "/")).await.unwrap();
+        world.scale(0, 2).await.unwrap();
+        world.take(0, &Step::Apply(0, "/")).await.unwrap();
         let first = leader(&mut world).await;
         finished(&world).await;
         // A write leaves in time, and the controller executes it when another
         // leads, for whom there is nothing to write any more.
         world.avi.inject(Fault::new(Action::Delay { ms: 28_000 }).method("POST").kind("pool").times(1));
-        world.take(&Step::Apply(1, "/")).await.unwrap();
+        world.take(0, &Step::Apply(1, "/")).await.unwrap();
         sleep(Duration::from_secs(1)).await;
-        world.kube.partition(&world.replicas[first].pod, Cut::Silence);
-        world.take(&Step::Delete(1)).await.unwrap();
+        world.kube.partition(&world.instances[0].replicas[first].client(), Cut::Silence);
+        world.take(0, &Step::Delete(1)).await.unwrap();
         while leader(&mut world).await == first {
             sleep(Duration::from_secs(1)).await;
         }
@@ -99,10 +103,10 @@ fn a_write_that_arrives_late_is_repaired() {
         while created_second(&world) == 0 {
             sleep(Duration::from_millis(100)).await;
         }
-        assert_ne!(unfinished(&world, false).await.unwrap(), None, "nothing came late");
+        assert_ne!(unfinished(&world).await.unwrap(), None, "nothing came late");
         // Long before the next full reading.
         sleep(Duration::from_secs(20)).await;
-        assert_eq!(unfinished(&world, false).await.unwrap(), None);
+        assert_eq!(unfinished(&world).await.unwrap(), None);
         assert_eq!(world.wrong(), Vec::<String>::new());
     });
 }
@@ -116,28 +120,28 @@ fn created_second(world: &World) -> usize {
 #[test]
 fn a_write_that_is_executed_after_its_time_out_is_looked_after() {
     in_a_world(async |mut world| {
-        world.scale(1).await.unwrap();
+        world.scale(0, 1).await.unwrap();
         leader(&mut world).await;
         finished(&world).await;
         // The same leader gives the write up, and what it was for is gone.
         world.avi.inject(Fault::new(Action::Delay { ms: 20_000 }).method("POST").kind("pool").times(1));
-        world.take(&Step::Apply(1, "/")).await.unwrap();
+        world.take(0, &Step::Apply(1, "/")).await.unwrap();
         sleep(Duration::from_secs(1)).await;
-        world.take(&Step::Delete(1)).await.unwrap();
+        world.take(0, &Step::Delete(1)).await.unwrap();
         sleep(Duration::from_secs(12)).await;
-        assert_eq!((unfinished(&world, false).await.unwrap(), created_second(&world)), (None, 0));
+        assert_eq!((unfinished(&world).await.unwrap(), created_second(&world)), (None, 0));
         while created_second(&world) == 0 {
             sleep(Duration::from_millis(100)).await;
         }
-        assert_ne!(unfinished(&world, false).await.unwrap(), None, "nothing came late");
+        assert_ne!(unfinished(&world).await.unwrap(), None, "nothing came late");
         // Long before the next full reading.
         sleep(Duration::from_secs(20)).await;
-        assert_eq!(unfinished(&world, false).await.unwrap(), None);
+        assert_eq!(unfinished(&world).await.unwrap(), None);
     });
 }
 
 async fn epoch(world: &mut World, number: usize) -> u64 {
-    let state = world.replicas[number].state().await.unwrap();
+    let state = world.instances[0].replicas[number].state().await.unwrap();
     state["leadership"]["epoch"].as_u64().unwrap()
 }
 
@@ -162,7 +166,7 @@ fn nobody_writes_while_a_replica_of_the_reference_holds_the_lease() {
         });
         cluster::apply(&client, &pod).await.unwrap();
         cluster::apply(&client, &lease(0)).await.unwrap();
-        world.scale(2).await.unwrap();
+        world.scale(0, 2).await.unwrap();
         for renewals in 1..60 {
             cluster::apply(&client, &lease(renewals)).await.unwrap();
             sleep(Duration::from_secs(2)).await;

@@ -320,10 +320,12 @@ impl Driver {
             SourceEvent::Trouble { kind, message } => {
                 warn!(kind = kind.as_str(), message, "the watch is in trouble");
                 self.troubles.insert(kind.as_str(), message);
+                self.step(Event::Outdated(kind, true));
             }
             SourceEvent::Recovered { kind } => {
                 info!(kind = kind.as_str(), "the watch works again");
                 self.troubles.remove(kind.as_str());
+                self.step(Event::Outdated(kind, false));
             }
         }
     }

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ako_avi_types::{Kind, Object, VsVip};
+use ako_core::resource::ServiceType;
 use ako_core::scope::Requirement;
-use ako_core::{Claim, Config, NamespacedName, Resource, Scope};
+use ako_core::{Claim, Config, Delta, NamespacedName, Resource, ResourceId, ResourceKind, Scope};
 use ako_engine::Event;
 
-use crate::cluster::{class, config, ingress, plain_ingress, secret, secure_ingress, translator};
+use crate::cluster::{class, config, ingress, plain_ingress, secret, secure_ingress, service, translator};
 use crate::town::{MARGIN, Town, labelled};
 
 fn serving(team: &str) -> Scope {
@@ -111,6 +112,94 @@ fn a_namespace_that_comes_back_is_waited_for_as_well() {
     town.run(MARGIN * 2);
     assert!(town.pools().iter().all(|(_, owner)| owner == "ako-c1"), "{:?}", town.pools());
     assert!(town.published("one") > 0 && town.published("two") > 0);
+}
+
+#[test]
+fn a_namespace_that_was_another_ones_only_for_a_moment_is_not_forgotten() {
+    let mut town = Town::new(&two(), objects());
+    town.label("red", "b");
+    town.run(MARGIN.saturating_sub(Duration::from_secs(1)));
+    town.label("red", "nobody");
+    town.run(MARGIN * 3);
+    assert_eq!(town.pools(), []);
+    assert_eq!(town.published("one"), 0);
+}
+
+#[test]
+fn the_address_of_a_service_goes_with_it() {
+    let mut all = objects();
+    all.push(service("lb", ServiceType::LoadBalancer));
+    let mut town = Town::new(&two(), all);
+    let vsvips =
+        |town: &Town| town.fake.names(Kind::VsVip).iter().filter(|name| name.contains("red-lb")).count();
+    town.label("red", "b");
+    town.run(MARGIN * 3);
+    // The former owner has seen what it is not its own any more, and is at rest.
+    assert!(town.instances[0].engine.is_settled(), "{:?}", town.instances[0].engine.pending(9));
+    assert_eq!(vsvips(&town), 1);
+    town.label("red", "nobody");
+    town.run(Duration::from_mins(1));
+    assert_eq!(vsvips(&town), 0);
+}
+
+#[test]
+fn a_process_that_did_not_see_a_namespace_come_waits_for_the_former_owner() {
+    let mut town = Town::new(&two(), objects());
+    town.label("red", "b");
+    town.restart(1);
+    town.run(MARGIN.saturating_sub(Duration::from_millis(1)));
+    assert!(town.pools().iter().all(|(_, owner)| owner == "ako-c1"), "{:?}", town.pools());
+    town.run(MARGIN * 2);
+    assert!(town.pools().iter().all(|(_, owner)| owner == "ako-c1-blue"), "{:?}", town.pools());
+    assert_eq!(town.pools().len(), 2);
+    assert!(town.published("one") > 0 && town.published("two") > 0);
+}
+
+#[test]
+fn a_process_whose_view_is_old_takes_nothing_back() {
+    let mut town = Town::new(&two(), objects());
+    // The former owner's watch is interrupted, then the namespace moves.
+    town.tell(0, Event::Outdated(ResourceKind::Namespace, true));
+    let moved = labelled("red", "b");
+    town.cluster.insert(moved.id(), moved.clone());
+    town.tell(1, Event::Cluster(Delta::Apply(moved.clone())));
+    town.run(MARGIN * 2);
+    let ours = |town: &Town| town.pools().iter().filter(|(_, owner)| owner == "ako-c1-blue").count();
+    assert_eq!(ours(&town), 2);
+    town.observe(0);
+    town.run(MARGIN * 2);
+    assert_eq!(ours(&town), 2, "{:?}", town.pools());
+    town.tell(0, Event::Outdated(ResourceKind::Namespace, false));
+    town.tell(0, Event::Cluster(Delta::Apply(moved)));
+    town.run(MARGIN * 3);
+    assert_eq!((ours(&town), town.pools().len()), (2, 2), "{:?}", town.pools());
+}
+
+#[test]
+fn what_nobody_asks_for_any_more_is_waited_for_by_nobody() {
+    let mut town = Town::new(&two(), objects());
+    // A process that did not see the change finds what the other instance takes
+    // over; meanwhile one of the Ingresses goes.
+    town.label("red", "b");
+    town.restart(0);
+    town.run(Duration::from_secs(1));
+    let gone = ResourceId { kind: ResourceKind::Ingress, name: NamespacedName::new("red", "one") };
+    town.cluster.remove(&gone);
+    (0..2).for_each(|i| town.tell(i, Event::Cluster(Delta::Delete(gone.clone()))));
+    town.run(MARGIN * 2);
+    for i in [0, 1] {
+        town.observe(i);
+        town.run(Duration::from_mins(1));
+    }
+    let owners: Vec<_> = town.pools().into_iter().map(|(_, owner)| owner).collect();
+    assert_eq!(
+        owners,
+        ["ako-c1-blue"],
+        "{:?} {:?}",
+        town.instances[0].engine.held(),
+        town.instances[0].engine.pending(20)
+    );
+    assert_eq!(town.instances[0].engine.held(), None);
 }
 
 #[test]

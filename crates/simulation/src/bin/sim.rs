@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use ako_simulation::Outcome;
 use ako_simulation::script::Script;
+use ako_simulation::setup::Setup;
 use clap::Parser;
 use tracing_subscriber::EnvFilter;
 
@@ -25,6 +26,10 @@ struct Arguments {
     /// The first one.
     #[arg(long, default_value_t = 0)]
     from: u64,
+    /// How many instances of the operator there are: with two, namespaces move
+    /// between them.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=2))]
+    instances: u8,
     /// Print what happens in each run, and the log of its replicas.
     #[arg(long)]
     trace: bool,
@@ -41,7 +46,7 @@ struct Sum {
 }
 
 impl Sum {
-    fn add(&mut self, outcome: &Outcome, trace: bool) {
+    fn add(&mut self, outcome: &Outcome, instances: u8, trace: bool) {
         self.seeds += 1;
         self.lasted += outcome.lasted;
         self.writes += outcome.writes;
@@ -55,7 +60,7 @@ impl Sum {
             for wrong in wrong {
                 println!("  {wrong}");
             }
-            println!("  again: cargo xtask sim --from {seed} --seeds 1 --trace");
+            println!("  again: cargo xtask sim --instances {instances} --from {seed} --seeds 1 --trace");
         }
     }
 
@@ -70,17 +75,18 @@ impl Sum {
 
 fn main() -> anyhow::Result<ExitCode> {
     let arguments = Arguments::parse();
+    let setup = if arguments.instances == 1 { Setup::One } else { Setup::Two };
     let seeds = arguments.from..arguments.from.saturating_add(arguments.seeds);
     if arguments.trace {
         let filter = EnvFilter::new("debug,hyper=warn,kube_client=warn,kube_runtime=warn,tower=warn");
         tracing_subscriber::fmt().with_env_filter(filter).without_time().with_writer(std::io::stderr).init();
-        seeds.clone().for_each(|seed| print!("seed {seed}: {}", Script::draw(seed)));
+        seeds.clone().for_each(|seed| print!("seed {seed}: {}", Script::draw(setup, seed)));
     }
     let begun = Instant::now();
     let sum = Mutex::new(Sum::default());
-    ako_simulation::run_all(seeds, |outcome| {
+    ako_simulation::run_all(setup, seeds, |outcome| {
         let mut sum = sum.lock().unwrap_or_else(PoisonError::into_inner);
-        sum.add(outcome, arguments.trace);
+        sum.add(outcome, arguments.instances, arguments.trace);
         if sum.seeds.is_multiple_of(CHUNK) {
             sum.print(begun);
         }

@@ -1,0 +1,102 @@
+//! What on the controller belongs to which instance, and who may touch it.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use ako_sim_avi::SimAvi;
+use serde_json::Value;
+use tokio::time::Instant;
+
+use crate::setup::{Member, Setup};
+
+/// How long an instance waits before it takes over what was another one's: the
+/// duration of a lease.
+pub const MARGIN: Duration = Duration::from_secs(15);
+/// How much less of it there may be, for clocks run fast by a thousandth.
+const TOLERANCE: Duration = Duration::from_millis(20);
+
+/// Whose the namespaces are.
+#[derive(Clone)]
+pub struct Borders {
+    setup: Setup,
+    avi: SimAvi,
+    tenures: Arc<Mutex<BTreeMap<&'static str, Tenure>>>,
+}
+
+/// To whom a namespace belongs.
+struct Tenure {
+    team: Option<&'static str>,
+    /// When the others lost it.
+    lost: BTreeMap<&'static str, Instant>,
+}
+
+impl Borders {
+    /// As they are in the beginning.
+    pub fn new(setup: Setup, avi: SimAvi) -> Self {
+        let tenure = |team| Tenure { team, lost: BTreeMap::new() };
+        let tenures = setup.namespaces().iter().map(|(name, team)| (*name, tenure(*team)));
+        Self { setup, avi, tenures: Arc::new(Mutex::new(tenures.collect())) }
+    }
+
+    /// A namespace has this label now.
+    pub fn label(&self, namespace: &'static str, team: Option<&'static str>) {
+        let mut tenures = self.tenures();
+        let Some(tenure) = tenures.get_mut(namespace) else { return };
+        let before = std::mem::replace(&mut tenure.team, team).filter(|before| Some(*before) != team);
+        tenure.lost.extend(before.map(|before| (before, Instant::now())));
+    }
+
+    /// What is wrong with a write that leaves a process of an instance now.
+    pub fn trespass(&self, me: &Member, line: &str) -> Option<String> {
+        let (method, path) = line.split_once(' ')?;
+        // What is created is judged in the end.
+        let uuid = path.split('?').next()?.strip_prefix("/api/")?.split_once('/')?.1;
+        let object = self.avi.object(uuid)?;
+        let owner = self.owner(&object)?;
+        if owner.namespace == me.namespace {
+            return None;
+        }
+        let name = &object["name"];
+        let touched = format!("{} touched {name} of {}: {line}", me.owner, owner.owner);
+        if method == "DELETE" {
+            return Some(touched);
+        }
+        let Some(namespace) = namespace_of(&object, self.setup) else {
+            return Some(format!("{touched}; it is not for a namespace"));
+        };
+        let tenures = self.tenures();
+        let Tenure { team, lost } = tenures.get(namespace)?;
+        let since = lost.get(owner.team?).map(Instant::elapsed);
+        let is_handed_over = *team == me.team && since.is_some_and(|since| since + TOLERANCE >= MARGIN);
+        (!is_handed_over)
+            .then(|| format!("{touched}; {namespace} is of {team:?}, and was lost {since:?} ago"))
+    }
+
+    /// Whose an object is, if it is an instance's.
+    fn owner(&self, object: &Value) -> Option<&'static Member> {
+        let created_by = match object["created_by"].as_str() {
+            Some(owner) => owner.to_owned(),
+            // A VsVip tells it by its virtual service.
+            None => {
+                self.avi.named("virtualservice", object["name"].as_str()?)?["created_by"].as_str()?.to_owned()
+            }
+        };
+        self.setup.members().iter().find(|member| member.owner == created_by)
+    }
+
+    fn tenures(&self) -> MutexGuard<'_, BTreeMap<&'static str, Tenure>> {
+        self.tenures.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The namespace that an object is for, by its markers.
+fn namespace_of(object: &Value, setup: Setup) -> Option<&'static str> {
+    let markers = object["markers"].as_array()?;
+    let value = |key: &str| markers.iter().find(|marker| marker["key"] == key)?["values"][0].as_str();
+    let is_meant = |namespace: &str| match value("Namespace") {
+        Some(marked) => marked == namespace,
+        None => value("Host").is_some_and(|host| host.starts_with(&format!("{namespace}-"))),
+    };
+    setup.namespaces().iter().map(|(name, _)| *name).find(|name| is_meant(name))
+}

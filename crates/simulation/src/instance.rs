@@ -1,0 +1,78 @@
+//! An instance of the operator: its leadership record and its replicas.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use ako_elect::{Holder, RECORD_NAME, Record};
+use ako_sim_kube::SimKube;
+
+use crate::replica::Replica;
+use crate::setup::Member;
+
+/// An instance.
+pub struct Instance {
+    /// What it serves.
+    pub member: &'static Member,
+    /// Its pods, from number 0.
+    pub replicas: Vec<Replica>,
+    /// Who leads it.
+    pub leadership: Leadership,
+}
+
+impl Instance {
+    /// One without pods.
+    pub fn new(member: &'static Member, kube: SimKube) -> Self {
+        let leadership = Leadership { kube, namespace: member.namespace, last: Arc::default() };
+        Self { member, replicas: Vec::new(), leadership }
+    }
+
+    /// Whether one leads, knows the controller and has nothing to write.
+    pub async fn is_led(&mut self) -> bool {
+        for replica in &mut self.replicas {
+            let state = replica.state().await.unwrap_or_default();
+            if state["role"] == "leader" && state["leadership"]["writes"] == true && state["settled"] == true
+            {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// How many leaderships there were.
+    pub async fn epochs(&mut self) -> u64 {
+        let Some(replica) = self.replicas.first_mut() else { return 0 };
+        replica.state().await.and_then(|state| state["leadership"]["epoch"].as_u64()).unwrap_or(0)
+    }
+}
+
+/// Who leads an instance, as its record says.
+#[derive(Clone)]
+pub struct Leadership {
+    kube: SimKube,
+    namespace: &'static str,
+    /// Who led before somebody deleted or emptied the record: absence is no
+    /// evidence that this one does not.
+    last: Arc<Mutex<Option<Holder>>>,
+}
+
+impl Leadership {
+    /// Who may write.
+    pub fn leader(&self) -> Holder {
+        let last = || self.last.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        self.recorded().or_else(last).unwrap_or_else(Holder::nobody)
+    }
+
+    /// Remembers who leads before somebody deletes or empties the record.
+    pub fn remember(&self) {
+        if let Some(leader) = self.recorded() {
+            *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(leader);
+        }
+    }
+
+    /// Whom the record names; `None` if it is absent, or was emptied by hand.
+    fn recorded(&self) -> Option<Holder> {
+        let record = self.kube.get("", "configmaps", self.namespace, RECORD_NAME)?;
+        let data = serde_json::from_value(record["data"].clone()).unwrap_or_default();
+        let record = Record::from_data(&data);
+        (record.holder != Holder::nobody() || record.released.is_some()).then_some(record.holder)
+    }
+}
