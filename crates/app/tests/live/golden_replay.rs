@@ -7,8 +7,9 @@ use serde_json::json;
 
 use crate::world::{SOON, World};
 
-/// A dozen that show history: what a later step leaves of an earlier one.
-const CASES: [&str; 16] = [
+/// Some that show history, what a later step leaves of an earlier one, and some
+/// that take more than a translation.
+const CASES: [&str; 20] = [
     "l7-sni-insecure-one-path",
     "l7-sni-everything-deleted",
     "l7-sni-endpoint-changes",
@@ -25,6 +26,10 @@ const CASES: [&str; 16] = [
     "l4-single-port",
     "vrf-primary",
     "vrf-secondary",
+    "l7-sni-namespace-selector",
+    "l4-blocked-namespace",
+    "l4-nodeportlocal",
+    "tenant-per-namespace",
 ];
 
 #[tokio::test(flavor = "multi_thread")]
