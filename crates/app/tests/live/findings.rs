@@ -6,19 +6,22 @@ use serde_json::{Value, json};
 use crate::lifecycle::has;
 use crate::world::{SOON, World, config, ingress, ingress_class, object, service};
 
-/// Waits for a Warning Event with a reason on an Ingress.
-async fn warned(world: &World, name: &str, reason: &str) {
+/// Waits for a Warning Event with a reason on an Ingress; answers the words of
+/// all of that reason.
+async fn warned(world: &World, name: &str, reason: &str) -> Vec<String> {
     let selector = format!("involvedObject.kind=Ingress,involvedObject.name={name},type=Warning");
     eventually(SOON, async || {
-        let arguments = ["-n", "default", "get", "events", "-o", "json", "--field-selector", &selector];
+        let arguments = ["get", "events", "-A", "-o", "json", "--field-selector", &selector];
         let output = world.control_plane.kubectl(&arguments).await.map_err(|e| e.to_string())?;
         let events: Value = serde_json::from_slice(&output.stdout).map_err(|e| e.to_string())?;
         let items = events["items"].as_array().cloned().unwrap_or_default();
-        let found = items.iter().any(|event| event["reason"] == reason);
-        if found { Ok(()) } else { Err(format!("no Event {reason} on {name}: {items:?}")) }
+        let found: Vec<_> = items.iter().filter(|event| event["reason"] == reason).collect();
+        let words =
+            found.iter().map(|event| event["message"].as_str().unwrap_or_default().to_owned()).collect();
+        if found.is_empty() { Err(format!("no Event {reason} on {name}: {items:?}")) } else { Ok(words) }
     })
     .await
-    .unwrap_or_else(|e| world.fail(&e));
+    .unwrap_or_else(|e| world.fail(&e))
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -60,6 +63,35 @@ async fn bad_input_costs_one_object_a_finding_and_the_rest_is_served() {
     let key = first.1.lines().nth(1).unwrap().to_owned();
     assert!(!world.operator.log().contains(&key), "a key is in the log");
     assert!(!world.operator.get("/api/v1/state").await.unwrap().1.contains(&key), "a key is in the status");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tenant_that_does_not_exist_costs_its_namespace_one_finding() {
+    let Some(world) = World::start(&config(&[("enableEVH", "true")]), "avi-system").await else { return };
+    let in_tenant = |tenant: &str| {
+        let annotations = json!({"ako.vmware.com/tenant-name": tenant});
+        json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "red", "annotations": annotations}})
+    };
+    world.apply(&[ingress_class(), in_tenant("nowhere")]).await;
+    let mut objects = service("web", "ClusterIP", &["10.244.1.5"]);
+    objects.push(ingress("good", "c.foo.com", "/", "web"));
+    world.apply(&objects).await;
+    for object in &mut objects {
+        object["metadata"]["namespace"] = json!("red");
+    }
+    objects[2] = ingress("lost", "d.foo.com", "/", "web");
+    objects[2]["metadata"]["namespace"] = json!("red");
+    world.apply(&objects).await;
+    world.published("Ingress", "default", "good").await;
+    let told = warned(&world, "lost", "ControllerRefused").await;
+    let expected = "tenant nowhere does not exist on the Avi Controller: create it, or correct annotation \
+                    ako.vmware.com/tenant-name of the namespace";
+    assert_eq!(told, [expected]);
+    // Corrected, it is served there.
+    world.apply(&[in_tenant("blue-tenant")]).await;
+    world.published("Ingress", "red", "lost").await;
+    let dump = world.sim.dump();
+    assert!(dump["virtualservice"].as_object().unwrap().keys().any(|name| name.starts_with("blue-tenant/")));
 }
 
 /// A certificate and its key, PEM.
