@@ -21,15 +21,27 @@ const MOST_UNDER_WAY: usize = 32;
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 /// …up to this many times.
 const MOST_DOUBLINGS: u32 = 6;
+/// A status that was written and that the watch does not show after this is
+/// written again. The watch may have passed it over: an object that is deleted
+/// and created anew between two looks is seen as one change, to an object that
+/// bears the status of before the write.
+const LONGEST_UNSEEN: Duration = Duration::from_mins(1);
 
 /// The value of a request for node ports; Antrea heeds no other.
 const REQUEST: &str = "true";
 
+/// What is written over what.
+#[derive(Clone, Debug)]
+struct Writing {
+    before: Published,
+    wanted: Published,
+}
+
 /// What was written last, until the watch shows it.
 #[derive(Clone, Debug)]
 struct Written {
-    before: Published,
-    wanted: Published,
+    writing: Writing,
+    unseen_until: Moment,
 }
 
 /// Failures in a row, and when the next attempt is due.
@@ -44,10 +56,12 @@ struct Failures {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Publisher {
     dirty: BTreeSet<ResourceId>,
-    under_way: BTreeMap<ResourceId, Written>,
+    under_way: BTreeMap<ResourceId, Writing>,
     written: BTreeMap<ResourceId, Written>,
     failures: BTreeMap<ResourceId, Failures>,
     timers: BTreeSet<(Moment, ResourceId)>,
+    /// Until when what was written is taken to be on its way to the watch.
+    unseen: BTreeSet<(Moment, ResourceId)>,
     /// Services that were seen with a request for node ports, ours or one that
     /// we need: it is ours to take back.
     asking: BTreeSet<ResourceId>,
@@ -67,7 +81,8 @@ impl Publisher {
     }
 
     pub(crate) fn deadline(&self) -> Option<Moment> {
-        self.timers.first().map(|(at, _)| *at)
+        let first = |timers: &BTreeSet<(Moment, ResourceId)>| timers.first().map(|(at, _)| *at);
+        first(&self.timers).into_iter().chain(first(&self.unseen)).min()
     }
 
     pub(crate) fn is_idle(&self) -> bool {
@@ -82,6 +97,10 @@ impl Publisher {
     pub(crate) fn wake(&mut self, now: Moment) {
         while let Some((_, object)) = self.timers.first().filter(|(at, _)| *at <= now).cloned() {
             self.no_timer(&object);
+            self.dirty.insert(object);
+        }
+        while let Some((_, object)) = self.unseen.first().filter(|(at, _)| *at <= now).cloned() {
+            self.no_longer_written(&object);
             self.dirty.insert(object);
         }
     }
@@ -115,14 +134,14 @@ impl Publisher {
                 continue;
             }
             let is_not_seen_yet =
-                |w: &Written| status::same(&w.wanted, &wanted) && status::same(&w.before, current);
-            if self.written.get(&object).is_some_and(is_not_seen_yet) {
+                |w: &Writing| status::same(&w.wanted, &wanted) && status::same(&w.before, current);
+            if self.written.get(&object).is_some_and(|written| is_not_seen_yet(&written.writing)) {
                 continue;
             }
             self.no_timer(&object);
-            self.written.remove(&object);
-            let written = Written { before: current.clone(), wanted: wanted.clone() };
-            self.under_way.insert(object.clone(), written);
+            self.no_longer_written(&object);
+            let writing = Writing { before: current.clone(), wanted: wanted.clone() };
+            self.under_way.insert(object.clone(), writing);
             effects.push(Effect::Publish { object, wanted, current: current.clone() });
         }
         self.dirty.extend(busy);
@@ -160,7 +179,7 @@ impl Publisher {
         now: Moment,
         effects: &mut Vec<Effect>,
     ) {
-        let Some(written) = self.under_way.remove(object) else { return };
+        let Some(writing) = self.under_way.remove(object) else { return };
         if result.is_err() {
             let failures = self.failures.entry(object.clone()).or_insert(Failures { count: 0, next: None });
             let next = now + FIRST_WAIT * 2u32.pow(failures.count.min(MOST_DOUBLINGS));
@@ -169,11 +188,13 @@ impl Publisher {
             return;
         }
         self.failures.remove(object);
-        let request_only = status::same_addresses(&written.before, &written.wanted);
+        let request_only = status::same_addresses(&writing.before, &writing.wanted);
         if !request_only {
-            effects.extend(notices(object, &written.wanted).map(Effect::Tell));
+            effects.extend(notices(object, &writing.wanted).map(Effect::Tell));
         }
-        self.written.insert(object.clone(), written);
+        let unseen_until = now + LONGEST_UNSEEN;
+        self.unseen.insert((unseen_until, object.clone()));
+        self.written.insert(object.clone(), Written { writing, unseen_until });
         // Much may have changed meanwhile; the object may even be gone.
         self.dirty.insert(object.clone());
     }
@@ -181,8 +202,14 @@ impl Publisher {
     /// An object is as it should be, or gone.
     fn forget(&mut self, object: &ResourceId) {
         self.no_timer(object);
-        self.written.remove(object);
+        self.no_longer_written(object);
         self.failures.remove(object);
+    }
+
+    fn no_longer_written(&mut self, object: &ResourceId) {
+        if let Some(written) = self.written.remove(object) {
+            self.unseen.remove(&(written.unseen_until, object.clone()));
+        }
     }
 
     fn no_timer(&mut self, object: &ResourceId) {
@@ -200,6 +227,9 @@ impl Publisher {
         let timers = self.failures.values().filter(|failures| failures.next.is_some()).count();
         if timers != self.timers.len() {
             found.push(format!("{} status timers for {timers} failures", self.timers.len()));
+        }
+        if self.unseen.len() != self.written.len() {
+            found.push(format!("{} ends of {} written statuses", self.unseen.len(), self.written.len()));
         }
         found
     }

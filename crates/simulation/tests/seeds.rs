@@ -36,7 +36,7 @@ fn nothing_goes_wrong(setup: Setup, seeds: u64) {
 
 #[test]
 fn whatever_fails_nothing_is_lost_doubled_or_touched_by_two() {
-    nothing_goes_wrong(Setup::One, 150);
+    nothing_goes_wrong(Setup::One, 200);
 }
 
 #[test]

@@ -10,7 +10,7 @@ use ako_core::resource::Published;
 use ako_core::{Config, Diagnostic, Installation, NamespacedName, ResourceId, ResourceKind};
 use ako_elect::Moment;
 use ako_engine::{Counters, Effect, Engine, Event, Notice};
-use ako_kube_io::{EventWriter, Handle, SourceEvent, Standing, StatusWriter, WallClock};
+use ako_kube_io::{EventWriter, Handle, Outcome, SourceEvent, Standing, StatusWriter, WallClock};
 use ako_translate::Translator;
 use anyhow::bail;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
@@ -394,11 +394,16 @@ impl Driver {
         self.requests.spawn(async move {
             let result = match permit {
                 Some(permit) => {
-                    let written = writer.publish(&permit, &*clock, &object, &wanted, &current).await;
-                    written.map(|_| ()).map_err(|error| {
-                        warn!(%object, %error, "the status could not be written; trying again");
-                        error.to_string()
-                    })
+                    match writer.publish(&permit, &*clock, &object, &wanted, &current).await {
+                        // The watch will show that it is gone, or that there
+                        // is another of its name, which is still without.
+                        Ok(Outcome::Gone) => Err("the object is gone".to_owned()),
+                        Ok(_) => Ok(()),
+                        Err(error) => {
+                            warn!(%object, %error, "the status could not be written; trying again");
+                            Err(error.to_string())
+                        }
+                    }
                 }
                 None => Err("this replica does not lead".to_owned()),
             };

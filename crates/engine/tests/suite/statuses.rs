@@ -118,6 +118,25 @@ fn a_status_is_written_once_until_the_watch_shows_it() {
 }
 
 #[test]
+fn a_status_that_the_watch_never_shows_is_written_again() {
+    let mut world = world();
+    world.blind = true;
+    world.start();
+    world.settle();
+    assert_eq!(world.published, 2);
+    world.blind = false;
+    // Deleted and created anew between two looks: one change, no status.
+    world.apply(ingress("a", &[host(1)]));
+    world.settle();
+    assert_eq!(world.published, 2, "it may still be on its way");
+    world.run(Duration::from_mins(2));
+    assert!(!world.status(&id(ResourceKind::Ingress, "a")).is_empty());
+    let published = world.published;
+    world.run(Duration::from_hours(1));
+    assert_eq!(world.published, published, "what was seen is not written again");
+}
+
+#[test]
 fn a_status_that_somebody_undoes_is_written_again() {
     let mut world = world();
     world.start();
