@@ -171,7 +171,8 @@ fn path_of(ingress: &Value) -> anyhow::Result<String> {
     Ok(format!("/apis/networking.k8s.io/v1/namespaces/{}/ingresses/{}", text("namespace")?, text("name")?))
 }
 
-async fn merge(client: &Client, path: &str, changes: &Value) -> anyhow::Result<()> {
+/// Changes an object.
+pub(crate) async fn merge(client: &Client, path: &str, changes: &Value) -> anyhow::Result<()> {
     let mut request = Request::patch(path).body(serde_json::to_vec(changes)?)?;
     let json = http::HeaderValue::from_static("application/merge-patch+json");
     request.headers_mut().insert(http::header::CONTENT_TYPE, json);
@@ -189,6 +190,8 @@ fn json_body(mut request: Request<Vec<u8>>) -> Request<Vec<u8>> {
 fn collection(object: &Value) -> anyhow::Result<String> {
     let kind = object["kind"].as_str().context("an object without kind")?;
     let (root, plural) = match kind {
+        "Namespace" => return Ok("/api/v1/namespaces".to_owned()),
+        "Node" => return Ok("/api/v1/nodes".to_owned()),
         "Service" => ("/api/v1", "services"),
         "EndpointSlice" => ("/apis/discovery.k8s.io/v1", "endpointslices"),
         "Ingress" => ("/apis/networking.k8s.io/v1", "ingresses"),

@@ -24,7 +24,7 @@ const JOURNAL: usize = 1_000_000;
 pub(crate) struct Simulated {
     pub(crate) sim: SimAvi,
     pub(crate) installed: Installed,
-    _serving: Running,
+    serving: Running,
 }
 
 impl Simulated {
@@ -36,10 +36,29 @@ impl Simulated {
         let sim = SimAvi::with_environment(&golden::environment()?, options)?;
         sim.set_latency(LATENCY);
         let serving = sim.serve(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), Tls::SelfSigned).await?;
-        let address = serving.address.to_string();
-        let ca_pem = serving.ca_pem.as_deref().context("the simulator serves TLS")?;
-        let controller = Controller { address: &address, ca_pem, username: "admin", password: "admin" };
-        let installed = install(&stage.client, "avi-system", config, controller).await?;
-        Ok(Self { sim, installed, _serving: serving })
+        let installed = configure(stage, &serving, "avi-system", config).await?;
+        Ok(Self { sim, installed, serving })
     }
+
+    /// Configures another instance of the operator for the same controller.
+    pub(crate) async fn install(
+        &self,
+        stage: &Stage,
+        namespace: &str,
+        config: &BTreeMap<String, String>,
+    ) -> anyhow::Result<Installed> {
+        configure(stage, &self.serving, namespace, config).await
+    }
+}
+
+async fn configure(
+    stage: &Stage,
+    serving: &Running,
+    namespace: &str,
+    config: &BTreeMap<String, String>,
+) -> anyhow::Result<Installed> {
+    let address = serving.address.to_string();
+    let ca_pem = serving.ca_pem.as_deref().context("the simulator serves TLS")?;
+    let controller = Controller { address: &address, ca_pem, username: "admin", password: "admin" };
+    install(&stage.client, namespace, config, controller).await
 }

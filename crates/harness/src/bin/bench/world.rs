@@ -1,5 +1,6 @@
 //! A simulated controller and an operator on the stage.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
@@ -33,7 +34,16 @@ pub(crate) struct World {
 impl World {
     /// An empty controller, and an operator that starts to work.
     pub(crate) async fn start(stage: &Stage, mode: Mode) -> anyhow::Result<Self> {
-        let simulated = Simulated::start(stage, &configuration(mode)).await?;
+        Self::start_with(stage, mode, &configuration(mode)).await
+    }
+
+    /// The same with another configuration.
+    pub(crate) async fn start_with(
+        stage: &Stage,
+        mode: Mode,
+        config: &BTreeMap<String, String>,
+    ) -> anyhow::Result<Self> {
+        let simulated = Simulated::start(stage, config).await?;
         let started = Timestamp::now();
         let operator = start_operator(stage, &simulated.installed)?;
         Ok(Self { simulated, operator, mode, started })
@@ -71,6 +81,12 @@ impl World {
         let published = population::published(&stage.client).await?;
         anyhow::ensure!(published == size, "only {published} of {size} statuses are there");
         operator_log::last_settled(&self.operator.log()).context("the operator's log tells no rest")
+    }
+
+    /// How many static routes the controller's VRF has.
+    pub(crate) fn routes(&self) -> usize {
+        let vrf = self.simulated.sim.named("vrfcontext", "global");
+        vrf.and_then(|vrf| vrf["static_routes"].as_array().map(Vec::len)).unwrap_or(0)
     }
 
     /// The operator's own account of itself.

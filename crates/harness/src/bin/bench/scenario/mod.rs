@@ -2,7 +2,9 @@
 
 mod endpoint_change;
 mod handover;
+mod instances;
 mod live;
+mod nodes;
 mod restart;
 mod start;
 pub(crate) mod translate;
@@ -35,13 +37,19 @@ pub(crate) enum Scenario {
     Crash,
     /// A standby takes everything over, and nothing changed
     Takeover,
+    /// Ten instances share a cluster and a controller
+    Instances,
+    /// 5,000 Nodes are created while the operator writes static routes
+    Nodes,
 }
 
 impl Scenario {
     /// In the order in which they run: the cluster only grows, and what one
     /// leaves behind is the next one's start.
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 11] = [
         Self::Translate,
+        Self::Nodes,
+        Self::Instances,
         Self::Live300,
         Self::StartSni,
         Self::EndpointChange,
@@ -63,7 +71,15 @@ impl Scenario {
             Self::Handover => "handover",
             Self::Crash => "crash",
             Self::Takeover => "takeover",
+            Self::Instances => "instances",
+            Self::Nodes => "nodes",
         }
+    }
+
+    /// Whether it needs a cluster that no other scenario sees: what it creates
+    /// would be the others' work, too.
+    fn is_apart(self) -> bool {
+        matches!(self, Self::Instances | Self::Nodes)
     }
 }
 
@@ -73,6 +89,10 @@ pub(crate) async fn run_live(
     arguments: &Arguments,
     report: &mut Report,
 ) -> anyhow::Result<()> {
+    run_apart(scenarios, arguments, report).await;
+    if scenarios.iter().all(|scenario| scenario.is_apart()) {
+        return Ok(());
+    }
     let mut stage = Stage::new().await?;
     let mut sizes = arguments.sizes.clone();
     if scenarios.contains(&Scenario::Live300) {
@@ -82,11 +102,23 @@ pub(crate) async fn run_live(
     }
     for size in sizes {
         let mut runs = Runs { stage: &mut stage, arguments, size, world: None };
-        for scenario in scenarios.iter().filter(|scenario| **scenario != Scenario::Live300) {
+        for scenario in scenarios.iter().filter(|s| **s != Scenario::Live300 && !s.is_apart()) {
             report.scenario(scenario.name(), size, runs.run(*scenario).await);
         }
     }
     Ok(())
+}
+
+/// Runs scenarios that have a cluster of their own.
+async fn run_apart(scenarios: &[Scenario], arguments: &Arguments, report: &mut Report) {
+    if scenarios.contains(&Scenario::Nodes) {
+        report.scenario(Scenario::Nodes.name(), 0, nodes::run(arguments).await);
+    }
+    if scenarios.contains(&Scenario::Instances) {
+        for size in &arguments.sizes {
+            report.scenario(Scenario::Instances.name(), *size, instances::run(*size, arguments).await);
+        }
+    }
 }
 
 /// The scenarios at one size.
@@ -128,7 +160,7 @@ impl Runs<'_> {
                     _ => handover::takeover(self.stage, self.size).await,
                 }
             }
-            Scenario::Translate | Scenario::Live300 => Ok(Vec::new()),
+            Scenario::Translate | Scenario::Live300 | Scenario::Instances | Scenario::Nodes => Ok(Vec::new()),
         }
     }
 
