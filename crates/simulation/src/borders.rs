@@ -67,10 +67,12 @@ impl Borders {
         };
         let tenures = self.tenures();
         let Tenure { team, lost } = tenures.get(namespace)?;
-        let since = lost.get(owner.team?).map(Instant::elapsed);
-        let is_handed_over = *team == me.team && since.is_some_and(|since| since + TOLERANCE >= MARGIN);
-        (!is_handed_over)
-            .then(|| format!("{touched}; {namespace} is of {team:?}, and was lost {since:?} ago"))
+        let since = |team: &str| lost.get(team).map(Instant::elapsed);
+        // What changed a moment ago, a process that may write need not know yet.
+        let is_mine = *team == me.team || since(me.team?).is_some_and(|since| since < MARGIN);
+        let lost = since(owner.team?);
+        let is_handed_over = is_mine && lost.is_some_and(|since| since + TOLERANCE >= MARGIN);
+        (!is_handed_over).then(|| format!("{touched}; {namespace} is of {team:?}, and was lost {lost:?} ago"))
     }
 
     /// Whose an object is, if it is an instance's.
