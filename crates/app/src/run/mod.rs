@@ -251,7 +251,7 @@ async fn work(begun: Begun, tasks: &mut JoinSet<&'static str>) -> anyhow::Result
         reader.follow(settings_sender, inputs).await;
         "the follow-up of the configuration"
     });
-    supervised(tasks, driver.run(driver_inputs)).await
+    Box::pin(supervised(tasks, driver.run(driver_inputs))).await
 }
 
 /// Takes part in the election.
