@@ -8,17 +8,18 @@ use std::time::Duration;
 use ako_harness::operator::find_binary;
 use tokio::io::AsyncReadExt as _;
 use tokio::process::{Child, Command};
+use tokio::sync::Mutex;
 
 /// How long a demo may take from its start to its end.
 const ENDS_WITHIN: Duration = Duration::from_mins(2);
 /// Ports that nothing else of ours takes: below those of tests.
 const PORT_BASE: &str = "11700";
-/// Those of a demo that runs beside that one.
-const OTHER_PORT_BASE: &str = "11750";
+/// The pods of every demo have the same addresses.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::const_new(());
 
-fn demo(port_base: &str, arguments: &[&str]) -> Child {
+fn demo(arguments: &[&str]) -> Child {
     Command::new(env!("CARGO_BIN_EXE_demo"))
-        .args(["--port-base", port_base])
+        .args(["--port-base", PORT_BASE])
         .args(arguments)
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -29,17 +30,21 @@ fn demo(port_base: &str, arguments: &[&str]) -> Child {
 
 #[tokio::test]
 async fn the_sample_answers_and_a_second_demo_is_told_why_it_cannot_start() {
+    let _only = ONE_AT_A_TIME.lock().await;
     // Beside the demo there has to be an operator.
     find_binary().unwrap();
-    let mut first = demo(PORT_BASE, &["--once", "--replicas", "2"]);
+    let mut first = demo(&["--once", "--replicas", "2"]);
     let mut output = first.stdout.take().unwrap();
     let mut shown = Vec::new();
     let play = async {
         while !String::from_utf8_lossy(&shown).contains("Kubernetes API server") {
-            assert!(output.read_buf(&mut shown).await.unwrap() > 0, "{}", String::from_utf8_lossy(&shown));
+            if output.read_buf(&mut shown).await.unwrap() == 0 {
+                let ended = first.wait_with_output().await.unwrap();
+                panic!("{}{}", String::from_utf8_lossy(&shown), String::from_utf8_lossy(&ended.stderr));
+            }
         }
         // Its ports are taken now.
-        let second = demo(PORT_BASE, &["--once"]).wait_with_output().await.unwrap();
+        let second = demo(&["--once"]).wait_with_output().await.unwrap();
         let why = String::from_utf8_lossy(&second.stderr).into_owned();
         assert!(!second.status.success());
         assert!(why.contains("if a demo runs already, end it, or choose another --port-base"), "{why}");
@@ -49,17 +54,22 @@ async fn the_sample_answers_and_a_second_demo_is_told_why_it_cannot_start() {
     let ended = tokio::time::timeout(ENDS_WITHIN, play).await.unwrap();
     let shown = String::from_utf8_lossy(&shown);
     assert!(ended.status.success(), "{shown}\n{}", String::from_utf8_lossy(&ended.stderr));
-    for part in
-        ["Ready.", "curl --resolve shop.avi.internal:", "https://secure.avi.internal", "ako-1 stands by"]
-    {
+    for part in [
+        "Ready.",
+        "curl --resolve shop.avi.internal:",
+        "https://secure.avi.internal",
+        " leads ",
+        " stands by ",
+    ] {
         assert!(shown.contains(part), "{part} is not in\n{shown}");
     }
 }
 
 #[tokio::test]
 async fn two_instances_serve_their_namespaces_and_one_gives_way() {
+    let _only = ONE_AT_A_TIME.lock().await;
     find_binary().unwrap();
-    let demo = demo(OTHER_PORT_BASE, &["--once", "--instances", "2", "--replicas", "2"]);
+    let demo = demo(&["--once", "--instances", "2", "--replicas", "2"]);
     let ended = tokio::time::timeout(ENDS_WITHIN, demo.wait_with_output()).await.unwrap().unwrap();
     let shown = String::from_utf8_lossy(&ended.stdout);
     assert!(ended.status.success(), "{shown}\n{}", String::from_utf8_lossy(&ended.stderr));
