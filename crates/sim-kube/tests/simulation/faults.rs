@@ -44,8 +44,8 @@ async fn refused_late_and_broken_requests() {
 async fn events_of_watches() {
     let sim = sim();
     let mut watched = Watched::start(&sim);
-    let watches = || sim.requests().iter().filter(|request| request.verb == "watch").count();
-    while watches() < ResourceKind::ALWAYS.len() {
+    let begun = || sim.requests().iter().filter(|request| request.verb == "watch").count();
+    while begun() < ResourceKind::ALWAYS.len() {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
     sim.inject(Fault::new(Action::DropEvent).resource("ingresses").name("lost").times(1));
