@@ -93,8 +93,8 @@ async fn start(stage: &Stage, fleet: &mut Fleet, size: usize) -> anyhow::Result<
 }
 
 /// All start again, and nothing changed: this time there is something to read.
-/// The reads may be more than those of ten that are alone, as a slow start takes
-/// further rounds of lists, but would be far more if each read what is the others'.
+/// The reads should be those of ten that are alone, but a slow start takes further
+/// rounds of lists: more is a miss, not a mistake.
 async fn restart(stage: &Stage, fleet: &mut Fleet, size: usize, alone: u64) -> anyhow::Result<Vec<Figure>> {
     fleet.restart(stage)?;
     let rest = fleet.settled(size).await?;
@@ -106,7 +106,7 @@ async fn restart(stage: &Stage, fleet: &mut Fleet, size: usize, alone: u64) -> a
         Figure::count("restart: controller writes", calls.writes).target(Target::Exactly(0.0)),
         Figure::count("restart: controller reads", calls.reads),
         Figure::count("restart: reads of one, alone with its part", alone),
-        Figure::new("restart: reads, of ten times that", ratio, "").target(Target::AtMost(2.0)),
+        Figure::new("restart: reads, of ten times that", ratio, "").target(Target::Below(1.1)),
     ])
 }
 
