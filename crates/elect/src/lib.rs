@@ -10,6 +10,8 @@
 //!   (L2), and somebody leads within leaseDuration and two retryPeriods after
 //!   the API server answers (L3). The model check in `tests/model` proves it
 //!   within its bounds, for this very code.
+//! - Nothing is taken away on a belief about the cluster that is not proven to
+//!   be of after the grant, and of within a bound (L5, [`Freshness`]).
 //!
 //! # The protocol
 //!
@@ -52,6 +54,7 @@
 mod elector;
 mod event;
 mod fitness;
+mod freshness;
 mod leadership;
 mod lease;
 mod mirror;
@@ -64,6 +67,7 @@ mod timing;
 
 pub use elector::{Elector, Identity, Phase};
 pub use event::{Action, Event, Unreadable, WriteError};
+pub use freshness::Freshness;
 pub use leadership::{Leadership, News, Task};
 pub use lease::{LEASE_NAME, LeaseChange, LeaseSpec, ObservedLease, WallTime};
 pub use moment::Moment;

@@ -44,7 +44,8 @@ impl WritePermit {
     }
 
     /// The same leadership, but ending no later than that.
-    pub(crate) fn capped(self, at: Moment) -> Self {
+    #[must_use]
+    pub fn capped(self, at: Moment) -> Self {
         Self { deadline: self.deadline.min(at), ..self }
     }
 
