@@ -70,6 +70,21 @@ impl ServiceMetadata {
         }
     }
 
+    /// The kind of Kubernetes object that these link to, if it is one that this
+    /// version does not read: what is made for it must not be taken for stale.
+    pub fn unread_kind(&self) -> Option<&'static str> {
+        let speaks_of = [&self.gateway, &self.httproute, &self.httproute_rule_name];
+        if speaks_of.iter().any(|text| !text.is_empty()) {
+            return Some("Gateway");
+        }
+        if self.is_mci_ingress {
+            return Some("MultiClusterIngress");
+        }
+        // An Ingress' pool has a weight of 100, a Service's none.
+        let is_weighted = !matches!(self.pool_ratio, 0 | 100);
+        (self.insecureedgetermallow || is_weighted).then_some("Route")
+    }
+
     /// Serialises as a string that holds JSON.
     #[allow(clippy::ref_option, reason = "serde hands a reference to the field")]
     pub(crate) fn serialize_text<S: Serializer>(

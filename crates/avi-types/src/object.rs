@@ -13,6 +13,7 @@ use crate::http_policy::HttpPolicySet;
 use crate::kind::Kind;
 use crate::l4_policy::L4PolicySet;
 use crate::marker::Marker;
+use crate::metadata::ServiceMetadata;
 use crate::pool::Pool;
 use crate::pool_group::PoolGroup;
 use crate::reference::Ref;
@@ -156,6 +157,23 @@ impl Object {
             Self::VirtualService(x) => &x.markers,
             Self::ServiceEngineGroup(_) | Self::VrfContext(_) => &[],
         }
+    }
+
+    /// The kind of Kubernetes object that it was made for, if its markers or its
+    /// `service_metadata` name one that this version does not read.
+    /// Source: Gateway API, objects; L7 objects, §3.7, §9.
+    pub fn unread_kind(&self) -> Option<&'static str> {
+        let is_of_gateway =
+            |marker: &Marker| marker.key == "GatewayNamespace" || marker.key.starts_with("HTTPRoute");
+        if self.markers().iter().any(is_of_gateway) {
+            return Some("Gateway");
+        }
+        let metadata = match self {
+            Self::Pool(x) => x.service_metadata.as_ref(),
+            Self::VirtualService(x) => x.service_metadata.as_ref(),
+            _ => None,
+        };
+        metadata.and_then(ServiceMetadata::unread_kind)
     }
 
     /// Its owner; a VsVip has none, nor has what is borrowed.

@@ -5,7 +5,10 @@ use std::sync::Arc;
 
 use crate::http_policy::HttpRequestRule;
 use crate::object::Object;
+use crate::pool_group::PoolGroupMember;
 use crate::reference::Ref;
+use crate::virtual_service::HttpPolicyAttachment;
+use crate::vsvip::DnsInfo;
 
 impl Object {
     /// The same object without the references that `is_missing` names, so that
@@ -58,26 +61,31 @@ impl Object {
         let mut kept = self.clone();
         match (&mut kept, old) {
             (Object::PoolGroup(new), Object::PoolGroup(old)) => {
-                keep(&mut new.members, &old.members, |member| is_kept(&member.pool_ref));
+                let same = |a: &PoolGroupMember, b: &PoolGroupMember| a.pool_ref.matches(&b.pool_ref);
+                keep(&mut new.members, &old.members, |member| is_kept(&member.pool_ref), same);
             }
             (Object::VsDataScriptSet(new), Object::VsDataScriptSet(old)) => {
-                keep(&mut new.pool_group_refs, &old.pool_group_refs, is_kept);
+                keep(&mut new.pool_group_refs, &old.pool_group_refs, is_kept, Ref::matches);
             }
             (Object::VsVip(new), Object::VsVip(old)) => {
-                keep(&mut new.dns_info, &old.dns_info, |name| is_kept_host(&name.fqdn));
+                let same = |a: &DnsInfo, b: &DnsInfo| a.fqdn == b.fqdn;
+                keep(&mut new.dns_info, &old.dns_info, |name| is_kept_host(&name.fqdn), same);
             }
             (Object::HttpPolicySet(new), Object::HttpPolicySet(old)) => {
                 let (new, old) = (&mut new.http_request_policy.rules, &old.http_request_policy.rules);
                 for (new, old) in new.iter_mut().zip(old) {
                     if let (Some(new), Some(old)) = (&mut new.matches.host_hdr, &old.matches.host_hdr) {
-                        keep(&mut new.value, &old.value, |host| is_kept_host(host));
+                        keep(&mut new.value, &old.value, |host| is_kept_host(host), PartialEq::eq);
                     }
                 }
             }
             (Object::VirtualService(new), Object::VirtualService(old)) => {
                 let (certificates, policies) = (&old.ssl_key_and_certificate_refs, &old.http_policies);
-                keep(&mut new.ssl_key_and_certificate_refs, certificates, is_kept);
-                keep(&mut new.http_policies, policies, |policy| is_kept(&policy.http_policy_set_ref));
+                keep(&mut new.ssl_key_and_certificate_refs, certificates, is_kept, Ref::matches);
+                let same = |a: &HttpPolicyAttachment, b: &HttpPolicyAttachment| {
+                    a.http_policy_set_ref.matches(&b.http_policy_set_ref)
+                };
+                keep(&mut new.http_policies, policies, |policy| is_kept(&policy.http_policy_set_ref), same);
             }
             _ => {}
         }
@@ -116,8 +124,14 @@ impl Object {
     }
 }
 
-fn keep<T: Clone + PartialEq>(new: &mut Vec<T>, old: &[T], is_kept: impl Fn(&T) -> bool) {
-    let lost: Vec<_> = old.iter().filter(|item| is_kept(item) && !new.contains(item)).cloned().collect();
+fn keep<T: Clone>(
+    new: &mut Vec<T>,
+    old: &[T],
+    is_kept: impl Fn(&T) -> bool,
+    is_same: impl Fn(&T, &T) -> bool,
+) {
+    let is_there = |item: &T| new.iter().any(|other| is_same(item, other));
+    let lost: Vec<_> = old.iter().filter(|item| is_kept(item) && !is_there(item)).cloned().collect();
     new.extend(lost);
 }
 

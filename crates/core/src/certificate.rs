@@ -53,6 +53,34 @@ pub fn check(certificate: &str, key: &Redacted) -> Result<(), CertificateError> 
     }
 }
 
+/// The CERTIFICATE blocks of a PEM text, as they are written there; `None` if it
+/// holds nothing else.
+///
+/// Files often hold a chain together with its key, and the controller shows the
+/// certificate to everybody who may look at it: nothing else may go there.
+pub fn only_certificates(text: &str) -> Option<String> {
+    let (mut blocks, mut block, mut other) = (String::new(), String::new(), false);
+    for line in text.split_inclusive('\n') {
+        let label = line.trim();
+        if let Some(begun) = label.strip_prefix("-----BEGIN ") {
+            // A block that does not end is none.
+            other |= !block.is_empty() || !begun.ends_with("CERTIFICATE-----");
+            block.clear();
+            if begun.ends_with("CERTIFICATE-----") {
+                block.push_str(line);
+            }
+        } else if block.is_empty() {
+            other |= !label.is_empty();
+        } else {
+            block.push_str(line);
+            if label.starts_with("-----END ") {
+                blocks.push_str(&std::mem::take(&mut block));
+            }
+        }
+    }
+    (other || !block.is_empty()).then_some(blocks)
+}
+
 /// The first block of a PEM text that is neither parameters of the key nor
 /// text around it.
 fn pem(text: &str) -> Option<Pem> {
@@ -100,6 +128,27 @@ mod tests {
         assert_eq!(swapped, Err(CertificateError::NoKey("CERTIFICATE".to_owned())));
         let encrypted = check(CERTIFICATE, &key("ENCRYPTED PRIVATE KEY"));
         assert_eq!(encrypted, Err(CertificateError::EncryptedKey));
+    }
+
+    #[test]
+    fn a_certificate_is_sent_without_what_stands_beside_it() {
+        let chain = format!("{CERTIFICATE}{CERTIFICATE}");
+        assert_eq!(only_certificates(&chain), None);
+        assert_eq!(only_certificates(&format!("\n{CERTIFICATE}\n")), None);
+        let key = block("PRIVATE KEY");
+        for text in [
+            format!("{key}{chain}"),
+            format!("{chain}{key}"),
+            format!("{CERTIFICATE}{key}{CERTIFICATE}"),
+            format!("subject=hunter2\r\n{chain}"),
+            format!("{chain}{}", block("EC PARAMETERS")),
+            format!("{chain}-----BEGIN CERTIFICATE-----\n{key}"),
+        ] {
+            let sent = only_certificates(&text).unwrap();
+            assert_eq!(sent, chain, "{text}");
+        }
+        let trusted = block("TRUSTED CERTIFICATE");
+        assert_eq!(only_certificates(&trusted), None);
     }
 
     #[test]

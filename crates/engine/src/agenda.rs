@@ -32,6 +32,8 @@ pub(crate) enum Phase {
     Until(Moment),
     /// The guard.
     Held,
+    /// A proof that what is known of the cluster is not old.
+    Unproven,
 }
 
 /// What is known about an object that needs something.
@@ -73,6 +75,7 @@ pub(crate) struct Agenda {
     timers: BTreeSet<(Moment, ObjectKey)>,
     waiting: BTreeMap<ObjectKey, BTreeSet<ObjectKey>>,
     held: BTreeSet<ObjectKey>,
+    unproven: BTreeSet<ObjectKey>,
     sending: usize,
     /// Those that go on without an object that was refused, until it is there.
     /// They need not be in the agenda themselves.
@@ -155,6 +158,7 @@ impl Agenda {
                 _ = self.waiting.entry(other.clone()).or_default().insert(key.clone());
             }
             Phase::Held => _ = self.held.insert(key.clone()),
+            Phase::Unproven => _ = self.unproven.insert(key.clone()),
             Phase::Sending(_) => self.sending += 1,
             Phase::Idle | Phase::Reading => {}
         }
@@ -224,6 +228,11 @@ impl Agenda {
         &self.held
     }
 
+    /// Those that wait for proofs.
+    pub(crate) fn unproven(&self) -> &BTreeSet<ObjectKey> {
+        &self.unproven
+    }
+
     fn unlink(&mut self, key: &ObjectKey) {
         let Some(work) = self.works.get_mut(key) else { return };
         match std::mem::replace(&mut work.phase, Phase::Idle) {
@@ -238,6 +247,7 @@ impl Agenda {
                 }
             }
             Phase::Held => _ = self.held.remove(key),
+            Phase::Unproven => _ = self.unproven.remove(key),
             Phase::Sending(_) => self.sending -= 1,
             Phase::Idle | Phase::Reading => {}
         }
@@ -247,7 +257,8 @@ impl Agenda {
     /// a mistake in this crate.
     pub(crate) fn inconsistencies(&self) -> Vec<String> {
         let mut found = Vec::new();
-        let mut indexed = [self.queue.len(), self.timers.len(), self.held.len(), self.sending];
+        let mut indexed =
+            [self.queue.len(), self.timers.len(), self.held.len(), self.sending, self.unproven.len()];
         let mut waiting: usize = self.waiting.values().map(BTreeSet::len).sum();
         for (key, work) in &self.works {
             let is_reachable = match &work.phase {
@@ -256,6 +267,7 @@ impl Agenda {
                 Phase::Until(at) => take_one(&mut indexed[1]) && self.timers.contains(&(*at, key.clone())),
                 Phase::Held => take_one(&mut indexed[2]) && self.held.contains(key),
                 Phase::Sending(_) => take_one(&mut indexed[3]),
+                Phase::Unproven => take_one(&mut indexed[4]) && self.unproven.contains(key),
                 Phase::Reading => true,
                 Phase::After(other) => {
                     take_one(&mut waiting)
@@ -267,8 +279,9 @@ impl Agenda {
                 found.push(format!("nothing will wake {key}, which {}", work.phase));
             }
         }
-        if indexed != [0; 4] || waiting != 0 {
-            found.push(format!("left behind: queue, timers, held, sending {indexed:?}, waiting {waiting}"));
+        if indexed != [0; 5] || waiting != 0 {
+            let names = "queue, timers, held, sending, unproven";
+            found.push(format!("left behind: {names} {indexed:?}, waiting {waiting}"));
         }
         let orphans = self.without.keys().filter(|key| !self.works.contains_key(*key));
         found.extend(orphans.map(|key| format!("others go on without {key}, which needs nothing")));
@@ -292,6 +305,7 @@ impl fmt::Display for Phase {
             Self::After(key) => write!(f, "waits for {key}"),
             Self::Until(_) => f.write_str("waits to be tried again"),
             Self::Held => f.write_str("held by the deletion guard"),
+            Self::Unproven => f.write_str("waits until the state of the cluster is confirmed"),
         }
     }
 }
@@ -317,6 +331,7 @@ mod tests {
             Phase::Until(at(5)),
             Phase::After(key("b")),
             Phase::Held,
+            Phase::Unproven,
             Phase::Sending(None),
             Phase::Reading,
             Phase::Until(at(7)),

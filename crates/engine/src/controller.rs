@@ -47,6 +47,10 @@ pub struct Controller {
     /// The VsVips of virtual services that we deleted, or are deleting, each with
     /// that service.
     released: BTreeMap<ObjectKey, ObjectKey>,
+    /// Objects made for kinds that this version does not read, and for which.
+    unread: BTreeMap<ObjectKey, &'static str>,
+    /// How many objects there are of each kind; of VsVips, how many names.
+    counts: BTreeMap<Kind, usize>,
 }
 
 impl Controller {
@@ -75,6 +79,25 @@ impl Controller {
             || self.referrers(key).next().is_some()
             || self.released.contains_key(key)
             || key.name.starts_with(shared_prefix)
+    }
+
+    /// The kind of Kubernetes object that an object was made for, if it is one
+    /// that this version does not read: nobody asks for it as far as this version
+    /// can see, and it is not stale. Nor is what leads to it, and all that this
+    /// refers to.
+    pub fn unread_kind(&self, key: &ObjectKey) -> Option<&'static str> {
+        if self.unread.is_empty() {
+            return None;
+        }
+        let up = |key: &ObjectKey| self.referrers(key).cloned().collect();
+        let down = |key: &ObjectKey| self.get(key).map(|o| targets(key, &o.body)).unwrap_or_default();
+        let led_to = |key: &ObjectKey| reach(key, down).iter().find_map(|key| self.unread.get(key).copied());
+        reach(key, up).iter().find_map(led_to)
+    }
+
+    /// The objects that were made for kinds that this version does not read.
+    pub fn unread(&self) -> impl Iterator<Item = (&ObjectKey, &'static str)> {
+        self.unread.iter().map(|(key, kind)| (key, *kind))
     }
 
     /// Takes a complete reading over and answers what changed.
@@ -173,6 +196,12 @@ impl Controller {
         self.entries.is_empty()
     }
 
+    /// How much there is of each kind that can be lost: objects, and of VsVips
+    /// names.
+    pub(crate) fn counts(&self) -> &BTreeMap<Kind, usize> {
+        &self.counts
+    }
+
     /// What refers to an object.
     pub fn referrers(&self, key: &ObjectKey) -> impl Iterator<Item = &ObjectKey> {
         self.referrers.get(key).iter()
@@ -215,15 +244,41 @@ impl Controller {
         for target in targets(&key, &observed.body) {
             self.referrers.insert(target, key.clone());
         }
+        if let Some(kind) = observed.body.unread_kind() {
+            self.unread.insert(key.clone(), kind);
+        }
+        *self.counts.entry(key.kind).or_default() += weight(&observed.body);
         self.entries.insert(key, Entry { observed, touched, agreed: None });
     }
 
     fn take(&mut self, key: &ObjectKey) {
         let Some(entry) = self.entries.remove(key) else { return };
+        self.unread.remove(key);
+        if let Some(count) = self.counts.get_mut(&key.kind) {
+            *count = count.saturating_sub(weight(&entry.observed.body));
+        }
         for target in targets(key, &entry.observed.body) {
             self.referrers.remove(&target, key);
         }
     }
+}
+
+/// An object, and what is reached from it step by step.
+fn reach(from: &ObjectKey, next: impl Fn(&ObjectKey) -> Vec<ObjectKey>) -> BTreeSet<ObjectKey> {
+    let (mut left, mut seen) = (vec![from.clone()], BTreeSet::new());
+    while let Some(key) = left.pop() {
+        // References do not go in circles, unless somebody made some by hand.
+        if !seen.contains(&key) {
+            left.extend(next(&key));
+            seen.insert(key);
+        }
+    }
+    seen
+}
+
+/// How much is lost with an object at most.
+pub(crate) fn weight(body: &Object) -> usize {
+    if let Object::VsVip(vip) = body { vip.dns_info.len().max(1) } else { 1 }
 }
 
 /// Whether two readings are of the same state. The version tells, except of a

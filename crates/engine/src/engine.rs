@@ -12,6 +12,8 @@ use ako_translate::{Translator, UnitKey};
 
 use crate::agenda::{Agenda, Lane, Phase};
 use crate::backoff;
+use crate::belief::Belief;
+use crate::caution::Verdict;
 use crate::controller::Controller;
 use crate::desired::{Changes, Desired};
 use crate::event::{Effect, Event, Notice};
@@ -21,7 +23,6 @@ use crate::publisher::Publisher;
 use crate::purpose;
 use crate::report::Counters;
 use crate::route_guard::RouteGuard;
-use crate::shield;
 use crate::territory::{Passed, Territory};
 
 /// After a change, more changes are waited for so long…
@@ -89,6 +90,8 @@ pub struct Engine {
     pending: Option<Translator>,
     /// Objects of the cluster that cannot be understood, until they can.
     pub(crate) unreadable: BTreeSet<ResourceId>,
+    /// What is believed of the cluster.
+    pub(crate) belief: Belief,
     writing: bool,
     /// Whether the cluster was translated as a whole.
     translated: bool,
@@ -101,6 +104,7 @@ impl Engine {
     /// An engine that knows nothing of the cluster and of the controller yet.
     pub fn new(translator: Translator) -> Self {
         let mut snapshot = Snapshot::default();
+        let belief = Belief::new(translator.config());
         snapshot.act_by(translator.config(), translator.subdomain());
         Self {
             snapshot,
@@ -119,6 +123,7 @@ impl Engine {
             touched: None,
             pending: None,
             unreadable: BTreeSet::new(),
+            belief,
             writing: false,
             translated: false,
             begun: false,
@@ -147,10 +152,13 @@ impl Engine {
                 self.unreadable.insert(resource);
             }
             Event::Outdated(kind, outdated) => self.territory.outdated(kind, outdated, now),
-            Event::ReleaseDeletions => {
-                self.guard.release();
-                self.routes.release();
+            Event::Leads(since) => self.belief.lead(since),
+            Event::Proven(source, at) => self.belief.hear(source, at),
+            Event::RoutesServed(served) => {
+                self.belief.set_routes_served(served);
+                self.look_at_unproven(now);
             }
+            Event::ReleaseDeletions(digest) => self.release(&digest),
             Event::Tick => {}
         }
         self.settle(now, &mut effects);
@@ -210,6 +218,7 @@ impl Engine {
     fn configured(&mut self, translator: Translator, now: Moment, effects: &mut Vec<Effect>) {
         let touched = self.snapshot.act_by(translator.config(), translator.subdomain());
         self.touch(touched, false, now);
+        self.belief.configure(translator.config());
         if !self.snapshot.is_complete() {
             self.pending = Some(translator);
             return;
@@ -224,11 +233,12 @@ impl Engine {
     /// Everything that follows from an event without another one.
     fn settle(&mut self, now: Moment, effects: &mut Vec<Effect>) {
         self.translate(now, effects);
+        if self.is_translated() && self.pending.is_none() && self.belief.translated() {
+            self.look_at_unproven(now);
+        }
         self.begin(now);
-        let (objects, routes) = (self.held_objects().is_none(), self.held_routes().is_none());
-        let is_free = |key: &&ObjectKey| if key.kind == Kind::VrfContext { routes } else { objects };
-        let released: BTreeSet<_> = self.agenda.held().iter().filter(is_free).cloned().collect();
-        self.look(released, now);
+        self.guard.forget(now);
+        self.look_at_held(now);
         while let Some(key) = self.agenda.next_due(now) {
             if self.agenda.get(&key).is_some_and(|work| work.reread) {
                 self.read_again(&key, now, effects);
@@ -240,8 +250,28 @@ impl Engine {
         self.tell_of_borrowed(effects);
         if self.writing && self.begun && self.may_write() {
             self.send(now, effects);
-            self.publisher.emit(&self.desired, &self.controller, &self.snapshot, effects);
+            self.publish(now, effects);
         }
+    }
+
+    /// What the guard held and does not hold any more is looked at.
+    fn look_at_held(&mut self, now: Moment) {
+        let is_waiting = !self.agenda.held().is_empty() || self.publisher.is_waiting();
+        let objects = is_waiting && !self.holds_objects();
+        if objects {
+            self.publisher.wake_waiting();
+        }
+        let routes = self.held_routes().is_none();
+        let is_free = |key: &&ObjectKey| if key.kind == Kind::VrfContext { routes } else { objects };
+        let released: BTreeSet<_> = self.agenda.held().iter().filter(is_free).cloned().collect();
+        self.look(released, now);
+    }
+
+    /// What waited for proofs is looked at.
+    fn look_at_unproven(&mut self, now: Moment) {
+        self.publisher.wake_waiting();
+        let unproven = self.agenda.unproven().clone();
+        self.look(unproven, now);
     }
 
     /// Whether anything may be written: not by an instance that an earlier one
@@ -269,13 +299,14 @@ impl Engine {
 
     /// Translates what was touched, once the cluster is known and quiet.
     fn translate(&mut self, now: Moment, effects: &mut Vec<Effect>) {
-        let Passed { touched, arrived } = self.territory.pass(&mut self.snapshot, now);
+        let Passed { by_edit, by_list, arrived } = self.territory.pass(&mut self.snapshot, now);
         if arrived {
             effects.push(Effect::Observe);
         }
-        if !touched.is_empty() {
+        if !by_edit.is_empty() || !by_list.is_empty() {
             self.freeze(now);
-            self.touch(touched, true, now);
+            self.touch(by_edit, true, now);
+            self.touch(by_list, false, now);
         }
         let is_due = |t: &Touched| now >= t.last + QUIET || now >= t.first + PATIENCE;
         // The first translation waits for nothing but the cluster.
@@ -311,9 +342,11 @@ impl Engine {
             return;
         }
         let margin = self.desired.translator().config().leader_election.lease_duration;
-        let touched = self.territory.look(&mut self.snapshot, margin, now);
+        // A list is no edit: a wrong one would give everything away.
+        let by_list = self.touched.as_ref().is_some_and(|t| t.by_list.iter().any(is_about_them));
+        let touched = self.territory.look(&mut self.snapshot, margin, !by_list, now);
         self.controller.share(self.snapshot.shares_controller());
-        self.touch(touched, true, now);
+        self.touch(touched, !by_list, now);
         self.freeze(now);
     }
 
@@ -339,9 +372,11 @@ impl Engine {
                     work.attempts = 0;
                 }
             }
-            // Before both sides are known, there is nothing to be deleted.
-            if by_edit && self.begun && self.desired.get(key).is_none() {
+            // Before both sides are known, there is nothing to be lost.
+            if by_edit && self.begun {
                 self.guard.explain(key);
+            } else {
+                self.guard.unexplain(key);
             }
         }
         self.publisher.extend(changes.resources);
@@ -413,13 +448,7 @@ impl Engine {
         if key.kind == Kind::VrfContext {
             self.judge_routes(key, &found.need);
         }
-        if found.need == Need::Nothing || self.desired.get(key).is_some() {
-            self.guard.clear(key);
-        } else if self.desired.translator().config().delete_config {
-            self.guard.explain(key);
-        } else {
-            self.guard.condemn(key, self.is_of_another_instance(key));
-        }
+        self.judge(key, &found.need);
         for other in &found.left_out {
             self.agenda.go_on_without(key, other);
         }
@@ -435,6 +464,19 @@ impl Engine {
                 let phase = self.turn(key, now);
                 self.agenda.put(lane, key, phase, now);
             }
+        }
+    }
+
+    /// Tells the guard what an object loses, if it does.
+    fn judge(&mut self, key: &ObjectKey, need: &Need) {
+        let loss = self.loss(key, need);
+        if loss == 0 {
+            self.guard.clear(key);
+        } else if self.desired.translator().config().delete_config {
+            self.guard.explain(key);
+        } else {
+            let expected = self.desired.get(key).is_none() && self.is_of_another_instance(key);
+            self.guard.condemn(key, loss, expected);
         }
     }
 
@@ -480,6 +522,7 @@ impl Engine {
 
     /// Sends what is queued, as far as there is room.
     fn send(&mut self, now: Moment, effects: &mut Vec<Effect>) {
+        let mut held = None;
         while self.agenda.sending() < MOST_WRITES {
             let Some(key) = self.agenda.next_queued() else { return };
             // Much may have changed since it was queued.
@@ -488,47 +531,44 @@ impl Engine {
                 self.look(BTreeSet::from([key]), now);
                 continue;
             };
-            let Some(operation) = self.guarded(operation) else {
-                self.agenda.put(Lane::Live, &key, Phase::Held, now);
-                continue;
+            // Asked at the last moment: only then is it known how many losses there
+            // are in all.
+            let version = self.guard.version();
+            let holds = match held {
+                Some((known, holds)) if known == version => holds,
+                _ => self.holds_objects(),
             };
-            if key.kind == Kind::VrfContext {
-                self.burst = None;
+            held = Some((version, holds));
+            match self.weigh(operation, holds, now) {
+                Verdict::Held => self.agenda.put(Lane::Live, &key, Phase::Held, now),
+                Verdict::Unproven => self.agenda.put(Lane::Live, &key, Phase::Unproven, now),
+                Verdict::Send { operation, until } => self.send_one(operation, until, now, effects),
             }
-            if matches!(operation.change, Change::Delete(_)) {
-                self.controller.release(&key);
-            }
-            self.agenda.put(Lane::Live, &key, Phase::Sending(body_of(&operation)), now);
-            if let Some(work) = self.agenda.get_mut(&key) {
-                work.outdated = false;
-            }
-            effects.push(Effect::Send(operation));
         }
     }
 
-    /// What the guard lets pass of an operation, if anything. Asked at the last
-    /// moment: only then is it known how many deletions there are in all.
-    fn guarded(&self, mut operation: Operation) -> Option<Operation> {
-        if let (Kind::VrfContext, Change::Update(_, body)) = (operation.key.kind, &mut operation.change) {
-            if self.held_routes().is_some() {
-                *body = self.routes.keep(body, &self.controller.get(&operation.key)?.body)?;
-            }
-            return Some(operation);
+    fn send_one(
+        &mut self,
+        operation: Operation,
+        until: Option<Moment>,
+        now: Moment,
+        effects: &mut Vec<Effect>,
+    ) {
+        let key = operation.key.clone();
+        if key.kind == Kind::VrfContext {
+            self.burst = None;
         }
-        let is_suspect = self.guard.is_suspect(&operation.key);
-        let may_lessen = self.desired.is_shared(&operation.key);
-        if !(is_suspect || may_lessen) || self.held_objects().is_none() {
-            return Some(operation);
+        if until.is_some() {
+            self.guard.let_pass(&key, now);
         }
-        let Change::Update(_, body) = &mut operation.change else {
-            return (!is_suspect).then_some(operation);
-        };
-        // What is shared must not lose what is held back from deletion.
-        let observed = &self.controller.get(&operation.key)?.body;
-        let kept = shield::keep(&operation.key, body, observed, &self.guard, &self.controller);
-        let changes_nothing = kept.differences(observed).is_empty();
-        *body = Arc::new(kept);
-        (!changes_nothing).then_some(operation)
+        if matches!(operation.change, Change::Delete(_)) {
+            self.controller.release(&key);
+        }
+        self.agenda.put(Lane::Live, &key, Phase::Sending(body_of(&operation)), now);
+        if let Some(work) = self.agenda.get_mut(&key) {
+            work.outdated = false;
+        }
+        effects.push(Effect::Send { operation, until });
     }
 }
 

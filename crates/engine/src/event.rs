@@ -5,8 +5,10 @@ use std::sync::Arc;
 use ako_avi_types::{Failure, ObjectKey, Observed, Operation};
 use ako_core::resource::Published;
 use ako_core::{Delta, Diagnostic, ResourceId, ResourceKind};
+use ako_elect::Moment;
 use ako_translate::Translator;
 
+use crate::belief::Source;
 use crate::controller::Observation;
 
 /// Something that happened.
@@ -31,8 +33,17 @@ pub enum Event {
     Unreadable(ResourceId),
     /// What is known of a kind may be out of date from now on, or no longer.
     Outdated(ResourceKind, bool),
-    /// Somebody released the held deletions.
-    ReleaseDeletions,
+    /// This process leads since that moment, or does not lead: what was proven
+    /// before counts for nothing.
+    Leads(Option<Moment>),
+    /// What is known of a source, by the events before this one, is at least as
+    /// new as the cluster was then.
+    Proven(Source, Moment),
+    /// Whether the cluster has OpenShift Routes, which are not read. Until this is
+    /// told, it is taken to have them.
+    RoutesServed(bool),
+    /// Somebody released what is held, as it was shown with this digest.
+    ReleaseDeletions(String),
     /// Time went by.
     Tick,
 }
@@ -42,7 +53,13 @@ pub enum Event {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Effect {
     /// Write to the controller.
-    Send(Operation),
+    Send {
+        /// What.
+        operation: Operation,
+        /// Until when it may leave: it takes something away, and what is believed
+        /// of the cluster counts for so long. `None` is as long as the permit.
+        until: Option<Moment>,
+    },
     /// Read an object from the controller.
     Read(ObjectKey),
     /// Read everything that is ours on the controller: another instance wrote
@@ -56,6 +73,8 @@ pub enum Effect {
         wanted: Published,
         /// What stands there.
         current: Published,
+        /// Until when it may leave, if it takes something away.
+        until: Option<Moment>,
     },
     /// Tell the readers of an object's Events.
     Tell(Notice),

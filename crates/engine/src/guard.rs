@@ -1,34 +1,50 @@
-//! Holds back mass deletions that nobody is known to have asked for.
+//! Holds back mass losses that nobody is known to have asked for: deletions,
+//! pools that lose most of their servers, shared objects that lose hosts.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
-use ako_avi_types::ObjectKey;
+use ako_avi_types::{Kind, ObjectKey};
 use ako_core::config::GuardLimits;
+use ako_elect::Moment;
 
-/// Deletions that are held back: of objects, or of routes in a VRF.
+/// Losses that are held back: of objects, or of routes in a VRF.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Held {
     /// How many.
     pub count: usize,
-    /// Of how many observed ones.
+    /// Of how many observed objects, or routes.
     pub of: usize,
-    /// Some of the objects, for people; for routes, their VRF.
+    /// The objects, at most [`SHOWN`]; for routes, their VRF.
     pub examples: Vec<ObjectKey>,
+    /// Names exactly what is held: a release is for this and nothing else.
+    pub digest: String,
 }
 
-/// How many examples are shown.
-const EXAMPLES: usize = 10;
+/// How many held objects are shown.
+pub const SHOWN: usize = 200;
+/// So long, what was let pass counts together with what comes later: four small
+/// steps are one large one.
+pub const WINDOW: Duration = Duration::from_mins(10);
+/// The most losses that are remembered of that time.
+const MOST_PASSED: usize = 10_000;
 
-/// Decides on deletions that no watched edit explains: those that follow a
-/// start, a new list, a change of configuration. A source that answers "there
-/// is nothing" by mistake looks just like that.
+/// Decides on losses that no watched edit explains: those that follow a start, a
+/// new list, a change of configuration. A source that answers "there is nothing"
+/// by mistake looks just like that.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Guard {
     /// Those that an edit explains, or somebody released.
     explained: BTreeSet<ObjectKey>,
-    unexplained: BTreeSet<ObjectKey>,
+    /// Those that nothing explains, each with how much it loses: a deletion one,
+    /// a shared object its hosts.
+    unexplained: BTreeMap<ObjectKey, usize>,
     /// Those of the unexplained that another instance is expected to take over.
     expected: BTreeSet<ObjectKey>,
+    /// Unexplained ones that were let pass lately, when, and how much.
+    passed: BTreeMap<ObjectKey, (Moment, usize)>,
+    /// Goes up with every change: what follows from this is computed once.
+    version: u64,
 }
 
 /// Whether so many of so many are too many to lose unexplained.
@@ -37,19 +53,26 @@ pub(crate) fn is_beyond(limits: GuardLimits, count: usize, of: usize) -> bool {
 }
 
 impl Guard {
-    /// An edit was seen after which an object is no longer wanted.
+    /// An edit was seen after which an object is not wanted any more, or with
+    /// less.
     pub(crate) fn explain(&mut self, key: &ObjectKey) {
         self.clear(key);
         self.explained.insert(key.clone());
     }
 
-    /// An object is to be deleted; or another instance is expected to take it
-    /// over.
-    pub(crate) fn condemn(&mut self, key: &ObjectKey, expected: bool) {
+    /// A list says something about an object: what an edit said before does not
+    /// explain that.
+    pub(crate) fn unexplain(&mut self, key: &ObjectKey) {
+        self.explained.remove(key);
+    }
+
+    /// An object is to be deleted, or loses that much; or another instance is
+    /// expected to take it over.
+    pub(crate) fn condemn(&mut self, key: &ObjectKey, loss: usize, expected: bool) {
         if self.explained.contains(key) {
             return;
         }
-        self.unexplained.insert(key.clone());
+        self.version += u64::from(self.unexplained.insert(key.clone(), loss) != Some(loss));
         if expected {
             self.expected.insert(key.clone());
         } else {
@@ -57,37 +80,85 @@ impl Guard {
         }
     }
 
-    /// An object is gone, or wanted again.
+    /// An object is gone, or wanted as it is again.
     pub(crate) fn clear(&mut self, key: &ObjectKey) {
         self.explained.remove(key);
-        self.unexplained.remove(key);
+        self.version += u64::from(self.unexplained.remove(key).is_some());
         self.expected.remove(key);
     }
 
-    /// Lets the present deletions pass; later ones are judged anew.
+    /// A loss is carried out. It counts as long as the window lasts.
+    pub(crate) fn let_pass(&mut self, key: &ObjectKey, now: Moment) {
+        let Some(loss) = self.unexplained.get(key) else { return };
+        self.passed.insert(key.clone(), (now, *loss));
+        self.version += 1;
+        if self.passed.len() > MOST_PASSED {
+            self.passed.pop_first();
+        }
+    }
+
+    /// Forgets what was let pass before the window.
+    pub(crate) fn forget(&mut self, now: Moment) {
+        let before = self.passed.len();
+        self.passed.retain(|_, (at, _)| now.since(*at) < WINDOW);
+        self.version += u64::from(self.passed.len() != before);
+    }
+
+    /// Lets the present losses pass; later ones are judged anew.
     pub(crate) fn release(&mut self) {
-        self.explained.append(&mut self.unexplained);
+        self.explained.extend(std::mem::take(&mut self.unexplained).into_keys());
         self.expected.clear();
+        self.version += 1;
+        // Whoever releases them has seen the ones before.
+        self.passed.clear();
+    }
+
+    /// Another number is another state.
+    pub(crate) fn version(&self) -> u64 {
+        self.version
     }
 
     pub(crate) fn is_suspect(&self, key: &ObjectKey) -> bool {
-        self.unexplained.contains(key)
+        self.unexplained.contains_key(key)
     }
 
-    /// What is held, if anything is.
+    /// Whether the unexplained losses are held back.
     ///
     /// What another instance is expected to take over holds all: it may serve
-    /// by the rest until it does. `is_partial` says that something in the cluster could not be understood;
-    /// what that asks for may be just what is to be deleted.
-    pub(crate) fn held(&self, limits: GuardLimits, observed: usize, is_partial: bool) -> Option<Held> {
-        let count = self.unexplained.len();
-        (is_beyond(limits, count, observed) || !self.expected.is_empty() || (is_partial && count > 0)).then(
-            || Held {
-                count,
-                of: observed,
-                examples: self.unexplained.iter().take(EXAMPLES).cloned().collect(),
-            },
-        )
+    /// by the rest until it does. `is_partial` says that something in the cluster
+    /// could not be understood; what that asks for may be just what is to be
+    /// deleted. `observed` is how many objects there are of each kind: many pools
+    /// are too many, however many other objects there are.
+    pub(crate) fn holds(
+        &self,
+        limits: GuardLimits,
+        observed: &BTreeMap<Kind, usize>,
+        is_partial: bool,
+    ) -> bool {
+        if self.unexplained.is_empty() {
+            return false;
+        }
+        !self.expected.is_empty() || is_partial || self.are_too_many(limits, observed)
+    }
+
+    fn are_too_many(&self, limits: GuardLimits, observed: &BTreeMap<Kind, usize>) -> bool {
+        let passed = self.passed.iter().filter(|(key, _)| !self.unexplained.contains_key(*key));
+        let losses = passed.map(|(key, (_, loss))| (key, loss)).chain(&self.unexplained);
+        let (mut by_kind, mut objects) = (BTreeMap::<Kind, usize>::new(), 0);
+        for (key, loss) in losses {
+            *by_kind.entry(key.kind).or_default() += loss;
+            objects += 1;
+        }
+        let gone = self.passed.len();
+        let all = observed.values().sum::<usize>() + gone;
+        let of = |kind: &Kind| observed.get(kind).copied().unwrap_or(0) + gone;
+        is_beyond(limits, objects, all)
+            || by_kind.iter().any(|(kind, loss)| is_beyond(limits, *loss, of(kind)))
+    }
+
+    /// The keys of what is held.
+    pub(crate) fn suspects(&self) -> impl ExactSizeIterator<Item = &ObjectKey> {
+        self.unexplained.keys()
     }
 
     /// What another instance is expected to take over.
@@ -95,67 +166,132 @@ impl Guard {
         &self.expected
     }
 
-    /// How many deletions are known.
+    /// How many losses are known.
     pub(crate) fn len(&self) -> usize {
         self.explained.len() + self.unexplained.len()
-    }
-
-    /// All deletions that no edit explains.
-    pub(crate) fn suspects(&self) -> impl Iterator<Item = &ObjectKey> {
-        self.unexplained.iter()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ako_avi_types::Kind;
 
     const LIMITS: GuardLimits = GuardLimits { minimum: 5, share_percent: 30 };
+
+    fn key(name: &str) -> ObjectKey {
+        ObjectKey::new(Kind::Pool, "admin", name)
+    }
+
+    fn at(minutes: u64) -> Moment {
+        Moment::from_millis(minutes * 60_000)
+    }
 
     fn guard(count: usize) -> Guard {
         let mut guard = Guard::default();
         for i in 0..count {
-            guard.condemn(&ObjectKey::new(Kind::Pool, "admin", format!("p{i}")), false);
+            guard.condemn(&key(&format!("p{i}")), 1, false);
         }
         guard
     }
 
+    fn holds(guard: &Guard, pools: usize) -> bool {
+        guard.holds(LIMITS, &BTreeMap::from([(Kind::Pool, pools)]), false)
+    }
+
     #[test]
     fn both_limits_have_to_be_passed() {
-        assert_eq!(guard(5).held(LIMITS, 6, false), None);
-        assert_eq!(guard(30).held(LIMITS, 100, false), None);
-        assert_eq!(guard(31).held(LIMITS, 100, false).map(|h| (h.count, h.of)), Some((31, 100)));
+        assert!(!holds(&guard(5), 6));
+        assert!(!holds(&guard(30), 100));
+        assert!(holds(&guard(31), 100));
+    }
+
+    #[test]
+    fn a_kind_counts_by_itself() {
+        let of = |others| BTreeMap::from([(Kind::Pool, 40), (Kind::VirtualService, others)]);
+        assert!(guard(31).holds(LIMITS, &of(1000), false));
+        assert!(!guard(10).holds(LIMITS, &of(1000), false));
+    }
+
+    #[test]
+    fn a_shared_object_counts_by_its_hosts() {
+        let mut guard = Guard::default();
+        let vsvip = ObjectKey::new(Kind::VsVip, "admin", "v");
+        guard.condemn(&vsvip, 5, false);
+        let observed = BTreeMap::from([(Kind::VsVip, 8), (Kind::Pool, 1000)]);
+        assert!(!guard.holds(LIMITS, &observed, false));
+        guard.condemn(&vsvip, 6, false);
+        assert!(guard.holds(LIMITS, &observed, false));
     }
 
     #[test]
     fn a_cluster_that_is_not_understood_explains_nothing() {
-        assert!(guard(1).held(LIMITS, 1000, true).is_some());
-        assert_eq!(guard(0).held(LIMITS, 1000, true), None);
+        let observed = BTreeMap::from([(Kind::Pool, 1000)]);
+        assert!(guard(1).holds(LIMITS, &observed, true));
+        assert!(!guard(0).holds(LIMITS, &observed, true));
     }
 
     #[test]
-    fn explained_deletions_are_not_counted() {
+    fn explained_losses_are_not_counted() {
         let mut guard = guard(5);
         for i in 0..50 {
-            let key = ObjectKey::new(Kind::Pool, "admin", format!("edited{i}"));
+            let key = key(&format!("edited{i}"));
             guard.explain(&key);
-            guard.condemn(&key, false);
+            guard.condemn(&key, 1, false);
         }
-        assert_eq!(guard.held(LIMITS, 60, false), None);
+        assert!(!holds(&guard, 60));
+        for i in 0..50 {
+            let key = key(&format!("edited{i}"));
+            guard.unexplain(&key);
+            guard.condemn(&key, 1, false);
+        }
+        assert!(holds(&guard, 60), "a list said so after the edit");
     }
 
     #[test]
-    fn a_release_is_for_the_present_deletions() {
+    fn a_release_is_for_the_present_losses() {
         let mut guard = guard(40);
         guard.release();
-        assert_eq!(guard.held(LIMITS, 50, false), None);
-        guard.condemn(&ObjectKey::new(Kind::Pool, "admin", "p7"), false);
-        assert_eq!(guard.held(LIMITS, 50, false), None);
+        assert!(!holds(&guard, 50));
+        guard.condemn(&key("p7"), 1, false);
+        assert!(!holds(&guard, 50));
         for i in 0..40 {
-            guard.condemn(&ObjectKey::new(Kind::Pool, "admin", format!("later{i}")), false);
+            guard.condemn(&key(&format!("later{i}")), 1, false);
         }
-        assert_eq!(guard.held(LIMITS, 50, false).map(|h| h.count), Some(40));
+        assert!(holds(&guard, 50));
+        assert_eq!(guard.suspects().len(), 40);
+    }
+
+    #[test]
+    fn small_steps_within_the_window_are_one_large_step() {
+        let mut guard = Guard::default();
+        let mut left = 60;
+        for (step, minute) in [(0, 0), (1, 3)] {
+            for i in 0..8 {
+                guard.condemn(&key(&format!("p{step}-{i}")), 1, false);
+            }
+            assert!(!holds(&guard, left), "step {step}");
+            for i in 0..8 {
+                guard.let_pass(&key(&format!("p{step}-{i}")), at(minute));
+                guard.clear(&key(&format!("p{step}-{i}")));
+                left -= 1;
+            }
+        }
+        for i in 0..4 {
+            guard.condemn(&key(&format!("one more {i}")), 1, false);
+        }
+        guard.forget(at(6));
+        assert!(holds(&guard, left), "20 of 60 in six minutes");
+        guard.forget(at(13));
+        assert!(!holds(&guard, left), "those of before are long past");
+    }
+
+    #[test]
+    fn a_loss_that_is_tried_again_counts_once() {
+        let mut guard = guard(4);
+        for _ in 0..10 {
+            guard.let_pass(&key("p0"), at(0));
+        }
+        assert!(!holds(&guard, 10));
     }
 
     #[test]
@@ -163,7 +299,7 @@ mod tests {
         let mut guard = guard(40);
         guard.release();
         for i in 0..40 {
-            guard.clear(&ObjectKey::new(Kind::Pool, "admin", format!("p{i}")));
+            guard.clear(&key(&format!("p{i}")));
         }
         assert_eq!(guard.len(), 0);
     }

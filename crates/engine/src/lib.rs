@@ -8,11 +8,16 @@
 //!   and what is there, never from the event that made it look.
 //! - Nothing is written before the cluster and the controller were both read
 //!   completely, and nothing is deleted that something still refers to.
+//! - Nothing is deleted or lessened unless every source that asks for it was
+//!   proven, since this process leads and within a bound, to be as the cluster is
+//!   ([`Source`]).
 //! - What is borrowed is neither created nor deleted.
 
 mod agenda;
 mod backoff;
+mod belief;
 mod borrowed;
+mod caution;
 mod controller;
 mod desired;
 mod engine;
@@ -30,11 +35,12 @@ mod shield;
 mod status;
 mod territory;
 
+pub use belief::{Source, bound};
 pub use controller::{Controller, Observation};
 pub use desired::{Changes, Desired};
 pub use engine::Engine;
 pub use event::{Effect, Event, Notice};
-pub use guard::Held;
+pub use guard::{Held, SHOWN, WINDOW};
 pub use lint::{Finding, Flaw, lint};
 pub use plan::{Action, Planned, plan};
 pub use report::{Counters, Pending, VirtualServiceReport};

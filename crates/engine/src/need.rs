@@ -7,6 +7,7 @@ use ako_avi_types::{Change, Object, ObjectKey, Observed, Operation};
 use crate::agenda::Agenda;
 use crate::controller::{self, Controller};
 use crate::desired::Desired;
+use crate::shield;
 
 /// What has to happen to an object.
 #[derive(Clone, Debug, PartialEq)]
@@ -59,6 +60,7 @@ pub(crate) fn of(
     let Some(body) = effective(key, wanted, &missing) else {
         return need(missing.into_iter().next().map_or(Need::Nothing, Need::After));
     };
+    let body = shield::keep_unread(key, body, controller);
     let operation = |change| Need::Ready(Operation { key: key.clone(), change });
     let need = match controller.get(key).cloned() {
         None if key.kind.is_borrowed() => Need::Nothing,
@@ -79,11 +81,18 @@ fn effective(key: &ObjectKey, wanted: &Arc<Object>, missing: &[ObjectKey]) -> Op
 
 fn deletion(key: &ObjectKey, desired: &Desired, controller: &Controller) -> Need {
     let Some(observed) = controller.get(key) else { return Need::Nothing };
-    if key.kind.is_borrowed() || !controller.may_delete(key, desired.translator().shared_prefix()) {
+    let may_delete = controller.may_delete(key, desired.translator().shared_prefix());
+    if key.kind.is_borrowed() || !may_delete || is_left_alone(key, desired, controller) {
         return Need::Nothing;
     }
     match controller.referrers(key).next() {
         Some(referrer) => Need::After(referrer.clone()),
         None => Need::Ready(Operation { key: key.clone(), change: Change::Delete(observed.meta.clone()) }),
     }
+}
+
+/// Whether an object that nobody asks for stays, as it was made for a kind that
+/// this version does not read. `deleteConfig` asks for the end of those as well.
+pub(crate) fn is_left_alone(key: &ObjectKey, desired: &Desired, controller: &Controller) -> bool {
+    !desired.translator().config().delete_config && controller.unread_kind(key).is_some()
 }

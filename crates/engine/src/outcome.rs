@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ako_avi_types::{ErrorClass, Failure, Object, ObjectKey, Observed};
 use ako_core::{Reason, ResourceId, annotation};
@@ -19,6 +20,10 @@ type Answer = Result<Option<Observed>, Failure>;
 
 /// The most objects that are told about one refusal.
 const MOST_TOLD: usize = 10;
+
+/// How long what bears another instance's name is left alone before it is looked
+/// at again, while it is not known whose it is.
+const UNSURE: Duration = Duration::from_secs(1);
 
 impl Engine {
     /// A write ended.
@@ -189,6 +194,10 @@ impl Engine {
     fn unsure_until(&self, body: &Object, now: Moment) -> Option<Moment> {
         let config = self.desired.translator().config();
         let is_anothers = body.created_by().is_some_and(|owner| **owner != *config.owner());
+        if is_anothers && !self.belief.knows_territory(now) {
+            // Whose it is may have changed unseen.
+            return Some(now + UNSURE);
+        }
         let margin = config.leader_election.lease_duration;
         is_anothers.then(|| self.territory.unsure_until(margin, now)).flatten()
     }

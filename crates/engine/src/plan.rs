@@ -7,6 +7,7 @@ use ako_avi_types::{FieldChange, Kind, Object, ObjectKey};
 
 use crate::controller::Controller;
 use crate::desired::Desired;
+use crate::need::is_left_alone;
 
 /// What is to be done to one object, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,7 +59,9 @@ pub fn plan(desired: &Desired, controller: &Controller) -> Vec<Planned> {
         Some((order(key, object), Planned { key: key.clone(), action, reason }))
     });
     let own = desired.translator().shared_prefix();
-    let may_go = |key: &&ObjectKey| !key.kind.is_borrowed() && controller.may_delete(key, own);
+    let may_go = |key: &&ObjectKey| {
+        !key.kind.is_borrowed() && controller.may_delete(key, own) && !is_left_alone(key, desired, controller)
+    };
     let gone = controller.keys().filter(|key| desired.get(key).is_none()).filter(may_go);
     let deletes = gone.filter_map(|key| {
         let reason = "nothing asks for it".to_owned();

@@ -9,6 +9,7 @@ use ako_core::resource::Published;
 use ako_core::{ResourceId, Snapshot};
 use ako_elect::Moment;
 
+use crate::caution::Lessening;
 use crate::controller::Controller;
 use crate::desired::Desired;
 use crate::event::{Effect, Notice};
@@ -65,6 +66,8 @@ pub(crate) struct Publisher {
     /// Services that were seen with a request for node ports, ours or one that
     /// we need: it is ours to take back.
     asking: BTreeSet<ResourceId>,
+    /// Those whose status would lose something that must not be lost now.
+    waiting: BTreeSet<ResourceId>,
 }
 
 impl Publisher {
@@ -90,7 +93,17 @@ impl Publisher {
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.dirty.len() + self.under_way.len() + self.timers.len()
+        self.dirty.len() + self.under_way.len() + self.timers.len() + self.waiting.len()
+    }
+
+    /// Whether a status waits for what it would lose.
+    pub(crate) fn is_waiting(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
+    /// Those that wait are looked at again.
+    pub(crate) fn wake_waiting(&mut self) {
+        self.dirty.append(&mut self.waiting);
     }
 
     /// Objects whose time has come are looked at again.
@@ -111,6 +124,7 @@ impl Publisher {
         desired: &Desired,
         controller: &Controller,
         snapshot: &Snapshot,
+        lessen: &dyn Fn(&ResourceId, &Published) -> Lessening,
         effects: &mut Vec<Effect>,
     ) {
         let mut busy = BTreeSet::new();
@@ -138,11 +152,21 @@ impl Publisher {
             if self.written.get(&object).is_some_and(|written| is_not_seen_yet(&written.writing)) {
                 continue;
             }
+            self.waiting.remove(&object);
+            let until = match status::loses(current, &wanted).then(|| lessen(&object, current)) {
+                None => None,
+                Some(Lessening::Until(until)) => Some(until),
+                Some(Lessening::NotYet) => {
+                    self.no_timer(&object);
+                    self.waiting.insert(object);
+                    continue;
+                }
+            };
             self.no_timer(&object);
             self.no_longer_written(&object);
             let writing = Writing { before: current.clone(), wanted: wanted.clone() };
             self.under_way.insert(object.clone(), writing);
-            effects.push(Effect::Publish { object, wanted, current: current.clone() });
+            effects.push(Effect::Publish { object, wanted, current: current.clone(), until });
         }
         self.dirty.extend(busy);
     }
@@ -204,6 +228,7 @@ impl Publisher {
         self.no_timer(object);
         self.no_longer_written(object);
         self.failures.remove(object);
+        self.waiting.remove(object);
     }
 
     fn no_longer_written(&mut self, object: &ResourceId) {
@@ -221,7 +246,7 @@ impl Publisher {
     /// What is kept of objects that are gone: nothing, unless there is a
     /// mistake in this file.
     pub(crate) fn inconsistencies(&self, snapshot: &Snapshot) -> Vec<String> {
-        let kept = self.written.keys().chain(self.failures.keys()).chain(&self.asking);
+        let kept = self.written.keys().chain(self.failures.keys()).chain(&self.asking).chain(&self.waiting);
         let gone = kept.filter(|o| status::current(o, snapshot).is_none() && !self.dirty.contains(*o));
         let mut found: Vec<_> = gone.map(|o| format!("{o} is gone and its status remembered")).collect();
         let timers = self.failures.values().filter(|failures| failures.next.is_some()).count();

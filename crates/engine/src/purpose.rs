@@ -1,10 +1,11 @@
 //! What an object of the controller is for, as its markers tell.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use ako_avi_types::Marker;
-use ako_core::resource::{Ingress, ServiceType};
-use ako_core::{NamespacedName, Snapshot};
+use ako_core::resource::{Ingress, Published, ServiceType};
+use ako_core::{NamespacedName, ResourceId, Snapshot};
 
 /// Whether another instance is going to take an object over: it is for a
 /// namespace of that instance, and the cluster still has what it was made for.
@@ -34,6 +35,36 @@ fn is_for(ingress: &Ingress, markers: &[Marker]) -> bool {
     let mut own = ingress.rules.iter().flat_map(|rule| rule.paths.iter().flatten());
     (names.is_empty() || names.contains(&ingress.id.name))
         && (paths.is_empty() || own.any(|path| paths.contains(&path.path)))
+}
+
+/// What a set of objects is made for.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Served {
+    /// Ingresses and Services.
+    names: BTreeSet<NamespacedName>,
+    hosts: BTreeSet<Arc<str>>,
+}
+
+impl Served {
+    /// What objects with these markers are made for.
+    pub(crate) fn by<'a>(objects: impl Iterator<Item = &'a [Marker]>) -> Self {
+        let mut served = Self::default();
+        for markers in objects {
+            let names = values(markers, "IngressName").iter().chain(values(markers, "ServiceName"));
+            for name in names {
+                let namespaces = values(markers, "Namespace").iter();
+                served.names.extend(namespaces.map(|ns| NamespacedName::new(ns.clone(), name.clone())));
+            }
+            served.hosts.extend(values(markers, "Host").iter().cloned());
+        }
+        served
+    }
+
+    /// Whether it has something of an Ingress or Service that shows this.
+    pub(crate) fn contains(&self, resource: &ResourceId, shown: &Published) -> bool {
+        let mut hosts = shown.addresses.iter().map(|address| &address.hostname);
+        self.names.contains(&resource.name) || hosts.any(|host| self.hosts.contains(host))
+    }
 }
 
 fn values<'a>(markers: &'a [Marker], key: &str) -> &'a [Arc<str>] {

@@ -6,15 +6,18 @@ use std::time::Duration;
 use ako_avi_types::{Kind, Object, ObjectKey};
 use ako_core::{ResourceKind, Snapshot};
 use ako_elect::Moment;
+use sha1::{Digest as _, Sha1};
 
-use crate::agenda::Work;
+use crate::agenda::{Phase, Work};
 use crate::controller::Controller;
 use crate::desired::Desired;
 use crate::engine::Engine;
-use crate::guard::Held;
+use crate::guard::{Held, SHOWN};
 
 /// The most refused objects that are told of one virtual service.
 const MOST_REFUSALS: usize = 20;
+/// How many bytes of a hash name what is held.
+const DIGEST: usize = 6;
 /// The most latencies kept between two looks.
 const MOST_LATENCIES: usize = 4096;
 
@@ -98,23 +101,52 @@ impl Engine {
         &self.controller
     }
 
-    /// The deletions that are held back.
+    /// What is held back.
     pub fn held(&self) -> Option<Held> {
-        match (self.held_objects(), self.held_routes()) {
-            (Some(objects), Some(routes)) => Some(Held {
-                count: objects.count + routes.count,
-                of: objects.of + routes.of,
-                examples: [objects.examples, routes.examples].concat(),
-            }),
-            (objects, routes) => objects.or(routes),
+        let (objects, routes) = (self.holds_objects(), self.held_routes());
+        if !objects && routes.is_none() {
+            return None;
+        }
+        let mut held = Held { count: 0, of: 0, examples: Vec::new(), digest: String::new() };
+        let mut digest = Sha1::new();
+        if objects {
+            let suspects = self.guard.suspects();
+            (held.count, held.of) = (suspects.len(), self.controller.len());
+            for (place, key) in suspects.enumerate() {
+                digest.update(format!("{key}\n"));
+                if place < SHOWN {
+                    held.examples.push(key.clone());
+                }
+            }
+        }
+        if let Some(vrf) = routes {
+            let (count, of) = self.routes.counts();
+            (held.count, held.of) = (held.count + count, held.of + of);
+            held.examples.push(vrf.clone());
+            self.routes.suspects().for_each(|prefix| digest.update(format!("{vrf} {prefix:?}\n")));
+        }
+        held.digest = digest.finalize().iter().take(DIGEST).map(|byte| format!("{byte:02x}")).collect();
+        Some(held)
+    }
+
+    /// Lets pass what is held, if it is what was shown with that digest.
+    pub(crate) fn release(&mut self, digest: &str) {
+        if self.held().is_none_or(|held| held.digest != digest) {
+            return;
+        }
+        if self.holds_objects() {
+            self.guard.release();
+        }
+        if self.held_routes().is_some() {
+            self.routes.release();
         }
     }
 
-    pub(crate) fn held_objects(&self) -> Option<Held> {
+    pub(crate) fn holds_objects(&self) -> bool {
         let limits = self.desired.translator().config().guard;
         // What is contested may be just what seems to be superfluous.
         let is_partial = !self.unreadable.is_empty() || self.is_contested();
-        self.guard.held(limits, self.controller.len(), is_partial)
+        self.guard.holds(limits, self.controller.counts(), is_partial)
     }
 
     /// Whether this instance and another one cannot both have what they ask
@@ -123,13 +155,14 @@ impl Engine {
         self.territory.is_contested() || self.snapshot.barred().is_some() || self.snapshot.shares_owner()
     }
 
-    /// Routes come from nodes; what else cannot be understood does not matter to
-    /// them.
-    pub(crate) fn held_routes(&self) -> Option<Held> {
+    /// The VRF of routes that are held back. They come from nodes; what else cannot
+    /// be understood does not matter to them.
+    pub(crate) fn held_routes(&self) -> Option<&ObjectKey> {
         let limits = self.desired.translator().config().guard;
         let tells_routes = |kind: ResourceKind| kind == ResourceKind::Node || kind.tells_subnets();
         let is_partial = self.unreadable.iter().any(|resource| tells_routes(resource.kind));
-        self.routes.held(self.desired.vrf()?.0, limits, is_partial)
+        let (vrf, _) = self.desired.vrf()?;
+        self.routes.holds(limits, is_partial).then_some(vrf)
     }
 
     /// The objects that are not as they are wanted, at most so many.
@@ -206,9 +239,11 @@ impl Engine {
         (self.agenda.len(), self.agenda.iter().filter(|(_, work)| work.refused).count())
     }
 
-    /// Whether an object is not as it is wanted, without being refused.
+    /// Whether an object is not as it is wanted, and this process could change
+    /// that: what is refused, held or not proven another one would not write either.
     pub fn has_open_work(&self) -> bool {
-        self.agenda.iter().any(|(_, work)| !work.refused)
+        let waits = |work: &Work| work.refused || matches!(work.phase(), Phase::Held | Phase::Unproven);
+        self.agenda.iter().any(|(_, work)| !waits(work))
     }
 
     /// Statuses that are still to be written.

@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use ako_avi_types::vrf_context::Prefix;
-use ako_avi_types::{Object, ObjectKey, VrfContext};
+use ako_avi_types::{Object, VrfContext};
 use ako_core::config::GuardLimits;
 
-use crate::guard::{Held, is_beyond};
+use crate::guard::is_beyond;
 
 /// Decides on routes of ours that are not wanted any more. An empty list of nodes
 /// that is a mistake would cut every pod off.
@@ -57,11 +57,20 @@ impl RouteGuard {
         self.explained.append(&mut self.unexplained);
     }
 
-    /// What is held in a VRF, if anything is.
-    pub(crate) fn held(&self, vrf: &ObjectKey, limits: GuardLimits, is_partial: bool) -> Option<Held> {
-        let (count, of) = (self.unexplained.len(), self.observed);
-        let is_held = is_beyond(limits, count, of) || (is_partial && count > 0);
-        is_held.then(|| Held { count, of, examples: vec![vrf.clone()] })
+    /// Whether the unexplained losses are held back.
+    pub(crate) fn holds(&self, limits: GuardLimits, is_partial: bool) -> bool {
+        let count = self.unexplained.len();
+        is_beyond(limits, count, self.observed) || (is_partial && count > 0)
+    }
+
+    /// How many routes would be lost, of how many.
+    pub(crate) fn counts(&self) -> (usize, usize) {
+        (self.unexplained.len(), self.observed)
+    }
+
+    /// Where those lead to that would be lost.
+    pub(crate) fn suspects(&self) -> impl Iterator<Item = &Prefix> {
+        self.unexplained.iter()
     }
 
     /// The wanted routes with those that are held back; `None` if that is what is

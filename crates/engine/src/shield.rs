@@ -28,6 +28,23 @@ pub(crate) fn keep(
     )
 }
 
+/// The body with what the observed one has of objects that were made for kinds
+/// which this version does not read: it does not know what they ask for.
+pub(crate) fn keep_unread(key: &ObjectKey, body: Arc<Object>, controller: &Controller) -> Arc<Object> {
+    let Some(observed) = controller.get(key).filter(|_| controller.unread().next().is_some()) else {
+        return body;
+    };
+    let is_unread = |target: &ObjectKey| controller.unread_kind(target).is_some();
+    let bodies = controller.unread().filter_map(|(key, _)| controller.get(key));
+    let hosts: BTreeSet<_> = bodies.flat_map(|observed| observed.body.hostnames()).cloned().collect();
+    let kept = body.keeping(
+        &observed.body,
+        &|reference| controller::target(key, reference).is_some_and(|target| is_unread(&target)),
+        &|host| hosts.contains(host),
+    );
+    if kept == body.keeping(&observed.body, &|_| false, &|_| false) { body } else { Arc::new(kept) }
+}
+
 /// The hosts that held objects serve.
 fn hosts(guard: &Guard, controller: &Controller) -> BTreeSet<Arc<str>> {
     let bodies = guard.suspects().filter_map(|key| controller.get(key)).map(|observed| &*observed.body);

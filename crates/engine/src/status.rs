@@ -111,6 +111,11 @@ pub(crate) fn may_take_back(service: &ResourceId, desired: &Desired, snapshot: &
         && snapshot.serves(&service.name.namespace)
 }
 
+/// Whether addresses that stand somewhere would not any more.
+pub(crate) fn loses(current: &Published, wanted: &Published) -> bool {
+    current.addresses.iter().any(|address| !wanted.addresses.contains(address))
+}
+
 /// Whether what is published on two objects is the same to its readers.
 pub(crate) fn same(a: &Published, b: &Published) -> bool {
     same_addresses(a, b) && a.node_ports == b.node_ports

@@ -33,8 +33,10 @@ enum Tenure {
 /// What came of waiting.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Passed {
-    /// What has to be looked at.
-    pub(crate) touched: BTreeSet<Key>,
+    /// What has to be looked at, as somebody edited a namespace or a claim.
+    pub(crate) by_edit: BTreeSet<Key>,
+    /// The same, as a list said so.
+    pub(crate) by_list: BTreeSet<Key>,
     /// Whether a namespace is ours now that another instance wrote for.
     pub(crate) arrived: bool,
 }
@@ -54,12 +56,20 @@ pub(crate) struct Territory {
     let_go: BTreeMap<Arc<str>, Moment>,
     /// Namespaces that were ours, and until when what is there stays.
     leaving: BTreeMap<Arc<str>, Moment>,
+    /// Those of them that a list gave away, and no edit.
+    by_list: BTreeSet<Arc<str>>,
 }
 
 impl Territory {
     /// Looks at all namespaces, and answers what is touched by what became of
     /// them. `margin` is how long a permit to write may last.
-    pub(crate) fn look(&mut self, snapshot: &mut Snapshot, margin: Duration, now: Moment) -> BTreeSet<Key> {
+    pub(crate) fn look(
+        &mut self,
+        snapshot: &mut Snapshot,
+        margin: Duration,
+        by_edit: bool,
+        now: Moment,
+    ) -> BTreeSet<Key> {
         let mut touched = BTreeSet::new();
         let names: Vec<_> = snapshot.namespaces().map(|namespace| namespace.name.clone()).collect();
         for name in names {
@@ -67,11 +77,17 @@ impl Territory {
             let old = self.tenures.insert(name.clone(), tenure.clone());
             if self.known_since.is_some() && old.as_ref() != Some(&tenure) {
                 self.changed(&name, old.as_ref(), &tenure, margin, now);
+                if by_edit {
+                    self.by_list.remove(&name)
+                } else {
+                    self.by_list.insert(name.clone())
+                };
             }
             touched.extend(self.await_former_owner(snapshot, &name, &tenure, now));
         }
         self.tenures.retain(|name, _| snapshot.namespace(name).is_some());
         self.leaving.retain(|name, _| snapshot.namespace(name).is_some());
+        self.by_list.retain(|name| snapshot.namespace(name).is_some());
         self.known_since.get_or_insert(now);
         touched
     }
@@ -115,9 +131,13 @@ impl Territory {
         for name in take_due(&mut self.let_go, now) {
             passed.arrived |= !snapshot.await_namespace(&name, false).is_empty();
             // It was left as it was, whoever it belongs to by now.
-            passed.touched.insert(Key::Namespace(name));
+            passed.by_edit.insert(Key::Namespace(name));
         }
-        passed.touched.extend(take_due(&mut self.leaving, now).into_iter().map(Key::Namespace));
+        for name in take_due(&mut self.leaving, now) {
+            let by_list = self.by_list.contains(&name);
+            let touched = if by_list { &mut passed.by_list } else { &mut passed.by_edit };
+            touched.insert(Key::Namespace(name));
+        }
         passed
     }
 

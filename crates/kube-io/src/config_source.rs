@@ -4,9 +4,11 @@
 
 use std::collections::BTreeMap;
 use std::pin::pin;
+use std::time::Duration;
 
 use ako_core::config::keys;
 use ako_core::secret::Redacted;
+use ako_elect::Moment;
 use futures::StreamExt;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
@@ -14,8 +16,15 @@ use kube::runtime::WatchStreamExt;
 use kube::runtime::watcher::{Error, watch_object};
 use kube::{Api, Client};
 use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep_until};
 
-use crate::error::describe_watch;
+use crate::error::{describe, describe_watch};
+use crate::source::Pace;
+
+/// How long a reading of the ConfigMap may take…
+const READ_WITHIN: Duration = Duration::from_secs(5);
+/// …and how long after one that failed comes the next one.
+const READ_AGAIN: Duration = Duration::from_secs(1);
 
 /// The ConfigMap that holds the configuration.
 pub const CONFIG_MAP: &str = "avi-k8s-config";
@@ -34,6 +43,9 @@ pub enum ConfigEvent {
     Credentials(Credentials),
     /// There are no credentials, and why.
     CredentialsMissing(String),
+    /// What was said of the ConfigMap until now is what it was at that moment, or
+    /// later.
+    Confirmed(Moment),
 }
 
 /// How to log in to the controller.
@@ -55,18 +67,37 @@ pub struct ConfigSource(());
 
 impl ConfigSource {
     /// Watches, and sends what changes, until the receiver is gone. `namespace`
-    /// is our own. The first events are what is there at the start.
-    pub async fn run(client: Client, namespace: &str, events: mpsc::Sender<ConfigEvent>) {
-        let config_maps = Api::<ConfigMap>::namespaced(client.clone(), namespace);
+    /// is our own. The first events are what is there at the start. While the
+    /// process leads, the ConfigMap is read as well, from etcd, once in a period
+    /// and at once when it begins to lead: nothing is removed because of what it
+    /// said before.
+    pub async fn run(client: Client, namespace: &str, events: mpsc::Sender<ConfigEvent>, pace: Pace) {
+        let maps = Api::<ConfigMap>::namespaced(client.clone(), namespace);
         let secrets = Api::<Secret>::namespaced(client, namespace);
-        let mut config_maps = pin!(watch_object(config_maps, CONFIG_MAP).default_backoff());
+        let mut watched_maps = pin!(watch_object(maps.clone(), CONFIG_MAP).default_backoff());
         let mut secrets = pin!(watch_object(secrets, CREDENTIALS_SECRET).default_backoff());
+        let mut reader = Reader { maps, pace, read_at: None, grants: 0 };
         let (mut last_config, mut last_credentials) = (None, None);
         loop {
             let (last, event) = tokio::select! {
-                Some(item) = config_maps.next() => (&mut last_config, read(CONFIG_MAP, item, config_event)),
+                // An answer that is under way while this says something is dropped: it
+                // may be the older one.
+                Some(item) = watched_maps.next() => (&mut last_config, read(CONFIG_MAP, item, config_event)),
                 Some(item) = secrets.next() =>
                     (&mut last_credentials, read(CREDENTIALS_SECRET, item, credentials_event)),
+                (asked, found) = reader.read() => {
+                    let event = config_event(found);
+                    if last_config.as_ref() != Some(&event) {
+                        last_config = Some(event.clone());
+                        if events.send(event).await.is_err() {
+                            return;
+                        }
+                    }
+                    if events.send(ConfigEvent::Confirmed(asked)).await.is_err() {
+                        return;
+                    }
+                    continue;
+                }
                 () = events.closed() => return,
                 else => return,
             };
@@ -77,6 +108,59 @@ impl ConfigSource {
             *last = Some(event.clone());
             if events.send(event).await.is_err() {
                 return;
+            }
+        }
+    }
+}
+
+/// Reads the ConfigMap when a leader needs it.
+struct Reader {
+    maps: Api<ConfigMap>,
+    pace: Pace,
+    /// When it is to be read next.
+    read_at: Option<Instant>,
+    grants: u64,
+}
+
+impl Reader {
+    /// Waits until it is time, and reads. Can be dropped and called again.
+    async fn read(&mut self) -> (Moment, Option<ConfigMap>) {
+        loop {
+            self.wait().await;
+            let asked = (self.pace.clock)();
+            let answer = tokio::time::timeout(READ_WITHIN, self.maps.get_opt(CONFIG_MAP)).await;
+            match answer {
+                Ok(Ok(found)) => {
+                    self.read_at = Some(Instant::now() + self.pace.demand.borrow().period);
+                    return (asked, found);
+                }
+                Ok(Err(error)) => {
+                    tracing::debug!("ConfigMap {CONFIG_MAP} could not be read: {}", describe(&error));
+                }
+                Err(_) => tracing::debug!("ConfigMap {CONFIG_MAP} could not be read: no answer"),
+            }
+            self.read_at = Some(Instant::now() + READ_AGAIN);
+        }
+    }
+
+    async fn wait(&mut self) {
+        loop {
+            let demand = *self.pace.demand.borrow_and_update();
+            if demand.grants != self.grants {
+                self.grants = demand.grants;
+                self.read_at = None;
+            }
+            let due = self.read_at;
+            let sleep = async {
+                if let Some(at) = due {
+                    sleep_until(at).await;
+                }
+            };
+            tokio::select! {
+                () = sleep, if demand.leads => return,
+                changed = self.pace.demand.changed() => if changed.is_err() {
+                    std::future::pending::<()>().await;
+                },
             }
         }
     }

@@ -4,6 +4,8 @@
 //! - It decides nothing about objects: what to publish, and what a change
 //!   means, is decided elsewhere.
 //! - A list is handed on complete or not at all.
+//! - While the process leads, each watch proves again and again that it shows the
+//!   cluster as it is; a watch that is silent is in trouble.
 //! - A status is written under a [`WritePermit`](ako_elect::WritePermit) only,
 //!   looked at immediately before each request.
 //! - Every queue, request and retry has a bound with a name.
@@ -15,12 +17,14 @@
 
 mod config_source;
 mod connect;
+mod discovery;
 mod error;
 mod event;
 mod leadership;
 mod own_pod;
 mod path;
 mod preflight;
+mod proof;
 mod recent;
 mod source;
 mod status;
@@ -31,12 +35,14 @@ pub use config_source::{
     CONFIG_MAP, CREDENTIALS_SECRET, ConfigEvent, ConfigSource, Credentials, environment_fallback,
 };
 pub use connect::{ConnectError, KubernetesVersion, client, kubernetes_version};
+pub use discovery::routes_served;
 pub use error::ErrorClass;
 pub use event::{About, COMPONENT, EventCounts, EventWriter, Occurrence, QUEUE_LIMIT, Severity, WallClock};
 pub use leadership::{BootClock, Candidate, Handle, NOTE, Standing};
 pub use own_pod::{OwnPod, own_pod, replicas};
 pub use preflight::{MissingRule, missing_permissions};
+pub use proof::Demand;
 pub use recent::{RECENT_LIMIT, REPEAT_WINDOW};
-pub use source::{Source, SourceEvent};
+pub use source::{Pace, Source, SourceEvent};
 pub use status::{CONFLICT_RETRIES, Outcome, REQUEST_TIMEOUT, StatusError, StatusWriter};
-pub use watch::{PAGE_SIZE, SECRET_PAGE_SIZE, WATCH_TIMEOUT};
+pub use watch::{PAGE_SIZE, SECRET_PAGE_SIZE};

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use ako_core::id::NamespacedName;
 use ako_core::{Delta, Diagnostic, ResourceId, ResourceKind};
+use ako_elect::Moment;
 use ako_kube_types::{
     BlockAffinity, CiliumNode, ConfigMap, EndpointSlice, HostSubnet, Ingress, IngressClass, Namespace, Node,
     Pod, Secret, Service, StatefulSet,
@@ -13,10 +14,34 @@ use kube::Client;
 use tokio::sync::{mpsc, watch as signal};
 use tokio::task::JoinSet;
 
+use crate::leadership::BootClock;
+use crate::proof::{Demand, Feed};
 use crate::watch::watch;
 
 /// How long a watch that ended unexpectedly is left alone.
 const RESTART_DELAY: Duration = Duration::from_secs(5);
+
+/// When proofs are needed, and what they are timed by.
+#[derive(Clone)]
+pub struct Pace {
+    /// Whether the process leads.
+    pub demand: signal::Receiver<Demand>,
+    /// The clock that permits are judged by.
+    pub clock: BootClock,
+}
+
+impl Pace {
+    /// For a process that never leads.
+    pub fn idle(clock: BootClock) -> Self {
+        Self { demand: signal::channel(Demand::default()).1, clock }
+    }
+}
+
+impl std::fmt::Debug for Pace {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Pace").field("demand", &*self.demand.borrow()).finish_non_exhaustive()
+    }
+}
 
 /// What a watch has to say.
 #[derive(Clone, Debug)]
@@ -50,6 +75,14 @@ pub enum SourceEvent {
         /// The kind.
         kind: ResourceKind,
     },
+    /// What was said of a kind until now shows the cluster as it was at that
+    /// moment, or later.
+    Proven {
+        /// The kind.
+        kind: ResourceKind,
+        /// The moment.
+        at: Moment,
+    },
 }
 
 /// One watch for each kind that the configuration asks for.
@@ -65,15 +98,21 @@ impl Source {
     /// channel's bound is the only buffer: a slow receiver slows the watches
     /// down. Kinds that are added later are watched from then on; a watch once
     /// begun goes on. Dropping the future ends all watches.
+    ///
+    /// While the process leads, each kind is proven once in a period, and at once
+    /// when it begins to lead.
     pub async fn run(
         client: Client,
         mut kinds: signal::Receiver<BTreeSet<ResourceKind>>,
         events: mpsc::Sender<SourceEvent>,
+        pace: Pace,
     ) {
+        let Pace { demand, clock } = pace;
+        let feed = Feed { client, events: events.clone(), demand, clock };
         let (mut tasks, mut begun) = (JoinSet::new(), BTreeSet::new());
         loop {
             for kind in kinds.borrow_and_update().difference(&begun.clone()).copied() {
-                tasks.spawn(supervise(kind, client.clone(), events.clone()));
+                tasks.spawn(supervise(kind, feed.clone()));
                 begun.insert(kind);
             }
             tokio::select! {
@@ -91,34 +130,34 @@ impl Source {
 }
 
 /// Keeps a kind's watch going, whatever happens inside of it.
-async fn supervise(kind: ResourceKind, client: Client, events: mpsc::Sender<SourceEvent>) {
+async fn supervise(kind: ResourceKind, feed: Feed) {
     loop {
         let mut task = JoinSet::new();
-        start(&mut task, kind, client.clone(), events.clone());
+        start(&mut task, kind, feed.clone());
         let Some(Err(error)) = task.join_next().await else { return };
         tracing::error!(kind = kind.as_str(), "a watch ended unexpectedly: {error}");
         let message = "the watch ended unexpectedly and is started again".to_owned();
-        if events.send(SourceEvent::Trouble { kind, message }).await.is_err() {
+        if feed.events.send(SourceEvent::Trouble { kind, message }).await.is_err() {
             return;
         }
         tokio::time::sleep(RESTART_DELAY).await;
     }
 }
 
-fn start(task: &mut JoinSet<()>, kind: ResourceKind, client: Client, events: mpsc::Sender<SourceEvent>) {
+fn start(task: &mut JoinSet<()>, kind: ResourceKind, feed: Feed) {
     match kind {
-        ResourceKind::Namespace => task.spawn(watch::<Namespace>(client, events)),
-        ResourceKind::Node => task.spawn(watch::<Node>(client, events)),
-        ResourceKind::IngressClass => task.spawn(watch::<IngressClass>(client, events)),
-        ResourceKind::Secret => task.spawn(watch::<Secret>(client, events)),
-        ResourceKind::Service => task.spawn(watch::<Service>(client, events)),
-        ResourceKind::EndpointSlice => task.spawn(watch::<EndpointSlice>(client, events)),
-        ResourceKind::Ingress => task.spawn(watch::<Ingress>(client, events)),
-        ResourceKind::Pod => task.spawn(watch::<Pod>(client, events)),
-        ResourceKind::BlockAffinity => task.spawn(watch::<BlockAffinity>(client, events)),
-        ResourceKind::HostSubnet => task.spawn(watch::<HostSubnet>(client, events)),
-        ResourceKind::CiliumNode => task.spawn(watch::<CiliumNode>(client, events)),
-        ResourceKind::ConfigMap => task.spawn(watch::<ConfigMap>(client, events)),
-        ResourceKind::StatefulSet => task.spawn(watch::<StatefulSet>(client, events)),
+        ResourceKind::Namespace => task.spawn(watch::<Namespace>(feed)),
+        ResourceKind::Node => task.spawn(watch::<Node>(feed)),
+        ResourceKind::IngressClass => task.spawn(watch::<IngressClass>(feed)),
+        ResourceKind::Secret => task.spawn(watch::<Secret>(feed)),
+        ResourceKind::Service => task.spawn(watch::<Service>(feed)),
+        ResourceKind::EndpointSlice => task.spawn(watch::<EndpointSlice>(feed)),
+        ResourceKind::Ingress => task.spawn(watch::<Ingress>(feed)),
+        ResourceKind::Pod => task.spawn(watch::<Pod>(feed)),
+        ResourceKind::BlockAffinity => task.spawn(watch::<BlockAffinity>(feed)),
+        ResourceKind::HostSubnet => task.spawn(watch::<HostSubnet>(feed)),
+        ResourceKind::CiliumNode => task.spawn(watch::<CiliumNode>(feed)),
+        ResourceKind::ConfigMap => task.spawn(watch::<ConfigMap>(feed)),
+        ResourceKind::StatefulSet => task.spawn(watch::<StatefulSet>(feed)),
     };
 }

@@ -43,11 +43,6 @@ impl Tracker {
         Self { kind, known: BTreeSet::new(), flawed: BTreeSet::new(), list: None, complete: false }
     }
 
-    /// Whether a list is being received.
-    pub(crate) fn is_listing(&self) -> bool {
-        self.list.is_some()
-    }
-
     /// Takes an event over and answers what to say about it.
     pub(crate) fn step<K: Convert>(&mut self, event: Event<DeserializeGuard<K>>) -> Vec<SourceEvent> {
         match event {

@@ -1,19 +1,37 @@
 //! The watch of one kind.
+//!
+//! kube's own watcher hides the bookmarks and the version that a watch has
+//! reached, and these are what proves that nothing was missed; so the watch is
+//! followed here, one request after the other.
+//!
+//! What proves that the watch shows everything up to a moment: a list that the
+//! API server answers from etcd as it is then, and not from a cache that may lag
+//! behind (`resourceVersion` unset), says which version the cluster is at; it is
+//! limited to one object, as its version is all that counts. When the watch has
+//! reached that version, by an event or by a bookmark, it has shown everything
+//! until the list was asked for. The server sends a bookmark two seconds before
+//! the end of each watch, so short watches make for fresh proofs.
+//! Source: Kubernetes documentation, "Kubernetes API Concepts", "Efficient
+//! detection of changes", "Watch bookmarks", "Resource versions".
 
 use std::fmt::Debug;
-use std::pin::pin;
+use std::pin::{Pin, pin};
+use std::time::Duration;
 
 use ako_core::{Claim, Installation, ResourceKind};
+use ako_elect::Moment;
 use ako_kube_types::Convert;
 use futures::StreamExt;
+use kube::Api;
+use kube::api::{ListParams, WatchEvent, WatchParams};
 use kube::core::DeserializeGuard;
 use kube::runtime::utils::Backoff;
-use kube::runtime::watcher::{Config, DefaultBackoff, Error, watcher};
-use kube::{Api, Client};
+use kube::runtime::watcher::{DefaultBackoff, Event};
 use serde::de::DeserializeOwned;
-use tokio::sync::{mpsc, watch as signal};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-use crate::error::{code_of, describe_watch};
+use crate::error::{code_of, describe};
+use crate::proof::{Demand, Feed, Proofs};
 use crate::source::SourceEvent;
 use crate::tracker::Tracker;
 
@@ -23,149 +41,333 @@ pub const PAGE_SIZE: u32 = 500;
 /// How many Secrets a page of a list holds: each may have 1 MiB.
 pub const SECRET_PAGE_SIZE: u32 = 100;
 
-/// After how many seconds the server ends a watch, which is then resumed. A
-/// connection that died silently goes unnoticed for 5 seconds longer.
-pub const WATCH_TIMEOUT: u32 = 120;
+/// A watch that is to prove something soon ends after so many seconds, and has
+/// its bookmark after one.
+const SHORT_WATCH: Duration = Duration::from_secs(3);
+/// The bookmark comes this long before the end of a watch.
+const BOOKMARK_BEFORE_END: Duration = Duration::from_secs(2);
+/// A list asked for this long before the end of a watch comes before its bookmark.
+const LIST_BEFORE_END: Duration = Duration::from_secs(3);
+/// A watch that has not ended this long after it should have is silent.
+const SILENCE: Duration = Duration::from_secs(5);
+/// How long the answer to a request may take: for a page of a list, for the
+/// beginning of a watch, for the version of the cluster.
+const ANSWER_WITHIN: Duration = Duration::from_secs(20);
+const BEGINS_WITHIN: Duration = Duration::from_secs(5);
+/// After a list for a version that failed, the next one is asked for this much
+/// later.
+const LIST_AGAIN: Duration = Duration::from_secs(2);
 
 /// Helm's release records are most of the Secrets of many clusters.
 /// Source: Configuration, lifecycle and HA, "Informers".
 const SECRET_SELECTOR: &str = "type!=helm.sh/release.v1";
 
 /// Watches a kind until the receiver is gone.
-pub(crate) async fn watch<K>(client: Client, events: mpsc::Sender<SourceEvent>)
+pub(crate) async fn watch<K>(feed: Feed)
 where
     K: Convert + DeserializeOwned + Clone + Debug + Send + Sync + 'static,
 {
-    let (client, mut answered) = observed(client);
-    let api = Api::<DeserializeGuard<K>>::all(client);
-    let mut connection = Connection { kind: K::KIND, trouble: None, backoff: DefaultBackoff::default() };
-    let mut tracker = Tracker::new(K::KIND);
-    let mut stream = pin!(watcher(api.clone(), config(K::KIND)));
+    let grants = feed.demand.borrow().grants;
+    let mut watch = Watch::<K> {
+        api: Api::all(feed.client.clone()),
+        tracker: Tracker::new(K::KIND),
+        trouble: None,
+        backoff: DefaultBackoff::default(),
+        version: None,
+        proofs: Proofs::default(),
+        hurry: false,
+        grants,
+        feed,
+    };
     loop {
-        let resumed = connection.trouble.is_some() && !tracker.is_listing();
-        let item = tokio::select! {
-            biased;
-            item = stream.next() => item,
-            Ok(()) = answered.changed(), if resumed => {
-                if send(&events, connection.recovered()).await.is_err() { return }
-                continue;
+        let interrupted = match &watch.version {
+            None => watch.list().await,
+            Some(version) => {
+                let version = version.clone();
+                watch.follow(&version).await
             }
         };
-        let (said, delay) = match item {
-            Some(Ok(event)) => {
-                let mut said = tracker.step(event);
-                if !tracker.is_listing() {
-                    said.extend(connection.recovered());
-                }
-                (said, None)
+        let Err(interrupted) = interrupted else { continue };
+        let delay = match interrupted {
+            Interrupted::Closed => return,
+            Interrupted::Expired => {
+                watch.version = None;
+                None
             }
-            Some(Err(error)) => {
-                if needs_new_list(&error) {
-                    stream.set(watcher(api.clone(), config(K::KIND)));
+            Interrupted::Failed { message, anew } => {
+                if anew {
+                    watch.version = None;
                 }
-                let said: Vec<_> = connection.failed(&error).into_iter().collect();
-                (said, connection.backoff.next())
-            }
-            // The stream has no end; should it have one, it is begun again.
-            None => {
-                stream.set(watcher(api.clone(), config(K::KIND)));
-                (Vec::new(), connection.backoff.next())
+                if watch.failed(message).await.is_err() {
+                    return;
+                }
+                watch.backoff.next()
             }
         };
-        answered.mark_unchanged();
-        if send(&events, said).await.is_err() {
-            return;
-        }
         if let Some(delay) = delay {
-            tokio::time::sleep(delay).await;
+            sleep(delay).await;
         }
     }
 }
 
-/// Whether the connection works, as far as it was told.
-struct Connection {
-    kind: ResourceKind,
+/// Why a list or a watch did not end as it should.
+enum Interrupted {
+    /// Nobody listens any more.
+    Closed,
+    /// The version that the watch was to go on from is too old: a new list tells
+    /// what happened, and that is no trouble.
+    Expired,
+    /// Something else. `anew` says that only a new list tells what happened.
+    Failed { message: String, anew: bool },
+}
+
+/// The answer to a list for the version of the cluster: when it was asked for,
+/// and the version.
+type Looked = (Moment, Option<u64>);
+type Look = Pin<Box<dyn Future<Output = Looked> + Send>>;
+
+struct Watch<K> {
+    api: Api<DeserializeGuard<K>>,
+    feed: Feed,
+    tracker: Tracker,
     trouble: Option<String>,
     backoff: DefaultBackoff,
+    /// What the watch has reached; without it, everything is listed.
+    version: Option<String>,
+    proofs: Proofs,
+    /// The next watch is a short one.
+    hurry: bool,
+    /// The last leadership that proofs were asked for.
+    grants: u64,
 }
 
-impl Connection {
-    /// An error occurred: said once, and again when it is another one. That a
-    /// version expired is no trouble: a new list follows.
-    fn failed(&mut self, error: &Error) -> Option<SourceEvent> {
-        if is_expired(error) {
-            return None;
+impl<K> Watch<K>
+where
+    K: Convert + DeserializeOwned + Clone + Debug + Send + Sync + 'static,
+{
+    /// Lists everything. Half a list is never handed on.
+    async fn list(&mut self) -> Result<(), Interrupted> {
+        let asked = (self.feed.clock)();
+        self.tracker.step::<K>(Event::Init);
+        let mut page = ListParams { field_selector: selector(K::KIND), ..ListParams::default() };
+        page.limit = Some(if K::KIND == ResourceKind::Secret { SECRET_PAGE_SIZE } else { PAGE_SIZE });
+        let version = loop {
+            let answer = timeout(ANSWER_WITHIN, self.api.list(&page)).await;
+            let list = answer.map_err(|_| failed("list: no answer"))?.map_err(|error| list_failed(&error))?;
+            for object in list.items {
+                self.tracker.step(Event::InitApply(object));
+            }
+            page.continue_token = list.metadata.continue_.filter(|token| !token.is_empty());
+            if page.continue_token.is_none() {
+                break list.metadata.resource_version.unwrap_or_default();
+            }
+        };
+        let said = self.tracker.step::<K>(Event::InitDone);
+        self.send(said).await?;
+        self.recovered().await?;
+        self.proofs.clear();
+        self.version = Some(version).filter(|version| !version.is_empty());
+        // Everything was read after it was asked for.
+        self.send([SourceEvent::Proven { kind: K::KIND, at: asked }]).await
+    }
+
+    /// Follows one watch to its end.
+    async fn follow(&mut self, version: &str) -> Result<(), Interrupted> {
+        let demand = self.heed();
+        if self.proofs.is_late((self.feed.clock)(), demand.period) {
+            // No bookmark comes that is new enough: older servers send such only
+            // where etcd reports its progress.
+            self.proofs.clear();
+            return Err(Interrupted::Expired);
         }
-        let message = describe_watch(error);
+        let lasts = if std::mem::take(&mut self.hurry) { SHORT_WATCH } else { demand.period };
+        let lasts = lasts.max(SHORT_WATCH);
+        let mut parameters =
+            WatchParams::default().timeout(u32::try_from(lasts.as_secs()).unwrap_or(u32::MAX));
+        parameters.field_selector = selector(K::KIND);
+        let started = Instant::now();
+        let answer = timeout(BEGINS_WITHIN, self.api.watch(&parameters, version)).await;
+        let stream = answer.map_err(|_| failed("watch: no answer"))?.map_err(|error| watch_failed(&error))?;
+        let mut stream = pin!(stream);
+        let mut look: Option<Look> = self.proofs.is_asked().then(|| self.look());
+        let mut look_at = started + lasts.saturating_sub(LIST_BEFORE_END);
+        loop {
+            tokio::select! {
+                biased;
+                item = stream.next() => match item {
+                    Some(Ok(event)) => self.take(event).await?,
+                    Some(Err(error)) => return Err(watch_failed(&error)),
+                    None => return Ok(()),
+                },
+                (asked, found) = answered(&mut look) => {
+                    look = None;
+                    match found {
+                        Some(found) => {
+                            self.proofs.expect(found, asked);
+                            self.reached(version_of(&self.version)).await?;
+                        }
+                        None => look_at = Instant::now() + LIST_AGAIN,
+                    }
+                }
+                Ok(()) = self.feed.demand.changed() => {
+                    self.heed();
+                    if self.proofs.is_asked() {
+                        let bookmark = started + lasts.saturating_sub(BOOKMARK_BEFORE_END);
+                        let now = Instant::now();
+                        if bookmark <= now || bookmark > now + SHORT_WATCH {
+                            // The bookmark of a short watch comes sooner.
+                            return Ok(());
+                        }
+                        self.hurry = false;
+                        look = Some(self.look());
+                    }
+                }
+                () = sleep_until(look_at), if look.is_none() && self.feed.demand.borrow().leads => {
+                    look_at += lasts;
+                    look = Some(self.look());
+                }
+                () = sleep_until(started + lasts + SILENCE) => {
+                    self.hurry = true;
+                    return Err(failed("watch: silent, although it should have ended"));
+                }
+                () = self.feed.events.closed() => return Err(Interrupted::Closed),
+            }
+        }
+    }
+
+    /// Looks at what is needed. A leadership that began since the last look needs
+    /// proofs of its own, and soon: nothing of before counts.
+    fn heed(&mut self) -> Demand {
+        let demand = *self.feed.demand.borrow_and_update();
+        if demand.grants != self.grants {
+            self.grants = demand.grants;
+            self.proofs.ask();
+            self.hurry = true;
+        }
+        demand
+    }
+
+    /// Hands an event on, and remembers what was reached by it.
+    async fn take(&mut self, event: WatchEvent<DeserializeGuard<K>>) -> Result<(), Interrupted> {
+        let (said, reached) = match event {
+            WatchEvent::Added(object) | WatchEvent::Modified(object) => {
+                let version = kube::Resource::meta(&object).resource_version.clone();
+                (self.tracker.step(Event::Apply(object)), version)
+            }
+            WatchEvent::Deleted(object) => {
+                let version = kube::Resource::meta(&object).resource_version.clone();
+                (self.tracker.step(Event::Delete(object)), version)
+            }
+            WatchEvent::Bookmark(bookmark) => (Vec::new(), Some(bookmark.metadata.resource_version)),
+            WatchEvent::Error(status) if status.code == 410 => return Err(Interrupted::Expired),
+            WatchEvent::Error(status) => {
+                return Err(failed(&format!("watch: {} ({})", status.message, status.code)));
+            }
+        };
+        self.send(said).await?;
+        self.recovered().await?;
+        let Some(reached) = reached.filter(|version| !version.is_empty()) else { return Ok(()) };
+        self.version = Some(reached);
+        self.reached(version_of(&self.version)).await
+    }
+
+    /// The watch has shown everything up to a version.
+    async fn reached(&mut self, version: Option<u64>) -> Result<(), Interrupted> {
+        let proven = version.and_then(|version| self.proofs.reach(version));
+        self.send(proven.map(|at| SourceEvent::Proven { kind: K::KIND, at })).await
+    }
+
+    /// Asks which version the cluster is at.
+    fn look(&self) -> Look {
+        let (api, asked) = (self.api.clone(), (self.feed.clock)());
+        Box::pin(async move {
+            let one =
+                ListParams { limit: Some(1), field_selector: selector(K::KIND), ..ListParams::default() };
+            let answer = timeout(BEGINS_WITHIN, api.list_metadata(&one)).await;
+            let found = match answer {
+                Ok(Ok(list)) => version_of(&list.metadata.resource_version),
+                Ok(Err(error)) => {
+                    tracing::debug!(kind = K::KIND.as_str(), "list for a version: {}", describe(&error));
+                    None
+                }
+                Err(_) => None,
+            };
+            (asked, found)
+        })
+    }
+
+    /// Something went wrong: said once, and again when it is something else.
+    async fn failed(&mut self, message: String) -> Result<(), Interrupted> {
+        // When it works again, that is to be known soon.
+        self.hurry = true;
         if self.trouble.as_ref() == Some(&message) {
-            return None;
+            return Ok(());
         }
         self.trouble = Some(message.clone());
-        Some(SourceEvent::Trouble { kind: self.kind, message })
+        self.send([SourceEvent::Trouble { kind: K::KIND, message }]).await
     }
 
-    /// It works.
-    fn recovered(&mut self) -> Option<SourceEvent> {
+    /// The server said something: the watch works.
+    async fn recovered(&mut self) -> Result<(), Interrupted> {
         self.backoff.reset();
-        self.trouble.take().map(|_| SourceEvent::Recovered { kind: self.kind })
+        let was_in_trouble = self.trouble.take().is_some();
+        self.send(was_in_trouble.then_some(SourceEvent::Recovered { kind: K::KIND })).await
+    }
+
+    async fn send(&self, said: impl IntoIterator<Item = SourceEvent>) -> Result<(), Interrupted> {
+        for event in said {
+            self.feed.events.send(event).await.map_err(|_| Interrupted::Closed)?;
+        }
+        Ok(())
     }
 }
 
-fn config(kind: ResourceKind) -> Config {
-    let config = Config::default().timeout(WATCH_TIMEOUT);
+/// The answer, once there is one.
+async fn answered(look: &mut Option<Look>) -> Looked {
+    match look {
+        Some(look) => look.await,
+        None => std::future::pending().await,
+    }
+}
+
+/// The objects of a kind that are watched, if not all are.
+fn selector(kind: ResourceKind) -> Option<String> {
     match kind {
-        ResourceKind::Secret => config.page_size(SECRET_PAGE_SIZE).fields(SECRET_SELECTOR),
+        ResourceKind::Secret => Some(SECRET_SELECTOR.to_owned()),
         // One for each instance of the operator.
-        ResourceKind::ConfigMap => {
-            config.page_size(PAGE_SIZE).fields(&format!("metadata.name={}", Claim::CONFIG_MAP))
-        }
-        ResourceKind::StatefulSet => {
-            config.page_size(PAGE_SIZE).fields(&format!("metadata.name={}", Installation::STATEFUL_SET))
-        }
-        _ => config.page_size(PAGE_SIZE),
+        ResourceKind::ConfigMap => Some(format!("metadata.name={}", Claim::CONFIG_MAP)),
+        ResourceKind::StatefulSet => Some(format!("metadata.name={}", Installation::STATEFUL_SET)),
+        _ => None,
     }
 }
 
-/// Whether the version that the watch was to go on from is too old.
-fn is_expired(error: &Error) -> bool {
-    match error {
-        Error::WatchError(status) => status.code == 410,
-        Error::WatchStartFailed(error) => code_of(error) == Some(410),
-        _ => false,
+/// A version as a number: those of one kind can be compared, the larger one is
+/// the newer. Another form is not understood, and proves nothing.
+/// Source: Kubernetes documentation, "Kubernetes API Concepts", "Resource versions".
+fn version_of(version: &Option<String>) -> Option<u64> {
+    version.as_ref()?.parse().ok()
+}
+
+fn failed(message: &str) -> Interrupted {
+    Interrupted::Failed { message: message.to_owned(), anew: false }
+}
+
+fn list_failed(error: &kube::Error) -> Interrupted {
+    match code_of(error) {
+        // The list was too slow for its own pages.
+        Some(410) => Interrupted::Expired,
+        _ => failed(&format!("list: {}", describe(error))),
     }
 }
 
-/// Whether only a new list tells what happened: a line of the watch could not
-/// be read, or the server refused to go on in a way that kube does not follow
-/// with a list by itself.
-fn needs_new_list(error: &Error) -> bool {
-    matches!(error, Error::WatchFailed(kube::Error::SerdeError(_))) || is_expired(error)
-}
-
-async fn send(
-    events: &mpsc::Sender<SourceEvent>,
-    said: impl IntoIterator<Item = SourceEvent>,
-) -> Result<(), mpsc::error::SendError<SourceEvent>> {
-    for event in said {
-        events.send(event).await?;
-    }
-    Ok(())
-}
-
-/// A client whose successful answers are signalled: a watch that was resumed
-/// says nothing until something changes.
-fn observed(client: Client) -> (Client, signal::Receiver<()>) {
-    let (sender, receiver) = signal::channel(());
-    let namespace = client.default_namespace().to_owned();
-    let service = tower::service_fn(move |request| {
-        let (client, sender) = (client.clone(), sender.clone());
-        async move {
-            let answer = client.send(request).await;
-            if answer.as_ref().is_ok_and(|answer| answer.status().is_success()) {
-                sender.send_replace(());
-            }
-            answer
+/// A line of the watch that cannot be read may be anything: only a new list tells
+/// what happened.
+fn watch_failed(error: &kube::Error) -> Interrupted {
+    match (error, code_of(error)) {
+        (_, Some(410)) => Interrupted::Expired,
+        (kube::Error::SerdeError(_), _) => {
+            Interrupted::Failed { message: format!("watch: {}", describe(error)), anew: true }
         }
-    });
-    (Client::new(service, namespace), receiver)
+        _ => failed(&format!("watch: {}", describe(error))),
+    }
 }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use ako_core::secret::Redacted;
-use ako_core::{Reason, Resource, ResourceId, ResourceKind};
+use ako_core::{Reason, Resource, ResourceId, ResourceKind, certificate};
 use k8s_openapi::ByteString;
 use kube::core::ObjectMeta;
 use serde::Deserialize;
@@ -80,15 +80,33 @@ impl Convert for Secret {
         if !has_certificate {
             return Converted::default();
         }
+        let certificate = text("tls.crt", data.certificate, plain.certificate);
+        let key = redacted(text("tls.key", data.key, plain.key));
+        let alternate = text("alt.crt", data.alternate_certificate, plain.alternate_certificate);
+        let alternate_key = redacted(text("alt.key", data.alternate_key, plain.alternate_key));
         let secret = ako_core::resource::Secret {
             id,
-            certificate: text("tls.crt", data.certificate, plain.certificate),
-            key: redacted(text("tls.key", data.key, plain.key)),
-            alternate_certificate: text("alt.crt", data.alternate_certificate, plain.alternate_certificate),
-            alternate_key: redacted(text("alt.key", data.alternate_key, plain.alternate_key)),
+            certificate: certificate.map(|text| public_part("tls.crt", text, &mut findings)),
+            key,
+            alternate_certificate: alternate.map(|text| public_part("alt.crt", text, &mut findings)),
+            alternate_key,
         };
         Converted { resource: Some(Resource::Secret(secret)), diagnostics: findings.into_diagnostics() }
     }
+}
+
+/// A certificate without what stands beside it. A private key there is told.
+fn public_part(key: &str, text: Arc<str>, findings: &mut Findings) -> Arc<str> {
+    let Some(certificates) = certificate::only_certificates(&text) else { return text };
+    if text.contains("PRIVATE KEY") {
+        let message = format!(
+            "{key} holds a private key; only the certificates in it are sent to the controller, which shows \
+             them to its users: take the key out of {key}"
+        );
+        findings.add(Reason::InvalidSecret, message);
+    }
+    // What is no certificate at all is refused where it is used, with a reason.
+    if certificates.is_empty() && !text.contains("PRIVATE KEY") { text } else { certificates.into() }
 }
 
 fn redacted(text: Option<Arc<str>>) -> Redacted {
@@ -131,6 +149,25 @@ mod tests {
             from_json(&secret(&json!({"tls.key": "a2V5"}), &json!(null))).unwrap(),
             Converted::default()
         );
+    }
+
+    #[test]
+    fn a_private_key_beside_the_certificate_is_left_out_and_told() {
+        let block = |label: &str| format!("-----BEGIN {label}-----\nMA==\n-----END {label}-----\n");
+        let both = format!("{}{}", block("CERTIFICATE"), block("RSA PRIVATE KEY"));
+        for field in ["tls.crt", "alt.crt"] {
+            let mut plain = json!({"tls.crt": block("CERTIFICATE"), "alt.crt": block("CERTIFICATE")});
+            plain[field] = both.clone().into();
+            let converted = from_json(&secret(&json!(null), &plain)).unwrap();
+            let Some(Resource::Secret(secret)) = converted.resource else { panic!("no secret") };
+            assert_eq!(secret.certificate.as_deref(), Some(&*block("CERTIFICATE")));
+            assert_eq!(secret.alternate_certificate.as_deref(), Some(&*block("CERTIFICATE")));
+            let told = converted.diagnostics.iter().map(|d| &*d.message).collect::<Vec<_>>();
+            assert!(
+                told.len() == 1 && told[0].starts_with(&format!("{field} holds a private key")),
+                "{told:?}"
+            );
+        }
     }
 
     #[test]

@@ -228,6 +228,8 @@ impl Watching {
             woken = self.wake.changed() => woken.is_err(),
             () = tokio::time::sleep_until(self.deadline) => true,
             () = tokio::time::sleep_until(self.next_bookmark), if marks => {
+                // It tells how far everything is, not when something last happened.
+                sim.with(|cluster| self.pull(cluster));
                 let line = self.bookmark(Value::Null);
                 self.send(&line);
                 self.next_bookmark = bookmark_after(Instant::now(), self.deadline);

@@ -8,7 +8,7 @@ pub mod report;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use axum::extract::{ConnectInfo, State};
+use axum::extract::{ConnectInfo, Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -102,8 +102,19 @@ async fn readyz(State(shared): State<Shared>) -> Response {
     (StatusCode::SERVICE_UNAVAILABLE, reason).into_response()
 }
 
-async fn release(State(shared): State<Shared>, ConnectInfo(caller): ConnectInfo<SocketAddr>) -> Response {
-    order(&shared, caller, Input::Release).await
+/// What a release is for.
+#[derive(serde::Deserialize)]
+struct Release {
+    #[serde(default)]
+    digest: String,
+}
+
+async fn release(
+    State(shared): State<Shared>,
+    ConnectInfo(caller): ConnectInfo<SocketAddr>,
+    Query(release): Query<Release>,
+) -> Response {
+    order(&shared, caller, |answer| Input::Release(release.digest, answer)).await
 }
 
 async fn hand_over(State(shared): State<Shared>, ConnectInfo(caller): ConnectInfo<SocketAddr>) -> Response {

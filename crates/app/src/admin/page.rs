@@ -146,7 +146,7 @@ fn held(state: &Value) -> Markup {
             div.note role="alert" {
                 strong { (word(&held["count"])) " deletions are held" }
                 " of " (word(&held["of"])) " observed objects: no edit explains them. If they are right, run "
-                code { "ako release-deletions" } " in the pod. Some of them: "
+                code { "ako release-deletions --digest " (word(&held["digest"])) } " in the leader's pod. Some of them: "
                 @for example in held["examples"].as_array().into_iter().flatten() { code { (word(example)) } " " }
             }
         }

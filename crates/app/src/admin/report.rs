@@ -1,6 +1,6 @@
 //! How things are, as the driver tells it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use ako_avi_io::Traffic;
@@ -76,6 +76,10 @@ pub struct Report {
     pub(crate) pending: Vec<Pending>,
     pub(crate) diagnostics: Vec<Diagnostic>,
     pub(crate) held: Option<Held>,
+    /// How many removals wait for proofs, and of what.
+    pub(crate) unproven: Option<(usize, BTreeSet<String>)>,
+    /// The kinds that are not read and have objects on the controller, and how many.
+    pub(crate) left_alone: BTreeMap<&'static str, usize>,
     pub(crate) counters: Counters,
     pub(crate) latencies: Latencies,
     pub(crate) traffic: Traffic,
@@ -135,6 +139,11 @@ impl Report {
             pending: engine.pending(SHOWN),
             diagnostics,
             held: engine.held(),
+            unproven: engine.unproven(now),
+            left_alone: engine.controller().unread().fold(BTreeMap::new(), |mut counts, (_, kind)| {
+                *counts.entry(kind).or_default() += 1;
+                counts
+            }),
             virtual_services: engine.virtual_services(SHOWN),
             counters: Counters::default(),
             latencies: Latencies::default(),
@@ -224,6 +233,8 @@ pub(crate) fn state(startup: &Startup, report: Option<&Report>) -> Value {
         "pending": report.pending.iter().map(|p| pending(p, report.now)).collect::<Vec<_>>(),
         "diagnostics": report.diagnostics.iter().map(diagnostic).collect::<Vec<_>>(),
         "held": report.held.as_ref().map(held),
+        "unproven": report.unproven.as_ref().map(|(count, sources)| json!({"count": count, "sources": sources})),
+        "leftAlone": report.left_alone,
         "fronts": report.virtual_services.iter().map(virtual_service).collect::<Vec<_>>(),
         "last_writes": report.last_writes.iter().map(write).collect::<Vec<_>>(),
         "latency": latency(&report.latencies),
@@ -324,7 +335,7 @@ fn diagnostic(d: &Diagnostic) -> Value {
 
 fn held(held: &Held) -> Value {
     let examples: Vec<_> = held.examples.iter().map(ToString::to_string).collect();
-    json!({"count": held.count, "of": held.of, "examples": examples})
+    json!({"count": held.count, "of": held.of, "examples": examples, "digest": held.digest})
 }
 
 /// The Event that tells about a finding.

@@ -34,11 +34,12 @@ enum Command {
     Plan(plan::Arguments),
     /// Show what a running operator does.
     Status(status::Arguments),
-    /// Let deletions pass that the deletion guard holds.
+    /// Let deletions and losses pass that the deletion guard holds.
     ///
-    /// Look at them first with `ako status`. Has to be run in the leader's pod:
-    /// the operator takes it from loopback only.
-    ReleaseDeletions(order::Arguments),
+    /// Look at them first with `ako status`, which shows a digest of them: exactly
+    /// those are released. Has to be run in the leader's pod: the operator takes it
+    /// from loopback only.
+    ReleaseDeletions(order::Release),
     /// Ask the leader to let another replica lead: before maintenance, or
     /// before its node is drained.
     ///
@@ -89,9 +90,7 @@ impl Cli {
                     plan::run(&arguments).await
                 }
                 Command::Status(arguments) => status::run(&arguments).await,
-                Command::ReleaseDeletions(arguments) => {
-                    order::run(&arguments, "/api/v1/release-deletions").await
-                }
+                Command::ReleaseDeletions(arguments) => order::release(&arguments).await,
                 Command::Yield(arguments) => order::run(&arguments, "/api/v1/yield").await,
                 Command::Translate(_) => Ok(ExitCode::SUCCESS),
             }

@@ -17,3 +17,19 @@ pub(super) async fn run(arguments: &Arguments, page: &str) -> anyhow::Result<Exi
     println!("{}", answer["message"].as_str().unwrap_or_default());
     Ok(ExitCode::SUCCESS)
 }
+
+/// Arguments of `ako release-deletions`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Release {
+    #[command(flatten)]
+    order: Arguments,
+    /// What is released, as `ako status` names it.
+    #[arg(long)]
+    digest: String,
+}
+
+/// Has the operator release what is held, if that is still what was shown.
+pub(super) async fn release(arguments: &Release) -> anyhow::Result<ExitCode> {
+    let digest: String = arguments.digest.chars().filter(char::is_ascii_hexdigit).collect();
+    run(&arguments.order, &format!("/api/v1/release-deletions?digest={digest}")).await
+}

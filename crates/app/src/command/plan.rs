@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use ako_core::Snapshot;
 use ako_engine::{Action, Controller, Desired, Planned, plan};
-use ako_kube_io::{Source, SourceEvent};
+use ako_kube_io::{Pace, Source, SourceEvent};
 use ako_translate::Translator;
 use anyhow::Context as _;
 use serde_json::{Value, json};
@@ -71,7 +71,7 @@ async fn snapshot(client: kube::Client, translator: &Translator) -> anyhow::Resu
         read = tokio::time::timeout(READ_WITHIN, reading) => {
             read.context("the cluster could not be read in time; is every kind served, and may we list it?")?
         }
-        () = Source::run(client, kinds, sender) => anyhow::bail!("the watches ended"),
+        () = Source::run(client, kinds, sender, Pace::idle(clock::boot_time())) => anyhow::bail!("the watches ended"),
     }
 }
 

@@ -156,9 +156,33 @@ fn text(state: &Value) -> String {
     if let Some(held) = state.get("held").filter(|held| !held.is_null()) {
         let _ = writeln!(
             out,
-            "\nHELD: {} deletions of {} observed objects, which no edit explains. If they are right, run\n  \
-             ako release-deletions\nin the operator's pod. Some of them: {}",
-            held["count"], held["of"], held["examples"]
+            "\nHELD: {} deletions and losses of {} observed objects, which no edit explains. If they are right, run\n  \
+             ako release-deletions --digest {}\nin the leader's pod:",
+            held["count"],
+            held["of"],
+            word(&held["digest"])
+        );
+        let examples = held["examples"].as_array().map(Vec::as_slice).unwrap_or_default();
+        examples.iter().for_each(|example| _ = writeln!(out, "  {}", word(example)));
+        let more = held["count"].as_u64().unwrap_or(0).saturating_sub(examples.len() as u64);
+        if more > 0 {
+            let _ = writeln!(out, "  and {more} more");
+        }
+    }
+    if let Some(unproven) = state.get("unproven").filter(|unproven| !unproven.is_null()) {
+        let sources: Vec<_> = unproven["sources"].as_array().into_iter().flatten().map(word).collect();
+        let _ = writeln!(
+            out,
+            "\nWAITING: {} removals, until it is confirmed that what is known is up to date of: {}",
+            unproven["count"],
+            sources.join(", ")
+        );
+    }
+    for (kind, count) in state["leftAlone"].as_object().into_iter().flatten() {
+        let _ = writeln!(
+            out,
+            "\nLEFT ALONE: {count} objects on the controller that were made for objects of kind {kind}, which \
+             this version does not read"
         );
     }
     out

@@ -8,9 +8,9 @@ use ako_avi_io::Clock;
 use ako_avi_types::{ErrorClass, Failure, ObjectKey, Operation};
 use ako_core::resource::Published;
 use ako_core::{Config, Diagnostic, Installation, NamespacedName, ResourceId, ResourceKind};
-use ako_elect::Moment;
-use ako_engine::{Counters, Effect, Engine, Event, Notice};
-use ako_kube_io::{EventWriter, Handle, Outcome, SourceEvent, Standing, StatusWriter, WallClock};
+use ako_elect::{Moment, WritePermit};
+use ako_engine::{Counters, Effect, Engine, Event, Notice, Source};
+use ako_kube_io::{Demand, EventWriter, Handle, Outcome, SourceEvent, Standing, StatusWriter, WallClock};
 use ako_translate::Translator;
 use anyhow::bail;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
@@ -46,8 +46,9 @@ pub enum Input {
     Settings(Box<Settings>),
     /// Somebody asks how things are.
     Report(oneshot::Sender<Report>),
-    /// Somebody releases held deletions; answered with what becomes of that.
-    Release(oneshot::Sender<Answer>),
+    /// Somebody releases what is held, as it was shown with this digest; answered
+    /// with what becomes of that.
+    Release(String, oneshot::Sender<Answer>),
     /// Somebody asks that another replica leads; answered likewise.
     Yield(oneshot::Sender<Answer>),
 }
@@ -69,6 +70,8 @@ pub(super) struct Parts {
     pub(super) log: LogControl,
     /// The kinds that are watched.
     pub(super) kinds: watch::Sender<BTreeSet<ResourceKind>>,
+    /// Whether what the watches and the configuration show has to be proven.
+    pub(super) demand: watch::Sender<Demand>,
 }
 
 /// Owns the engine.
@@ -101,6 +104,7 @@ pub(super) struct Driver {
 impl Driver {
     pub(super) fn new(parts: Parts, translator: Translator) -> Self {
         let status_writer = StatusWriter::new(parts.client.clone());
+        parts.demand.send_modify(|demand| demand.period = proof_period(translator.config()));
         Self {
             leading: Leading::new(&parts.candidate, translator.config().leader_election.lease_duration),
             parts,
@@ -214,8 +218,8 @@ impl Driver {
                 // Whoever asked may have gone.
                 let _ = answer.send(self.report());
             }
-            Input::Release(answer) => {
-                let _ = answer.send(self.release());
+            Input::Release(digest, answer) => {
+                let _ = answer.send(self.release(&digest));
             }
             Input::Yield(answer) => {
                 let _ = answer.send(self.leading.hand_over(&self.parts.candidate));
@@ -225,7 +229,7 @@ impl Driver {
 
     /// Lets the held deletions pass. A standby's would be held anew by the
     /// leader, who reads the controller for itself.
-    fn release(&mut self) -> Answer {
+    fn release(&mut self, digest: &str) -> Answer {
         self.leading.must_lead()?;
         let Some(held) = self.engine.held() else { return Ok("no deletions are held".to_owned()) };
         if self.engine.is_contested() {
@@ -235,8 +239,15 @@ impl Driver {
                     .to_owned(),
             );
         }
-        warn!(held.count, "held deletions are released");
-        self.step(Event::ReleaseDeletions);
+        if held.digest != digest {
+            return Err(format!(
+                "what is held is not what {digest:?} names: {} deletions are held now, digest {}; look at them \
+                 with `ako status` and release that",
+                held.count, held.digest
+            ));
+        }
+        warn!(held.count, held.digest, "held deletions are released");
+        self.step(Event::ReleaseDeletions(held.digest));
         Ok(format!("{} deletions are released", held.count))
     }
 
@@ -248,14 +259,28 @@ impl Driver {
                 info!(epoch, "this replica leads; the controller is read before anything is written");
                 publishing::tell_own_pod(&self.parts.events, "LeaderElection", "AKO became a leader");
                 self.step(Event::Writing(false));
+                self.step(Event::Leads(Some(self.now())));
+                self.demand_proofs();
                 self.parts.observe.notify_one();
             }
             Turn::Ended { leader } => {
                 info!(leader, "this replica does not lead any more");
                 publishing::tell_own_pod(&self.parts.events, "LeaderElection", "AKO became a follower");
                 self.step(Event::Writing(false));
+                self.step(Event::Leads(None));
+                self.parts.demand.send_modify(|demand| demand.leads = false);
             }
         }
+    }
+
+    /// What is known was known before this process led: it has to be proven.
+    fn demand_proofs(&mut self) {
+        self.parts.demand.send_modify(|demand| {
+            demand.grants += 1;
+            demand.leads = true;
+        });
+        let client = self.parts.client.clone();
+        self.requests.spawn(async move { Event::RoutesServed(ako_kube_io::routes_served(&client).await) });
     }
 
     /// What was found while nobody was told is told now.
@@ -279,7 +304,8 @@ impl Driver {
     /// Facts that decide who had better lead.
     fn tell_elector(&mut self) {
         let facts = Facts {
-            warm: self.engine.is_synced(),
+            // What a watch in trouble shows may be old.
+            warm: self.engine.is_synced() && self.troubles.is_empty(),
             reachable: self.parts.startup.is_connected(),
             idle: !self.engine.has_open_work(),
         };
@@ -327,6 +353,7 @@ impl Driver {
                 self.troubles.remove(kind.as_str());
                 self.step(Event::Outdated(kind, false));
             }
+            SourceEvent::Proven { kind, at } => self.step(Event::Proven(Source::Kind(kind), at)),
         }
     }
 
@@ -336,6 +363,7 @@ impl Driver {
         self.parts.connection.client.set_credentials(connection::credentials(&settings.credentials));
         if self.config != settings.config {
             self.parts.kinds.send_replace(settings.config.kinds());
+            self.parts.demand.send_modify(|demand| demand.period = proof_period(&settings.config));
             self.conflicts.reconfigured();
             self.config = settings.config;
             self.configure();
@@ -350,10 +378,12 @@ impl Driver {
     fn carry_out(&mut self, effects: Vec<Effect>) {
         for effect in effects {
             match effect {
-                Effect::Send(operation) => self.send(operation),
+                Effect::Send { operation, until } => self.send(operation, until),
                 Effect::Read(key) => self.read(key),
                 Effect::Observe => self.parts.observe.notify_one(),
-                Effect::Publish { object, wanted, current } => self.publish(object, wanted, current),
+                Effect::Publish { object, wanted, current, until } => {
+                    self.publish(object, wanted, current, until);
+                }
                 Effect::Tell(notice) => {
                     if notice.warning {
                         warn!(object = %notice.object, reason = notice.reason, "{}", notice.message);
@@ -364,10 +394,16 @@ impl Driver {
         }
     }
 
-    fn send(&mut self, operation: Operation) {
+    /// The permit for a write that may leave until then.
+    fn permit(&mut self, until: Option<Moment>) -> Option<WritePermit> {
+        let permit = self.leading.starts_write()?;
+        Some(until.map_or(permit, |until| permit.capped(until)))
+    }
+
+    fn send(&mut self, operation: Operation, until: Option<Moment>) {
         let reason = self.engine.desired().reason(&operation.key);
         self.history.sent(&operation, reason, (self.parts.wall)(), self.now());
-        let permit = self.leading.starts_write();
+        let permit = self.permit(until);
         let writer = self.parts.connection.writer.clone();
         self.requests.spawn(async move {
             debug!(%operation, "writing");
@@ -388,8 +424,8 @@ impl Driver {
         });
     }
 
-    fn publish(&mut self, object: ResourceId, wanted: Published, current: Published) {
-        let permit = self.leading.starts_write();
+    fn publish(&mut self, object: ResourceId, wanted: Published, current: Published, until: Option<Moment>) {
+        let permit = self.permit(until);
         let (writer, clock) = (self.status_writer.clone(), self.parts.clock.clone());
         self.requests.spawn(async move {
             let result = match permit {
@@ -525,6 +561,12 @@ impl Driver {
         report.last_writes = self.history.newest().cloned().collect();
         report
     }
+}
+
+/// How often a leader proves what it believes: often enough that the next proof
+/// comes before the last one is too old.
+fn proof_period(config: &Config) -> Duration {
+    ako_engine::bound(config) * 2 / 3
 }
 
 /// A write that was decided before the leadership ended, and not started.

@@ -22,7 +22,7 @@ use std::time::Duration;
 use ako_avi_io::{Clock, Dial};
 use ako_core::{Config, ResourceKind};
 use ako_elect::Event as Election;
-use ako_kube_io::{Candidate, ConfigSource, EventWriter, Handle, OwnPod, Source, WallClock};
+use ako_kube_io::{Candidate, ConfigSource, Demand, EventWriter, Handle, OwnPod, Pace, Source, WallClock};
 use anyhow::{Context as _, bail};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -143,6 +143,8 @@ struct Begun {
     candidate: Handle,
     inputs: mpsc::Sender<Input>,
     driver_inputs: mpsc::Receiver<Input>,
+    demand: watch::Sender<Demand>,
+    pace: Pace,
 }
 
 /// Waits for a configuration, serving health meanwhile, and joins the election.
@@ -152,8 +154,11 @@ async fn begin(surroundings: Surroundings, tasks: &mut JoinSet<&'static str>) ->
     info!(version = env!("CARGO_PKG_VERSION"), pod, "starting");
     let (config_sender, config_events) = mpsc::channel(16);
     let (config_client, config_namespace) = (client.clone(), namespace.clone());
+    let demand = watch::Sender::new(Demand::default());
+    let pace = Pace { demand: demand.subscribe(), clock: clock.clone() };
+    let config_pace = pace.clone();
     tasks.spawn(async move {
-        ConfigSource::run(config_client, &config_namespace, config_sender).await;
+        ConfigSource::run(config_client, &config_namespace, config_sender, config_pace).await;
         "the watch of the configuration"
     });
     let startup = Startup::new(&pod, &namespace, wall.clone());
@@ -198,13 +203,15 @@ async fn begin(surroundings: Surroundings, tasks: &mut JoinSet<&'static str>) ->
         candidate,
         inputs,
         driver_inputs,
+        demand,
+        pace,
     })
 }
 
 /// Does what the operator is for, until something fails.
 async fn work(begun: Begun, tasks: &mut JoinSet<&'static str>) -> anyhow::Result<()> {
     let Begun { client, clock, wall, dialer, log, startup, mut reader, settings, own_pod, .. } = begun;
-    let Begun { candidate, inputs, driver_inputs, .. } = begun;
+    let Begun { candidate, inputs, driver_inputs, demand, pace, .. } = begun;
     let connection = Arc::new(connection::connect(&settings, clock.clone(), dialer)?);
     let translator = supervised(tasks, Box::pin(facts(&connection, &settings, &startup))).await?;
     let events = EventWriter::new(client.clone(), own_pod.map(|pod| pod.reference), wall.clone());
@@ -226,6 +233,7 @@ async fn work(begun: Begun, tasks: &mut JoinSet<&'static str>) -> anyhow::Result
             startup: startup.clone(),
             log,
             kinds,
+            demand,
         },
         translator,
     );
@@ -241,7 +249,7 @@ async fn work(begun: Begun, tasks: &mut JoinSet<&'static str>) -> anyhow::Result
         observer.run().await;
         "the reading of the controller"
     });
-    spawn_tasks(tasks, client.clone(), watched_kinds, events, &inputs);
+    spawn_tasks(tasks, client.clone(), watched_kinds, events, &inputs, pace);
     let (token_settings, standing) = (settings_receiver, candidate.standing);
     tasks.spawn(async move {
         token::keep_fresh(&client, &connection, token_settings, standing, &wall).await;
@@ -271,6 +279,7 @@ fn spawn_tasks(
     kinds: watch::Receiver<BTreeSet<ResourceKind>>,
     events: EventWriter,
     inputs: &mpsc::Sender<Input>,
+    pace: Pace,
 ) {
     tasks.spawn(async move {
         events.run().await;
@@ -278,7 +287,7 @@ fn spawn_tasks(
     });
     let (sender, mut source_events) = mpsc::channel(1024);
     tasks.spawn(async move {
-        Source::run(client, kinds, sender).await;
+        Source::run(client, kinds, sender, pace).await;
         "the watches of the cluster"
     });
     let forward = inputs.clone();

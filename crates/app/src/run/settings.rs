@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use ako_core::config::keys;
 use ako_core::{Config, ConfigIssue};
-use ako_elect::{Timing, TimingError};
-use ako_kube_io::{ConfigEvent, ConfigSource, Credentials, environment_fallback};
+use ako_elect::{Moment, Timing, TimingError};
+use ako_engine::{Event, Source};
+use ako_kube_io::{ConfigEvent, ConfigSource, Credentials, Pace, environment_fallback};
 use anyhow::{Context as _, bail};
 use tokio::sync::{mpsc, watch};
 use tracing::{error, info, warn};
@@ -40,6 +41,10 @@ pub struct SettingsReader {
     credentials: Option<Credentials>,
     /// Whether there is known to be no ConfigMap.
     absent: bool,
+    /// Whether the ConfigMap was deleted while its content is in force.
+    gone: bool,
+    /// The moment of which the ConfigMap is known, until that was handed on.
+    confirmed: Option<Moment>,
 }
 
 impl SettingsReader {
@@ -52,6 +57,8 @@ impl SettingsReader {
             data: None,
             credentials: None,
             absent: false,
+            gone: false,
+            confirmed: None,
         }
     }
 
@@ -101,6 +108,16 @@ impl SettingsReader {
                 report(&issues);
                 self.startup.configured(&issues);
             }
+            if let Some(at) = self.confirmed.take() {
+                // What is in force is not what stands there, if that cannot be used
+                // or is gone: nothing is removed because of it.
+                let is_in_force = !self.gone && !issues.iter().any(|issue| issue.fatal);
+                let proof = Event::Proven(Source::Configuration, at);
+                if is_in_force && inputs.send(Input::Engine(proof)).await.is_err() {
+                    return;
+                }
+                continue;
+            }
             if issues.iter().any(|issue| issue.fatal) {
                 error!("the configuration cannot be used; the former one stays in force");
                 continue;
@@ -117,7 +134,11 @@ impl SettingsReader {
 
     async fn next(&mut self) -> anyhow::Result<()> {
         match self.events.recv().await.context("the watch of the configuration ended")? {
-            ConfigEvent::Data(data) => self.data = Some(data),
+            ConfigEvent::Data(data) => {
+                self.data = Some(data);
+                self.gone = false;
+            }
+            ConfigEvent::Confirmed(at) => self.confirmed = Some(at),
             ConfigEvent::ConfigMapDeleted => self.without_config_map(),
             ConfigEvent::Credentials(credentials) => self.credentials = Some(credentials),
             ConfigEvent::CredentialsMissing(reason) => {
@@ -133,6 +154,7 @@ impl SettingsReader {
     fn without_config_map(&mut self) {
         if self.data.is_some() {
             warn!("ConfigMap avi-k8s-config is gone; its last content stays in force");
+            self.gone = true;
             return;
         }
         let data = environment_fallback(|key| std::env::var(key).ok());
@@ -216,6 +238,7 @@ pub async fn read_once(client: &kube::Client, namespace: &str) -> anyhow::Result
     let (sender, events) = mpsc::channel(16);
     let startup = Startup::new("", namespace, clock::wall_time());
     let mut reader = SettingsReader::new(events, namespace, startup);
+    let pace = Pace::idle(clock::boot_time());
     let first = async {
         while reader.data.is_none() || reader.credentials.is_none() {
             reader.next().await?;
@@ -226,7 +249,7 @@ pub async fn read_once(client: &kube::Client, namespace: &str) -> anyhow::Result
         read = tokio::time::timeout(READ_WITHIN, first) => read.with_context(|| {
             format!("no ConfigMap avi-k8s-config and Secret avi-secret in namespace {namespace}; is --namespace right?")
         })??,
-        () = ConfigSource::run(client.clone(), namespace, sender) => bail!("the watch of the configuration ended"),
+        () = ConfigSource::run(client.clone(), namespace, sender, pace) => bail!("the watch of the configuration ended"),
     }
     let data = reader.data.take().unwrap_or_default();
     let credentials = reader.credentials.take().context("no credentials")?;

@@ -36,7 +36,14 @@ async fn a_mass_disappearance_is_held_until_a_person_agrees() {
     world.apply(&[ingress("new", "new.foo.com", "/", "web")]).await;
     world.published("Ingress", "default", "new").await;
     let port = world.installed.port.to_string();
-    let (code, text) = ako(&world, &["release-deletions", "--local", "--port", &port]).await;
+    let release = async |digest: &str| {
+        ako(&world, &["release-deletions", "--local", "--port", &port, "--digest", digest]).await
+    };
+    let (code, text) = release("abcdef").await;
+    assert!(code != 0 && text.contains("what is held is not"), "{code} {text}");
+    assert_eq!(world.sim.requests().iter().filter(|r| r.method == "DELETE").count(), 0);
+    let state = world.operator.get_json("/api/v1/state").await.unwrap();
+    let (code, text) = release(state["held"]["digest"].as_str().unwrap()).await;
     assert_eq!(code, 0, "{text}");
     assert!(text.contains("are released"), "{text}");
     world.wait_for(|dump| has_not(dump, "pool", "c1--h0.foo.com_-default-shop-0")).await;

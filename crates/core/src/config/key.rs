@@ -8,6 +8,10 @@ pub enum Support {
     /// It is understood, but what it asks for does not exist yet; a value
     /// other than the default is warned about.
     NotYet,
+    /// The same, but an installation that uses it holds objects on the
+    /// controller that this version would take for stale or change, so the
+    /// operator does not run with it.
+    Refused,
 }
 
 /// One key.
@@ -30,6 +34,10 @@ const fn live(name: &'static str, env: &'static str) -> KeySpec {
 
 const fn restart(name: &'static str, env: &'static str) -> KeySpec {
     KeySpec { name, env, live: false, support: Support::Full }
+}
+
+const fn refused(name: &'static str, env: &'static str) -> KeySpec {
+    KeySpec { name, env, live: false, support: Support::Refused }
 }
 
 const fn not_yet(name: &'static str, env: &'static str) -> KeySpec {
@@ -91,10 +99,10 @@ pub fn keys() -> &'static [KeySpec] {
         restart("renewDeadline", ""),
         restart("retryPeriod", ""),
         not_yet("nsxtT1LR", "NSXT_T1_LR"),
-        not_yet("servicesAPI", "SERVICES_API"),
-        not_yet("istioEnabled", "ISTIO_ENABLED"),
-        not_yet("enableMCI", "MCI_ENABLED"),
-        not_yet("vpcMode", "VPC_MODE"),
+        refused("servicesAPI", "SERVICES_API"),
+        refused("istioEnabled", "ISTIO_ENABLED"),
+        refused("enableMCI", "MCI_ENABLED"),
+        refused("vpcMode", "VPC_MODE"),
         not_yet("useDefaultSecretsOnly", "USE_DEFAULT_SECRETS_ONLY"),
         not_yet("akoCRDOperatorEnabled", "AKO_CRD_OPERATOR_ENABLED"),
     ];

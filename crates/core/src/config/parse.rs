@@ -285,8 +285,8 @@ impl Parser<'_> {
                 ("ERROR", LogLevel::Error),
             ],
         );
-        c.events = self.flag("enableEvents", true);
-        c.delete_config = self.flag("deleteConfig", false);
+        c.events = self.exact("enableEvents", true);
+        c.delete_config = self.exact("deleteConfig", false);
         c.prometheus = self.flag("enablePrometheus", false);
         c.guard = GuardLimits {
             minimum: self.number("deletionGuardMinimum", c.guard.minimum),
@@ -324,11 +324,17 @@ impl Parser<'_> {
 
     /// Keys that ask for something that does not exist yet.
     fn unsupported(&mut self) {
-        for key in keys().iter().filter(|k| k.support == Support::NotYet) {
+        for key in keys().iter().filter(|k| k.support != Support::Full) {
             let Some(value) = self.get(key.name) else { continue };
             let inert = matches!(value, "[]" | "null") || parse_bool(value) == Some(false);
-            if !inert {
-                self.warn(key.name, "is understood but has no effect yet");
+            match key.support {
+                _ if inert => {}
+                Support::Refused => self.fatal(
+                    key.name,
+                    "is not supported by this version, which would change or delete what was made with it; \
+                     remove the key, or keep the version that supports it",
+                ),
+                _ => self.warn(key.name, "is understood but has no effect yet"),
             }
         }
     }
@@ -357,6 +363,21 @@ impl Parser<'_> {
             self.warn(key, &format!("is not true or false; taken as {default}"));
             default
         })
+    }
+
+    /// A key of which AKO knows `true` alone: any other value means no. One that
+    /// looks like a yes is told, for nothing may be removed on a guess.
+    /// Source: Configuration, lifecycle and HA, §1.1.
+    fn exact(&mut self, key: &'static str, default: bool) -> bool {
+        match self.get(key) {
+            None => default,
+            Some("true") => true,
+            Some("false") => false,
+            Some(_) => {
+                self.warn(key, "is neither true nor false, spelt just so; taken as false");
+                false
+            }
+        }
     }
 
     fn number<T: std::str::FromStr + fmt::Display + Copy>(&mut self, key: &'static str, default: T) -> T {
@@ -467,6 +488,7 @@ mod tests {
             ("fullSyncFrequency", "soon"),
             ("istioEnabled", "true"),
             ("servicesAPI", "false"),
+            ("useDefaultSecretsOnly", "true"),
             ("enableevh", "true"),
         ]);
         assert_eq!(
@@ -479,7 +501,9 @@ mod tests {
                 "! vipNetworkList=\"[{\\\"cidr\\\":\\\"10.0.0.0/40\\\"}]\": cidr and v6cidr have the form <address>/<bits>",
                 "! bgpPeerLabels=\"[\\\"peer\\\"]\": need enableRHI=true",
                 "fullSyncFrequency=\"soon\": is not a number in range; taken as 1800",
-                "istioEnabled=\"true\": is understood but has no effect yet",
+                "! istioEnabled=\"true\": is not supported by this version, which would change or delete what was \
+                 made with it; remove the key, or keep the version that supports it",
+                "useDefaultSecretsOnly=\"true\": is understood but has no effect yet",
                 "enableevh=\"true\": is not a key of this operator; did you mean enableEVH?",
             ]
         );
@@ -508,6 +532,31 @@ mod tests {
         let (_, issues) = Config::parse("avi-system", &BTreeMap::new());
         let fatal: Vec<_> = issues.iter().filter(|i| i.fatal).map(|i| &*i.key).collect();
         assert_eq!(fatal, ["clusterName", "controllerIP", "vipNetworkList"]);
+    }
+
+    /// Any other spelling does nothing in AKO, so at a takeover it must not
+    /// remove everything.
+    #[test]
+    fn everything_is_removed_by_true_alone() {
+        assert!(parse(&[("deleteConfig", "true")]).0.delete_config);
+        for value in ["True", "TRUE", "1", "t", "T", "yes", "\"true\""] {
+            let (config, issues) = parse(&[("deleteConfig", value)]);
+            assert!(!config.delete_config, "{value}");
+            assert_eq!(issues.len(), 1, "{value}: {issues:?}");
+        }
+        for value in ["false", "", " "] {
+            assert_eq!(parse(&[("deleteConfig", value)]).1, Vec::<String>::new());
+        }
+    }
+
+    /// With each of these AKO makes objects that this version does not know.
+    #[test]
+    fn what_would_change_what_exists_is_refused() {
+        for key in ["servicesAPI", "istioEnabled", "enableMCI", "vpcMode"] {
+            let (_, issues) = parse(&[(key, "true")]);
+            assert!(issues.len() == 1 && issues[0].starts_with("! "), "{issues:?}");
+            assert_eq!(parse(&[(key, "false")]).1, Vec::<String>::new());
+        }
     }
 
     #[test]

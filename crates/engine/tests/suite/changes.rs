@@ -58,14 +58,14 @@ fn a_second_process_writes_nothing() {
 #[test]
 fn nothing_is_written_before_both_sides_are_known() {
     let mut world = World::new(config(), full());
-    world.event(ako_engine::Event::Writing(true));
+    world.grant();
     for kind in ResourceKind::ALL {
         world.list(kind);
     }
     world.run(Duration::from_mins(1));
     assert!(!world.engine.is_synced());
     world.engine = Engine::new(translator(config()));
-    world.event(ako_engine::Event::Writing(true));
+    world.grant();
     world.observe();
     for kind in ResourceKind::ALL.into_iter().skip(1) {
         world.list(kind);

@@ -103,7 +103,7 @@ fn a_lost_creation_that_is_not_wanted_any_more_is_found_and_removed() {
 fn an_object_of_ours_is_adopted() {
     let mut world = World::at_rest(config(), objects());
     world.stop();
-    world.event(Event::Writing(true));
+    world.grant();
     for kind in ResourceKind::ALL {
         world.list(kind);
     }

@@ -46,7 +46,7 @@ fn a_release_lets_them_through() {
         world.forget(ResourceKind::Ingress);
         world.list(ResourceKind::Ingress);
         world.run(Duration::from_mins(1));
-        world.event(Event::ReleaseDeletions);
+        world.release();
         world.settle();
         assert!(world.fake.names(Kind::Pool).is_empty());
         assert!(world.engine.held().is_none());
@@ -79,7 +79,7 @@ fn an_empty_list_at_the_start_deletes_nothing() {
         world.run(Duration::from_mins(10));
         assert_eq!(world.take_writes(), Vec::<String>::new());
         assert!(world.engine.held().is_some());
-        world.event(Event::ReleaseDeletions);
+        world.release();
         world.settle();
         assert_eq!(world.fake.keys().len(), 0);
     }
@@ -120,7 +120,7 @@ fn while_deletions_are_held_other_changes_go_on() {
             })
         };
         assert!(knows(&host(0)) && knows(&host(119)) && knows(&host(500)) && !knows(&host(501)));
-        world.event(Event::ReleaseDeletions);
+        world.release();
         world.settle();
     }
 }
@@ -153,7 +153,7 @@ fn other_limits_let_held_deletions_go() {
 fn nothing_is_deleted_while_a_side_is_unknown() {
     let mut world = World::at_rest(config(), objects());
     world.stop();
-    world.event(Event::Writing(true));
+    world.grant();
     world.observe();
     for kind in ResourceKind::ALL.into_iter().filter(|kind| *kind != ResourceKind::Ingress) {
         world.list(kind);

@@ -174,7 +174,7 @@ fn a_list_of_nodes_that_is_suddenly_empty_takes_no_route_away() {
     world.run(Duration::from_mins(1));
     assert_eq!((world.take_writes(), count(&world, "c1")), (vec![VRF.to_owned()], 61));
     assert_eq!(world.engine.held().map(|held| held.count), Some(50));
-    world.event(Event::ReleaseDeletions);
+    world.release();
     world.settle();
     assert_eq!((count(&world, "c1"), world.engine.held()), (11, None));
 }
@@ -192,7 +192,7 @@ fn an_empty_list_at_the_start_is_held_and_edits_are_not() {
     world.restart();
     world.run(Duration::from_mins(1));
     assert_eq!((count(&world, "c1"), world.engine.held().map(|held| held.count)), (60, Some(60)));
-    world.event(Event::ReleaseDeletions);
+    world.release();
     world.settle();
     assert_eq!(count(&world, "c1"), 0);
 }

@@ -12,6 +12,7 @@ use ako_translate::Translator;
 
 use crate::cluster::translator;
 use crate::fake::Fake;
+use crate::world::{ALWAYS, sources};
 
 /// How long a permit may last.
 pub(crate) const MARGIN: Duration = Duration::from_secs(15);
@@ -64,6 +65,11 @@ impl Town {
     }
 
     pub(crate) fn begin(&mut self, i: usize) {
+        self.tell(i, Event::RoutesServed(false));
+        self.tell(i, Event::Leads(Some(self.now)));
+        for source in sources() {
+            self.tell(i, Event::Proven(source, ALWAYS));
+        }
         self.tell(i, Event::Writing(true));
         for kind in ResourceKind::ALL {
             let objects = self.cluster.values().filter(|o| o.id().kind == kind).cloned().collect();
@@ -139,7 +145,7 @@ impl Town {
 
     pub(crate) fn execute(&mut self, i: usize, effect: Effect) {
         match effect {
-            Effect::Send(operation) => {
+            Effect::Send { operation, .. } => {
                 self.check_owner(i, &operation);
                 let answer = self.fake.send(&operation);
                 if answer.is_ok() {

@@ -7,14 +7,22 @@ use ako_avi_types::{ErrorClass, Kind, ObjectKey};
 use ako_core::resource::Published;
 use ako_core::{Config, Delta, Resource, ResourceId, ResourceKind};
 use ako_elect::Moment;
-use ako_engine::{Desired, Effect, Engine, Event, Notice, Observation, lint, plan};
+use ako_engine::{Desired, Effect, Engine, Event, Notice, Observation, Source, lint, plan};
 use ako_translate::Translator;
 
 use crate::cluster::translator;
-use crate::fake::{Fake, Fault};
+use crate::fake::{Fake, Fault, failure};
 
 /// After so many steps, a run is taken to go on for ever.
 const MOST_STEPS: usize = 100_000;
+
+/// A proof of then counts for as long as a test takes.
+pub(crate) const ALWAYS: Moment = Moment::from_millis(u64::MAX / 2);
+
+/// Everything that can be proven.
+pub(crate) fn sources() -> impl Iterator<Item = Source> {
+    ResourceKind::ALL.into_iter().map(Source::Kind).chain([Source::Configuration])
+}
 
 pub(crate) struct World {
     pub(crate) engine: Engine,
@@ -72,11 +80,39 @@ impl World {
 
     /// Starts the operator.
     pub(crate) fn start(&mut self) {
-        self.event(Event::Writing(true));
+        self.grant();
         for kind in ResourceKind::ALL {
             self.list(kind);
         }
         self.observe();
+    }
+
+    /// Lets the process lead and write, with everything proven for ever.
+    pub(crate) fn grant(&mut self) {
+        self.lead();
+        for source in sources() {
+            self.event(Event::Proven(source, ALWAYS));
+        }
+    }
+
+    /// Lets the process lead, and write, without any proof.
+    pub(crate) fn lead(&mut self) {
+        self.event(Event::RoutesServed(false));
+        self.event(Event::Leads(Some(self.now)));
+        self.event(Event::Writing(true));
+    }
+
+    /// Everything is proven to be known as it is now.
+    pub(crate) fn prove(&mut self) {
+        for source in sources() {
+            self.event(Event::Proven(source, self.now));
+        }
+    }
+
+    /// Somebody releases what is held.
+    pub(crate) fn release(&mut self) {
+        let held = self.engine.held().expect("something is held");
+        self.event(Event::ReleaseDeletions(held.digest));
     }
 
     /// Ends the process and starts another one.
@@ -212,7 +248,11 @@ impl World {
 
     fn execute(&mut self, effect: Effect) {
         match effect {
-            Effect::Send(operation) => {
+            Effect::Send { operation, until } => {
+                if until.is_some_and(|until| self.now >= until) {
+                    let failure = failure(ErrorClass::NoPermit, "the proof is too old");
+                    return self.event(Event::Sent(operation.key, Err(failure)));
+                }
                 if self.writes_left == Some(0) {
                     self.crashed = true;
                     return;

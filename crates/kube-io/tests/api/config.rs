@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use ako_kube_io::{CONFIG_MAP, CREDENTIALS_SECRET, ConfigEvent, ConfigSource};
+use ako_kube_io::{CONFIG_MAP, CREDENTIALS_SECRET, ConfigEvent, ConfigSource, Demand};
 use serde_json::{Value, json};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch as signal};
 
 use crate::fake::{Fake, FaultKind};
+use crate::pace::{now, pace};
 
 const PATIENCE: Duration = Duration::from_secs(200);
 
@@ -19,9 +20,13 @@ fn secret(data: &Value) -> Value {
 }
 
 fn start(fake: &Fake) -> mpsc::Receiver<ConfigEvent> {
+    start_with(fake, &signal::Sender::new(Demand::default()))
+}
+
+fn start_with(fake: &Fake, demand: &signal::Sender<Demand>) -> mpsc::Receiver<ConfigEvent> {
     let (sender, events) = mpsc::channel(4);
-    let client = fake.client();
-    tokio::spawn(async move { ConfigSource::run(client, "avi", sender).await });
+    let (client, pace) = (fake.client(), pace(demand));
+    tokio::spawn(async move { ConfigSource::run(client, "avi", sender, pace).await });
     events
 }
 
@@ -70,4 +75,52 @@ async fn what_is_known_stands_while_the_server_is_away() {
     fake.fail(FaultKind::Code(500), |seen| seen.path.ends_with("/configmaps"));
     fake.put("configmaps", config_map("WARN"));
     assert!(matches!(next(&mut events).await, ConfigEvent::Data(_)));
+}
+
+/// What somebody changed while the watch was silent is read when the process
+/// begins to lead, before anything is removed because of what was there.
+#[tokio::test(start_paused = true)]
+async fn a_new_leader_reads_it_whatever_the_watch_shows() {
+    let fake = Fake::new();
+    fake.put("configmaps", config_map("INFO"));
+    let demand = signal::Sender::new(Demand::default());
+    let mut events = start_with(&fake, &demand);
+    let mut first = [next(&mut events).await, next(&mut events).await];
+    first.sort_by_key(|event| !matches!(event, ConfigEvent::Data(_)));
+    fake.silence(true);
+    fake.put("configmaps", config_map("DEBUG"));
+    let granted = now();
+    demand.send_modify(|demand| (demand.grants, demand.leads) = (1, true));
+    let ConfigEvent::Data(data) = next(&mut events).await else { panic!("not read") };
+    assert_eq!(data["logLevel"], "DEBUG");
+    let ConfigEvent::Confirmed(at) = next(&mut events).await else { panic!("not confirmed") };
+    assert!(at >= granted && now() == granted);
+    // And again, for as long as it leads.
+    for _ in 0..5 {
+        let ConfigEvent::Confirmed(again) = next(&mut events).await else { panic!("not confirmed") };
+        assert!(again > at && now().since(again) < Duration::from_secs(1));
+    }
+    demand.send_modify(|demand| demand.leads = false);
+    tokio::time::sleep(Duration::from_mins(5)).await;
+    fake.delete("configmaps", "avi", CONFIG_MAP);
+    demand.send_modify(|demand| (demand.grants, demand.leads) = (2, true));
+    assert_eq!(next(&mut events).await, ConfigEvent::ConfigMapDeleted);
+    assert!(matches!(next(&mut events).await, ConfigEvent::Confirmed(_)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_could_not_be_read_is_not_confirmed() {
+    let fake = Fake::new();
+    fake.put("configmaps", config_map("INFO"));
+    let demand = signal::Sender::new(Demand::default());
+    let mut events = start_with(&fake, &demand);
+    next(&mut events).await;
+    next(&mut events).await;
+    let reads = |seen: &crate::fake::Seen| seen.path.ends_with("/configmaps/avi-k8s-config");
+    fake.fail(FaultKind::Code(500), reads);
+    fake.fail(FaultKind::Silence, reads);
+    let granted = now();
+    demand.send_modify(|demand| (demand.grants, demand.leads) = (1, true));
+    let ConfigEvent::Confirmed(at) = next(&mut events).await else { panic!("not confirmed") };
+    assert!(at.since(granted) >= Duration::from_secs(7), "two readings failed before");
 }

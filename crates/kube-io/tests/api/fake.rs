@@ -72,6 +72,10 @@ struct State {
     faults: VecDeque<Fault>,
     seen: Vec<Seen>,
     page_limit: usize,
+    /// Watches say nothing and do not end.
+    silent: bool,
+    /// Bookmarks tell this version, as a cache that lags behind does.
+    lagging: Option<u64>,
 }
 
 impl Fake {
@@ -85,6 +89,8 @@ impl Fake {
             faults: VecDeque::new(),
             seen: Vec::new(),
             page_limit: usize::MAX,
+            silent: false,
+            lagging: None,
         };
         Self { state: Arc::new(Mutex::new(state)), changed: watch::channel(0).0 }
     }
@@ -130,6 +136,23 @@ impl Fake {
     pub(crate) fn cut_watches(&self) {
         self.state().cuts += 1;
         self.signal();
+    }
+
+    /// Watches say nothing and do not end, or go on.
+    pub(crate) fn silence(&self, silent: bool) {
+        self.state().silent = silent;
+        self.signal();
+    }
+
+    /// Bookmarks tell the present version from now on, whatever happens.
+    pub(crate) fn lag(&self) {
+        let mut state = self.state();
+        state.lagging = Some(state.version);
+    }
+
+    /// Something happens to objects of another kind.
+    pub(crate) fn pass_time(&self) {
+        self.state().version += 1;
     }
 
     pub(crate) fn page_limit(&self, limit: usize) {
@@ -197,7 +220,10 @@ impl Fake {
         let timeout: u64 = seen.query("timeoutSeconds").parse().unwrap_or(290);
         let deadline = tokio::time::Instant::now() + Duration::from_secs(timeout);
         let cuts = self.state().cuts;
-        let follow = Follow { fake: self.clone(), collection: collection.to_owned(), since, cuts, deadline };
+        let bookmark = (seen.query("allowWatchBookmarks") == "true" && timeout > 2)
+            .then(|| deadline - Duration::from_secs(2));
+        let collection = collection.to_owned();
+        let follow = Follow { fake: self.clone(), collection, since, cuts, deadline, bookmark };
         let lines = stream::unfold(Some((follow, self.changed.subscribe())), |follow| async move {
             let (mut follow, mut changed) = follow?;
             loop {
@@ -208,9 +234,16 @@ impl Fake {
                     Next::End => return None,
                     Next::Wait => {}
                 }
+                let silent = follow.fake.state().silent;
+                let wake = follow.bookmark.unwrap_or(follow.deadline);
                 tokio::select! {
                     _ = changed.changed() => {}
-                    () = tokio::time::sleep_until(follow.deadline) => return None,
+                    () = tokio::time::sleep_until(wake), if !silent => {
+                        if follow.bookmark.take().is_none() {
+                            return None;
+                        }
+                        return Some((follow.bookmark(), Some((follow, changed))));
+                    }
                 }
             }
         });
@@ -225,6 +258,7 @@ struct Follow {
     since: u64,
     cuts: u64,
     deadline: tokio::time::Instant,
+    bookmark: Option<tokio::time::Instant>,
 }
 
 enum Next {
@@ -235,8 +269,18 @@ enum Next {
 }
 
 impl Follow {
+    fn bookmark(&self) -> Value {
+        let state = self.fake.state();
+        let version = state.lagging.unwrap_or(state.version).to_string();
+        let object = json!({"kind": "Any", "apiVersion": "v1", "metadata": {"resourceVersion": version}});
+        json!({"type": "BOOKMARK", "object": object})
+    }
+
     fn next(&mut self) -> Next {
         let state = self.fake.state();
+        if state.silent {
+            return Next::Wait;
+        }
         if state.cuts != self.cuts {
             return Next::End;
         }
@@ -352,7 +396,8 @@ fn whole(code: StatusCode, body: &Value) -> Answer {
 }
 
 fn failure(code: u16) -> Answer {
+    let reason = if code == 404 { "NotFound" } else { "Fault" };
     let status = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": code,
-        "message": format!("fault {code}"), "reason": "Fault"});
+        "message": format!("fault {code}"), "reason": reason});
     whole(StatusCode::from_u16(code).expect("a code"), &status)
 }

@@ -6,6 +6,7 @@
 mod config;
 mod events;
 mod fake;
+mod pace;
 mod permissions;
 mod source;
 mod status;

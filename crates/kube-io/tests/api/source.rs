@@ -4,12 +4,14 @@ use std::time::Duration;
 
 use ako_core::id::NamespacedName;
 use ako_core::{Delta, Resource, ResourceKind, Snapshot};
-use ako_kube_io::{Source, SourceEvent};
+use ako_elect::Moment;
+use ako_kube_io::{Demand, Source, SourceEvent};
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, watch as signal};
 use tokio::task::JoinHandle;
 
 use crate::fake::{Fake, FaultKind, Seen};
+use crate::pace::{now, pace};
 
 /// Longer than any reconnect takes.
 const PATIENCE: Duration = Duration::from_secs(200);
@@ -18,6 +20,7 @@ struct Watched {
     fake: Fake,
     events: mpsc::Receiver<SourceEvent>,
     task: JoinHandle<()>,
+    demand: signal::Sender<Demand>,
 }
 
 impl Drop for Watched {
@@ -30,17 +33,44 @@ impl Watched {
     fn start(fake: Fake) -> Self {
         let (sender, events) = mpsc::channel(8);
         let kinds = signal::channel(ResourceKind::ALWAYS.into()).1;
-        let task = tokio::spawn(Source::run(fake.client(), kinds, sender));
-        Self { fake, events, task }
+        let demand = signal::Sender::new(Demand::default());
+        let task = tokio::spawn(Source::run(fake.client(), kinds, sender, pace(&demand)));
+        Self { fake, events, task, demand }
     }
 
-    /// The next event about Services.
+    /// The process leads from now on.
+    fn lead(&self) {
+        self.demand.send_modify(|demand| {
+            demand.grants += 1;
+            demand.leads = true;
+        });
+    }
+
+    /// The next event about Services, without proofs.
     async fn next(&mut self) -> SourceEvent {
+        loop {
+            let event = self.next_of_any_sort().await;
+            if !matches!(event, SourceEvent::Proven { .. }) {
+                return event;
+            }
+        }
+    }
+
+    async fn next_of_any_sort(&mut self) -> SourceEvent {
         loop {
             let event = tokio::time::timeout(PATIENCE, self.events.recv()).await;
             let event = event.expect("an event").expect("a source that runs");
             if kind_of(&event) == ResourceKind::Service {
                 return event;
+            }
+        }
+    }
+
+    /// The next proof of Services: how long ago the moment is that it is of.
+    async fn next_proof(&mut self) -> Moment {
+        loop {
+            if let SourceEvent::Proven { at, .. } = self.next_of_any_sort().await {
+                return at;
             }
         }
     }
@@ -79,7 +109,8 @@ fn kind_of(event: &SourceEvent) -> ResourceKind {
         SourceEvent::Delta(Delta::Reset(kind, _))
         | SourceEvent::Undecodable { kind, .. }
         | SourceEvent::Trouble { kind, .. }
-        | SourceEvent::Recovered { kind } => *kind,
+        | SourceEvent::Recovered { kind }
+        | SourceEvent::Proven { kind, .. } => *kind,
     }
 }
 
@@ -195,6 +226,7 @@ async fn a_watch_is_renewed_for_ever_without_a_word() {
     tokio::time::sleep(Duration::from_hours(1)).await;
     watched.fake.put("services", service("b"));
     assert_eq!(watched.next_apply().await, "b");
+    // Nobody leads, so nothing has to be proven.
     assert_eq!(watched.fake.take_seen().iter().filter(|seen| lists_services(seen)).count(), 1);
 }
 
@@ -251,4 +283,96 @@ async fn the_source_ends_with_its_receiver() {
     watched.events.close();
     while watched.events.recv().await.is_some() {}
     tokio::time::timeout(PATIENCE, &mut watched.task).await.expect("an end").expect("no panic");
+}
+
+/// The list that begins everything proves everything up to when it was asked for.
+#[tokio::test(start_paused = true)]
+async fn a_complete_list_is_a_proof() {
+    let before = now();
+    let mut watched = Watched::start(with(&["a"]));
+    assert_eq!(watched.next_reset().await, ["a"]);
+    let proven = watched.next_proof().await;
+    assert!(proven >= before && proven <= now());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_leader_has_a_proof_within_seconds_though_nothing_changes() {
+    let mut watched = Watched::start(with(&["a"]));
+    watched.next_proof().await;
+    tokio::time::sleep(Duration::from_mins(10)).await;
+    watched.fake.pass_time();
+    let granted = now();
+    watched.lead();
+    let proven = watched.next_proof().await;
+    assert!(proven >= granted);
+    assert!(now().since(granted) <= Duration::from_secs(3), "{:?}", now().since(granted));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_leader_is_never_without_a_fresh_proof_and_lists_nothing_for_it() {
+    let mut watched = Watched::start(with(&["a"]));
+    watched.next_proof().await;
+    watched.lead();
+    watched.next_proof().await;
+    watched.fake.take_seen();
+    let began = now();
+    for _ in 0..60 {
+        watched.fake.pass_time();
+        let proven = watched.next_proof().await;
+        assert!(now().since(proven) < Duration::from_secs(3), "{:?}", now().since(proven));
+    }
+    let lasted = now().since(began).as_secs();
+    assert!((550..=650).contains(&lasted), "one in ten seconds: {lasted}");
+    let seen = watched.fake.take_seen();
+    let lists: Vec<_> = seen.iter().filter(|seen| lists_services(seen)).collect();
+    assert!(lists.iter().all(|list| list.query["limit"] == "1"), "{lists:?}");
+    // What the documentation says it costs.
+    assert!((59..=62).contains(&lists.len()), "{}", lists.len());
+    let watches = seen.iter().filter(|seen| watches_services(seen)).count();
+    assert!((59..=62).contains(&watches), "{watches}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_idle_watch_proves_nothing() {
+    let mut watched = Watched::start(with(&["a"]));
+    watched.next_proof().await;
+    watched.fake.silence(true);
+    watched.lead();
+    // What is asked now shows a version that the watch has not reached.
+    watched.fake.pass_time();
+    assert!(watched.next_trouble().await.contains("silent"));
+    watched.fake.silence(false);
+    watched.next_recovery().await;
+    let asked = now();
+    let proven = watched.next_proof().await;
+    assert!(proven <= now() && asked.since(proven) < Duration::from_secs(20));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_watch_that_is_silent_is_in_trouble_until_it_says_something() {
+    let mut watched = Watched::start(with(&["a"]));
+    assert_eq!(watched.next_reset().await, ["a"]);
+    watched.fake.silence(true);
+    watched.fake.put("services", service("b"));
+    assert!(watched.next_trouble().await.contains("silent"));
+    // That a request is answered says nothing yet.
+    tokio::time::sleep(Duration::from_mins(1)).await;
+    watched.fake.silence(false);
+    assert_eq!(watched.next_apply().await, "b");
+    watched.next_recovery().await;
+}
+
+/// An API server whose cache is never told how far etcd is: the bookmarks stay
+/// behind, and a new list proves what they cannot.
+#[tokio::test(start_paused = true)]
+async fn where_bookmarks_stay_behind_a_list_proves() {
+    let mut watched = Watched::start(with(&["a"]));
+    watched.next_proof().await;
+    watched.fake.lag();
+    watched.fake.pass_time();
+    watched.lead();
+    let granted = now();
+    assert_eq!(watched.next_reset().await, ["a"]);
+    let proven = watched.next_proof().await;
+    assert!(proven >= granted);
 }

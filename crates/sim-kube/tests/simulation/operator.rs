@@ -10,7 +10,7 @@ use ako_core::resource::{Published, PublishedAddress};
 use ako_core::{Delta, ResourceId, ResourceKind, Snapshot};
 use ako_elect::{Moment, rehearsal};
 use ako_kube_io::{
-    About, ConfigEvent, ConfigSource, EventWriter, Occurrence, Outcome, Severity, Source, SourceEvent,
+    About, ConfigEvent, ConfigSource, EventWriter, Occurrence, Outcome, Pace, Severity, Source, SourceEvent,
     StatusWriter, missing_permissions,
 };
 use ako_sim_kube::{Cut, Options, SimKube};
@@ -37,6 +37,10 @@ pub(crate) fn ingress(name: &str, host: &str) -> Value {
     })
 }
 
+fn standby() -> Pace {
+    Pace::idle(Arc::new(Moment::default))
+}
+
 /// The operator's watches, and what they told.
 pub(crate) struct Watched {
     events: mpsc::Receiver<SourceEvent>,
@@ -50,7 +54,7 @@ impl Watched {
         let (sender, events) = mpsc::channel(64);
         let mut task = JoinSet::new();
         let kinds = signal::channel(ResourceKind::ALWAYS.into()).1;
-        task.spawn(Source::run(sim.client_as("admin-token", "operator/1"), kinds, sender));
+        task.spawn(Source::run(sim.client_as("admin-token", "operator/1"), kinds, sender, standby()));
         Self { events, snapshot: Snapshot::default(), resets: 0, _task: task }
     }
 
@@ -147,7 +151,7 @@ async fn configuration_and_events() {
     let (sender, mut events) = mpsc::channel(8);
     let client = sim.client();
     let mut tasks = JoinSet::new();
-    tasks.spawn(async move { ConfigSource::run(client, "default", sender).await });
+    tasks.spawn(async move { ConfigSource::run(client, "default", sender, standby()).await });
     let mut first = vec![events.recv().await.unwrap(), events.recv().await.unwrap()];
     first.retain(|event| *event == ConfigEvent::ConfigMapDeleted);
     assert_eq!(first.len(), 1);

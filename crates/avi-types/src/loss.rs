@@ -1,0 +1,190 @@
+//! What a change takes away from what is served.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use crate::kind::Kind;
+use crate::object::Object;
+use crate::pool::{Pool, Server};
+use crate::reference::Ref;
+
+/// What an object serves by now and would not any more.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Losses {
+    /// Servers of a pool that would get no new connections.
+    pub servers: usize,
+    /// How many get some now.
+    pub of_servers: usize,
+    /// Hosts, on a virtual service, its names or its rules.
+    pub hosts: BTreeSet<Arc<str>>,
+    /// References to what it is served by: pools, policies, certificates.
+    pub references: usize,
+    /// Ports that are listened on.
+    pub ports: usize,
+    /// Static routes of ours.
+    pub routes: usize,
+}
+
+impl Losses {
+    /// Whether nothing is taken away.
+    pub fn is_empty(&self) -> bool {
+        self.servers + self.hosts.len() + self.references + self.ports + self.routes == 0
+    }
+
+    /// Whether a pool loses more servers than it keeps.
+    pub fn is_most_of_a_pool(&self) -> bool {
+        self.servers * 2 > self.of_servers
+    }
+}
+
+impl Object {
+    /// What writing this object over an observed one takes away.
+    pub fn losses(&self, observed: &Object) -> Losses {
+        let mut losses = Losses::default();
+        match (self, observed) {
+            (Object::Pool(new), Object::Pool(old)) => {
+                losses.of_servers = serving(old).count();
+                losses.servers = serving(old).filter(|server| !serves(new, server)).count();
+            }
+            (Object::VrfContext(new), Object::VrfContext(old)) => losses.routes = new.lost(old).len(),
+            (Object::VirtualService(new), Object::VirtualService(old)) => {
+                let is_lost = |port: &&crate::Listener| !new.services.iter().any(|new| new.port == port.port);
+                losses.ports = old.services.iter().filter(is_lost).count();
+            }
+            _ => {}
+        }
+        let kept = self.serving_references();
+        let is_lost = |old: &&Ref| !kept.iter().any(|new| new.matches(old));
+        losses.references = observed.serving_references().into_iter().filter(is_lost).count();
+        let kept = self.served_hosts();
+        losses.hosts = observed.served_hosts().into_iter().filter(|host| !kept.contains(host)).collect();
+        losses
+    }
+
+    /// The same object with everything that an observed one serves by besides;
+    /// `None` if that cannot be said in one object.
+    pub fn keeping_everything(&self, observed: &Object) -> Option<Object> {
+        let mut kept = self.keeping(observed, &|_| true, &|_| true);
+        match (&mut kept, observed) {
+            (Object::Pool(new), Object::Pool(old)) => {
+                let lost: Vec<Server> = serving(old).filter(|server| !serves(new, server)).cloned().collect();
+                new.servers.retain(|server| !lost.iter().any(|lost| is_same(lost, server)));
+                new.servers.extend(lost);
+                new.servers.sort();
+            }
+            (Object::VrfContext(new), Object::VrfContext(old)) => {
+                let lost = new.lost(old);
+                *new = new.keeping(old, |prefix| lost.contains(prefix));
+            }
+            _ => {}
+        }
+        kept.losses(observed).is_empty().then_some(kept)
+    }
+
+    /// The references to what traffic passes on its way to a pod.
+    fn serving_references(&self) -> Vec<&Ref> {
+        let serves = |reference: &&Ref| {
+            let kind = reference.kind;
+            kind.is_some_and(|kind| Kind::WRITTEN.contains(&kind)) && kind != Some(Kind::VsVip)
+        };
+        self.references().into_iter().filter(serves).collect()
+    }
+
+    /// The hosts that it answers for.
+    fn served_hosts(&self) -> BTreeSet<Arc<str>> {
+        match self {
+            Object::VsVip(vip) => vip.dns_info.iter().map(|name| name.fqdn.clone()).collect(),
+            Object::VirtualService(service) => {
+                let matched = service.vh_matches.iter().map(|matched| &matched.host);
+                matched.chain(&service.vh_domain_name).cloned().collect()
+            }
+            Object::HttpPolicySet(set) => {
+                let rules = set.http_request_policy.rules.iter();
+                rules
+                    .filter_map(|rule| rule.matches.host_hdr.as_ref())
+                    .flat_map(|m| &m.value)
+                    .cloned()
+                    .collect()
+            }
+            _ => BTreeSet::new(),
+        }
+    }
+}
+
+fn serving(pool: &Pool) -> impl Iterator<Item = &Server> {
+    pool.servers.iter().filter(|server| server.enabled != Some(false))
+}
+
+fn serves(pool: &Pool, server: &Server) -> bool {
+    serving(pool).any(|other| is_same(other, server))
+}
+
+fn is_same(one: &Server, other: &Server) -> bool {
+    one.ip.addr == other.ip.addr && one.port == other.port
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn read(kind: Kind, body: Value) -> Object {
+        Object::read(kind, body).unwrap()
+    }
+
+    fn pool(servers: &[(&str, bool)]) -> Object {
+        let servers = servers.iter().map(
+            |(addr, enabled)| json!({"ip": {"addr": addr, "type": "V4"}, "port": 80, "enabled": enabled}),
+        );
+        read(Kind::Pool, json!({"name": "p", "servers": servers.collect::<Vec<_>>()}))
+    }
+
+    #[test]
+    fn a_server_that_goes_or_is_disabled_is_a_loss() {
+        let old = pool(&[("10.0.0.1", true), ("10.0.0.2", true), ("10.0.0.3", false)]);
+        let new = pool(&[("10.0.0.2", false), ("10.0.0.4", true)]);
+        let losses = new.losses(&old);
+        assert_eq!((losses.servers, losses.of_servers), (2, 2));
+        assert!(losses.is_most_of_a_pool());
+        assert!(old.losses(&old).is_empty());
+        // One that got no connections is not missed.
+        assert!(pool(&[("10.0.0.1", true), ("10.0.0.2", true)]).losses(&old).is_empty());
+        let kept = new.keeping_everything(&old).unwrap();
+        let all = pool(&[("10.0.0.1", true), ("10.0.0.2", true), ("10.0.0.4", true)]);
+        assert_eq!(kept.differences(&all), []);
+    }
+
+    #[test]
+    fn a_member_of_a_group_is_the_same_whatever_its_weight_and_its_spelling() {
+        let group = |members: &[(&str, u32)]| {
+            let members = members.iter().map(|(pool, ratio)| json!({"pool_ref": pool, "ratio": ratio}));
+            read(Kind::PoolGroup, json!({"name": "g", "members": members.collect::<Vec<_>>()}))
+        };
+        let old = group(&[("https://c/api/pool/pool-1#a", 10), ("https://c/api/pool/pool-2#b", 10)]);
+        let new = group(&[("/api/pool?name=a", 90)]);
+        assert_eq!(new.losses(&old).references, 1);
+        let Some(Object::PoolGroup(kept)) = new.keeping_everything(&old) else { panic!("no group") };
+        let kept: Vec<_> =
+            kept.members.iter().map(|member| (member.pool_ref.name.clone(), member.ratio)).collect();
+        assert_eq!(kept.len(), 2, "{kept:?}");
+        assert!(kept.contains(&(Some("a".into()), 90)), "{kept:?}");
+    }
+
+    #[test]
+    fn hosts_and_ports_are_losses() {
+        let vip = |hosts: &[&str]| {
+            let names = hosts.iter().map(|host| json!({"fqdn": host}));
+            read(Kind::VsVip, json!({"name": "v", "dns_info": names.collect::<Vec<_>>()}))
+        };
+        let losses = vip(&["b"]).losses(&vip(&["a", "b"]));
+        assert_eq!(losses.hosts, BTreeSet::from(["a".into()]));
+        let service = |ports: &[u16]| {
+            let ports = ports.iter().map(|port| json!({"port": port}));
+            read(Kind::VirtualService, json!({"name": "s", "services": ports.collect::<Vec<_>>()}))
+        };
+        let (new, old) = (service(&[443]), service(&[80, 443]));
+        assert_eq!(new.losses(&old).ports, 1);
+        assert_eq!(new.keeping_everything(&old), None, "a port is not kept, so the change waits as a whole");
+    }
+}

@@ -1,0 +1,159 @@
+//! What may be taken away now, of objects and of statuses: what the guard does not
+//! hold, and what is believed on fresh proofs.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use ako_avi_types::{Change, Kind, Object, ObjectKey, Operation};
+use ako_core::resource::Published;
+use ako_core::{ResourceId, ResourceKind};
+use ako_elect::Moment;
+
+use crate::belief::{Purpose, is_harmless};
+use crate::controller::weight;
+use crate::engine::Engine;
+use crate::event::Effect;
+use crate::need::Need;
+use crate::purpose::Served;
+use crate::shield;
+
+/// What becomes of an operation.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Verdict {
+    /// This is sent, perhaps with what must not be lost yet, and may leave until
+    /// then.
+    Send { operation: Operation, until: Option<Moment> },
+    /// The guard holds it.
+    Held,
+    /// It waits for proofs.
+    Unproven,
+}
+
+/// What is to become of a status that would lose something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lessening {
+    /// It may be written until then.
+    Until(Moment),
+    /// Not now: it is looked at again when the guard holds nothing, or something
+    /// is proven.
+    NotYet,
+}
+
+impl Engine {
+    /// How much an object loses that needs this: nothing, if it is zero.
+    pub(crate) fn loss(&self, key: &ObjectKey, need: &Need) -> usize {
+        let Some(observed) = self.controller.get(key) else { return 0 };
+        match need {
+            Need::Nothing => 0,
+            _ if self.desired.get(key).is_none() => weight(&observed.body),
+            Need::Ready(Operation { change: Change::Update(_, body), .. }) => {
+                let losses = body.losses(&observed.body);
+                match key.kind {
+                    Kind::Pool => usize::from(losses.is_most_of_a_pool()),
+                    Kind::VsVip if self.desired.is_shared(key) => losses.hosts.len(),
+                    _ if self.desired.is_shared(key) => usize::from(!losses.hosts.is_empty()),
+                    // Routes have a guard of their own.
+                    _ => 0,
+                }
+            }
+            Need::Ready(_) | Need::After(_) => 0,
+        }
+    }
+
+    /// What may be sent of an operation, if anything. `holds` says whether the
+    /// guard holds what nothing explains.
+    pub(crate) fn weigh(&self, operation: Operation, holds: bool, now: Moment) -> Verdict {
+        let Some(observed) = self.controller.get(&operation.key).map(|observed| observed.body.clone()) else {
+            return Verdict::Send { operation, until: None };
+        };
+        match self.guarded(operation, &observed, holds) {
+            Some(operation) => self.believed(operation, &observed, now),
+            None => Verdict::Held,
+        }
+    }
+
+    /// What the guard lets pass of an operation, if anything.
+    fn guarded(&self, mut operation: Operation, observed: &Object, holds: bool) -> Option<Operation> {
+        let key = operation.key.clone();
+        let is_suspect = self.guard.is_suspect(&key);
+        let Change::Update(_, body) = &mut operation.change else {
+            return (!(holds && is_suspect)).then_some(operation);
+        };
+        let kept = if key.kind == Kind::VrfContext {
+            if self.held_routes().is_none() {
+                return Some(operation);
+            }
+            (*self.routes.keep(body, observed)?).clone()
+        } else if holds && self.desired.is_shared(&key) {
+            // What is shared must not lose what is held back from deletion.
+            let kept = shield::keep(&key, body, observed, &self.guard, &self.controller);
+            if is_suspect { kept.keeping_everything(observed)? } else { kept }
+        } else if holds && is_suspect {
+            body.keeping_everything(observed)?
+        } else {
+            return Some(operation);
+        };
+        let changes_something = !kept.differences(observed).is_empty();
+        *body = Arc::new(kept);
+        changes_something.then_some(operation)
+    }
+
+    /// What may be sent of an operation by what is believed of the cluster: if
+    /// that is not proven, what is added, without what is taken away.
+    fn believed(&self, mut operation: Operation, observed: &Object, now: Moment) -> Verdict {
+        let lessens = match &operation.change {
+            Change::Create(_) => false,
+            Change::Update(_, body) => !body.losses(observed).is_empty(),
+            Change::Delete(_) => true,
+        };
+        if !lessens || is_harmless(operation.key.kind) {
+            return Verdict::Send { operation, until: None };
+        }
+        let purpose = Purpose::of(&operation.key, Some(observed));
+        let config = self.desired.translator().config();
+        let until = self.belief.until(purpose, config, now);
+        if until.is_some() {
+            return Verdict::Send { operation, until };
+        }
+        if let Change::Update(_, body) = &mut operation.change
+            && let Some(kept) = body.keeping_everything(observed)
+            && !kept.differences(observed).is_empty()
+        {
+            *body = Arc::new(kept);
+            return Verdict::Send { operation, until: None };
+        }
+        Verdict::Unproven
+    }
+
+    /// Asks for the statuses that have to be written, as far as there is room.
+    pub(crate) fn publish(&mut self, now: Moment, effects: &mut Vec<Effect>) {
+        let held = self.holds_objects().then(|| {
+            let bodies = self.guard.suspects().filter_map(|key| self.controller.get(key));
+            Served::by(bodies.map(|observed| observed.body.markers()))
+        });
+        let (belief, config) = (&self.belief, self.desired.translator().config());
+        let lessen = |resource: &ResourceId, current: &Published| {
+            if held.as_ref().is_some_and(|held| held.contains(resource, current)) {
+                return Lessening::NotYet;
+            }
+            let purpose =
+                if resource.kind == ResourceKind::Service { Purpose::Layer4 } else { Purpose::Layer7 };
+            belief.until(purpose, config, now).map_or(Lessening::NotYet, Lessening::Until)
+        };
+        self.publisher.emit(&self.desired, &self.controller, &self.snapshot, &lessen, effects);
+    }
+
+    /// What waits for proofs: how many changes, and which sources are not proven.
+    pub fn unproven(&self, now: Moment) -> Option<(usize, BTreeSet<String>)> {
+        let unproven = self.agenda.unproven();
+        if unproven.is_empty() {
+            return None;
+        }
+        let config = self.desired.translator().config();
+        let purpose = |key| Purpose::of(key, self.controller.get(key).map(|observed| &*observed.body));
+        let mut purposes: Vec<_> = unproven.iter().map(purpose).collect();
+        purposes.dedup();
+        let doubts = purposes.into_iter().flat_map(|purpose| self.belief.doubts(purpose, config, now));
+        Some((unproven.len(), doubts.collect()))
+    }
+}
