@@ -1,9 +1,11 @@
 //! What a developer runs: `cargo xtask <command>`.
 
 mod assets;
+mod binaries;
 mod checks;
 mod program;
 mod tally;
+mod task;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
