@@ -7,6 +7,8 @@ use std::process::Command;
 
 use anyhow::{Context as _, bail, ensure};
 
+use crate::hash::Hash;
+
 /// One built Go program.
 pub(crate) struct Asset {
     /// Its folder below `tools`.
@@ -146,7 +148,8 @@ fn remove(folder: &Path) -> anyhow::Result<()> {
     }
 }
 
-fn cache() -> anyhow::Result<PathBuf> {
+/// The user's cache folder.
+pub(crate) fn cache() -> anyhow::Result<PathBuf> {
     let home = || variable_path("HOME").map(|home| home.join(".cache"));
     variable_path("XDG_CACHE_HOME").or_else(home).context("neither XDG_CACHE_HOME nor HOME is set")
 }
@@ -155,20 +158,19 @@ fn variable_path(name: &str) -> Option<PathBuf> {
     std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
 }
 
-/// FNV-1a over what decides the result of a build.
+/// A hash of what decides the result of a build.
 fn hash_of(sources: &Path) -> anyhow::Result<String> {
-    let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
+    let mut hash = Hash::default();
     for file in ["go.mod", "go.sum", "main.go"] {
         let path = sources.join(file);
         if !path.exists() {
             continue;
         }
         let text = fs::read(&path).with_context(|| format!("reading {}", path.display()))?;
-        for byte in file.bytes().chain(text) {
-            hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
-        }
+        hash.add(file.as_bytes());
+        hash.add(&text);
     }
-    Ok(format!("{hash:016x}"))
+    Ok(hash.to_string())
 }
 
 #[cfg(test)]

@@ -1,9 +1,13 @@
 //! What a developer runs: `cargo xtask <command>`.
 
 mod assets;
+mod binaries;
 mod checks;
+mod hash;
+mod mutants;
 mod program;
 mod tally;
+mod task;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -48,6 +52,9 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// Changes the code in small ways and prints what the tests do not notice;
+    /// what has a verdict is not tried again
+    Mutants(mutants::Arguments),
     /// Builds for release and measures; `cargo xtask bench --help` says what
     #[command(disable_help_flag = true)]
     Bench {
@@ -87,6 +94,7 @@ fn run(command: &Command) -> anyhow::Result<bool> {
             assets::CONTROL_PLANE.provide(&root)?;
             program::BENCH.run(&root, arguments)
         }
+        Command::Mutants(arguments) => mutants::run(&root, arguments),
         Command::Sim { arguments } => program::SIM.run(&root, arguments),
     }
 }

@@ -1,7 +1,7 @@
 //! Programs of this repository: a build, then the program.
 
 use std::ffi::OsString;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, ensure};
@@ -36,8 +36,7 @@ impl Program {
             build.push("--release");
         }
         cargo(root, &build, &[])?;
-        let target = std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| OsString::from("target"));
-        let folder = root.join(target).join(if self.release { "release" } else { "debug" });
+        let folder = target_folder(root).join(if self.release { "release" } else { "debug" });
         let program = folder.join(self.name);
         ensure!(program.is_file(), "{} was not built", program.display());
         let status = Command::new(&program)
@@ -49,4 +48,9 @@ impl Program {
             .with_context(|| format!("starting {}", program.display()))?;
         Ok(status.success())
     }
+}
+
+/// Where cargo builds.
+pub(crate) fn target_folder(root: &Path) -> PathBuf {
+    root.join(std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| OsString::from("target")))
 }

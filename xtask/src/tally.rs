@@ -1,7 +1,6 @@
 //! Counts what test runners print.
 
 use std::fmt;
-use std::io::{BufRead, BufReader, Read, Write};
 
 /// Tests by result.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -14,6 +13,8 @@ pub(crate) struct Tally {
     pub(crate) skipped: usize,
     /// How many of those, because there is no browser.
     pub(crate) without_browser: usize,
+    /// Started by tests.
+    pub(crate) control_planes: usize,
 }
 
 impl Tally {
@@ -24,6 +25,9 @@ impl Tally {
         }
         if line.contains("SKIPPED: no browser") {
             self.without_browser += 1;
+        }
+        if line.starts_with("control plane started in ") {
+            self.control_planes += 1;
         }
         let Some(result) = line.trim().strip_prefix("test result: ") else { return };
         // `ok. 5 passed; 0 failed; 1 ignored; …`
@@ -40,20 +44,6 @@ impl Tally {
         }
     }
 
-    /// Copies `from` to `to` line by line, as it comes, and counts.
-    pub(crate) fn copy(from: impl Read, mut to: impl Write) -> std::io::Result<Self> {
-        let mut tally = Self::default();
-        let mut from = BufReader::new(from);
-        let mut line = Vec::new();
-        while from.read_until(b'\n', &mut line)? > 0 {
-            to.write_all(&line)?;
-            to.flush()?;
-            tally.see(&String::from_utf8_lossy(&line));
-            line.clear();
-        }
-        Ok(tally)
-    }
-
     pub(crate) fn add(self, other: Self) -> Self {
         Self {
             passed: self.passed + other.passed,
@@ -61,6 +51,7 @@ impl Tally {
             ignored: self.ignored + other.ignored,
             skipped: self.skipped + other.skipped,
             without_browser: self.without_browser + other.without_browser,
+            control_planes: self.control_planes + other.control_planes,
         }
     }
 }
@@ -85,13 +76,15 @@ mod tests {
         let output = "test a ... ok\n\
             test result: ok. 5 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.63s\n\
             \n\
+            control plane started in 5.1 s\n\
             SKIPPED: no control plane\n\
             SKIPPED: no browser: none is installed\n\
             test result: FAILED. 3 passed; 3 failed; 0 ignored; 0 measured; 0 filtered out; finished in 1s\n";
-        let mut copied = Vec::new();
-        let tally = Tally::copy(output.as_bytes(), &mut copied).unwrap();
-        assert_eq!(copied, output.as_bytes());
-        assert_eq!(tally, Tally { passed: 8, failed: 3, ignored: 1, skipped: 2, without_browser: 1 });
+        let mut tally = Tally::default();
+        output.lines().for_each(|line| tally.see(line));
+        let expected =
+            Tally { passed: 8, failed: 3, ignored: 1, skipped: 2, without_browser: 1, control_planes: 1 };
+        assert_eq!(tally, expected);
         assert_eq!(tally.to_string(), "6 passed, 3 failed, 3 skipped");
     }
 

@@ -24,6 +24,6 @@ mod process;
 mod proxy;
 
 pub use eventually::eventually;
-pub use loopback::free_port;
+pub use loopback::{free_port, free_ports};
 pub use process::running_in_group;
 pub use proxy::{Network, Proxy, forward};

@@ -1,13 +1,15 @@
 //! Pods of sample applications: small servers that say who they are.
 //!
-//! A pod with address a.b.c.d is served at 127.b.c.d, which is where the data
-//! plane looks for it: an API server takes no loopback addresses in
-//! EndpointSlices, and no packet is to leave the machine.
+//! A pod is served at the place that its address has in the loopback range of
+//! this process ([`Loopback::of_this_process`]), which is where the data plane
+//! looks for it: an API server takes no loopback addresses in EndpointSlices,
+//! and no packet is to leave the machine.
 
 use std::convert::Infallible;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
+use ako_sim_avi::Loopback;
 use anyhow::Context as _;
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
@@ -32,9 +34,12 @@ pub struct Pod {
 
 impl Pod {
     /// Where it really listens.
-    fn place(&self) -> (Ipv4Addr, u16) {
-        let [_, b, c, d] = self.address.octets();
-        (Ipv4Addr::new(127, b, c, d), self.port)
+    fn place(&self) -> anyhow::Result<(Ipv4Addr, u16)> {
+        let here = Loopback::of_this_process()?.address(self.address);
+        Ok((
+            here.with_context(|| format!("no loopback address is left for the pod {}", self.name))?,
+            self.port,
+        ))
     }
 }
 
@@ -42,11 +47,11 @@ impl Pod {
 /// given.
 ///
 /// # Errors
-/// If a port is taken.
+/// If a port is taken, or no address is left.
 pub async fn serve(pods: &[Pod], tls: Option<Arc<ServerConfig>>) -> anyhow::Result<JoinSet<()>> {
     let mut tasks = JoinSet::new();
     for pod in pods.iter().copied() {
-        let (address, port) = pod.place();
+        let (address, port) = pod.place()?;
         let listener = TcpListener::bind((address, port)).await.with_context(|| {
             format!("the pod {} cannot listen on {address}:{port}; is it served already?", pod.name)
         })?;
@@ -65,11 +70,11 @@ pub async fn serve(pods: &[Pod], tls: Option<Arc<ServerConfig>>) -> anyhow::Resu
 /// Answers datagrams in pods with the pod's name until the set is dropped.
 ///
 /// # Errors
-/// If a port is taken.
+/// If a port is taken, or no address is left.
 pub async fn serve_udp(pods: &[Pod]) -> anyhow::Result<JoinSet<()>> {
     let mut tasks = JoinSet::new();
     for pod in pods.iter().copied() {
-        let socket = UdpSocket::bind(pod.place()).await.with_context(|| format!("the pod {}", pod.name))?;
+        let socket = UdpSocket::bind(pod.place()?).await.with_context(|| format!("the pod {}", pod.name))?;
         tasks.spawn(async move {
             let mut bytes = [0; 2048];
             while let Ok((_, client)) = socket.recv_from(&mut bytes).await {

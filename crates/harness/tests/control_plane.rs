@@ -1,7 +1,7 @@
 //! The control plane itself: up, used, restarted, gone.
 #![allow(clippy::unwrap_used, reason = "a test may end at any surprise, in its helpers too")]
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use ako_harness::control_plane::ControlPlane;
 use ako_harness::operator::{CONFIG_MAP, Controller, SECRET, install};
@@ -14,9 +14,7 @@ fn case(name: &str) -> golden::Case {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn holds_what_was_applied_over_a_restart_and_leaves_nothing_behind() {
-    let started = Instant::now();
     let Some(plane) = ControlPlane::start().await.unwrap() else { return };
-    println!("control plane up after {:.1?}", started.elapsed());
     let groups = plane.process_groups();
     assert_eq!(groups.len(), 2);
     let client = plane.client().await.unwrap();
@@ -109,6 +107,41 @@ async fn a_definitions_kind_is_served_at_once() {
     cluster::apply(&client, &route).await.unwrap();
     let observed = golden::observed_status(&client).await.unwrap();
     assert_eq!(observed["routes/served-at-once/r"]["status"]["ingress"][0]["host"], "foo.com");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_control_plane_is_lent_again_without_what_was_put_into_it() {
+    let Some(plane) = ControlPlane::lend().await.unwrap() else { return };
+    let url = plane.url().to_owned();
+    let client = plane.client().await.unwrap();
+    let labelled = json!({
+        "apiVersion": "v1", "kind": "Namespace",
+        "metadata": {"name": "default", "labels": {"app": "x"}, "annotations": {"note": "y"}},
+    });
+    let held = json!({
+        "apiVersion": "v1", "kind": "ConfigMap",
+        "metadata": {"name": "held", "namespace": "left-behind", "finalizers": ["example.com/held"]},
+    });
+    let class = json!({
+        "apiVersion": "networking.k8s.io/v1", "kind": "IngressClass",
+        "metadata": {"name": "left-behind"}, "spec": {"controller": "example.com/x"},
+    });
+    let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "left-behind"}});
+    cluster::apply_all(&client, &[labelled.clone(), held.clone(), class.clone()]).await.unwrap();
+    plane.restart_api_server().await.unwrap();
+    drop(plane);
+
+    let plane = ControlPlane::lend().await.unwrap().unwrap();
+    assert_eq!(plane.url(), url, "another one was started");
+    let client = plane.client().await.unwrap();
+    for object in [&held, &class, &namespace] {
+        assert_eq!(cluster::get(&client, object).await.unwrap(), None);
+    }
+    let metadata = &cluster::get(&client, &labelled).await.unwrap().unwrap()["metadata"];
+    assert_eq!(metadata["labels"], json!({"kubernetes.io/metadata.name": "default"}));
+    assert!(metadata["annotations"].is_null(), "{metadata}");
+    // Its namespace can be had again.
+    cluster::apply(&client, &held).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

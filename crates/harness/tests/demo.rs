@@ -5,21 +5,18 @@
 use std::process::Stdio;
 use std::time::Duration;
 
+use ako_harness::free_ports;
 use ako_harness::operator::find_binary;
 use tokio::io::AsyncReadExt as _;
 use tokio::process::{Child, Command};
-use tokio::sync::Mutex;
 
 /// How long a demo may take from its start to its end.
 const ENDS_WITHIN: Duration = Duration::from_mins(2);
-/// Ports that nothing else of ours takes: below those of tests.
-const PORT_BASE: &str = "11700";
-/// The pods of every demo have the same addresses.
-static ONE_AT_A_TIME: Mutex<()> = Mutex::const_new(());
+/// Three, and those of the operator's pages.
+const PORTS: u16 = 10;
 
 fn demo(arguments: &[&str]) -> Child {
     Command::new(env!("CARGO_BIN_EXE_demo"))
-        .args(["--port-base", PORT_BASE])
         .args(arguments)
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -30,10 +27,10 @@ fn demo(arguments: &[&str]) -> Child {
 
 #[tokio::test]
 async fn the_sample_answers_and_a_second_demo_is_told_why_it_cannot_start() {
-    let _only = ONE_AT_A_TIME.lock().await;
     // Beside the demo there has to be an operator.
     find_binary().unwrap();
-    let mut first = demo(&["--once", "--replicas", "2"]);
+    let port_base = free_ports(PORTS).unwrap().to_string();
+    let mut first = demo(&["--port-base", &port_base, "--once", "--replicas", "2"]);
     let mut output = first.stdout.take().unwrap();
     let mut shown = Vec::new();
     let play = async {
@@ -44,10 +41,10 @@ async fn the_sample_answers_and_a_second_demo_is_told_why_it_cannot_start() {
             }
         }
         // Its ports are taken now.
-        let second = demo(&["--once"]).wait_with_output().await.unwrap();
+        let second = demo(&["--port-base", &port_base, "--once"]).wait_with_output().await.unwrap();
         let why = String::from_utf8_lossy(&second.stderr).into_owned();
         assert!(!second.status.success());
-        assert!(why.contains("if a demo runs already, end it, or choose another --port-base"), "{why}");
+        assert!(why.contains("end the demo that has it, or choose another --port-base"), "{why}");
         output.read_to_end(&mut shown).await.unwrap();
         first.wait_with_output().await.unwrap()
     };
@@ -67,7 +64,6 @@ async fn the_sample_answers_and_a_second_demo_is_told_why_it_cannot_start() {
 
 #[tokio::test]
 async fn two_instances_serve_their_namespaces_and_one_gives_way() {
-    let _only = ONE_AT_A_TIME.lock().await;
     find_binary().unwrap();
     let demo = demo(&["--once", "--instances", "2", "--replicas", "2"]);
     let ended = tokio::time::timeout(ENDS_WITHIN, demo.wait_with_output()).await.unwrap().unwrap();

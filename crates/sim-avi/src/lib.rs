@@ -61,7 +61,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
 
 pub use crate::data_plane::{
-    Counters, DataPlane, DataPlaneOptions, DataPlaneStatus, Listener, Traffic, Transport,
+    Counters, DataPlane, DataPlaneOptions, DataPlaneStatus, Listener, Loopback, Traffic, Transport,
 };
 pub use crate::fault::{Action, Fault, Weather};
 pub use crate::front::ConnectionDropped;

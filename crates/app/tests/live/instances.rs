@@ -14,9 +14,10 @@ const PRIMARY: &str = "ako-c1";
 const SECONDARY: &str = "ako-c1-blue";
 
 struct Fleet {
-    world: World,
     /// The processes, by namespace and pod.
     running: BTreeMap<(String, String), Operator>,
+    /// Last: its control plane must have no other user left.
+    world: World,
 }
 
 impl Fleet {

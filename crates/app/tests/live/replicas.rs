@@ -9,10 +9,11 @@ use serde_json::{Value, json};
 use crate::world::{SOON, World, config, ingress, ingress_class, service};
 
 pub(crate) struct Replicas {
-    pub(crate) world: World,
     pub(crate) running: Vec<(String, Operator)>,
     /// The way of each pod to the API server.
     ways: BTreeMap<String, Proxy>,
+    /// Last: its control plane must have no other user left.
+    pub(crate) world: World,
 }
 
 impl Replicas {

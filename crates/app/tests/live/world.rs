@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use ako_harness::control_plane::ControlPlane;
+use ako_harness::control_plane::{ControlPlane, Loan};
 use ako_harness::operator::{Controller, Installed, Operator, OperatorOptions, install};
 use ako_harness::{cluster, eventually, golden};
 use ako_sim_avi::{Options, Running, SimAvi, Tls};
@@ -15,7 +15,6 @@ use serde_json::{Value, json};
 pub(crate) const SOON: Duration = Duration::from_mins(1);
 
 pub(crate) struct World {
-    pub(crate) control_plane: ControlPlane,
     pub(crate) client: kube::Client,
     pub(crate) sim: SimAvi,
     pub(crate) address: String,
@@ -23,6 +22,8 @@ pub(crate) struct World {
     _serving: Running,
     pub(crate) installed: Installed,
     pub(crate) operator: Operator,
+    /// After the operator, which must have ended before another test has it.
+    pub(crate) control_plane: Loan,
 }
 
 /// The configuration that all recorded cases start from.
@@ -54,7 +55,7 @@ impl World {
 
     /// As [`World::start`], without waiting for the operator to be ready.
     pub(crate) async fn start_unready(config: &BTreeMap<String, String>, namespace: &str) -> Option<Self> {
-        let control_plane = ControlPlane::start().await.unwrap()?;
+        let control_plane = ControlPlane::lend().await.unwrap()?;
         let client = control_plane.client().await.unwrap();
         let environment = golden::environment().unwrap();
         let sim = SimAvi::with_environment(&environment, Options::default()).unwrap();
@@ -64,7 +65,7 @@ impl World {
         let controller = controller(&address, &ca_pem);
         let installed = install(&client, namespace, &impatient(config), controller).await.unwrap();
         let operator = start_operator(&control_plane, &installed);
-        Some(Self { control_plane, client, sim, address, ca_pem, _serving: serving, installed, operator })
+        Some(Self { client, sim, address, ca_pem, _serving: serving, installed, operator, control_plane })
     }
 
     /// Replaces the operator's process by a new one.

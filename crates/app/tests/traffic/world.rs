@@ -9,7 +9,7 @@ use std::time::Duration;
 use ako_harness::operator::{Controller, Operator, OperatorOptions, install};
 use ako_harness::pods::{self, Pod};
 use ako_harness::{cluster, eventually, visitor};
-use ako_sim_avi::{Action, DataPlane, DataPlaneOptions, Fault, SimAvi};
+use ako_sim_avi::{Action, DataPlane, DataPlaneOptions, Fault, Loopback, SimAvi};
 use ako_sim_kube::SimKube;
 use rustls::ServerConfig;
 use rustls::pki_types::PrivateKeyDer;
@@ -77,7 +77,9 @@ impl World {
         kube_server.write_kubeconfig(&kubeconfig).unwrap();
         let avi = SimAvi::new(ako_sim_avi::Options::default());
         let avi_server = avi.serve(loopback, ako_sim_avi::Tls::SelfSigned).await.unwrap();
-        let options = DataPlaneOptions { port_offset: Some(port_offset), ..DataPlaneOptions::default() };
+        let loopback = Loopback::of_this_process().unwrap();
+        let options =
+            DataPlaneOptions { port_offset: Some(port_offset), loopback, ..DataPlaneOptions::default() };
         let data_plane = avi.data_plane(options).unwrap();
 
         let client = kube.client();

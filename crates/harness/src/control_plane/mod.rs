@@ -12,20 +12,23 @@
 //! returns none, and the test returns; with `AKO_REQUIRE_CONTROL_PLANE=1` it
 //! fails instead.
 //!
-//! A control plane takes seconds to start, so the tests of one test binary may
-//! share one ([`ControlPlane::shared`]). A shared one is never dropped, as no
-//! static is; every process has a watchdog that kills it and removes its files
-//! when the test process ends (see `process`), so nothing stays behind. Tests
-//! that share keep to namespaces of their own and leave the API server running.
+//! A control plane takes seconds to start, so the tests of one test binary use
+//! the same ones: one after the other ([`ControlPlane::lend`]), or at the same
+//! time ([`ControlPlane::shared`]), and then in namespaces of their own and with
+//! an API server that is left running. Neither is ever dropped, as no static is;
+//! every process has a watchdog that kills it and removes its files when the
+//! test process ends (see `process`), so nothing stays behind.
 
 mod credentials;
+mod loan;
 mod programs;
 mod servers;
+mod sweep;
 
 use std::path::{Path, PathBuf};
 use std::process::Output;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use kube::Client;
@@ -35,6 +38,7 @@ use tokio::sync::OnceCell;
 
 use crate::eventually;
 use credentials::{Credentials, User};
+pub use loan::Loan;
 use programs::Programs;
 use servers::{Ports, Servers};
 
@@ -82,10 +86,15 @@ impl Builder {
     /// Starts it and waits until the API server is ready; none if skipped.
     pub async fn start(self) -> anyhow::Result<Option<ControlPlane>> {
         let Some(programs) = programs::find_or_skip()? else { return Ok(None) };
+        let started = Instant::now();
         let mut attempt = 1;
         loop {
             match self.start_once(programs.clone()).await {
-                Ok(plane) => return Ok(Some(plane)),
+                Ok(plane) => {
+                    // `cargo xtask test` counts these lines.
+                    println!("control plane started in {:.1} s", started.elapsed().as_secs_f64());
+                    return Ok(Some(plane));
+                }
                 Err(error)
                     if attempt < ATTEMPTS && format!("{error:#}").contains("address already in use") =>
                 {

@@ -12,7 +12,8 @@ use super::host_table::HostTable;
 use super::http_policy::{PolicySet, TextMatch};
 use super::identity::Identity;
 use super::limits::{MOST_LISTENERS, WIDEST_RANGE};
-use super::objects::{Objects, address, is_on, list, local, port, text, texts};
+use super::loopback::Loopback;
+use super::objects::{Objects, address, is_on, list, port, text, texts};
 use super::plan::{
     Application, Front, Hosting, Passthrough, Place, Plan, Service, Site, Transport, VirtualService,
 };
@@ -43,9 +44,10 @@ fn recall<K: Hash + Eq, V: Default>(
 }
 
 /// Makes a plan. `memory` is what the last one left, and then what this one leaves.
-pub(super) fn compile(objects: &Objects, memory: &mut Memory) -> Plan {
+pub(super) fn compile(objects: &Objects, loopback: &Loopback, memory: &mut Memory) -> Plan {
     let mut compiler = Compiler {
         objects,
+        loopback,
         old: std::mem::take(memory),
         new: Memory::default(),
         plan: Plan::default(),
@@ -66,6 +68,7 @@ pub(super) fn compile(objects: &Objects, memory: &mut Memory) -> Plan {
 
 struct Compiler<'a> {
     objects: &'a Objects,
+    loopback: &'a Loopback,
     old: Memory,
     new: Memory,
     plan: Plan,
@@ -361,12 +364,16 @@ impl Compiler<'_> {
                 self.tell(format!("{label}: servers without an IPv4 address are not simulated"));
                 continue;
             };
+            let Some(here) = self.loopback.address(address) else {
+                self.tell(format!("{label}: no loopback address is left for {address}"));
+                continue;
+            };
             let port = port(server.get("port")).unwrap_or(default_port);
             let name = format!("{address}:{port}");
             let key = (object.uuid.clone(), name.clone());
             servers.push(Server {
                 label: name,
-                address: SocketAddr::from((local(address), port)),
+                address: SocketAddr::from((here, port)),
                 enabled: is_on(server.get("enabled")),
                 state: recall(&self.old.servers, &mut self.new.servers, key),
             });

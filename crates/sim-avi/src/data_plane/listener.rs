@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use rustls::ServerConfig;
@@ -17,7 +17,6 @@ use super::Shared;
 use super::http::{Client, converse};
 use super::identity::Presenter;
 use super::limits::{MOST_CONNECTIONS, PATIENCE, RECOVERY};
-use super::objects::local;
 use super::plan::{Application, Place, Plan, Service, Transport};
 use super::tasks::Task;
 use super::{datagram, stream};
@@ -33,7 +32,7 @@ pub struct Listener {
     /// `<tenant>/<name>`
     pub virtual_service: String,
     /// The address that the virtual service has.
-    pub vip: std::net::Ipv4Addr,
+    pub vip: Ipv4Addr,
     /// The port that the virtual service has.
     pub port: u16,
     /// TCP or UDP.
@@ -110,11 +109,13 @@ impl Listeners {
     async fn bind(&mut self, place: Place, service: &Arc<Service>) -> Result<Bound, String> {
         let (vip, port) = (place.vip, place.port);
         let offset = self.shared.options.port_offset;
-        let wanted = socket_address(place, offset.unwrap_or_default());
+        let here = self.shared.options.loopback.address(vip);
+        let here = here.ok_or_else(|| format!("{}: no loopback address is left for {vip}", service.label))?;
+        let wanted = socket_address(here, port, offset.unwrap_or_default());
         let wanted = wanted.ok_or_else(|| format!("{}: port {port} is too high", service.label))?;
         let mut outcome = Socket::bind(place.transport, wanted).await;
         let forbidden = matches!(&outcome, Err(error) if error.kind() == io::ErrorKind::PermissionDenied);
-        if let (true, None, Some(other)) = (forbidden, offset, socket_address(place, FALLBACK_OFFSET)) {
+        if let (true, None, Some(other)) = (forbidden, offset, socket_address(here, port, FALLBACK_OFFSET)) {
             outcome = Socket::bind(place.transport, other).await;
             if outcome.is_ok() {
                 let moved =
@@ -138,10 +139,10 @@ impl Listeners {
     }
 }
 
-/// Where a place is on this machine. The offset is for low ports only.
-fn socket_address(place: Place, offset: u16) -> Option<SocketAddr> {
-    let offset = if place.port < FIRST_COMMON_PORT { offset } else { 0 };
-    Some(SocketAddr::from((local(place.vip), place.port.checked_add(offset)?)))
+/// Where a port is on this machine. The offset is for low ports only.
+fn socket_address(here: Ipv4Addr, port: u16, offset: u16) -> Option<SocketAddr> {
+    let offset = if port < FIRST_COMMON_PORT { offset } else { 0 };
+    Some(SocketAddr::from((here, port.checked_add(offset)?)))
 }
 
 enum Socket {
@@ -257,8 +258,7 @@ mod tests {
     #[test]
     fn low_ports_are_offset() {
         let at = |port, offset| {
-            let place = Place { vip: [100, 64, 0, 10].into(), port, transport: Transport::Tcp };
-            socket_address(place, offset).map(|address| address.to_string())
+            socket_address([127, 64, 0, 10].into(), port, offset).map(|address| address.to_string())
         };
         assert_eq!(at(80, 0).as_deref(), Some("127.64.0.10:80"));
         assert_eq!(at(443, 8000).as_deref(), Some("127.64.0.10:8443"));

@@ -1,8 +1,8 @@
 //! The data plane: virtual services that listen on this machine and carry traffic.
 //!
 //! It serves only what is derived from the Avi objects, so that a wrong object shows as a
-//! wrong answer. The address a.b.c.d of a VIP or a server is 127.b.c.d here: no packet
-//! leaves the machine.
+//! wrong answer. Addresses of VIPs and servers are loopback addresses here ([`Loopback`]): no
+//! packet leaves the machine.
 //!
 //! Invariants:
 //!
@@ -21,6 +21,7 @@ mod http_policy;
 mod identity;
 mod limits;
 mod listener;
+mod loopback;
 mod objects;
 mod plan;
 mod pool;
@@ -39,6 +40,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
 pub use listener::Listener;
+pub use loopback::Loopback;
 pub use plan::Transport;
 pub use traffic::{Counters, Traffic};
 
@@ -60,11 +62,13 @@ pub struct DataPlaneOptions {
     pub port_offset: Option<u16>,
     /// A UDP session ends when client and server are silent for this long.
     pub udp_idle: Duration,
+    /// Where the addresses of VIPs and servers are on this machine.
+    pub loopback: Loopback,
 }
 
 impl Default for DataPlaneOptions {
     fn default() -> Self {
-        Self { port_offset: None, udp_idle: Duration::from_secs(30) }
+        Self { port_offset: None, udp_idle: Duration::from_secs(30), loopback: Loopback::fixed() }
     }
 }
 
@@ -167,7 +171,7 @@ async fn follow(sim: SimAvi, shared: Arc<Shared>) {
         let started = Instant::now();
         changes.mark_unchanged();
         let (objects, revision) = sim.objects(Objects::take);
-        let plan = Arc::new(compile(&objects, &mut memory));
+        let plan = Arc::new(compile(&objects, &shared.options.loopback, &mut memory));
         drop(objects);
         listeners.follow(&plan).await;
         let mut problems = plan.problems.clone();

@@ -1,7 +1,7 @@
 //! The Avi objects that the data plane is made of, at one instant.
 
 use std::collections::{BTreeMap, HashMap};
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
@@ -131,10 +131,4 @@ pub(super) fn port(value: Option<&Value>) -> Option<u16> {
 /// An address `{"addr": …, "type": "V4"}`.
 pub(super) fn address(value: Option<&Value>) -> Option<IpAddr> {
     value?.get("addr")?.as_str()?.parse().ok()
-}
-
-/// Where an address of the simulated network is on this machine: a.b.c.d is 127.b.c.d.
-pub(super) fn local(address: Ipv4Addr) -> Ipv4Addr {
-    let [_, b, c, d] = address.octets();
-    Ipv4Addr::new(127, b, c, d)
 }

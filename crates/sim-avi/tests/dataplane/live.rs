@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-use super::world::{Answer, Certificate, World, ask, eventually, raw, tls};
+use super::world::{Answer, Certificate, World, ask, eventually, loopback, raw, tls};
 
 const OBJECTS: &str = include_str!("data/dedicated.json");
 const VS: &str = "c1--foo.com-L7-dedicated";
@@ -147,8 +147,9 @@ async fn a_port_that_is_taken_is_told_and_the_others_go_on() {
     world.program(OBJECTS).await;
     let problems = world.plane.problems();
     assert_eq!(problems.len(), 1, "{problems:?}");
-    let start = "admin/c1--foo.com-L7-dedicated: 100.64.65.10:80 cannot be served at 127.64.65.10:8080: ";
-    assert!(problems[0].starts_with(start), "{problems:?}");
+    let at = world.vip(10, 8080);
+    let start = format!("admin/c1--foo.com-L7-dedicated: 100.64.65.10:80 cannot be served at {at}: ");
+    assert!(problems[0].starts_with(&start), "{problems:?}");
     assert_eq!(world.plane.listeners().len(), 1);
     drop(taken);
     world.change("virtualservice", VS, json!({ "weight": 2 })).await;
@@ -157,19 +158,18 @@ async fn a_port_that_is_taken_is_told_and_the_others_go_on() {
 
 #[tokio::test]
 async fn ports_are_as_they_are_where_that_is_permitted() {
-    let mut world = World::with(66, DataPlaneOptions::default()).await;
+    let mut world =
+        World::with(66, DataPlaneOptions { loopback: loopback(), ..DataPlaneOptions::default() }).await;
     world.program(OBJECTS).await;
-    let permitted = TcpListener::bind("127.66.66.66:80").await.is_ok();
+    let permitted = TcpListener::bind(world.server(66, 66, 80)).await.is_ok();
     let ports: Vec<u16> = world.plane.listeners().iter().map(|listener| listener.address.port()).collect();
     if permitted {
         assert_eq!(ports, [80, 443]);
     } else {
         assert_eq!(ports, [8080, 8443]);
         let problems = world.plane.problems();
-        assert!(
-            problems[0].contains("may not be bound, 100.64.66.10:80 is at 127.64.66.10:8080"),
-            "{problems:?}"
-        );
+        let moved = format!("may not be bound, 100.64.66.10:80 is at {}", world.vip(10, 8080));
+        assert!(problems[0].contains(&moved), "{problems:?}");
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use ako_sim_avi::{DataPlane, DataPlaneOptions, Options, SimAvi};
+use ako_sim_avi::{DataPlane, DataPlaneOptions, Loopback, Options, SimAvi};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
@@ -74,7 +74,8 @@ impl World {
     /// `octet` sets this world apart: its servers are 10.`octet`.x.y, its VIPs
     /// 100.64.`octet`.x.
     pub(crate) async fn new(octet: u8) -> Self {
-        let options = DataPlaneOptions { port_offset: Some(OFFSET), udp_idle: Duration::from_millis(200) };
+        let udp_idle = Duration::from_millis(200);
+        let options = DataPlaneOptions { port_offset: Some(OFFSET), udp_idle, loopback: loopback() };
         Self::with(octet, options).await
     }
 
@@ -176,12 +177,12 @@ impl World {
 
     /// A server `10.octet.x.y`, as the machine has it.
     pub(crate) fn server(&self, x: u8, y: u8, port: u16) -> SocketAddr {
-        (Ipv4Addr::new(127, self.octet, x, y), port).into()
+        here(Ipv4Addr::new(10, self.octet, x, y), port)
     }
 
     /// A VIP `100.64.octet.last`, as the machine has it.
     pub(crate) fn vip(&self, last: u8, port: u16) -> SocketAddr {
-        (Ipv4Addr::new(127, 64, self.octet, last), port).into()
+        here(Ipv4Addr::new(100, 64, self.octet, last), port)
     }
 
     /// An HTTP server at `10.octet.x.y:8080` that says its name.
@@ -207,6 +208,15 @@ impl World {
         let counters = self.plane.counters();
         counters.virtual_services.get(&format!("admin/{virtual_service}")).map_or(0, |vs| vs.requests)
     }
+}
+
+/// The loopback addresses of all worlds of this process.
+pub(crate) fn loopback() -> Loopback {
+    Loopback::of_this_process().expect("a free range")
+}
+
+fn here(address: Ipv4Addr, port: u16) -> SocketAddr {
+    (loopback().address(address).expect("a free address"), port).into()
 }
 
 /// Shakes hands with a port, trusting one certificate. Without one, anything is trusted

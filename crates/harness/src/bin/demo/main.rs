@@ -4,6 +4,7 @@
 mod instances;
 mod kubernetes;
 mod overlap;
+mod ports;
 mod sample;
 mod stage;
 
@@ -18,9 +19,10 @@ use clap::Parser;
 #[command(name = "cargo xtask demo")]
 pub(crate) struct Arguments {
     /// The first of the ports that are used: the controller's is the next, the
-    /// cluster's the one after it, then those of the operator's pages.
-    #[arg(long, default_value_t = 8800)]
-    pub(crate) port_base: u16,
+    /// cluster's the one after it, then those of the operator's pages. If it is
+    /// not given: 8800, or the next multiple of 50 that no other demo has.
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=65_000))]
+    pub(crate) port_base: Option<u16>,
     /// Where to write kubeconfig, certificates and logs; kept afterwards.
     #[arg(long)]
     pub(crate) keep: Option<PathBuf>,

@@ -5,14 +5,14 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use ako_harness::{cluster, eventually, pods, visitor};
-use ako_sim_avi::{DataPlane, DataPlaneOptions, Listener, Options, SimAvi, Tls};
+use ako_sim_avi::{DataPlane, DataPlaneOptions, Listener, Loopback, Options, SimAvi, Tls};
 use anyhow::{Context as _, bail};
-use tokio::net::TcpListener;
 
 use crate::Arguments;
 use crate::instances::{Instances, PLACES, Size};
 use crate::kubernetes::Kubernetes;
 use crate::overlap;
+use crate::ports::Ports;
 use crate::sample::{self, Certificate, MARKET, MARKET_HOST, PLAIN_HOST, SECURE_HOST};
 
 /// How long the sample may take to be served.
@@ -43,35 +43,28 @@ async fn perform(arguments: &Arguments) -> anyhow::Result<()> {
         }
         None => temporary.path().to_owned(),
     };
-    // One demo at a time: the ports say so before anything is started.
-    let _only = TcpListener::bind((Ipv4Addr::LOCALHOST, arguments.port_base)).await.with_context(|| {
-        format!(
-            "port {} is taken; if a demo runs already, end it, or choose another --port-base",
-            arguments.port_base
-        )
-    })?;
+    // Before anything is started.
+    let ports = Ports::take(arguments.port_base).await?;
     let _pods = pods::serve(&sample::PODS, None).await?;
 
     step("an Avi Controller with a data plane");
     let sim = SimAvi::new(Options::default());
-    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, arguments.port_base + 1));
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, ports.controller()));
     let serving =
         sim.serve(address, Tls::SelfSigned).await.with_context(|| format!("cannot serve on {address}"))?;
-    let data_plane = sim.data_plane(DataPlaneOptions::default())?;
+    let loopback = Loopback::of_this_process()?;
+    let data_plane = sim.data_plane(DataPlaneOptions { loopback, ..DataPlaneOptions::default() })?;
 
     step("a Kubernetes API server");
     let kubeconfig = folder.join("kubeconfig");
-    let kubernetes = Kubernetes::start(arguments.real_kube, arguments.port_base + 2, &kubeconfig).await?;
+    let kubernetes = Kubernetes::start(arguments.real_kube, ports.kubernetes(), &kubeconfig).await?;
     let certificate = sample::certificate()?;
     let places = &PLACES[..usize::from(arguments.instances)];
     cluster::apply_all(&kubernetes.client, &sample::objects(&certificate, places)).await?;
 
     step("the operator");
-    let size = Size {
-        instances: arguments.instances,
-        replicas: arguments.replicas,
-        first_port: arguments.port_base + 3,
-    };
+    let size =
+        Size { instances: arguments.instances, replicas: arguments.replicas, first_port: ports.pages() };
     let mut instances = Instances::start(&kubernetes, &kubeconfig, &serving, size).await?;
     let listeners = served(&data_plane, &instances).await?;
     println!();
