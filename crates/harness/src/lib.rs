@@ -18,11 +18,13 @@ pub mod pods;
 pub mod stateful_set;
 pub mod visitor;
 
+mod api_proxy;
 mod eventually;
 mod loopback;
 mod process;
 mod proxy;
 
+pub use api_proxy::{ApiProxy, Trouble};
 pub use eventually::eventually;
 pub use loopback::{free_port, free_ports};
 pub use process::running_in_group;

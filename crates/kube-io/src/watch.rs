@@ -54,8 +54,8 @@ const SILENCE: Duration = Duration::from_secs(5);
 /// beginning of a watch, for the version of the cluster.
 const ANSWER_WITHIN: Duration = Duration::from_secs(20);
 const BEGINS_WITHIN: Duration = Duration::from_secs(5);
-/// After a list for a version that failed, the next one is asked for this much
-/// later.
+/// After a list for a version that failed, or a list that was no use, the next one is
+/// asked for this much later.
 const LIST_AGAIN: Duration = Duration::from_secs(2);
 
 /// Helm's release records are most of the Secrets of many clusters.
@@ -77,6 +77,7 @@ where
         proofs: Proofs::default(),
         hurry: false,
         grants,
+        listed: None,
         feed,
     };
     loop {
@@ -92,7 +93,8 @@ where
             Interrupted::Closed => return,
             Interrupted::Expired => {
                 watch.version = None;
-                None
+                // A server that finds every version too old is not listed in a loop.
+                watch.listed.is_some_and(|at| at.elapsed() < LIST_AGAIN).then_some(LIST_AGAIN)
             }
             Interrupted::Failed { message, anew } => {
                 if anew {
@@ -139,6 +141,8 @@ struct Watch<K> {
     hurry: bool,
     /// The last leadership that proofs were asked for.
     grants: u64,
+    /// When everything was last listed.
+    listed: Option<Instant>,
 }
 
 impl<K> Watch<K>
@@ -166,6 +170,7 @@ where
         self.send(said).await?;
         self.recovered().await?;
         self.proofs.clear();
+        self.listed = Some(Instant::now());
         self.version = Some(version).filter(|version| !version.is_empty());
         // Everything was read after it was asked for.
         self.send([SourceEvent::Proven { kind: K::KIND, at: asked }]).await

@@ -6,6 +6,7 @@
 
 mod conflicts;
 mod findings;
+mod freshness;
 mod golden_replay;
 mod instances;
 mod leadership;
