@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http::Method;
 use url::form_urlencoded;
 
-use crate::permission::Permission;
+use crate::permission::Leave;
 
 /// The tenant that a request is made in. It is an argument of every request and
 /// never a state of the session.
@@ -62,15 +62,15 @@ impl Resource {
     }
 }
 
-/// What a request does. One that changes something carries the permission to.
+/// What a request does. One that changes something carries the leave to.
 #[derive(Clone)]
 pub(crate) enum Verb<'a> {
     Get,
     /// Logging in changes no configuration.
     Login(Bytes),
-    Post(&'a dyn Permission, Bytes),
-    Put(&'a dyn Permission, Bytes),
-    Delete(&'a dyn Permission),
+    Post(Leave<'a>, Bytes),
+    Put(Leave<'a>, Bytes),
+    Delete(Leave<'a>),
 }
 
 impl<'a> Verb<'a> {
@@ -90,12 +90,11 @@ impl<'a> Verb<'a> {
         }
     }
 
-    pub(crate) fn permission(&self) -> Option<&'a dyn Permission> {
+    /// The leave to change something, if it does.
+    pub(crate) fn leave(&self) -> Option<Leave<'a>> {
         match self {
             Self::Get | Self::Login(_) => None,
-            Self::Post(permission, _) | Self::Put(permission, _) | Self::Delete(permission) => {
-                Some(*permission)
-            }
+            Self::Post(leave, _) | Self::Put(leave, _) | Self::Delete(leave) => Some(*leave),
         }
     }
 }

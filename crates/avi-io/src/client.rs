@@ -15,6 +15,7 @@ use crate::counters::Traffic;
 use crate::credentials::Credentials;
 use crate::endpoint::Endpoint;
 use crate::limiter::{Limiter, Precedence, Strain};
+use crate::permission::{before_sending, no_permit};
 use crate::session::{Sessions, harmless};
 use crate::tls::{Tls, TlsError};
 use crate::transport::{Broken, Transport};
@@ -142,13 +143,16 @@ impl AviClient {
     /// Sends one call and gives back its reply if the status says success.
     ///
     /// A reply that says that the session is over is followed by one login and
-    /// one replay: the controller executed nothing.
+    /// one replay: the controller executed nothing. A write waits for its turn and
+    /// for a login only while this process leads.
     pub(crate) async fn send(&self, call: &Call<'_>) -> Result<Reply, Failure> {
-        let changes = call.verb.permission().is_some();
+        let leave = call.verb.leave();
+        let changes = leave.is_some();
         let precedence = if changes { Precedence::Write } else { Precedence::Read };
         let Inner { transport, sessions, limiter, .. } = &*self.inner;
-        let mut slot = limiter.acquire(precedence).await?;
-        let mut session = sessions.get(transport).await?;
+        let turn = limiter.acquire(precedence);
+        let mut slot = before_sending(leave, turn, no_permit).await?;
+        let mut session = before_sending(leave, sessions.get(transport), no_permit).await?;
         let mut replayed = false;
         loop {
             let result = transport.send(call, Some(&session)).await;
@@ -157,7 +161,8 @@ impl AviClient {
             sessions.absorb(&session, &reply);
             if reply.ends_session() && !replayed {
                 replayed = true;
-                session = sessions.replace(transport, &session).await?;
+                let another = sessions.replace(transport, &session);
+                session = before_sending(leave, another, no_permit).await?;
                 continue;
             }
             return match reply.status.is_success() {

@@ -137,6 +137,12 @@ impl Connection {
         }
     }
 
+    /// What [`Self::unacknowledged_for`] set.
+    #[cfg(all(test, target_os = "linux"))]
+    pub(crate) fn user_timeout(&self) -> Option<Duration> {
+        self.socket.as_ref()?.tcp_user_timeout().ok()?
+    }
+
     /// Hands the request over, at once and not at the first poll of the future,
     /// and reads the reply to its end.
     pub(crate) fn exchange(

@@ -5,6 +5,8 @@
 //! - [`Writer`] is the only code that changes anything on the controller, and
 //!   every request it sends is sent under a `WritePermit` that is checked when
 //!   the connection is ready, immediately before the request is handed over.
+//! - Of a leader that hands over only those writes go on that were handed over to
+//!   a connection; all others fail at once.
 //! - A call that is given up (timed out or dropped) closes its connection with
 //!   a reset; nothing goes on in the background.
 //! - A list is whole or it is a failure; never a part.
@@ -56,6 +58,9 @@ extern crate self as ako_avi_io;
 
 #[cfg(test)]
 mod deadline_tests;
+
+#[cfg(test)]
+mod handover_tests;
 
 #[cfg(test)]
 #[path = "../tests/controller/mod.rs"]

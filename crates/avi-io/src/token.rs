@@ -15,7 +15,7 @@ use serde_json::json;
 use crate::answer::unanswered;
 use crate::call::{Call, Resource, Tenant, Verb, segment};
 use crate::credentials::Secret;
-use crate::permission::Permission;
+use crate::permission::Leave;
 use crate::writer::{Writer, bytes};
 
 /// A token with this much time left is not renewed.
@@ -82,8 +82,7 @@ impl Writer {
         let listed = self.client.list_resource(Resource::UserToken, &tenant, &[], |body| body).await?;
         let tokens: Vec<Issued> = listed.into_iter().filter_map(|t| serde_json::from_value(t).ok()).collect();
         let Renewal::Due { replaces } = renewal(&tokens, current, now) else { return Ok(None) };
-        let permission: &dyn Permission = permit;
-        let verb = Verb::Post(permission, bytes(&json!({"hours": VALIDITY_HOURS})));
+        let verb = Verb::Post(Leave::new(permit, &self.leads), bytes(&json!({"hours": VALIDITY_HOURS})));
         let target = Resource::UserToken.path();
         let reply = self.client.send(&Call { verb, resource: Resource::UserToken, target, tenant }).await?;
         // The error of the JSON would quote the token.
@@ -105,7 +104,7 @@ impl Writer {
     /// As [`Writer::send`].
     pub async fn revoke_token(&self, permit: &WritePermit, uuid: &str) -> Result<(), Failure> {
         let target = format!("{}/{}", Resource::UserToken.path(), segment(uuid));
-        let (verb, tenant) = (Verb::Delete(permit), Tenant::named("admin"));
+        let (verb, tenant) = (Verb::Delete(Leave::new(permit, &self.leads)), Tenant::named("admin"));
         match self.client.send(&Call { verb, resource: Resource::UserToken, target, tenant }).await {
             Err(failure) if failure.status != Some(404) => Err(failure),
             _ => Ok(()),

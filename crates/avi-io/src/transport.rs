@@ -16,7 +16,7 @@ use crate::client::Clock;
 use crate::connection::{Connection, Dial, Interrupted, spelled};
 use crate::counters::Counters;
 use crate::endpoint::Endpoint;
-use crate::permission::Permission;
+use crate::permission::{Leave, before_sending, no_permit};
 use crate::session::Session;
 
 /// How long opening a connection may take, name resolution and TLS included.
@@ -32,7 +32,7 @@ const ATTEMPTS: usize = 3;
 /// Why there is no reply.
 #[derive(Debug)]
 pub(crate) enum Broken {
-    /// The permit ran out; nothing was sent.
+    /// The permit ran out, or the leader hands over; nothing was sent.
     NoPermit,
     /// Nothing was sent.
     NotSent(String),
@@ -46,12 +46,9 @@ impl Broken {
     /// The failure that it means. A read that was interrupted has no effect
     /// that could be in doubt.
     pub(crate) fn failure(&self, verb: &Verb<'_>) -> Failure {
-        let sent = if verb.permission().is_some() { ErrorClass::Unknown } else { ErrorClass::Retry };
+        let sent = if verb.leave().is_some() { ErrorClass::Unknown } else { ErrorClass::Retry };
         match self {
-            Self::NoPermit => unanswered(
-                ErrorClass::NoPermit,
-                "the permit to write ran out before the request was sent; nothing was sent",
-            ),
+            Self::NoPermit => no_permit(),
             Self::NotSent(why) => {
                 unanswered(ErrorClass::Retry, format!("the controller cannot be reached: {why}"))
             }
@@ -108,7 +105,7 @@ impl Transport {
     pub(crate) async fn send(&self, call: &Call<'_>, session: Option<&Session>) -> Result<Reply, Broken> {
         let _in_flight = self.counters.enter();
         let result = match self.request(call, session) {
-            Ok(request) => self.exchange(&request, call.verb.permission()).await,
+            Ok(request) => self.exchange(&request, call.verb.leave()).await,
             Err(why) => Err(Broken::NotSent(why)),
         };
         self.counters.count(&call.verb.method(), call.resource, &result);
@@ -136,22 +133,21 @@ impl Transport {
 
     /// Exchanges a request for a reply.
     ///
-    /// The permission is checked last: when the connection is ready, just before
-    /// the request is handed over. A connection that was closed before it took
+    /// The leave is checked last: when the connection is ready, just before the
+    /// request is handed over. What was handed over is waited for, also by a leader
+    /// that hands over. A connection that was closed before it took
     /// anything is replaced; one that broke under a read as well.
     async fn exchange(
         &self,
         request: &Request<Full<Bytes>>,
-        permission: Option<&dyn Permission>,
+        leave: Option<Leave<'_>>,
     ) -> Result<Reply, Broken> {
         let mut attempt = 1;
         loop {
-            let opening = timeout(CONNECT_TIMEOUT, self.ready(attempt == ATTEMPTS)).await;
-            let mut connection = opening.map_err(|_| {
-                Broken::NotSent(format!("no connection within {} s", CONNECT_TIMEOUT.as_secs()))
-            })??;
+            let opening = self.open_in_time(attempt == ATTEMPTS);
+            let mut connection = before_sending(leave, opening, || Broken::NoPermit).await?;
             let (reused, outgoing) = (connection.reused, request.clone());
-            let (limit, by_permit) = self.allowed(permission)?;
+            let (limit, by_permit) = self.allowed(leave)?;
             connection.unacknowledged_for(limit);
             let interrupted = match timeout(limit, connection.exchange(outgoing)).await {
                 Ok(Ok(reply)) => {
@@ -165,18 +161,24 @@ impl Transport {
             match interrupted {
                 Interrupted::NotSent(_) if replaceable => attempt += 1,
                 Interrupted::NotSent(why) => return Err(Broken::NotSent(why)),
-                Interrupted::InDoubt(_) if replaceable && permission.is_none() => attempt += 1,
+                Interrupted::InDoubt(_) if replaceable && leave.is_none() => attempt += 1,
                 Interrupted::InDoubt(why) => return Err(Broken::InDoubt(why)),
             }
         }
     }
 
-    /// How long the request may take, and whether it is the permission that
-    /// says so.
-    fn allowed(&self, permission: Option<&dyn Permission>) -> Result<(Duration, bool), Broken> {
-        let Some(permission) = permission else { return Ok((self.request_timeout, false)) };
-        let remaining = permission.remaining((self.clock)()).ok_or(Broken::NoPermit)?;
+    /// How long the request may take, and whether it is the permit that says so.
+    fn allowed(&self, leave: Option<Leave<'_>>) -> Result<(Duration, bool), Broken> {
+        let Some(leave) = leave else { return Ok((self.request_timeout, false)) };
+        let remaining = leave.remaining((self.clock)()).ok_or(Broken::NoPermit)?;
         Ok((remaining.min(self.request_timeout), remaining < self.request_timeout))
+    }
+
+    /// A connection that can take a request, or none in time.
+    async fn open_in_time(&self, new: bool) -> Result<Connection, Broken> {
+        let seconds = CONNECT_TIMEOUT.as_secs();
+        let opening = timeout(CONNECT_TIMEOUT, self.ready(new)).await;
+        opening.unwrap_or_else(|_| Err(Broken::NotSent(format!("no connection within {seconds} s"))))
     }
 
     /// A connection that can take a request.
@@ -215,5 +217,55 @@ fn session_headers(headers: &mut HeaderMap, session: &Session) {
     if let Some(cookies) = &session.cookies {
         headers.insert(COOKIE, cookies.header());
         headers.insert(HeaderName::from_static("x-csrftoken"), cookies.csrf_header());
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use ako_elect::Moment;
+    use serde_json::json;
+    use tokio::net::TcpListener;
+    use tokio::sync::watch;
+
+    use super::*;
+    use crate::call::{Resource, Tenant};
+    use crate::connection::TcpDialer;
+    use crate::controller_double::{Answer, Double};
+    use crate::permission::Permission;
+    use crate::tls::Tls;
+
+    struct Left(Duration);
+
+    impl Permission for Left {
+        fn remaining(&self, _: Moment) -> Option<Duration> {
+            Some(self.0)
+        }
+    }
+
+    #[tokio::test]
+    async fn the_kernel_gives_up_on_the_bytes_of_a_write_when_the_permit_ends() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = format!("http://{}", listener.local_addr().unwrap());
+        let double = Double::new(|_| Answer::Json(200, json!({})));
+        tokio::spawn(async move {
+            let (stream, _) = listener.accept().await.unwrap();
+            double.serve(stream).await;
+        });
+        let endpoint = Endpoint::parse(&address).unwrap();
+        let tls = Arc::new(Tls::Unverified.config().unwrap());
+        let dialer = Arc::new(TcpDialer { endpoint: endpoint.clone(), tls });
+        let clock: Clock = Arc::new(Moment::default);
+        let transport = Transport::new(&endpoint, dialer, Duration::from_mins(1), 1, clock);
+        let leads = watch::Sender::new(true);
+        for left in [Duration::from_millis(7_300), Duration::from_millis(2_500)] {
+            let (permit, leads) = (Left(left), leads.subscribe());
+            let verb = Verb::Delete(Leave::new(&permit, &leads));
+            let tenant = Tenant::named("admin");
+            let call = Call { verb, resource: Resource::Controller, target: "/api/pool/1".into(), tenant };
+            transport.send(&call, None).await.unwrap();
+            let connection = transport.take().unwrap();
+            assert_eq!(connection.user_timeout(), Some(left));
+            transport.keep(connection);
+        }
     }
 }

@@ -8,13 +8,14 @@ use ako_avi_types::{
 use ako_elect::WritePermit;
 use bytes::Bytes;
 use serde_json::Value;
+use tokio::sync::watch;
 
 use crate::answer::{Reply, unanswered};
 use crate::borrowed;
 use crate::call::{Call, Resource, Tenant, Verb, segment};
 use crate::client::AviClient;
 use crate::observation::observed;
-use crate::permission::Permission;
+use crate::permission::{Leave, Permission, before_sending, no_permit};
 use crate::vsvip_update;
 
 /// What a write left behind.
@@ -28,19 +29,23 @@ pub struct Written {
 #[derive(Clone, Debug)]
 pub struct Writer {
     pub(crate) client: AviClient,
+    /// Whether this process leads and does not hand over.
+    pub(crate) leads: watch::Receiver<bool>,
 }
 
 impl Writer {
-    /// A writer that sends through a client.
-    pub fn new(client: AviClient) -> Self {
-        Self { client }
+    /// A writer that sends through a client while `leads` says that this process
+    /// leads and does not hand over.
+    pub fn new(client: AviClient, leads: watch::Receiver<bool>) -> Self {
+        Self { client, leads }
     }
 
     /// Carries out one operation.
     ///
     /// The permit is checked when the connection is ready, immediately before
     /// the request is handed over, and again for a replay; the request may take
-    /// no longer than what is left of it. Deleting what does not exist succeeds;
+    /// no longer than what is left of it. Once the leader hands over, what was not
+    /// handed over to a connection fails at once, wherever it waits. Deleting what does not exist succeeds;
     /// what was changed since it was read is not deleted.
     ///
     /// # Errors
@@ -57,14 +62,15 @@ impl Writer {
         operation: &Operation,
     ) -> Result<Written, Failure> {
         let Operation { key, change } = operation;
+        let leave = Leave::new(permission, &self.leads);
         match change {
             Change::Create(object) => {
-                let reply = self.mutate(key, None, Verb::Post(permission, bytes(&object.body()))).await?;
+                let reply = self.mutate(key, None, Verb::Post(leave, bytes(&object.body()))).await?;
                 written(key, object, &reply, None)
             }
             Change::Update(meta, object) => {
-                let body = bytes(&self.update_body(key, meta, object).await?);
-                let put = || Verb::Put(permission, body.clone());
+                let body = bytes(&self.update_body(key, meta, object, leave).await?);
+                let put = || Verb::Put(leave, body.clone());
                 let reply = match self.mutate(key, Some(meta), put()).await {
                     Err(failure) if borrowed::is_others_tenant(key, &failure) => {
                         let key = ObjectKey { tenant: borrowed::ADMIN.into(), ..key.clone() };
@@ -74,7 +80,7 @@ impl Writer {
                 };
                 written(key, object, &reply, Some(meta))
             }
-            Change::Delete(meta) => match self.delete(key, meta, permission).await {
+            Change::Delete(meta) => match self.delete(key, meta, leave).await {
                 Ok(_) => Ok(Written { observed: None }),
                 Err(failure) if failure.status == Some(404) => Ok(Written { observed: None }),
                 Err(failure) => Err(failure),
@@ -85,33 +91,31 @@ impl Writer {
     /// Deletes what is still as it was read. The controller takes no version
     /// with a `DELETE`, so it is compared here: somebody may have taken the
     /// object over.
-    async fn delete(
-        &self,
-        key: &ObjectKey,
-        meta: &Meta,
-        permission: &dyn Permission,
-    ) -> Result<Reply, Failure> {
-        let tenant = Tenant::Named(key.tenant.clone());
-        let body = self.client.get_object(key.kind, &tenant, &meta.uuid).await?;
+    async fn delete(&self, key: &ObjectKey, meta: &Meta, leave: Leave<'_>) -> Result<Reply, Failure> {
+        let body = self.read_before(key, meta, leave).await?;
         let version = body.get("_last_modified").and_then(Value::as_str);
         if meta.last_modified.as_deref() != version {
             let message = format!("{key} was changed since it was read");
             return Err(crate::answer::unanswered(ako_avi_types::ErrorClass::Conflict, message));
         }
-        self.mutate(key, Some(meta), Verb::Delete(permission)).await
+        self.mutate(key, Some(meta), Verb::Delete(leave)).await
     }
 
     /// The whole body of a `PUT`, with the version that it replaces.
-    async fn update_body(&self, key: &ObjectKey, meta: &Meta, object: &Object) -> Result<Value, Failure> {
+    async fn update_body(
+        &self,
+        key: &ObjectKey,
+        meta: &Meta,
+        object: &Object,
+        leave: Leave<'_>,
+    ) -> Result<Value, Failure> {
         let mut body = object.body();
         if matches!(object, Object::VsVip(_)) {
-            let tenant = Tenant::Named(key.tenant.clone());
-            let read = self.client.get_object(key.kind, &tenant, &meta.uuid).await?;
+            let read = self.read_before(key, meta, leave).await?;
             return Ok(vsvip_update::onto(read, body));
         }
         if key.kind.is_borrowed() {
-            let read =
-                self.client.get_object(key.kind, &Tenant::Named(key.tenant.clone()), &meta.uuid).await?;
+            let read = self.read_before(key, meta, leave).await?;
             return object.lent_to(read).map_err(|why| {
                 unanswered(ErrorClass::Conflict, format!("{key} was changed since it was read: {why}"))
             });
@@ -120,6 +124,13 @@ impl Writer {
             fields.insert("_last_modified".into(), Value::from(&**version));
         }
         Ok(body)
+    }
+
+    /// Reads an object that is to be written.
+    async fn read_before(&self, key: &ObjectKey, meta: &Meta, leave: Leave<'_>) -> Result<Value, Failure> {
+        let tenant = Tenant::Named(key.tenant.clone());
+        let reading = self.client.get_object(key.kind, &tenant, &meta.uuid);
+        before_sending(Some(leave), reading, no_permit).await
     }
 
     async fn mutate(&self, key: &ObjectKey, meta: Option<&Meta>, verb: Verb<'_>) -> Result<Reply, Failure> {

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use ako_avi_io::{Borrowed, Observation, Observer, Scope, ScopeTenant, Writer, Written};
+use ako_avi_io::{Borrowed, Observation, Observer, Scope, ScopeTenant, Written};
 use ako_avi_types::pool::Subnet;
 use ako_avi_types::{
     Change, ErrorClass, Failure, IpAddress, Kind, Label, Meta, Object, ObjectKey, Operation,
@@ -165,7 +165,7 @@ fn wanted_routes(tenant: &str) -> Operation {
 }
 
 async fn send(double: &Arc<Double>, operation: &Operation) -> Result<Written, Failure> {
-    Writer::new(double.client()).send(&rehearsal::endless(), operation).await
+    double.writer().send(&rehearsal::endless(), operation).await
 }
 
 #[tokio::test(start_paused = true)]

@@ -5,7 +5,7 @@
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
-use ako_avi_io::{Tenant, Writer};
+use ako_avi_io::Tenant;
 use ako_avi_types::{Change, ErrorClass, Kind, Meta, ObjectKey, Operation};
 use ako_elect::rehearsal;
 use futures::future::join_all;
@@ -64,7 +64,7 @@ async fn a_session_that_is_over_is_replaced_once_and_every_call_replayed() {
     client.get_json("/api/cluster", &[], &admin()).await.unwrap();
     double.expire();
     let permit = rehearsal::endless();
-    let writer = Writer::new(client.clone());
+    let writer = double.writer_through(client.clone());
     let operations: Vec<_> = (0..10).map(|i| delete(&format!("pool-{i}"))).collect();
     let done = join_all(operations.iter().map(|operation| writer.send(&permit, operation))).await;
     assert!(done.iter().all(|w| w.as_ref().is_ok_and(|w| w.observed.is_none())), "{done:?}");
@@ -125,7 +125,8 @@ async fn secrets_are_in_no_debug() {
     let double = cluster();
     let client = double.client();
     client.get_json("/api/cluster", &[], &admin()).await.unwrap();
-    let shown = format!("{client:?} {:?} {:?}", double.options().credentials, Writer::new(client.clone()));
+    let shown =
+        format!("{client:?} {:?} {:?}", double.options().credentials, double.writer_through(client.clone()));
     assert!(!shown.contains("hunter2") && !shown.contains("session-0"), "{shown}");
     assert!(shown.contains("[redacted]"));
 }

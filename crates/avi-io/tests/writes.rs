@@ -5,8 +5,8 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 
+use ako_avi_io::Secret;
 use ako_avi_io::token::ENOUGH;
-use ako_avi_io::{Secret, Writer};
 use ako_avi_types::{
     Certificate, Change, DnsInfo, ErrorClass, Kind, Meta, Object, ObjectKey, Operation, Pool, PrivateKey,
     Ref, SslKeyAndCertificate, Vip, VsVip,
@@ -46,7 +46,7 @@ async fn send(
     operation: &Operation,
 ) -> Result<ako_avi_io::Written, ako_avi_types::Failure> {
     let permit = rehearsal::endless();
-    Writer::new(double.client()).send(&permit, operation).await
+    double.writer().send(&permit, operation).await
 }
 
 #[tokio::test(start_paused = true)]
@@ -168,7 +168,7 @@ async fn too_many_requests_lower_the_limit_and_tell_how_long_to_wait() {
     let double = Double::new(|_| Answer::With(429, "retry-after", "7".into(), json!({"error": "slow down"})));
     let client = double.client();
     let permit = rehearsal::endless();
-    let writer = Writer::new(client.clone());
+    let writer = double.writer_through(client.clone());
     let failure = writer.send(&permit, &operation("c--p", Change::Create(a_pool()))).await.unwrap_err();
     assert_eq!((failure.class, failure.retry_after_ms), (ErrorClass::Busy, Some(7000)));
     assert_eq!(client.traffic().concurrency_limit, 8);
@@ -192,7 +192,7 @@ async fn a_connection_that_was_closed_while_idle_is_replaced() {
     let stored =
         json!({"uuid": "pool-1", "name": "c--p", "tenant_ref": "https://avi.test/api/tenant/tenant-1#blue"});
     let double = double(201, stored);
-    let writer = Writer::new(double.client());
+    let writer = double.writer();
     let permit = rehearsal::endless();
     let creation = operation("c--p", Change::Create(a_pool()));
     writer.send(&permit, &creation).await.unwrap();
@@ -225,7 +225,7 @@ async fn a_token_is_renewed_and_the_old_one_revoked() {
         }
         _ => Answer::Json(404, json!({})),
     });
-    let writer = Writer::new(double.client());
+    let writer = double.writer();
     let permit = rehearsal::endless();
     let near = "2026-01-06T00:00:00Z".parse::<jiff::Timestamp>().unwrap();
     let early = near.checked_sub(ENOUGH).unwrap().checked_sub(jiff::SignedDuration::from_secs(1)).unwrap();
@@ -243,7 +243,7 @@ async fn a_token_is_renewed_and_the_old_one_revoked() {
 fn calls_can_be_spawned() {
     fn can_be_spawned(_: impl Send) {}
     let double = double(200, json!({}));
-    let writer = Writer::new(double.client());
+    let writer = double.writer();
     let (permit, deletion) = (rehearsal::endless(), operation("x", Change::Delete(meta())));
     can_be_spawned(writer.send(&permit, &deletion));
 }

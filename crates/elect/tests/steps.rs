@@ -217,3 +217,24 @@ fn a_refusal_is_not_repeated_faster_than_every_period() {
     hand.wait(SECOND);
     assert!(quiet(&hand), "{:?}", hand.actions);
 }
+
+#[test]
+fn a_record_that_is_free_is_not_taken_beside_somebody_who_does_not_go_by_it() {
+    let now = Moment::from_millis(50_000);
+    let me = Identity { holder: Holder::of("ako-0", "pod", "n"), ordinal: 0 };
+    let mut hand = Hand { elector: Elector::new(me, Timing::default(), now), now, actions: Vec::new() };
+    for event in [Event::Warm(true), Event::ControllerReachable(true), Event::ForeignWriter(true)] {
+        hand.tell(&event);
+    }
+    hand.tell(&Event::RecordRead(Ok(Some(released()))));
+    for _ in 0..100 {
+        assert_eq!(hand.update(), None, "at {:?}", hand.now);
+        hand.wait(SECOND);
+        if hand.actions.iter().any(|action| matches!(action, Action::Read { .. })) {
+            hand.tell(&Event::RecordRead(Ok(Some(released()))));
+        }
+    }
+    hand.tell(&Event::ForeignWriter(false));
+    hand.wait(SECOND * 2);
+    assert!(hand.update().is_some());
+}

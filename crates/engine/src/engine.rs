@@ -198,7 +198,13 @@ impl Engine {
             Delta::Delete(id) => {
                 self.unreadable.remove(id);
             }
-            Delta::Reset(..) => {}
+            // One that the list lacks may be there and not be understood: if it is
+            // gone, that is told.
+            Delta::Reset(_, resources) => {
+                for resource in resources {
+                    self.unreadable.remove(&resource.id());
+                }
+            }
         }
         let keys = self.snapshot.apply(delta);
         self.touch(keys, is_edit, now);

@@ -54,7 +54,8 @@ pub enum SourceEvent {
     /// An object does not have the form of its kind. Its old version, if any,
     /// stands; that of objects in a list is announced before the list, so that
     /// an object which is missing from the list for this reason alone need not
-    /// be taken for deleted. Over with the next delta about the object.
+    /// be taken for deleted. Over with the next delta about the object, or the next
+    /// list that holds it; a deletion is told even if the object was never understood.
     Undecodable {
         /// Its kind.
         kind: ResourceKind,

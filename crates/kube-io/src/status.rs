@@ -2,20 +2,25 @@
 //! Source: L7 objects, "Status"; L4 and network, "Status".
 
 use std::collections::BTreeSet;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use ako_core::annotation::{NODE_PORT_LOCAL_ENABLED, PUBLISHED, REMOVAL};
 use ako_core::resource::{Published, PublishedAddress};
 use ako_core::{ResourceId, ResourceKind};
-use ako_elect::{Moment, WritePermit};
+use ako_elect::WritePermit;
+use hyper_util::client::legacy::connect::{CaptureConnection, capture_connection};
 use kube::Client;
 use kube::api::{Patch, PatchParams};
 use kube::core::Request;
 use serde::de::IgnoredAny;
 use serde_json::{Map, Value, json};
+use tokio::sync::watch;
 
 use crate::error::{ErrorClass, class_of, code_of};
+use crate::leadership::BootClock;
 use crate::path;
 
 /// How long a patch may take; less if the permit ends earlier.
@@ -49,8 +54,8 @@ pub enum Outcome {
 /// Why something was not published.
 #[derive(Debug, thiserror::Error)]
 pub enum StatusError {
-    /// The permit has ended.
-    #[error("{object}: the permit to write has ended")]
+    /// The permit has ended, or the leader hands over; the patch was not sent.
+    #[error("{object}: not sent: the permit to write ran out, or this replica hands the leadership over")]
     Fenced {
         /// The object.
         object: ResourceId,
@@ -100,24 +105,36 @@ impl StatusError {
 }
 
 /// Writes statuses. The only code that does.
+///
+/// A patch is sent under a permit and while this process leads; both are looked at
+/// whenever the request goes on, and so when its connection is ready, immediately
+/// before it is handed over. A patch that was not handed over is given up as soon
+/// as the leader hands over.
+///
+/// What remains: a process that is frozen right after that look sends the patch
+/// late, and so may the client if it is frozen while it repeats a request, because a
+/// connection from its pool was closed or the API server was busy. Either can bring an
+/// older status back; the watch shows it to the leader, who corrects it.
 #[derive(Clone)]
 pub struct StatusWriter {
     client: Client,
+    clock: BootClock,
+    /// Whether this process leads and does not hand over.
+    leads: watch::Receiver<bool>,
 }
 
 impl StatusWriter {
-    /// Writes with this client.
-    pub fn new(client: Client) -> Self {
-        Self { client }
+    /// Writes with this client, while `leads` says that this process leads and does
+    /// not hand over. Permits are judged by the clock.
+    pub fn new(client: Client, clock: BootClock, leads: watch::Receiver<bool>) -> Self {
+        Self { client, clock, leads }
     }
 
     /// Makes what is published on an Ingress or a Service what is wanted. What
-    /// is equal is not written; `current` is what the watch saw last. The
-    /// permit is held against `now()` immediately before each request.
+    /// is equal is not written; `current` is what the watch saw last.
     pub async fn publish(
         &self,
         permit: &WritePermit,
-        now: &(dyn Fn() -> Moment + Sync),
         object: &ResourceId,
         wanted: &Published,
         current: &Published,
@@ -125,7 +142,7 @@ impl StatusWriter {
         if !matches!(object.kind, ResourceKind::Ingress | ResourceKind::Service) {
             return Err(StatusError::Unsupported { object: object.clone() });
         }
-        let writing = Writing { client: &self.client, permit, now, object };
+        let writing = Writing { writer: self, permit, object };
         let addresses = address_set(wanted) != address_set(current);
         if addresses && !writing.patch(Part::Status, &status_patch(&wanted.addresses)).await? {
             return Ok(Outcome::Gone);
@@ -151,11 +168,10 @@ impl StatusWriter {
     pub async fn note_removal(
         &self,
         permit: &WritePermit,
-        now: &(dyn Fn() -> Moment + Sync),
         object: &ResourceId,
         progress: Option<&str>,
     ) -> Result<(), StatusError> {
-        let writing = Writing { client: &self.client, permit, now, object };
+        let writing = Writing { writer: self, permit, object };
         let patch = json!({"metadata": {"annotations": {REMOVAL: progress}}});
         writing.patch(Part::Annotations, &patch).await.map(|_| ())
     }
@@ -163,9 +179,8 @@ impl StatusWriter {
 
 /// One publication.
 struct Writing<'a> {
-    client: &'a Client,
+    writer: &'a StatusWriter,
     permit: &'a WritePermit,
-    now: &'a (dyn Fn() -> Moment + Sync),
     object: &'a ResourceId,
 }
 
@@ -211,16 +226,48 @@ impl Writing<'_> {
             Part::Status => request.patch_subresource("status", &name.name, &params, &Patch::Merge(patch)),
             Part::Annotations => request.patch(&name.name, &params, &Patch::Merge(patch)),
         };
-        let request = request.map_err(|error| self.failed(part, kube::Error::BuildRequest(error)))?;
-        let object = || self.object.clone();
-        let Some(remaining) = self.permit.remaining((self.now)()) else {
-            return Err(StatusError::Fenced { object: object() });
-        };
-        let answer = self.client.request::<IgnoredAny>(request);
+        let mut request = request.map_err(|error| self.failed(part, kube::Error::BuildRequest(error)))?;
+        let handed_over = capture_connection(&mut request);
+        let fenced = || StatusError::Fenced { object: self.object.clone() };
+        let remaining = self.remaining().ok_or_else(fenced)?;
+        let answer = self.writer.client.request::<IgnoredAny>(request);
+        let answer = self.while_permitted(handed_over, answer);
         match tokio::time::timeout(REQUEST_TIMEOUT.min(remaining), answer).await {
-            Ok(answer) => Ok(answer.map(|_| ())),
-            Err(_) => Err(StatusError::Timeout { object: object(), part: part.name() }),
+            Ok(answer) => Ok(answer.ok_or_else(fenced)?.map(|_| ())),
+            Err(_) => Err(StatusError::Timeout { object: self.object.clone(), part: part.name() }),
         }
+    }
+
+    /// How long a patch may take, or `None` if it must not be sent.
+    fn remaining(&self) -> Option<Duration> {
+        let leads = &self.writer.leads;
+        // Where nobody tells it any more, nothing is sent.
+        let leads = *leads.borrow() && leads.has_changed().is_ok();
+        self.permit.remaining((self.writer.clock)()).filter(|_| leads)
+    }
+
+    /// Carries a request on while it may be sent, and to its end once it was handed
+    /// over to a connection. `None` if it was not sent.
+    ///
+    /// The connection is made, or taken from the pool, while the request is polled,
+    /// and takes the request in the same step: nothing comes between the look at
+    /// the permit here and that.
+    async fn while_permitted<T>(
+        &self,
+        handed_over: CaptureConnection,
+        request: impl Future<Output = T>,
+    ) -> Option<T> {
+        let mut leads = self.writer.leads.clone();
+        let mut withdrawn = pin!(async { drop(leads.wait_for(|leads| !leads).await) });
+        let mut request = pin!(request);
+        std::future::poll_fn(|cx| {
+            let is_sent = handed_over.connection_metadata().is_some();
+            if !is_sent && (withdrawn.as_mut().poll(cx).is_ready() || self.remaining().is_none()) {
+                return Poll::Ready(None);
+            }
+            request.as_mut().poll(cx).map(Some)
+        })
+        .await
     }
 
     fn failed(&self, part: Part, source: kube::Error) -> StatusError {

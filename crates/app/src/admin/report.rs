@@ -198,6 +198,7 @@ pub(crate) fn state(startup: &Startup, report: Option<&Report>) -> Value {
             "errors": errors.iter().map(|(e, t)| json!({"error": e, "timestamp": t})).collect::<Vec<_>>(),
         },
         "issues": issues,
+        "restart_needed": startup.waiting_for_restart(),
     });
     let (Some(report), Some(map)) = (report, state.as_object_mut()) else { return state };
     let [created, updated, deleted] = report.counters.written;

@@ -32,7 +32,9 @@ pub(super) struct Arguments {
 pub(super) async fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let client = ako_kube_io::client(arguments.cluster.kubeconfig.as_deref()).await?;
     let settings = settings::read_once(&client, &arguments.cluster.namespace).await?;
-    let connection = connection::connect(&settings, clock::boot_time(), None)?;
+    // Nobody leads here: nothing is written.
+    let (_, leads) = watch::channel(false);
+    let connection = connection::connect(&settings, clock::boot_time(), None, leads)?;
     let translator = connection.translator(&settings.config).await.context("the Avi Controller")?;
     let (snapshot, observation) = tokio::try_join!(snapshot(client, &translator), async {
         connection.observe(&settings.config, translator.facts()).await.map_err(Into::into)

@@ -13,6 +13,7 @@ use ako_core::name::Names;
 use ako_core::{Config, Facts};
 use ako_engine::Observation;
 use ako_translate::Translator;
+use tokio::sync::watch;
 use tracing::warn;
 
 use super::settings::Settings;
@@ -27,7 +28,7 @@ pub struct Connection {
 }
 
 /// Prepares a connection, by a way of its own if one is given; nothing is sent
-/// yet.
+/// yet, and nothing is written but while `leads` says that this process leads.
 ///
 /// # Errors
 /// If the controller's address or its certificate authority cannot be read.
@@ -35,6 +36,7 @@ pub fn connect(
     settings: &Settings,
     clock: Clock,
     dialer: Option<Arc<dyn Dial>>,
+    leads: watch::Receiver<bool>,
 ) -> anyhow::Result<Connection> {
     let endpoint = Endpoint::parse(&settings.config.controller_host)?;
     let tls = if let Some(ca_pem) = &settings.credentials.ca {
@@ -47,7 +49,7 @@ pub fn connect(
     };
     let options = Options::new(endpoint, tls, credentials(&settings.credentials), clock.clone());
     let client = AviClient::new(Options { dialer, ..options })?;
-    Ok(Connection { writer: Writer::new(client.clone()), client, clock })
+    Ok(Connection { writer: Writer::new(client.clone(), leads), client, clock })
 }
 
 /// What to log in with: a token if there is one.
@@ -206,4 +208,33 @@ fn borrowed(config: &Config, cloud: CloudType, vrf: &Arc<str>) -> Borrowed {
 fn unreadable(key: &ObjectKey, why: &str) -> Failure {
     let message = format!("{key} cannot be read: {why}");
     Failure { class: ErrorClass::Retry, status: None, message, retry_after_ms: None }
+}
+
+#[cfg(test)]
+mod tests {
+    use ako_sim_avi::{Action, Fault, SimAvi};
+
+    use super::super::testing;
+    use super::*;
+    use crate::offline::Environment;
+
+    #[tokio::test]
+    async fn a_reading_that_lacks_a_kind_is_none() {
+        let sim = SimAvi::new(ako_sim_avi::Options::default());
+        let connection = testing::connection(&sim, testing::clock().1, watch::channel(false).1);
+        let config = testing::settings().config;
+        let facts = Environment::default().facts(&config).unwrap();
+        connection.observe(&config, &facts).await.unwrap();
+        for kind in Kind::WRITTEN {
+            let refused = Action::Status { status: 500, body: "broken".into(), retry_after: None };
+            sim.inject(Fault::new(refused).method("GET").kind(kind.segment()));
+            let failure = connection.observe(&config, &facts).await.unwrap_err();
+            assert!(
+                failure.message.starts_with(&format!("the list of {kind} could not be read")),
+                "{failure}"
+            );
+            sim.clear_faults();
+        }
+        connection.observe(&config, &facts).await.unwrap();
+    }
 }

@@ -103,7 +103,8 @@ pub(super) struct Driver {
 
 impl Driver {
     pub(super) fn new(parts: Parts, translator: Translator) -> Self {
-        let status_writer = StatusWriter::new(parts.client.clone());
+        let leads = parts.candidate.leads.clone();
+        let status_writer = StatusWriter::new(parts.client.clone(), parts.clock.clone(), leads);
         parts.demand.send_modify(|demand| demand.period = proof_period(translator.config()));
         Self {
             leading: Leading::new(&parts.candidate, translator.config().leader_election.lease_duration),
@@ -426,11 +427,11 @@ impl Driver {
 
     fn publish(&mut self, object: ResourceId, wanted: Published, current: Published, until: Option<Moment>) {
         let permit = self.permit(until);
-        let (writer, clock) = (self.status_writer.clone(), self.parts.clock.clone());
+        let writer = self.status_writer.clone();
         self.requests.spawn(async move {
             let result = match permit {
                 Some(permit) => {
-                    match writer.publish(&permit, &*clock, &object, &wanted, &current).await {
+                    match writer.publish(&permit, &object, &wanted, &current).await {
                         // The watch will show that it is gone, or that there
                         // is another of its name, which is still without.
                         Ok(Outcome::Gone) => Err("the object is gone".to_owned()),
@@ -470,12 +471,12 @@ impl Driver {
             name: NamespacedName::new(namespace, Installation::STATEFUL_SET),
         };
         let permit = self.leading.starts_write();
-        let (writer, clock) = (self.status_writer.clone(), self.parts.clock.clone());
+        let writer = self.status_writer.clone();
         self.requests.spawn(async move {
             let result = match permit {
                 Some(permit) => {
                     let value = news.progress.map(super::removal::Progress::as_str);
-                    let noted = writer.note_removal(&permit, &*clock, &object, value).await;
+                    let noted = writer.note_removal(&permit, &object, value).await;
                     noted.map_err(|error| {
                         warn!(%object, %error, "the state of the removal could not be noted; trying again");
                         error.to_string()
@@ -496,6 +497,8 @@ impl Driver {
             }
             _ => None,
         };
+        // What was not sent says nothing about the controller.
+        let outcome = outcome.filter(|(_, failure)| failure.class != ErrorClass::NoPermit);
         if let Some((key, failure)) = outcome {
             warn!(object = %key, class = failure.class.as_str(), %failure, "a call to the controller failed");
             self.parts.startup.controller_failed(failure);
@@ -574,3 +577,6 @@ fn not_leading(key: &ObjectKey) -> Failure {
     let message = format!("{key} was not written: this replica does not lead");
     Failure { class: ErrorClass::NoPermit, status: None, message, retry_after_ms: None }
 }
+
+#[cfg(test)]
+mod tests;

@@ -40,6 +40,16 @@ pub(super) enum Turn {
     },
 }
 
+/// When the controller is read again because of writes in doubt. A later doubt
+/// asks for one more reading and never puts an earlier one off.
+#[derive(Clone, Copy, Debug)]
+struct Doubt {
+    /// The next reading.
+    next: Moment,
+    /// The last one that is needed; `next`, if there is one doubt.
+    last: Moment,
+}
+
 /// The leadership as the driver lives it.
 #[derive(Debug)]
 pub(super) struct Leading {
@@ -50,8 +60,11 @@ pub(super) struct Leading {
     writes: bool,
     /// After this long, nothing of an earlier leader is under way any more.
     lease: Duration,
-    /// When to read the controller again, for what arrived late.
-    look_again: Option<Moment>,
+    /// When to read the controller again, for what a former leader sent and
+    /// arrived late.
+    after_takeover: Option<Moment>,
+    /// The same for our own writes that were not answered.
+    after_doubt: Option<Doubt>,
     in_flight: usize,
     /// It was said that the last write is over.
     drained: bool,
@@ -67,7 +80,8 @@ impl Leading {
             granted: Moment::default(),
             writes: false,
             lease,
-            look_again: None,
+            after_takeover: None,
+            after_doubt: None,
             in_flight: 0,
             drained: false,
             progressed: Moment::default(),
@@ -110,7 +124,7 @@ impl Leading {
         let may = self.standing.leads() && !self.writes && started >= self.granted;
         if may {
             self.writes = true;
-            self.look_again = Some(self.granted + self.lease);
+            self.after_takeover = Some(self.granted + self.lease);
         }
         may
     }
@@ -119,18 +133,28 @@ impl Leading {
     /// that left in time, or one of ours that was not answered, may have arrived
     /// late.
     pub(super) fn look_again(&self) -> Option<Moment> {
-        self.look_again
+        let after_doubt = self.after_doubt.map(|doubt| doubt.next);
+        self.after_takeover.into_iter().chain(after_doubt).min()
     }
 
     /// What became of a write is not known, and it may still be executed when
     /// its object was read again: the controller is read once more after that.
     pub(super) fn is_in_doubt(&mut self, now: Moment) {
-        self.look_again = Some(now + self.lease);
+        let last = now + self.lease;
+        let next = self.after_doubt.map_or(last, |doubt| doubt.next);
+        self.after_doubt = Some(Doubt { next, last });
     }
 
-    /// Whether it is time to; it is told once.
+    /// Whether it is time to; it is told once for each time.
     pub(super) fn is_to_look_again(&mut self, now: Moment) -> bool {
-        self.look_again.take_if(|at| *at <= now).is_some() && self.writes
+        let takeover = self.after_takeover.take_if(|at| *at <= now).is_some();
+        let doubt = self.after_doubt.take_if(|doubt| doubt.next <= now);
+        // A reading that begins now is too early for a doubt that is younger.
+        self.after_doubt = self.after_doubt.or_else(|| {
+            let last = doubt?.last;
+            (last > now).then_some(Doubt { next: last, last })
+        });
+        (takeover || doubt.is_some()) && self.writes
     }
 
     /// A write is about to be sent: the permit for it, if there is one.
@@ -186,5 +210,132 @@ impl Leading {
         let sent = candidate.events.try_send(Event::YieldRequested);
         sent.map_err(|_| "the election does not answer".to_owned())?;
         Ok("the leadership is handed over to another replica, if there is one that can lead".to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ako_elect::{Holder, Timing, rehearsal};
+    use tokio::sync::{mpsc, watch};
+
+    use super::*;
+
+    const LEASE: Duration = Duration::from_secs(15);
+
+    fn at(seconds: u64) -> Moment {
+        Moment::from_millis(seconds * 1000)
+    }
+
+    fn standing(phase: Phase, grants: u64) -> Standing {
+        let me = Holder::of("ako-0", "uid", "nonce");
+        Standing {
+            me: me.clone(),
+            phase,
+            grants,
+            permit: rehearsal::permit(at(0), Timing::default()),
+            holder: me,
+            epoch: grants,
+            since: None,
+            heard: None,
+            finished: false,
+        }
+    }
+
+    /// A process that was granted the leadership at a moment.
+    fn granted(now: Moment) -> Leading {
+        let (events, _) = mpsc::channel(1);
+        let competing = Standing { permit: None, ..standing(Phase::Competing, 0) };
+        let leads = watch::channel(false).1;
+        let handle = Handle { standing: watch::channel(competing).1, leads, events };
+        let mut leading = Leading::new(&handle, LEASE);
+        assert_eq!(leading.turn(standing(Phase::Leading, 1), now), Turn::Granted { epoch: 1 });
+        leading
+    }
+
+    #[test]
+    fn a_reading_that_began_before_the_grant_lets_nothing_be_written() {
+        let mut leading = granted(at(10));
+        assert!(!leading.may_write_after(at(9)) && !leading.writes());
+        assert!(leading.may_write_after(at(10)) && leading.writes());
+        // Another leadership of the same process, with a gap before it.
+        assert_eq!(leading.turn(standing(Phase::Leading, 2), at(20)), Turn::Granted { epoch: 2 });
+        assert!(!leading.writes());
+        assert!(!leading.may_write_after(at(19)) && !leading.writes());
+        assert!(leading.may_write_after(at(20)) && leading.writes());
+    }
+
+    #[test]
+    fn no_write_starts_while_the_last_ones_are_waited_for() {
+        let mut leading = granted(at(0));
+        assert!(leading.starts_write().is_some());
+        // The permit stands for what was sent.
+        let draining = standing(Phase::Draining, 1);
+        assert!(draining.permit.is_some());
+        leading.turn(draining, at(1));
+        assert!(leading.starts_write().is_none());
+    }
+
+    #[test]
+    fn the_last_write_is_over_when_all_were_answered() {
+        let (events, mut told) = mpsc::channel(8);
+        let handle = Handle {
+            standing: watch::channel(standing(Phase::Leading, 1)).1,
+            leads: watch::channel(true).1,
+            events,
+        };
+        let facts = Facts { warm: true, reachable: true, idle: false };
+        let mut drained = |leading: &mut Leading| {
+            leading.tell(&handle, facts, at(1));
+            let told: Vec<_> = std::iter::from_fn(|| told.try_recv().ok()).collect();
+            told.contains(&Event::WritersDrained)
+        };
+        let mut leading = granted(at(0));
+        leading.starts_write();
+        leading.starts_write();
+        assert!(!drained(&mut leading), "it leads");
+        leading.turn(standing(Phase::Draining, 1), at(1));
+        leading.answered(false, at(1));
+        assert!(!drained(&mut leading), "one is under way");
+        leading.answered(true, at(1));
+        assert!(drained(&mut leading));
+        assert!(!drained(&mut leading), "it is said once");
+    }
+
+    /// The seconds of readings that were asked for, of those up to `end`.
+    fn readings(leading: &mut Leading, end: u64, mut each: impl FnMut(&mut Leading, u64)) -> Vec<u64> {
+        let mut asked = Vec::new();
+        for second in 1..=end {
+            if leading.is_to_look_again(at(second)) {
+                asked.push(second);
+            }
+            each(leading, second);
+        }
+        asked
+    }
+
+    #[test]
+    fn doubts_do_not_put_the_second_look_after_a_takeover_off() {
+        let mut leading = granted(at(0));
+        assert!(leading.may_write_after(at(0)));
+        let asked = readings(&mut leading, 15, |leading, second| {
+            if second % 10 == 0 {
+                leading.is_in_doubt(at(second));
+            }
+        });
+        assert_eq!(asked, [15]);
+    }
+
+    #[test]
+    fn doubts_that_go_on_ask_for_readings_until_a_lease_after_the_last() {
+        let mut leading = granted(at(0));
+        assert!(leading.may_write_after(at(0)));
+        leading.after_takeover = None;
+        let asked = readings(&mut leading, 100, |leading, second| {
+            if second % 10 == 0 && second <= 50 {
+                leading.is_in_doubt(at(second));
+            }
+        });
+        assert_eq!(asked, [25, 35, 45, 55, 65]);
+        assert_eq!(leading.look_again(), None);
     }
 }

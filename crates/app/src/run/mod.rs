@@ -12,6 +12,8 @@ mod removal;
 pub mod settings;
 pub mod state;
 mod surroundings;
+#[cfg(test)]
+mod testing;
 mod token;
 
 use std::collections::BTreeSet;
@@ -212,7 +214,8 @@ async fn begin(surroundings: Surroundings, tasks: &mut JoinSet<&'static str>) ->
 async fn work(begun: Begun, tasks: &mut JoinSet<&'static str>) -> anyhow::Result<()> {
     let Begun { client, clock, wall, dialer, log, startup, mut reader, settings, own_pod, .. } = begun;
     let Begun { candidate, inputs, driver_inputs, demand, pace, .. } = begun;
-    let connection = Arc::new(connection::connect(&settings, clock.clone(), dialer)?);
+    let connection =
+        Arc::new(connection::connect(&settings, clock.clone(), dialer, candidate.leads.clone())?);
     let translator = supervised(tasks, Box::pin(facts(&connection, &settings, &startup))).await?;
     let events = EventWriter::new(client.clone(), own_pod.map(|pod| pod.reference), wall.clone());
     events.set_normal_events(settings.config.events);

@@ -19,15 +19,19 @@ use super::state::Startup;
 /// How long a command waits for the configuration.
 const READ_WITHIN: Duration = Duration::from_secs(20);
 
-/// Everything that is configured.
+/// Everything that is configured, as it is in force.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// The parsed configuration.
     pub config: Config,
-    /// What is wrong with it, without being fatal.
+    /// What is wrong with the ConfigMap, without being fatal.
     pub issues: Vec<ConfigIssue>,
-    /// The data that it was parsed from.
+    /// The data that `config` was parsed from: the ConfigMap's, with the values
+    /// of the start for the keys of `restart_needed`.
     pub data: BTreeMap<String, String>,
+    /// The keys whose value in the ConfigMap takes effect after a restart only,
+    /// sorted.
+    pub restart_needed: Vec<&'static str>,
     /// How to log in.
     pub credentials: Credentials,
 }
@@ -95,18 +99,27 @@ impl SettingsReader {
                 error!("the configuration cannot be used; waiting for a correction");
                 continue;
             }
-            return Ok(Settings { config, issues, data: data.clone(), credentials: credentials.clone() });
+            return Ok(Settings {
+                config,
+                issues,
+                data: data.clone(),
+                restart_needed: Vec::new(),
+                credentials: credentials.clone(),
+            });
         }
     }
 
     /// Hands changes on, until the events end.
     pub(super) async fn follow(&mut self, settings: watch::Sender<Settings>, inputs: mpsc::Sender<Input>) {
+        let mut written = self.data.clone();
         while self.next().await.is_ok() {
             let (Some(data), Some(credentials)) = (&self.data, &self.credentials) else { continue };
             let (config, issues) = Config::parse(&self.namespace, data);
-            if settings.borrow().data != *data {
+            let issues = with_timing(&config, issues);
+            if written.as_ref() != Some(data) {
                 report(&issues);
                 self.startup.configured(&issues);
+                written = Some(data.clone());
             }
             if let Some(at) = self.confirmed.take() {
                 // What is in force is not what stands there, if that cannot be used
@@ -122,9 +135,10 @@ impl SettingsReader {
                 error!("the configuration cannot be used; the former one stays in force");
                 continue;
             }
-            let old = settings.borrow().clone();
-            let config = live(&old, config, data);
-            let new = Settings { config, issues, data: data.clone(), credentials: credentials.clone() };
+            let in_force = settings.borrow().clone();
+            let next = in_force.follow(data, config);
+            let new = Settings { issues, credentials: credentials.clone(), ..next };
+            self.startup.restart_needed(&new.restart_needed);
             settings.send_replace(new.clone());
             if inputs.send(Input::Settings(Box::new(new))).await.is_err() {
                 return;
@@ -205,29 +219,67 @@ fn report(issues: &[ConfigIssue]) {
     }
 }
 
-/// A changed configuration with the former values of all keys that need a
-/// restart; says which ones those are.
-fn live(old: &Settings, new: Config, data: &BTreeMap<String, String>) -> Config {
-    let changed = |key: &str| old.data.get(key) != data.get(key);
-    let (now, later): (Vec<_>, Vec<_>) =
-        keys().iter().filter(|key| changed(key.name)).partition(|key| key.live);
-    let names =
-        |keys: &[&ako_core::config::KeySpec]| keys.iter().map(|key| key.name).collect::<Vec<_>>().join(", ");
-    if !now.is_empty() {
-        info!(keys = names(&now), "the configuration changed; this takes effect now");
-    }
-    if later.is_empty() {
-        return new;
-    }
-    warn!(keys = names(&later), "the configuration changed; this takes effect after a restart");
-    let mut mixed = data.clone();
-    for key in later {
-        match old.data.get(key.name) {
-            Some(value) => mixed.insert(key.name.to_owned(), value.clone()),
-            None => mixed.remove(key.name),
+impl Settings {
+    /// What is in force once the ConfigMap holds `data`, which is `config` when it
+    /// is parsed: keys that need a restart keep their values. If the two together
+    /// cannot be used, all of them do.
+    ///
+    /// Data is compared with what is in force, not with what the ConfigMap held
+    /// before: a key that waits for a restart goes on waiting, whatever else
+    /// changes.
+    fn follow(&self, data: &BTreeMap<String, String>, config: Config) -> Self {
+        let changed: Vec<_> =
+            keys().iter().filter(|key| self.data.get(key.name) != data.get(key.name)).collect();
+        let names =
+            |live| changed.iter().filter(|key| key.live == live).map(|key| key.name).collect::<Vec<_>>();
+        let (now, mut restart_needed) = (names(true), names(false));
+        restart_needed.sort_unstable();
+        let data = self.keep(&restart_needed, data);
+        let config = if restart_needed.is_empty() {
+            config
+        } else {
+            let (config, issues) = Config::parse(&config.operator_namespace, &data);
+            if issues.iter().any(|issue| issue.fatal) {
+                report(&issues);
+                error!(
+                    waiting = restart_needed.join(", "),
+                    "the configuration cannot be used before a restart; the former one stays in force"
+                );
+                return Self { restart_needed, ..self.clone() };
+            }
+            config
         };
+        self.tell(&now, &restart_needed);
+        Self { config, data, restart_needed, ..self.clone() }
     }
-    Config::parse(&new.operator_namespace, &mixed).0
+
+    /// The data with the values in force of some keys.
+    fn keep(&self, keys: &[&str], data: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+        let mut mixed = data.clone();
+        for key in keys {
+            match self.data.get(*key) {
+                Some(value) => mixed.insert((*key).to_owned(), value.clone()),
+                None => mixed.remove(*key),
+            };
+        }
+        mixed
+    }
+
+    /// Says which changes take effect now, and which ones wait.
+    fn tell(&self, now: &[&str], restart_needed: &[&str]) {
+        if !now.is_empty() {
+            info!(keys = now.join(", "), "the configuration changed; this takes effect now");
+        }
+        if self.restart_needed == restart_needed {
+            return;
+        }
+        if restart_needed.is_empty() {
+            info!("no change of the configuration waits for a restart any more");
+        } else {
+            let keys = restart_needed.join(", ");
+            warn!(keys, "the configuration changed; this takes effect after a restart");
+        }
+    }
 }
 
 /// Reads the settings once, for a command.
@@ -258,13 +310,16 @@ pub async fn read_once(client: &kube::Client, namespace: &str) -> anyhow::Result
     if !fatal.is_empty() {
         bail!("the configuration cannot be used:\n  {}", fatal.join("\n  "));
     }
-    Ok(Settings { config, issues, data, credentials })
+    Ok(Settings { config, issues, data, restart_needed: Vec::new(), credentials })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use ako_core::config::LeaderElection;
+    use tokio::task::JoinHandle;
+
+    use super::super::testing::{credentials, data, settings};
 
     #[test]
     fn the_profiles_are_the_protocols() {
@@ -284,5 +339,116 @@ mod tests {
             "{issues:?}"
         );
         assert!(with_timing(&Config::default(), Vec::new()).is_empty());
+    }
+
+    /// Follows the events of a test.
+    struct Followed {
+        events: mpsc::Sender<ConfigEvent>,
+        inputs: mpsc::Receiver<Input>,
+        startup: Startup,
+        task: JoinHandle<()>,
+    }
+
+    impl Followed {
+        fn start() -> Self {
+            let (events, receiver) = mpsc::channel(16);
+            let startup = Startup::new("ako-0", "avi-system", clock::wall_time());
+            let mut reader = SettingsReader::new(receiver, "avi-system", startup.clone());
+            let (sender, inputs) = mpsc::channel(16);
+            let in_force = settings();
+            reader.data = Some(in_force.data.clone());
+            reader.credentials = Some(in_force.credentials.clone());
+            let publish = watch::Sender::new(in_force);
+            let task = tokio::spawn(async move { reader.follow(publish, sender).await });
+            Self { events, inputs, startup, task }
+        }
+
+        /// What is in force after an event.
+        async fn after(&mut self, event: ConfigEvent) -> Settings {
+            self.events.send(event).await.unwrap();
+            let Some(Input::Settings(settings)) = self.inputs.recv().await else { panic!("no settings") };
+            *settings
+        }
+
+        /// How many settings follow from the events that are left.
+        async fn end(mut self) -> usize {
+            drop(self.events);
+            self.task.await.unwrap();
+            let mut count = 0;
+            while self.inputs.recv().await.is_some() {
+                count += 1;
+            }
+            count
+        }
+    }
+
+    /// What the process is called, on the controller and among the instances.
+    fn identity(settings: &Settings) -> (&str, bool) {
+        (&settings.config.cluster_name, settings.config.primary)
+    }
+
+    #[tokio::test]
+    async fn a_key_that_needs_a_restart_waits_for_it_whatever_else_happens() {
+        let mut followed = Followed::start();
+        let renamed = [("clusterName", "c2"), ("primaryInstance", "false")];
+        let waiting = ["clusterName", "primaryInstance"];
+        let with_level = [renamed[0], renamed[1], ("logLevel", "DEBUG")];
+        let events = [
+            ConfigEvent::Data(data(&renamed)),
+            ConfigEvent::Credentials(credentials("rotated")),
+            ConfigEvent::CredentialsMissing("there is no Secret avi-secret".to_owned()),
+            ConfigEvent::Data(data(&with_level)),
+            ConfigEvent::ConfigMapDeleted,
+            ConfigEvent::Data(data(&with_level)),
+        ];
+        for event in events {
+            let what = format!("{event:?}");
+            let settings = followed.after(event).await;
+            assert_eq!(identity(&settings), ("c1", true), "{what}");
+            assert_eq!(settings.restart_needed, waiting, "{what}");
+        }
+        assert_eq!(followed.startup.waiting_for_restart(), waiting);
+    }
+
+    #[tokio::test]
+    async fn live_keys_take_effect_beside_one_that_waits() {
+        let mut followed = Followed::start();
+        let edited = [("clusterName", "c2"), ("fullSyncFrequency", "7")];
+        let settings = followed.after(ConfigEvent::Data(data(&edited))).await;
+        assert_eq!((identity(&settings), settings.config.full_sync_s), (("c1", true), 7));
+        let settings = followed.after(ConfigEvent::Data(data(&edited[..1]))).await;
+        assert_eq!((identity(&settings), settings.config.full_sync_s), (("c1", true), 1800));
+        assert_eq!(settings.restart_needed, ["clusterName"]);
+    }
+
+    #[tokio::test]
+    async fn a_key_that_is_edited_back_needs_no_restart_any_more() {
+        let mut followed = Followed::start();
+        let edited = [("clusterName", "c2"), ("shardVSSize", "SMALL")];
+        let settings = followed.after(ConfigEvent::Data(data(&edited))).await;
+        assert_eq!(settings.restart_needed, ["clusterName", "shardVSSize"]);
+        let settings = followed.after(ConfigEvent::Data(data(&edited[1..]))).await;
+        assert_eq!(settings.restart_needed, ["shardVSSize"]);
+        let settings = followed.after(ConfigEvent::Data(data(&[]))).await;
+        assert!(settings.restart_needed.is_empty() && settings.data == data(&[]), "{settings:?}");
+        assert!(followed.startup.waiting_for_restart().is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_live_key_that_needs_one_that_waits_waits_with_it() {
+        let mut followed = Followed::start();
+        let edited = [("serviceType", "NodePortLocal"), ("cniPlugin", "antrea"), ("fullSyncFrequency", "7")];
+        let after = followed.after(ConfigEvent::Data(data(&edited))).await;
+        assert_eq!((after.config, after.data), (settings().config, data(&[])));
+        assert_eq!(after.restart_needed, ["cniPlugin"]);
+    }
+
+    #[tokio::test]
+    async fn a_configuration_that_cannot_be_used_replaces_none() {
+        let followed = Followed::start();
+        for edited in [("clusterName", ""), ("renewDeadline", "14s")] {
+            followed.events.send(ConfigEvent::Data(data(&[edited]))).await.unwrap();
+        }
+        assert_eq!(followed.end().await, 0);
     }
 }

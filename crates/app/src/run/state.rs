@@ -23,6 +23,7 @@ struct Inner {
     waiting_for: Option<String>,
     running: bool,
     issues: Vec<ConfigIssue>,
+    restart_needed: Vec<&'static str>,
     connected: Option<bool>,
     errors: Vec<(String, String)>,
 }
@@ -59,6 +60,11 @@ impl Startup {
         self.read(|inner| inner.issues.clone())
     }
 
+    /// The changed keys of the ConfigMap that take effect after a restart only.
+    pub fn waiting_for_restart(&self) -> Vec<&'static str> {
+        self.read(|inner| inner.restart_needed.clone())
+    }
+
     /// Upstream's word for the state of the connection, and its last errors
     /// with the time of each.
     pub fn controller(&self) -> (&'static str, Vec<(String, String)>) {
@@ -87,6 +93,10 @@ impl Startup {
             let fatal = issues.iter().any(|issue| issue.fatal);
             inner.wait_for(if fatal { "a configuration that can be used" } else { "the Avi Controller" });
         });
+    }
+
+    pub(crate) fn restart_needed(&self, keys: &[&'static str]) {
+        self.write(|inner| inner.restart_needed = keys.to_vec());
     }
 
     pub(crate) fn running(&self) {

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 
-use ako_avi_io::{AviClient, Credentials, Dial, Dialed, Dialing, Endpoint, Options, Secret, Tls};
+use ako_avi_io::{AviClient, Credentials, Dial, Dialed, Dialing, Endpoint, Options, Secret, Tls, Writer};
 use ako_elect::Moment;
 use axum::body::Body;
 use axum::extract::Request;
@@ -70,6 +70,8 @@ pub struct Double {
     lines: Mutex<Vec<tokio::task::AbortHandle>>,
     /// The client's clock, in milliseconds.
     pub now: AtomicU64,
+    /// Whether the client's process leads.
+    pub leads: watch::Sender<bool>,
 }
 
 impl Double {
@@ -84,6 +86,7 @@ impl Double {
             dialed: AtomicUsize::new(0),
             lines: Mutex::default(),
             now: AtomicU64::new(0),
+            leads: watch::Sender::new(true),
         })
     }
 
@@ -98,6 +101,14 @@ impl Double {
 
     pub fn client(self: &Arc<Self>) -> AviClient {
         AviClient::new(self.options()).unwrap()
+    }
+
+    pub fn writer(self: &Arc<Self>) -> Writer {
+        self.writer_through(self.client())
+    }
+
+    pub fn writer_through(&self, client: AviClient) -> Writer {
+        Writer::new(client, self.leads.subscribe())
     }
 
     /// Ends the session.

@@ -119,6 +119,9 @@ impl Standing {
 pub struct Handle {
     /// Where the process stands.
     pub standing: watch::Receiver<Standing>,
+    /// Whether the process leads and may start writes: [`Standing::leads`] for
+    /// those who wait to write. False as soon as it begins to hand over.
+    pub leads: watch::Receiver<bool>,
     /// Facts and requests for the elector.
     pub events: mpsc::Sender<Event>,
 }
@@ -131,9 +134,10 @@ impl Candidate {
     pub fn start(self) -> (Handle, impl Future<Output = ()> + Send + 'static) {
         let me = Holder::of(&self.pod, &self.pod_uid, &self.nonce);
         let (standing, receiver) = watch::channel(Standing::new(me.clone()));
+        let (leads, may_start) = watch::channel(false);
         let (events, facts) = mpsc::channel(QUEUE);
         let (news, told) = mpsc::channel(QUEUE);
-        let handle = Handle { standing: receiver, events };
+        let handle = Handle { standing: receiver, leads: may_start, events };
         let run = async move {
             let (note, stand_back) = watch::channel(None);
             let (client, namespace, period) = (&self.client, &self.namespace, self.timing.retry());
@@ -141,7 +145,7 @@ impl Candidate {
             beside.spawn(note::keep(client.clone(), namespace.clone(), self.pod.clone(), period, stand_back));
             beside.spawn(peers::watch_record(client.clone(), namespace.clone(), news.clone()));
             beside.spawn(peers::follow(client.clone(), namespace.clone(), self.pod.clone(), period, news));
-            let mut driver = Driver::new(&self, me, standing, note);
+            let mut driver = Driver::new(&self, me, Published { standing, leads, note });
             tokio::select! {
                 ended = driver.run(facts, told) => {
                     if let Err(error) = ended {
@@ -158,6 +162,27 @@ impl Candidate {
     }
 }
 
+/// What the driver tells others.
+struct Published {
+    standing: watch::Sender<Standing>,
+    leads: watch::Sender<bool>,
+    /// Whether others had better lead, for the note on the own Pod.
+    note: watch::Sender<Option<bool>>,
+}
+
+impl Published {
+    /// Publishes where the process stands. First comes what stops writes.
+    fn stand(&self, standing: Standing) {
+        let leads = standing.leads();
+        self.leads.send_if_modified(|current| std::mem::replace(current, leads) != leads);
+        self.standing.send_if_modified(|current| {
+            let changed = *current != standing;
+            *current = standing;
+            changed
+        });
+    }
+}
+
 struct Driver {
     leadership: Leadership,
     requests: Requests,
@@ -165,20 +190,13 @@ struct Driver {
     wall: WallClock,
     timer: Moment,
     retry: Duration,
-    standing: watch::Sender<Standing>,
-    /// Whether others had better lead, for the note on the own Pod.
-    note: watch::Sender<Option<bool>>,
+    published: Published,
     /// The record that [`Standing::heard`] is about.
     heard: Option<Version>,
 }
 
 impl Driver {
-    fn new(
-        candidate: &Candidate,
-        me: Holder,
-        standing: watch::Sender<Standing>,
-        note: watch::Sender<Option<bool>>,
-    ) -> Self {
+    fn new(candidate: &Candidate, me: Holder, published: Published) -> Self {
         let now = (candidate.clock)();
         let identity = Identity { holder: me, ordinal: ordinal(&candidate.pod) };
         Self {
@@ -188,8 +206,7 @@ impl Driver {
             wall: candidate.wall.clone(),
             timer: now,
             retry: candidate.timing.retry(),
-            standing,
-            note,
+            published,
             heard: None,
         }
     }
@@ -200,7 +217,7 @@ impl Driver {
         mut facts: mpsc::Receiver<Event>,
         mut told: mpsc::Receiver<News>,
     ) -> Result<(), JoinError> {
-        while !self.standing.borrow().finished {
+        while !self.published.standing.borrow().finished {
             let wait = self.timer.since((self.clock)());
             let news = tokio::select! {
                 biased;
@@ -222,7 +239,7 @@ impl Driver {
         let now = (self.clock)();
         let wall = WallTime((self.wall)().as_microsecond());
         let tasks = self.leadership.step(news, now, wall);
-        let mut standing = self.standing.borrow().clone();
+        let mut standing = self.published.standing.borrow().clone();
         for task in tasks {
             self.carry_out(task, &mut standing);
         }
@@ -238,11 +255,7 @@ impl Driver {
             standing.epoch = seen.record.epoch.number();
             standing.heard = Some(now);
         }
-        self.standing.send_if_modified(|current| {
-            let changed = *current != standing;
-            *current = standing;
-            changed
-        });
+        self.published.stand(standing);
     }
 
     fn carry_out(&mut self, task: Task, standing: &mut Standing) {
@@ -263,7 +276,7 @@ impl Driver {
                 // Told by the phase, which is published after this.
                 Action::BeginDrain => {}
                 Action::Released => standing.finished = self.leadership.elector().phase() == Phase::Stopped,
-                Action::StandBack(back) => drop(self.note.send_replace(Some(back))),
+                Action::StandBack(back) => drop(self.published.note.send_replace(Some(back))),
             },
         }
     }

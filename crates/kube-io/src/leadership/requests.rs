@@ -217,3 +217,69 @@ fn observed_lease(found: &Lease) -> ObservedLease {
     };
     ObservedLease { version: version(&found.metadata), spec }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+    use std::sync::Mutex;
+
+    use http_body_util::BodyExt as _;
+    use kube::client::Body;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    /// The first request that is made by these, and its body.
+    async fn sent(ask: impl FnOnce(&mut Requests)) -> (String, Value) {
+        let seen = Arc::new(Mutex::new(None));
+        let sink = seen.clone();
+        let service = tower::service_fn(move |request: http::Request<Body>| {
+            let sink = sink.clone();
+            async move {
+                let (head, body) = request.into_parts();
+                let body = body.collect().await.unwrap().to_bytes();
+                let line = format!("{} {}", head.method, head.uri.path());
+                *sink.lock().unwrap() = Some((line, serde_json::from_slice(&body).unwrap()));
+                Ok::<_, Infallible>(http::Response::new(Body::from(b"{}".to_vec())))
+            }
+        });
+        let mut requests = Requests::new(Client::new(service, "default"), "avi-system");
+        ask(&mut requests);
+        requests.answer().await.unwrap();
+        let seen = seen.lock().unwrap().take();
+        seen.unwrap()
+    }
+
+    fn seen_before() -> Version {
+        Version { uid: Uid::new("u-1"), resource_version: ResourceVersion::new("7") }
+    }
+
+    /// Without the uid, the API server creates a Lease that was deleted, whatever
+    /// version the request names.
+    #[tokio::test]
+    async fn an_update_names_the_object_and_the_version_that_it_is_for() {
+        let record = Record::from_data(&std::collections::BTreeMap::new());
+        let of_record = sent(|requests| requests.update(&record, &seen_before(), SECOND)).await;
+        let change = LeaseChange::Replace { spec: LeaseSpec::default(), at: seen_before() };
+        let of_lease = sent(|requests| requests.change_lease(change, SECOND)).await;
+        let leases = "/apis/coordination.k8s.io/v1/namespaces/avi-system/leases";
+        let records = "/api/v1/namespaces/avi-system/configmaps";
+        for ((line, body), path) in
+            [(of_record, format!("{records}/{RECORD_NAME}")), (of_lease, format!("{leases}/{LEASE_NAME}"))]
+        {
+            assert_eq!(line, format!("PUT {path}"));
+            assert_eq!(body["metadata"]["uid"], "u-1", "{path}");
+            assert_eq!(body["metadata"]["resourceVersion"], "7", "{path}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_lease_is_deleted_only_as_it_was_seen() {
+        let change = LeaseChange::Delete { at: seen_before() };
+        let (line, body) = sent(|requests| requests.change_lease(change, SECOND)).await;
+        assert!(line.starts_with("DELETE "), "{line}");
+        assert_eq!(body["preconditions"], json!({"uid": "u-1", "resourceVersion": "7"}));
+    }
+}

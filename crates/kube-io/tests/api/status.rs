@@ -1,16 +1,25 @@
 //! The status writer.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use ako_core::annotation::{CLUSTER_UUID, NODE_PORT_LOCAL_ENABLED, TENANT, VS_UUID_MAP};
 use ako_core::id::NamespacedName;
 use ako_core::resource::{Published, PublishedAddress};
 use ako_core::{ResourceId, ResourceKind};
-use ako_elect::{Moment, rehearsal};
+use ako_elect::{Moment, Timing, WritePermit, rehearsal};
 use ako_kube_io::{CONFLICT_RETRIES, ErrorClass, Outcome, REQUEST_TIMEOUT, StatusError, StatusWriter};
-use http::Method;
+use http::{Method, Uri};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use kube::client::ConfigExt as _;
+use kube::{Client, Config};
 use serde_json::json;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use crate::fake::{Fake, FaultKind, Seen};
 
@@ -39,10 +48,27 @@ fn published() -> Published {
     }
 }
 
+/// A leader whose clock can be set.
+struct Leader {
+    clock: Arc<AtomicU64>,
+    leads: watch::Sender<bool>,
+}
+
+impl Leader {
+    fn new() -> Self {
+        Self { clock: Arc::default(), leads: watch::Sender::new(true) }
+    }
+
+    fn writer(&self, client: Client) -> StatusWriter {
+        let clock = self.clock.clone();
+        let now = Arc::new(move || Moment::from_millis(clock.load(Ordering::SeqCst)));
+        StatusWriter::new(client, now, self.leads.subscribe())
+    }
+}
+
 async fn publish(fake: &Fake, wanted: &Published, current: &Published) -> Result<Outcome, StatusError> {
-    let permit = rehearsal::endless();
-    let now = || Moment::from_millis(0);
-    StatusWriter::new(fake.client()).publish(&permit, &now, &ingress(), wanted, current).await
+    let leader = Leader::new();
+    leader.writer(fake.client()).publish(&rehearsal::endless(), &ingress(), wanted, current).await
 }
 
 fn is_status(seen: &Seen) -> bool {
@@ -142,25 +168,139 @@ async fn errors_have_a_class() {
     assert_eq!(error.class(), ErrorClass::Retry);
 }
 
+/// A permit that ends at 10 s.
+fn ten_seconds() -> WritePermit {
+    rehearsal::permit(Moment::from_millis(0), Timing::default()).unwrap()
+}
+
+/// What is to be written: the addresses, or the annotations.
+fn parts() -> [Published; 2] {
+    let all = published();
+    [
+        Published { addresses: all.addresses.clone(), ..Published::default() },
+        Published { annotations: all.annotations, ..Published::default() },
+    ]
+}
+
 #[tokio::test(start_paused = true)]
-async fn the_clock_is_read_before_each_request() {
-    let fake = fake();
-    let permit = rehearsal::endless();
-    let reads = AtomicUsize::new(0);
-    let now = || Moment::from_millis(reads.fetch_add(1, Ordering::Relaxed) as u64);
-    let writer = StatusWriter::new(fake.client());
-    fake.fail(FaultKind::Code(409), is_status);
-    writer.publish(&permit, &now, &ingress(), &published(), &Published::default()).await.unwrap();
-    assert_eq!(reads.load(Ordering::Relaxed), 3);
+async fn nothing_is_patched_without_a_permit() {
+    for wanted in parts() {
+        let (fake, leader) = (fake(), Leader::new());
+        let writer = leader.writer(fake.client());
+        leader.clock.store(9_999, Ordering::SeqCst);
+        writer.publish(&ten_seconds(), &ingress(), &wanted, &Published::default()).await.unwrap();
+        assert_eq!(fake.take_seen().len(), 1);
+        leader.clock.store(10_000, Ordering::SeqCst);
+        let result = writer.publish(&ten_seconds(), &ingress(), &Published::default(), &wanted).await;
+        assert_eq!(result.unwrap_err().class(), ErrorClass::Fenced);
+        assert!(fake.take_seen().is_empty());
+        let set = ResourceId { kind: ResourceKind::StatefulSet, name: NamespacedName::new("ns", "ako") };
+        let noted = writer.note_removal(&ten_seconds(), &set, Some("Done")).await;
+        assert_eq!(noted.unwrap_err().class(), ErrorClass::Fenced);
+        assert!(fake.take_seen().is_empty());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_patched_by_a_leader_that_hands_over() {
+    for wanted in parts() {
+        let (fake, leader) = (fake(), Leader::new());
+        let writer = leader.writer(fake.client());
+        leader.leads.send_replace(false);
+        let result = writer.publish(&rehearsal::endless(), &ingress(), &wanted, &Published::default()).await;
+        assert_eq!(result.unwrap_err().class(), ErrorClass::Fenced);
+        assert!(fake.take_seen().is_empty());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_permit_is_judged_again_before_a_patch_is_repeated() {
+    let (fake, leader) = (fake(), Leader::new());
+    let clock = leader.clock.clone();
+    fake.fail(FaultKind::Code(409), move |seen| {
+        clock.store(10_000, Ordering::SeqCst);
+        is_status(seen)
+    });
+    let writer = leader.writer(fake.client());
+    let result = writer.publish(&ten_seconds(), &ingress(), &published(), &Published::default()).await;
+    assert_eq!(result.unwrap_err().class(), ErrorClass::Fenced);
+    assert_eq!(fake.take_seen().len(), 1);
     assert!(REQUEST_TIMEOUT <= Duration::from_secs(10));
+}
+
+/// A client as in production as far as its connections go, and what happens when it
+/// makes one.
+fn client_of(listener: &TcpListener, dials: impl Fn() + Clone + Send + Sync + 'static) -> Client {
+    let address = listener.local_addr().unwrap();
+    let dial = tower::service_fn(move |_: Uri| {
+        dials();
+        async move { std::io::Result::Ok(TokioIo::new(TcpStream::connect(address).await?)) }
+    });
+    let pool = hyper_util::client::legacy::Client::builder(TokioExecutor::new()).build(dial);
+    let config = Config::new(format!("http://{address}").parse().unwrap());
+    Client::new(tower::ServiceBuilder::new().layer(config.base_uri_layer()).service(pool), "default")
+}
+
+/// Publishes addresses in a task of its own.
+fn start(writer: StatusWriter) -> JoinHandle<Result<Outcome, StatusError>> {
+    let [addresses, _] = parts();
+    tokio::spawn(async move {
+        writer.publish(&ten_seconds(), &ingress(), &addresses, &Published::default()).await
+    })
+}
+
+#[tokio::test]
+async fn a_patch_whose_connection_is_ready_too_late_is_not_sent() {
+    let (listener, leader) = (TcpListener::bind("127.0.0.1:0").await.unwrap(), Leader::new());
+    let clock = leader.clock.clone();
+    let client = client_of(&listener, move || clock.store(10_000, Ordering::SeqCst));
+    let publishing = start(leader.writer(client));
+    assert_eq!(publishing.await.unwrap().unwrap_err().class(), ErrorClass::Fenced);
+    let (mut stream, _) = listener.accept().await.unwrap();
+    let mut bytes = Vec::new();
+    // Whatever ends the connection: nothing came over it.
+    let _ = stream.read_to_end(&mut bytes).await;
+    assert_eq!(String::from_utf8(bytes).unwrap(), "");
+}
+
+#[tokio::test]
+async fn a_patch_that_was_sent_is_waited_for_when_the_leader_hands_over() {
+    let (listener, leader) = (TcpListener::bind("127.0.0.1:0").await.unwrap(), Leader::new());
+    let publishing = start(leader.writer(client_of(&listener, || {})));
+    let (mut stream, _) = listener.accept().await.unwrap();
+    let mut bytes = [0; 4096];
+    assert_ne!(stream.read(&mut bytes).await.unwrap(), 0);
+    leader.leads.send_replace(false);
+    // Time for the task to give up what it should not.
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}").await.unwrap();
+    let outcome = publishing.await.unwrap().unwrap();
+    assert_eq!(outcome, Outcome::Written { addresses: true, annotations: false });
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_patch_that_waits_for_a_connection_fails_when_the_leader_hands_over() {
+    let (fake, leader) = (fake(), Leader::new());
+    fake.fail(FaultKind::Silence, is_status);
+    let writer = leader.writer(fake.client());
+    let publishing = tokio::spawn(async move {
+        writer.publish(&rehearsal::endless(), &ingress(), &published(), &Published::default()).await
+    });
+    while fake.take_seen().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    let before = Instant::now();
+    leader.leads.send_replace(false);
+    let error = publishing.await.unwrap().unwrap_err();
+    assert_eq!((error.class(), before.elapsed().as_millis()), (ErrorClass::Fenced, 0));
 }
 
 #[tokio::test(start_paused = true)]
 async fn other_kinds_are_refused() {
-    let permit = rehearsal::endless();
     let object = ResourceId { kind: ResourceKind::Node, name: NamespacedName::cluster("n") };
-    let writer = StatusWriter::new(Fake::new().client());
-    let now = || Moment::from_millis(0);
-    let result = writer.publish(&permit, &now, &object, &published(), &Published::default()).await;
+    let writer = Leader::new().writer(Fake::new().client());
+    let result = writer.publish(&rehearsal::endless(), &object, &published(), &Published::default()).await;
     assert_eq!(result.unwrap_err().class(), ErrorClass::Bug);
 }

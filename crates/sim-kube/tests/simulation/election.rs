@@ -97,8 +97,10 @@ impl Election {
     async fn hand_over(&self, leader: usize, request: Event) -> usize {
         let asked = Instant::now();
         let handle = &self.handles[leader];
+        assert!(*handle.leads.borrow(), "the leader may start writes");
         handle.events.send(request).await.unwrap();
         handle.standing.clone().wait_for(|standing| !standing.leads()).await.unwrap();
+        assert!(!*handle.leads.borrow(), "no write may start any more");
         handle.events.send(Event::WritersDrained).await.unwrap();
         let successor = self.successor_of(Some(leader)).await;
         assert!(asked.elapsed() < Duration::from_secs(1), "handed over after {:?}", asked.elapsed());

@@ -131,15 +131,16 @@ async fn statuses_are_published() {
         ..Published::default()
     };
     let permit = rehearsal::endless();
-    let writer = StatusWriter::new(sim.client());
-    let now = || Moment::from_millis(0);
+    let leads = signal::Sender::new(true);
+    let clock = Arc::new(|| Moment::from_millis(0));
+    let writer = StatusWriter::new(sim.client(), clock, leads.subscribe());
     let object = id(ResourceKind::Ingress, "one");
-    let outcome = writer.publish(&permit, &now, &object, &wanted, &Published::default()).await.unwrap();
+    let outcome = writer.publish(&permit, &object, &wanted, &Published::default()).await.unwrap();
     assert_eq!(outcome, Outcome::Written { addresses: true, annotations: true });
     let stored = sim.get("networking.k8s.io", "ingresses", "default", "one").unwrap();
     assert_eq!(stored["status"]["loadBalancer"]["ingress"][0]["ip"], "1.2.3.4");
     assert_eq!(stored["metadata"]["annotations"][TENANT], "admin");
-    let cleared = writer.publish(&permit, &now, &object, &Published::default(), &wanted).await.unwrap();
+    let cleared = writer.publish(&permit, &object, &Published::default(), &wanted).await.unwrap();
     assert_eq!(cleared, Outcome::Written { addresses: true, annotations: true });
     let stored = sim.get("networking.k8s.io", "ingresses", "default", "one").unwrap();
     assert_eq!(stored["status"], json!({"loadBalancer": {}}));
