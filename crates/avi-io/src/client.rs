@@ -7,6 +7,7 @@ use std::time::Duration;
 use ako_avi_types::Failure;
 use ako_elect::Moment;
 use http::header::HeaderValue;
+use tokio::sync::watch;
 
 use crate::answer::Reply;
 use crate::call::Call;
@@ -16,7 +17,7 @@ use crate::credentials::Credentials;
 use crate::endpoint::Endpoint;
 use crate::limiter::{Limiter, Precedence, Strain};
 use crate::permission::{before_sending, no_permit};
-use crate::session::{Sessions, harmless};
+use crate::session::{Login, Sessions, harmless};
 use crate::tls::{Tls, TlsError};
 use crate::transport::{Broken, Transport};
 
@@ -80,6 +81,8 @@ pub struct AviClient {
 
 struct Inner {
     endpoint: Endpoint,
+    /// `None` if streams are opened by other means.
+    tcp: Option<Arc<TcpDialer>>,
     transport: Transport,
     sessions: Sessions,
     limiter: Limiter,
@@ -94,11 +97,11 @@ impl fmt::Debug for AviClient {
 impl AviClient {
     /// A client. Nothing is sent yet: the first call logs in.
     pub fn new(options: Options) -> Result<Self, OptionsError> {
-        let dialer = if let Some(dialer) = options.dialer {
-            dialer
+        let (dialer, tcp): (Arc<dyn Dial>, _) = if let Some(dialer) = options.dialer {
+            (dialer, None)
         } else {
-            let tls = Arc::new(options.tls.config()?);
-            Arc::new(TcpDialer { endpoint: options.endpoint.clone(), tls })
+            let tcp = Arc::new(TcpDialer::new(options.endpoint.clone(), options.tls)?);
+            (tcp.clone(), Some(tcp))
         };
         let api_version = match options.api_version {
             None => None,
@@ -113,6 +116,7 @@ impl AviClient {
         );
         let inner = Inner {
             endpoint: options.endpoint,
+            tcp,
             transport,
             sessions: Sessions::new(options.credentials, api_version),
             limiter: Limiter::new(options.max_concurrency),
@@ -129,6 +133,25 @@ impl AviClient {
     /// calls in flight end as they are.
     pub fn set_credentials(&self, credentials: Credentials) {
         self.inner.sessions.set_credentials(credentials);
+    }
+
+    /// How the last login ended, now and in future.
+    pub fn login(&self) -> watch::Receiver<Login> {
+        self.inner.sessions.outcome()
+    }
+
+    /// Judges the controller's certificate in another way: at once for new
+    /// calls; those in flight end as they are.
+    ///
+    /// # Errors
+    /// Why it cannot be judged so; then it is judged as before.
+    pub fn set_tls(&self, tls: Tls) -> Result<(), TlsError> {
+        if let Some(tcp) = &self.inner.tcp
+            && tcp.set_tls(tls)?
+        {
+            self.inner.transport.distrust_connections();
+        }
+        Ok(())
     }
 
     /// What was sent so far, and what is going on.

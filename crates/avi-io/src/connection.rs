@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -20,6 +20,7 @@ use tokio_rustls::TlsConnector;
 
 use crate::answer::Reply;
 use crate::endpoint::{Endpoint, Scheme};
+use crate::tls::{Tls, TlsError};
 
 /// The most bytes of one reply: a page of 100 pools with 2,000 servers each.
 pub const MAX_BODY: usize = 64 << 20;
@@ -55,13 +56,33 @@ pub trait Dial: Send + Sync {
 
 /// Dials TCP, and TLS above it.
 pub(crate) struct TcpDialer {
-    pub(crate) endpoint: Endpoint,
-    pub(crate) tls: Arc<rustls::ClientConfig>,
+    endpoint: Endpoint,
+    /// How certificates are judged, and what is made of that.
+    trust: RwLock<(Tls, Arc<rustls::ClientConfig>)>,
+}
+
+impl TcpDialer {
+    pub(crate) fn new(endpoint: Endpoint, tls: Tls) -> Result<Self, TlsError> {
+        let config = Arc::new(tls.config()?);
+        Ok(Self { endpoint, trust: RwLock::new((tls, config)) })
+    }
+
+    /// Judges the certificates of later connections in another way; answers
+    /// whether it is another one.
+    pub(crate) fn set_tls(&self, tls: Tls) -> Result<bool, TlsError> {
+        if self.trust.read().unwrap_or_else(PoisonError::into_inner).0 == tls {
+            return Ok(false);
+        }
+        let config = Arc::new(tls.config()?);
+        *self.trust.write().unwrap_or_else(PoisonError::into_inner) = (tls, config);
+        Ok(true)
+    }
 }
 
 impl Dial for TcpDialer {
     fn dial(&self) -> Dialing {
-        let (endpoint, tls) = (self.endpoint.clone(), self.tls.clone());
+        let endpoint = self.endpoint.clone();
+        let tls = self.trust.read().unwrap_or_else(PoisonError::into_inner).1.clone();
         Box::pin(async move {
             let tcp = TcpStream::connect((endpoint.host.as_str(), endpoint.port)).await?;
             tcp.set_nodelay(true)?;
@@ -94,6 +115,8 @@ pub(crate) struct Connection {
     /// Whether it has carried a request before.
     pub(crate) reused: bool,
     pub(crate) idle_since: Instant,
+    /// Which judgement of certificates it was made under.
+    pub(crate) trust: u64,
     _driver: Driver,
 }
 
@@ -108,7 +131,7 @@ impl Drop for Driver {
 
 impl Connection {
     /// Opens a connection.
-    pub(crate) async fn open(dialer: &dyn Dial) -> io::Result<Self> {
+    pub(crate) async fn open(dialer: &dyn Dial, trust: u64) -> io::Result<Self> {
         let Dialed { stream, socket } = dialer.dial().await?;
         let (sender, driving) = http1::handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
         // Its end is seen by the sender; the error is told there.
@@ -118,6 +141,7 @@ impl Connection {
             socket,
             reused: false,
             idle_since: Instant::now(),
+            trust,
             _driver: Driver(task.abort_handle()),
         })
     }

@@ -49,6 +49,7 @@ pub use credentials::{Credentials, Secret};
 pub use endpoint::{Endpoint, Scheme};
 pub use observation::{Observation, Observer, Scope, ScopeTenant, Unreadable};
 pub use reading::ListQuery;
+pub use session::Login;
 pub use tls::Tls;
 pub use token::NewToken;
 pub use writer::{Writer, Written};

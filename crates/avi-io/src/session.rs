@@ -8,6 +8,7 @@ use bytes::Bytes;
 use http::HeaderMap;
 use http::header::{HeaderValue, SET_COOKIE};
 use serde_json::Value;
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::answer::Reply;
@@ -25,6 +26,19 @@ const FIRST_BACKOFF: Duration = Duration::from_millis(500);
 const MAX_BACKOFF: Duration = Duration::from_mins(1);
 /// How often a login is begun anew because the credentials changed meanwhile.
 const CREDENTIAL_CHANGES: usize = 3;
+
+/// How the last login ended.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Login {
+    /// There was none yet that the controller answered.
+    #[default]
+    None,
+    /// The controller accepted it.
+    Accepted,
+    /// The controller refused it: no call succeeds until the credentials are
+    /// right.
+    Refused(Failure),
+}
 
 /// What later requests need.
 pub(crate) struct Session {
@@ -86,6 +100,7 @@ pub(crate) struct Sessions {
     login: tokio::sync::Mutex<Attempts>,
     /// Overrides the version that the controller tells.
     api_version: Option<HeaderValue>,
+    outcome: watch::Sender<Login>,
 }
 
 #[derive(Clone)]
@@ -111,6 +126,7 @@ impl Sessions {
             credentials: Mutex::new(Known { credentials: Arc::new(credentials), epoch: 0 }),
             login: tokio::sync::Mutex::default(),
             api_version,
+            outcome: watch::Sender::default(),
         }
     }
 
@@ -123,6 +139,11 @@ impl Sessions {
             drop(known);
             self.store(None);
         }
+    }
+
+    /// How the last login ended, now and in future.
+    pub(crate) fn outcome(&self) -> watch::Receiver<Login> {
+        self.outcome.subscribe()
     }
 
     /// The session; logs in if there is none.
@@ -190,10 +211,17 @@ impl Sessions {
                     }
                     let session = Arc::new(session);
                     self.store(Some(session.clone()));
+                    self.outcome.send_replace(Login::Accepted);
                     tracing::info!(user = &*known.credentials.username, "logged in to the controller");
                     return Ok(session);
                 }
-                Err(failure) => return Err(attempts.failed(known.epoch, failure)),
+                Err(failure) => {
+                    let failure = attempts.failed(known.epoch, failure);
+                    if failure.class == ErrorClass::Login {
+                        self.outcome.send_replace(Login::Refused(failure.clone()));
+                    }
+                    return Err(failure);
+                }
             }
         }
         Err(crate::answer::unanswered(ErrorClass::Retry, "the credentials change faster than a login takes"))
@@ -221,7 +249,8 @@ impl Sessions {
         let api_version = self.api_version.clone().unwrap_or(first);
         let mut session = Session { generation, cookies: Cookies::read(&reply.headers, None), api_version };
         if self.api_version.is_none() {
-            session.api_version = api_version_of(transport, &session).await?;
+            let told = api_version_of(transport, &session).await;
+            session.api_version = told.map_err(|failure| of_login(failure, credentials))?;
         }
         Ok(session)
     }
@@ -262,9 +291,17 @@ fn login_failure(reply: &Reply, credentials: &Credentials) -> Failure {
     if !secret.is_empty() {
         failure.message = failure.message.replace(secret, "[redacted]");
     }
-    if failure.class == ErrorClass::Session {
-        failure.class = ErrorClass::Denied;
-    }
+    of_login(failure, credentials)
+}
+
+/// A failure of a login or of what belongs to it. It is about the credentials
+/// or the controller, never about the object of the call that needed a session.
+fn of_login(mut failure: Failure, credentials: &Credentials) -> Failure {
+    failure.class = match (failure.status, failure.class) {
+        (None, class) | (_, class @ ErrorClass::Busy) => class,
+        (Some(408 | 500..), _) | (_, ErrorClass::Waiting) => ErrorClass::Retry,
+        _ => ErrorClass::Login,
+    };
     failure.message = format!("login as {}: {}", credentials.username, failure.message);
     failure
 }

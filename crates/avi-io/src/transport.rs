@@ -1,5 +1,6 @@
 //! Connections kept open, and requests sent over them.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -71,6 +72,8 @@ pub(crate) struct Transport {
     referer: HeaderValue,
     /// Most recently used last.
     idle: Mutex<Vec<Connection>>,
+    /// Counts the changes of how certificates are judged.
+    trust: AtomicU64,
     max_idle: usize,
     request_timeout: Duration,
     clock: Clock,
@@ -94,6 +97,7 @@ impl Transport {
             host: header(endpoint.authority()),
             referer: header(format!("{endpoint}/")),
             idle: Mutex::new(Vec::new()),
+            trust: AtomicU64::new(0),
             max_idle,
             request_timeout,
             clock,
@@ -188,7 +192,7 @@ impl Transport {
                 return Ok(connection);
             }
         }
-        let opened = Connection::open(&*self.dialer).await;
+        let opened = Connection::open(&*self.dialer, self.trust.load(Ordering::SeqCst)).await;
         let mut connection = opened.map_err(|e| Broken::NotSent(spelled(&e)))?;
         if connection.ready().await {
             Ok(connection)
@@ -197,9 +201,16 @@ impl Transport {
         }
     }
 
+    /// Certificates are judged in another way from now on: connections made
+    /// before are used for what is under way, and for nothing more.
+    pub(crate) fn distrust_connections(&self) {
+        self.trust.fetch_add(1, Ordering::SeqCst);
+    }
+
     fn take(&self) -> Option<Connection> {
+        let trust = self.trust.load(Ordering::SeqCst);
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        idle.retain(|connection| connection.idle_since.elapsed() < IDLE_LIMIT);
+        idle.retain(|connection| connection.trust == trust && connection.idle_since.elapsed() < IDLE_LIMIT);
         idle.pop()
     }
 

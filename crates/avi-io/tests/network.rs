@@ -8,10 +8,13 @@ use std::time::Duration;
 use ako_avi_io::{AviClient, Endpoint, Options, Tenant, Tls};
 use ako_avi_types::ErrorClass;
 use ako_elect::Moment;
+use rcgen::{CertifiedKey, KeyPair};
+use rustls::ServerConfig;
 use rustls_pki_types::PrivateKeyDer;
 use serde_json::json;
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 
 mod controller;
@@ -55,25 +58,15 @@ async fn a_controller_that_is_not_there_is_tried_again_later() {
     assert!(failure.message.starts_with("the controller cannot be reached"), "{failure}");
 }
 
-#[tokio::test]
-async fn the_certificate_is_verified_against_the_given_ca_or_not_at_all() {
-    let ours = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
-    let other = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
-    let key = PrivateKeyDer::try_from(ours.signing_key.serialize_der()).unwrap();
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = rustls::ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(vec![ours.cert.der().clone()], key)
-        .unwrap();
-    let acceptor = TlsAcceptor::from(Arc::new(config));
+/// A controller behind TLS whose certificate can be replaced; answers its
+/// address.
+async fn behind_tls(config: watch::Receiver<Arc<ServerConfig>>) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("localhost:{}", listener.local_addr().unwrap().port());
     let double = Double::new(|_| Answer::Json(200, json!({"uuid": "cluster-1"})));
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
-            let (acceptor, double) = (acceptor.clone(), double.clone());
+            let (acceptor, double) = (TlsAcceptor::from(config.borrow().clone()), double.clone());
             tokio::spawn(async move {
                 if let Ok(stream) = acceptor.accept(stream).await {
                     double.serve(stream).await;
@@ -81,6 +74,27 @@ async fn the_certificate_is_verified_against_the_given_ca_or_not_at_all() {
             });
         }
     });
+    address
+}
+
+fn certificate() -> CertifiedKey<KeyPair> {
+    rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap()
+}
+
+fn server(certificate: &CertifiedKey<KeyPair>) -> Arc<ServerConfig> {
+    let key = PrivateKeyDer::try_from(certificate.signing_key.serialize_der()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder =
+        ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    let chain = vec![certificate.cert.der().clone()];
+    Arc::new(builder.with_no_client_auth().with_single_cert(chain, key).unwrap())
+}
+
+#[tokio::test]
+async fn the_certificate_is_verified_against_the_given_ca_or_not_at_all() {
+    let (ours, other) = (certificate(), certificate());
+    let (_served, config) = watch::channel(server(&ours));
+    let address = behind_tls(config).await;
     let verified = |pem: String| options(&address, Tls::Verified { ca_pem: pem });
     assert_eq!(ask(verified(ours.cert.pem())).await.unwrap(), json!({"uuid": "cluster-1"}));
     assert_eq!(ask(options(&address, Tls::Unverified)).await.unwrap(), json!({"uuid": "cluster-1"}));
@@ -88,4 +102,24 @@ async fn the_certificate_is_verified_against_the_given_ca_or_not_at_all() {
     assert_eq!(failure.class, ErrorClass::Retry);
     assert!(failure.message.contains("certificate"), "{failure}");
     assert!(AviClient::new(verified("not PEM".into())).is_err());
+}
+
+#[tokio::test]
+async fn a_certificate_authority_is_replaced_while_running() {
+    let (old, new) = (certificate(), certificate());
+    let (served, config) = watch::channel(server(&old));
+    let address = behind_tls(config).await;
+    let trusting = |certificate: &CertifiedKey<KeyPair>| Tls::Verified { ca_pem: certificate.cert.pem() };
+    let client = AviClient::new(options(&address, trusting(&old))).unwrap();
+    let ask = async || client.get_json("/api/cluster", &[], &Tenant::named("admin")).await;
+    ask().await.unwrap();
+    // A connection that was made under another authority is not used again.
+    client.set_tls(trusting(&new)).unwrap();
+    let failure = ask().await.unwrap_err();
+    assert!(failure.message.contains("certificate"), "{failure}");
+    served.send_replace(server(&new));
+    ask().await.unwrap();
+    // What cannot be read changes nothing.
+    assert!(client.set_tls(Tls::Verified { ca_pem: "not PEM".to_owned() }).is_err());
+    ask().await.unwrap();
 }

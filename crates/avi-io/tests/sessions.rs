@@ -5,7 +5,7 @@
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
-use ako_avi_io::Tenant;
+use ako_avi_io::{Login, Tenant};
 use ako_avi_types::{Change, ErrorClass, Kind, Meta, ObjectKey, Operation};
 use ako_elect::rehearsal;
 use futures::future::join_all;
@@ -88,7 +88,7 @@ async fn wrong_credentials_are_denied_not_hammered_and_replaceable() {
     let client = double.client();
     let calls = (0..20).map(|_| async { client.get_json("/api/cluster", &[], &admin()).await.unwrap_err() });
     for failure in join_all(calls).await {
-        assert_eq!(failure.class, ErrorClass::Denied);
+        assert_eq!(failure.class, ErrorClass::Login);
         assert!(failure.retry_after_ms.is_some());
         assert!(!format!("{failure} {failure:?}").contains("hunter2"));
     }
@@ -96,15 +96,18 @@ async fn wrong_credentials_are_denied_not_hammered_and_replaceable() {
     tokio::time::advance(Duration::from_secs(1)).await;
     client.get_json("/api/cluster", &[], &admin()).await.unwrap_err();
     assert_eq!(double.logins.load(SeqCst), 2);
+    let login = client.login();
+    assert!(matches!(&*login.borrow(), Login::Refused(failure) if failure.status == Some(401)));
     client.set_credentials(password("correct"));
     client.get_json("/api/cluster", &[], &admin()).await.unwrap();
+    assert_eq!(*login.borrow(), Login::Accepted);
 }
 
 #[tokio::test(start_paused = true)]
 async fn invalid_credentials_after_the_login_are_denied_without_another() {
     let double = Double::new(|_| Answer::Json(401, json!({"error": "Invalid credentials"})));
     let failure = double.client().get_json("/api/cluster", &[], &admin()).await.unwrap_err();
-    assert_eq!(failure.class, ErrorClass::Denied);
+    assert_eq!(failure.class, ErrorClass::Login);
     assert_eq!(double.logins.load(SeqCst), 1);
 }
 

@@ -34,7 +34,10 @@ pub enum ErrorClass {
     Waiting,
     /// The session is not valid.
     Session,
-    /// The credentials are not valid, or the role does not allow the call.
+    /// The credentials are not valid: no call succeeds until they are. It says
+    /// nothing about the object of the call.
+    Login,
+    /// The role does not allow the call.
     Denied,
     /// The body is not acceptable; only another one will be.
     Rejected,
@@ -54,6 +57,7 @@ impl ErrorClass {
             Self::InUse => "in_use",
             Self::Waiting => "waiting",
             Self::Session => "session",
+            Self::Login => "login",
             Self::Denied => "denied",
             Self::Rejected => "rejected",
             Self::NoPermit => "no_permit",
@@ -70,7 +74,7 @@ impl ErrorClass {
             400 if says(&["No available free IPs", "VrfContext", "Network object not found"]) => {
                 Self::Waiting
             }
-            401 if says(&["Invalid credentials"]) => Self::Denied,
+            401 if says(&["Invalid credentials"]) => Self::Login,
             401 | 419 => Self::Session,
             403 if says(&["Cannot delete, object is referred by"]) => Self::InUse,
             403 if says(&["Configuration is disallowed during upgrade", "does not exist!"]) => Self::Waiting,
@@ -120,7 +124,7 @@ mod tests {
             (400, "No available free IPs", ErrorClass::Waiting),
             (400, "VrfContext not found", ErrorClass::Waiting),
             (400, "Changing an existing VIP's vip_id is not supported", ErrorClass::Rejected),
-            (401, "Invalid credentials", ErrorClass::Denied),
+            (401, "Invalid credentials", ErrorClass::Login),
             (401, "CSRF token missing or incorrect.", ErrorClass::Session),
             (403, "Cannot delete, object is referred by: ['Pool p']", ErrorClass::InUse),
             (403, "Configuration is disallowed during upgrade", ErrorClass::Waiting),

@@ -27,7 +27,8 @@ pub(crate) fn after(key: &ObjectKey, failure: &Failure, attempts: u32) -> Verdic
     let (first_ms, limit_ms, read, refused) = match failure.class {
         // Whether writing is permitted is told by another event.
         ErrorClass::NoPermit => (500, 500, false, false),
-        ErrorClass::Retry | ErrorClass::Session => (500, 60_000, false, false),
+        // Nobody's object is to blame for the operator's credentials.
+        ErrorClass::Retry | ErrorClass::Session | ErrorClass::Login => (500, 60_000, false, false),
         ErrorClass::Busy => (1_000, 60_000, false, false),
         // The first time there is nothing to wait for but the reading.
         ErrorClass::Unknown | ErrorClass::Conflict | ErrorClass::Gone if attempts <= 1 => (0, 0, true, false),

@@ -1,5 +1,6 @@
 //! The pod that we run in.
 
+use k8s_openapi::Resource as _;
 use k8s_openapi::api::apps::v1::{ReplicaSet, StatefulSet};
 use k8s_openapi::api::core::v1::{ObjectReference, Pod};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
@@ -20,6 +21,18 @@ pub async fn own_pod(client: &Client, namespace: &str, name: &str) -> kube::Resu
     let owners = pod.metadata.owner_references.iter().flatten();
     let controller = owners.into_iter().find(|owner| owner.controller == Some(true)).cloned();
     Ok(OwnPod { reference: pod.object_ref(&()), controller })
+}
+
+/// What Events about the operator refer to if its pod may not be read: it is
+/// there, as the operator runs in it.
+pub fn unread_pod(namespace: &str, name: &str) -> ObjectReference {
+    ObjectReference {
+        api_version: Some(Pod::API_VERSION.to_owned()),
+        kind: Some(Pod::KIND.to_owned()),
+        namespace: Some(namespace.to_owned()),
+        name: Some(name.to_owned()),
+        ..ObjectReference::default()
+    }
 }
 
 /// How many replicas of us there are to be; `None` if nothing that we know

@@ -1,9 +1,12 @@
-//! Whether we are allowed to do what we will do.
+//! The RBAC rules that the operator needs, what it needs each of them for, and
+//! which of them its service account lacks.
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::time::Duration;
 
 use ako_core::ResourceKind;
+use ako_elect::{LEASE_NAME, RECORD_NAME};
 use futures::{StreamExt, TryStreamExt, stream};
 use k8s_openapi::api::authorization::v1::{
     ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec,
@@ -11,12 +14,57 @@ use k8s_openapi::api::authorization::v1::{
 use kube::api::PostParams;
 use kube::{Api, Client};
 
+use crate::config_source::{CONFIG_MAP, CREDENTIALS_SECRET};
+use crate::error::describe;
+
 /// How many questions are asked at a time.
 const CONCURRENT_REVIEWS: usize = 8;
 
-/// A rule that the service account's roles lack.
+/// How long the answer to one question may take.
+const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+
+/// What a rule is needed for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Purpose {
+    /// To take part in the election: without it no replica leads.
+    Leading,
+    /// To read the operator's own ConfigMap and Secret.
+    Configuration,
+    /// To watch the objects of a kind: without it no replica is in sync.
+    Watching(ResourceKind),
+    /// To write statuses and annotations.
+    Status,
+    /// To create Events.
+    Events,
+    /// To store the authentication token that replaces one that expires.
+    Token,
+}
+
+impl Purpose {
+    /// Whether a replica without such a rule is not ready.
+    pub fn is_essential(self) -> bool {
+        matches!(self, Self::Leading | Self::Configuration | Self::Watching(_))
+    }
+}
+
+impl fmt::Display for Purpose {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Leading => f.write_str("to lead"),
+            Self::Configuration => f.write_str("to read the configuration"),
+            Self::Watching(kind) => write!(f, "to watch {}", kind.as_str()),
+            Self::Status => f.write_str("to write statuses and annotations"),
+            Self::Events => f.write_str("to create Events"),
+            Self::Token => f.write_str("to store a renewed authtoken"),
+        }
+    }
+}
+
+/// An RBAC rule that the operator needs.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct MissingRule {
+pub struct Rule {
+    /// What it is needed for.
+    pub purpose: Purpose,
     /// The API group; empty for the core group.
     pub group: &'static str,
     /// The resource, with its subresource after a slash.
@@ -25,76 +73,147 @@ pub struct MissingRule {
     pub verb: &'static str,
     /// The namespace; `None` for all of them, which takes a ClusterRole.
     pub namespace: Option<String>,
+    /// The only object that it is needed for, as in `resourceNames`.
+    pub name: Option<&'static str>,
 }
 
-impl fmt::Display for MissingRule {
+impl fmt::Display for Rule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let group = if self.group.is_empty() { "core" } else { self.group };
-        write!(f, "{} {} (group {group})", self.verb, self.resource)?;
-        match &self.namespace {
-            Some(namespace) => write!(f, " in namespace {namespace}"),
-            None => f.write_str(" in the cluster"),
+        write!(f, "{} {}", self.verb, self.resource)?;
+        if let Some(name) = self.name {
+            write!(f, " \"{name}\"")?;
         }
+        write!(f, " (group {group})")?;
+        match &self.namespace {
+            Some(namespace) => write!(f, " in namespace {namespace}")?,
+            None => f.write_str(" in the cluster")?,
+        }
+        write!(f, ", needed {}", self.purpose)
     }
 }
 
-/// Group, resource, verbs, and whether our own namespace is enough.
-type Need = (&'static str, &'static str, &'static [&'static str], bool);
+/// A row of the table: one resource, and verbs that serve one purpose.
+struct Need {
+    purpose: Purpose,
+    group: &'static str,
+    resource: &'static str,
+    verbs: &'static [&'static str],
+    /// Whether the operator's own namespace is enough.
+    own: bool,
+    name: Option<&'static str>,
+}
 
-/// Everything that this crate and the Lease driver ask of the API server.
-const NEEDS: [Need; 17] = [
-    ("", "namespaces", &["list", "watch"], false),
-    ("", "nodes", &["list", "watch"], false),
-    ("", "secrets", &["list", "watch"], false),
-    ("", "services", &["get", "list", "watch", "patch"], false),
-    ("", "services/status", &["patch"], false),
-    ("discovery.k8s.io", "endpointslices", &["list", "watch"], false),
-    ("networking.k8s.io", "ingressclasses", &["list", "watch"], false),
-    ("networking.k8s.io", "ingresses", &["get", "list", "watch", "patch"], false),
-    ("networking.k8s.io", "ingresses/status", &["patch"], false),
-    ("", "configmaps", &["list", "watch"], false),
-    ("apps", "statefulsets", &["list", "watch"], false),
-    ("", "events", &["create"], false),
-    ("", "configmaps", &["get", "list", "watch", "create", "update"], true),
-    ("", "secrets", &["list", "watch"], true),
-    ("", "pods", &["get", "list", "watch", "patch"], true),
-    ("apps", "statefulsets", &["get", "patch"], true),
-    ("coordination.k8s.io", "leases", &["get", "create", "update", "delete"], true),
-];
+impl Need {
+    const fn new(
+        purpose: Purpose,
+        group: &'static str,
+        resource: &'static str,
+        verbs: &'static [&'static str],
+    ) -> Self {
+        Self { purpose, group, resource, verbs, own: false, name: None }
+    }
 
-/// What reading a kind takes that not every instance reads.
-fn need(kind: ResourceKind) -> Option<Need> {
+    /// Only in the operator's own namespace.
+    const fn own(self) -> Self {
+        Self { own: true, ..self }
+    }
+
+    /// Only for one object of the operator's own namespace.
+    const fn named(self, name: &'static str) -> Self {
+        Self { own: true, name: Some(name), ..self }
+    }
+
+    fn rules(self, namespace: &str) -> impl Iterator<Item = Rule> {
+        let Self { purpose, group, resource, verbs, own, name } = self;
+        let namespace = own.then(|| namespace.to_owned());
+        verbs.iter().map(move |&verb| Rule {
+            purpose,
+            group,
+            resource,
+            verb,
+            namespace: namespace.clone(),
+            name,
+        })
+    }
+}
+
+/// What every instance needs, beside the watches.
+fn always() -> [Need; 14] {
+    use Purpose::{Configuration, Events, Leading, Status};
+    let (networking, coordination) = ("networking.k8s.io", "coordination.k8s.io");
+    [
+        Need::new(Leading, "", "configmaps", &["create"]).own(),
+        Need::new(Leading, "", "configmaps", &["get", "update"]).named(RECORD_NAME),
+        Need::new(Leading, coordination, "leases", &["create"]).own(),
+        Need::new(Leading, coordination, "leases", &["get", "update", "delete"]).named(LEASE_NAME),
+        Need::new(Leading, "", "pods", &["get", "list", "watch", "patch"]).own(),
+        Need::new(Leading, "apps", "statefulsets", &["get"]).own(),
+        Need::new(Configuration, "", "configmaps", &["get", "list", "watch"]).named(CONFIG_MAP),
+        Need::new(Configuration, "", "secrets", &["list", "watch"]).named(CREDENTIALS_SECRET),
+        Need::new(Status, "", "services", &["get", "patch"]),
+        Need::new(Status, "", "services/status", &["patch"]),
+        Need::new(Status, networking, "ingresses", &["get", "patch"]),
+        Need::new(Status, networking, "ingresses/status", &["patch"]),
+        Need::new(Status, "apps", "statefulsets", &["patch"]).own(),
+        Need::new(Events, "", "events", &["create"]),
+    ]
+}
+
+/// What watching a kind takes.
+fn watching(kind: ResourceKind) -> Need {
     let (group, resource) = match kind {
+        ResourceKind::Namespace => ("", "namespaces"),
+        ResourceKind::Node => ("", "nodes"),
+        ResourceKind::IngressClass => ("networking.k8s.io", "ingressclasses"),
+        ResourceKind::Secret => ("", "secrets"),
+        ResourceKind::Service => ("", "services"),
+        ResourceKind::EndpointSlice => ("discovery.k8s.io", "endpointslices"),
+        ResourceKind::Ingress => ("networking.k8s.io", "ingresses"),
         ResourceKind::Pod => ("", "pods"),
         ResourceKind::BlockAffinity => ("crd.projectcalico.org", "blockaffinities"),
         ResourceKind::HostSubnet => ("network.openshift.io", "hostsubnets"),
         ResourceKind::CiliumNode => ("cilium.io", "ciliumnodes"),
-        _ => return None,
+        ResourceKind::ConfigMap => ("", "configmaps"),
+        ResourceKind::StatefulSet => ("apps", "statefulsets"),
     };
-    Some((group, resource, &["list", "watch"], false))
+    Need::new(Purpose::Watching(kind), group, resource, &["list", "watch"])
 }
 
-/// Asks the API server about every rule that we need, and answers those that
-/// are missing. `namespace` is our own, `kinds` what is read.
-pub async fn missing_permissions(
-    client: &Client,
-    namespace: &str,
-    kinds: &BTreeSet<ResourceKind>,
-) -> kube::Result<Vec<MissingRule>> {
-    let needs = NEEDS.into_iter().chain(kinds.iter().copied().filter_map(need));
-    let rules = needs.flat_map(|(group, resource, verbs, own)| {
-        let namespace = own.then(|| namespace.to_owned());
-        verbs.iter().map(move |&verb| MissingRule { group, resource, verb, namespace: namespace.clone() })
-    });
-    let answers = stream::iter(rules).map(|rule| async {
-        let allowed = is_allowed(client, &rule).await?;
-        Ok::<_, kube::Error>((!allowed).then_some(rule))
+/// Storing a token.
+fn storing_token() -> Need {
+    Need::new(Purpose::Token, "", "secrets", &["patch"]).named(CREDENTIALS_SECRET)
+}
+
+/// Every rule that an instance needs. `namespace` is its own, `kinds` what it
+/// watches, `token` whether it logs in with an authentication token.
+pub fn needed_rules(namespace: &str, kinds: &BTreeSet<ResourceKind>, token: bool) -> Vec<Rule> {
+    let kinds = kinds.iter().copied().map(watching);
+    let needs = always().into_iter().chain(kinds).chain(token.then(storing_token));
+    needs.flat_map(|need| need.rules(namespace)).collect()
+}
+
+/// The rule that storing a token takes.
+pub fn token_rules(namespace: &str) -> Vec<Rule> {
+    storing_token().rules(namespace).collect()
+}
+
+/// Asks the API server which of these rules are missing.
+///
+/// # Errors
+/// Why it does not answer.
+pub async fn missing_rules(client: &Client, rules: &[Rule]) -> Result<Vec<Rule>, String> {
+    let answers = stream::iter(rules.to_vec()).map(|rule| async move {
+        let asked = tokio::time::timeout(ANSWER_WITHIN, is_allowed(client, &rule)).await;
+        let allowed = asked.map_err(|_| "no answer in time".to_owned())?;
+        let allowed = allowed.map_err(|error| describe(&error))?;
+        Ok::<_, String>((!allowed).then_some(rule))
     });
     let missing: Vec<_> = answers.buffered(CONCURRENT_REVIEWS).try_collect().await?;
     Ok(missing.into_iter().flatten().collect())
 }
 
-async fn is_allowed(client: &Client, rule: &MissingRule) -> kube::Result<bool> {
+async fn is_allowed(client: &Client, rule: &Rule) -> kube::Result<bool> {
     let (resource, subresource) = match rule.resource.split_once('/') {
         Some((resource, subresource)) => (resource, Some(subresource)),
         None => (rule.resource, None),
@@ -105,10 +224,66 @@ async fn is_allowed(client: &Client, rule: &MissingRule) -> kube::Result<bool> {
         subresource: subresource.map(str::to_owned),
         verb: Some(rule.verb.to_owned()),
         namespace: rule.namespace.clone(),
+        name: rule.name.map(str::to_owned),
         ..ResourceAttributes::default()
     };
     let spec = SelfSubjectAccessReviewSpec { resource_attributes: Some(attributes), ..Default::default() };
     let review = SelfSubjectAccessReview { spec, ..SelfSubjectAccessReview::default() };
     let review = Api::all(client.clone()).create(&PostParams::default(), &review).await?;
     Ok(review.status.is_some_and(|status| status.allowed))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(kinds: &[ResourceKind], token: bool, purpose: Purpose) -> Vec<String> {
+        let rules = needed_rules("avi", &kinds.iter().copied().collect(), token);
+        let wanted = rules.iter().filter(|rule| rule.purpose == purpose);
+        wanted.map(|rule| rule.to_string().split(", needed").next().unwrap_or_default().to_owned()).collect()
+    }
+
+    #[test]
+    fn leading_takes_the_record_the_lease_and_the_own_pod() {
+        let expected = [
+            "create configmaps (group core) in namespace avi",
+            "get configmaps \"ako-leadership\" (group core) in namespace avi",
+            "update configmaps \"ako-leadership\" (group core) in namespace avi",
+            "create leases (group coordination.k8s.io) in namespace avi",
+            "get leases \"ako-lease-lock\" (group coordination.k8s.io) in namespace avi",
+            "update leases \"ako-lease-lock\" (group coordination.k8s.io) in namespace avi",
+            "delete leases \"ako-lease-lock\" (group coordination.k8s.io) in namespace avi",
+            "get pods (group core) in namespace avi",
+            "list pods (group core) in namespace avi",
+            "watch pods (group core) in namespace avi",
+            "patch pods (group core) in namespace avi",
+            "get statefulsets (group apps) in namespace avi",
+        ];
+        assert_eq!(shown(&[], false, Purpose::Leading), expected);
+        assert!(Purpose::Leading.is_essential());
+    }
+
+    #[test]
+    fn each_kind_that_is_watched_is_asked_for() {
+        for kind in ResourceKind::ALL {
+            let purpose = Purpose::Watching(kind);
+            assert_eq!(shown(&[kind], false, purpose).len(), 2, "list and watch of {}", kind.as_str());
+            assert_eq!(shown(&[], false, purpose), Vec::<String>::new());
+            assert!(purpose.is_essential());
+        }
+    }
+
+    #[test]
+    fn a_rule_for_the_token_is_needed_only_with_a_token() {
+        let rule = "patch secrets \"avi-secret\" (group core) in namespace avi";
+        assert_eq!(shown(&[], true, Purpose::Token), [rule]);
+        assert_eq!(shown(&[], false, Purpose::Token), Vec::<String>::new());
+        assert!(!Purpose::Token.is_essential());
+    }
+
+    #[test]
+    fn a_rule_says_what_it_is_needed_for() {
+        let rule = token_rules("avi").pop().map(|rule| rule.to_string()).unwrap_or_default();
+        assert!(rule.ends_with(", needed to store a renewed authtoken"), "{rule}");
+    }
 }

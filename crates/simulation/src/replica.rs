@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use ako_app::admin::{FRESH_HEADER, ORDER_HEADER};
 use ako_app::run::{Admin, Surroundings, operate};
 use ako_elect::Moment;
 use ako_sim_kube::SimKube;
@@ -199,7 +200,10 @@ impl Replica {
             process.admin = Admins::Known(router);
         }
         let Admins::Known(router) = &process.admin else { return None };
-        let mut request = Request::builder().method(method).uri(path).body(Body::empty()).ok()?;
+        let request = Request::builder().method(method).uri(path).header("host", "localhost");
+        // An order has to say that it is one, and a judge wants the state of now.
+        let request = request.header(ORDER_HEADER, "1").header(FRESH_HEADER, "1");
+        let mut request = request.body(Body::empty()).ok()?;
         request.extensions_mut().insert(ConnectInfo(SocketAddr::from(([127, 0, 0, 1], 1))));
         let Ok(answer) = router.clone().oneshot(request).await;
         let status = answer.status();

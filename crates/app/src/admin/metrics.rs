@@ -13,6 +13,11 @@ pub(crate) fn render(startup: &Startup, report: Option<&Report>) -> prometheus::
     let registry = Registry::new();
     registry.register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))?;
     gauge(&registry, "ako_up", "1 once the operator runs.", i64::from(report.is_some()))?;
+    let connected = i64::from(startup.is_connected());
+    let help = "1 while the Avi Controller answers and accepts the login.";
+    gauge(&registry, "ako_controller_connected", help, connected)?;
+    let missing = number(startup.missing_rules().len());
+    gauge(&registry, "ako_missing_permissions", "RBAC rules that the operator needs and lacks.", missing)?;
     if let Some(report) = report {
         leadership(&registry, report)?;
         objects(&registry, report)?;

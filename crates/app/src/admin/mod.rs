@@ -2,14 +2,16 @@
 //! commands that change something.
 
 pub mod metrics;
+mod order;
 mod page;
 pub mod report;
+mod reports;
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use axum::extract::{ConnectInfo, Query, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
@@ -18,8 +20,11 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::run::driver::{Answer, Input};
+use crate::run::permissions;
 use crate::run::state::Startup;
-use report::Report;
+use reports::Reports;
+
+pub use order::{FRESH_HEADER, ORDER_HEADER};
 
 /// How long the driver may take to answer; beyond it the process is not healthy.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
@@ -28,6 +33,7 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 struct Shared {
     startup: Startup,
     inputs: mpsc::Sender<Input>,
+    reports: Reports,
 }
 
 /// The pages of an operator.
@@ -42,7 +48,7 @@ pub fn router(startup: Startup, inputs: mpsc::Sender<Input>) -> Router {
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics_page))
-        .with_state(Shared { startup, inputs })
+        .with_state(Shared { reports: Reports::new(startup.clone(), inputs.clone()), startup, inputs })
 }
 
 /// Serves the pages until the process ends.
@@ -53,19 +59,17 @@ pub async fn serve(listener: TcpListener, router: Router) -> std::io::Result<()>
     axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>()).await
 }
 
-impl Shared {
-    /// Asks the driver; `None` while there is none yet, or if it hangs.
-    async fn report(&self) -> Option<Report> {
-        if self.startup.waiting_for().is_some() {
-            return None;
-        }
-        let (sender, answer) = oneshot::channel();
-        let exchange = async {
-            self.inputs.send(Input::Report(sender)).await.ok()?;
-            answer.await.ok()
-        };
-        tokio::time::timeout(ANSWER_WITHIN, exchange).await.ok().flatten()
-    }
+/// Asks the driver, and waits for its answer for a while; `None` if it hangs.
+async fn ask<T>(
+    inputs: &mpsc::Sender<Input>,
+    question: impl FnOnce(oneshot::Sender<T>) -> Input,
+) -> Option<T> {
+    let (sender, answer) = oneshot::channel();
+    let exchange = async {
+        inputs.send(question(sender)).await.ok()?;
+        answer.await.ok()
+    };
+    tokio::time::timeout(ANSWER_WITHIN, exchange).await.ok().flatten()
 }
 
 /// Upstream's status page. Source: configuration, §2.5.
@@ -76,30 +80,58 @@ async fn status(State(shared): State<Shared>) -> Json<Value> {
     Json(json!({"avi_api": {"connection_status": connection, "errors": errors}}))
 }
 
-async fn state(State(shared): State<Shared>) -> Json<Value> {
-    let report = shared.report().await;
-    Json(report::state(&shared.startup, report.as_ref()))
+async fn state(
+    State(shared): State<Shared>,
+    ConnectInfo(caller): ConnectInfo<SocketAddr>,
+    headers: HeaderMap,
+) -> Json<Value> {
+    let report = if order::may_ask_for_fresh(caller, &headers) {
+        shared.reports.fresh().await
+    } else {
+        shared.reports.recent().await
+    };
+    Json(report::state(&shared.startup, report.as_deref()))
 }
 
-/// Alive: the driver answers, or there is none yet.
+/// Alive: the driver answers, or there is none yet. It is asked for no report:
+/// that would be work.
 async fn healthz(State(shared): State<Shared>) -> Response {
-    if shared.startup.waiting_for().is_some() || shared.report().await.is_some() {
+    if shared.startup.waiting_for().is_some() || ask(&shared.inputs, Input::Alive).await.is_some() {
         (StatusCode::OK, "ok\n").into_response()
     } else {
         (StatusCode::SERVICE_UNAVAILABLE, "the driver does not answer\n").into_response()
     }
 }
 
-/// Ready: the cluster and the controller are known. What the controller refuses,
-/// or another instance has, does not count: serving the rest is what this is for.
+/// Ready: the cluster and the controller are known, and no permission is
+/// missing that this takes. What the controller refuses, or another instance
+/// has, does not count: serving the rest is what this is for.
 async fn readyz(State(shared): State<Shared>) -> Response {
-    let reason = match (shared.startup.waiting_for(), shared.report().await) {
+    let report = shared.reports.recent().await;
+    let lacking = lacking(&shared.startup);
+    let waiting = match (shared.startup.waiting_for(), &report) {
         (Some(what), _) => format!("waiting for {what}\n"),
         (None, None) => "the driver does not answer\n".to_owned(),
         (None, Some(report)) if !report.synced => format!("waiting for {}\n", report.missing.join(", ")),
-        (None, Some(report)) => return (StatusCode::OK, report.ready()).into_response(),
+        (None, Some(report)) if lacking.is_empty() => {
+            return (StatusCode::OK, report.ready()).into_response();
+        }
+        (None, Some(_)) => String::new(),
     };
-    (StatusCode::SERVICE_UNAVAILABLE, reason).into_response()
+    (StatusCode::SERVICE_UNAVAILABLE, lacking + &waiting).into_response()
+}
+
+/// The missing permissions without which a replica is not ready, one a line,
+/// and what to do about them.
+fn lacking(startup: &Startup) -> String {
+    let rules = startup.missing_rules();
+    let rules = rules.iter().filter(|rule| rule.purpose.is_essential());
+    let lines: Vec<_> = rules.map(|rule| format!("a permission is missing: {rule}\n")).collect();
+    if lines.is_empty() {
+        String::new()
+    } else {
+        format!("{}for each: {}\n", lines.concat(), permissions::WAY_OUT)
+    }
 }
 
 /// What a release is for.
@@ -112,39 +144,50 @@ struct Release {
 async fn release(
     State(shared): State<Shared>,
     ConnectInfo(caller): ConnectInfo<SocketAddr>,
+    headers: HeaderMap,
     Query(release): Query<Release>,
 ) -> Response {
-    order(&shared, caller, |answer| Input::Release(release.digest, answer)).await
+    order(&shared, caller, &headers, |answer| Input::Release(release.digest, answer)).await
 }
 
-async fn hand_over(State(shared): State<Shared>, ConnectInfo(caller): ConnectInfo<SocketAddr>) -> Response {
-    order(&shared, caller, Input::Yield).await
+async fn hand_over(
+    State(shared): State<Shared>,
+    ConnectInfo(caller): ConnectInfo<SocketAddr>,
+    headers: HeaderMap,
+) -> Response {
+    order(&shared, caller, &headers, Input::Yield).await
 }
 
-/// Has the driver change something, so it is done for loopback only.
+/// Has the driver change something, if whoever asks may.
 async fn order(
     shared: &Shared,
     caller: SocketAddr,
+    headers: &HeaderMap,
     input: impl FnOnce(oneshot::Sender<Answer>) -> Input,
 ) -> Response {
-    if !caller.ip().is_loopback() {
-        return (StatusCode::FORBIDDEN, "only from within the pod\n").into_response();
+    if let Err(why) = order::may_order(caller, headers) {
+        return (StatusCode::FORBIDDEN, format!("{why}\n")).into_response();
     }
-    let (sender, answer) = oneshot::channel();
-    if shared.startup.waiting_for().is_some() || shared.inputs.send(input(sender)).await.is_err() {
+    if shared.startup.waiting_for().is_some() {
         return (StatusCode::SERVICE_UNAVAILABLE, "the operator is not running yet\n").into_response();
     }
-    match tokio::time::timeout(ANSWER_WITHIN, answer).await {
-        Ok(Ok(Ok(message))) => Json(json!({"message": message})).into_response(),
-        Ok(Ok(Err(message))) => (StatusCode::CONFLICT, format!("{message}\n")).into_response(),
-        _ => (StatusCode::SERVICE_UNAVAILABLE, "the driver does not answer\n").into_response(),
+    let answer = ask(&shared.inputs, input).await;
+    // Whoever looks next looks at what became of it.
+    shared.reports.forget().await;
+    match answer {
+        Some(Ok(message)) => Json(json!({"message": message})).into_response(),
+        Some(Err(message)) => (StatusCode::CONFLICT, format!("{message}\n")).into_response(),
+        None => (StatusCode::SERVICE_UNAVAILABLE, "the driver does not answer\n").into_response(),
     }
 }
 
 async fn metrics_page(State(shared): State<Shared>) -> Response {
-    let report = shared.report().await;
-    match metrics::render(&shared.startup, report.as_ref()) {
+    let report = shared.reports.recent().await;
+    match metrics::render(&shared.startup, report.as_deref()) {
         Ok(text) => ([("content-type", "text/plain; version=0.0.4")], text).into_response(),
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")).into_response(),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -83,13 +83,15 @@ pub(super) async fn events(
 }
 
 async fn current(shared: &Shared) -> Value {
-    let report = shared.report().await;
-    report::state(&shared.startup, report.as_ref())
+    let report = shared.reports.recent().await;
+    report::state(&shared.startup, report.as_deref())
 }
 
 fn content(state: &Value) -> Markup {
     html! {
         (heading(state))
+        (permissions(state))
+        (login(state))
         (held(state))
         (refused_parts(state))
         (tiles(state))
@@ -114,6 +116,7 @@ fn heading(state: &Value) -> Markup {
             " since " (moment(&text(state, "/leadership/since")))
             " · owner marker " code { (text(state, "/owner")) }
             " · version " (text(state, "/version"))
+            " · the controller's certificate is " (text(state, "/controller/certificate"))
         }
         p {
             @if settled { strong.good { "✓ everything is as it is wanted" } }
@@ -148,6 +151,31 @@ fn held(state: &Value) -> Markup {
                 " of " (word(&held["of"])) " observed objects: no edit explains them. If they are right, run "
                 code { "ako release-deletions --digest " (word(&held["digest"])) } " in the leader's pod. Some of them: "
                 @for example in held["examples"].as_array().into_iter().flatten() { code { (word(example)) } " " }
+            }
+        }
+    }
+}
+
+/// The RBAC rules that are missing, and what to do about them.
+fn permissions(state: &Value) -> Markup {
+    let missing = list(state, "/permissions/missing");
+    html! {
+        @if !missing.is_empty() {
+            div.note role="alert" {
+                strong { "Permissions are missing" } ": "
+                @for rule in missing { code { (word(&rule["rule"])) } "; " }
+                "for each: " (text(state, "/permissions/way_out"))
+            }
+        }
+    }
+}
+
+/// Why the operator cannot log in, or judges a certificate as before.
+fn login(state: &Value) -> Markup {
+    html! {
+        @for pointer in ["/controller/login_refused", "/controller/certificate_problem"] {
+            @if let Some(why) = state.pointer(pointer).and_then(Value::as_str) {
+                div.note role="alert" { (why) }
             }
         }
     }

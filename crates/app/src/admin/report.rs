@@ -8,10 +8,11 @@ use ako_core::instance::{Conflict, Ranked};
 use ako_core::{Diagnostic, Reason, ResourceId, ResourceKind};
 use ako_elect::Moment;
 use ako_engine::{Counters, Engine, Held, Notice, Pending, VirtualServiceReport};
-use ako_kube_io::Standing;
+use ako_kube_io::{Rule, Standing};
 use serde_json::{Value, json};
 
 use crate::run::history::Write;
+use crate::run::permissions;
 use crate::run::state::Startup;
 
 /// The most objects of each list that is shown.
@@ -180,6 +181,7 @@ impl Report {
 /// The page `/api/v1/state`.
 pub(crate) fn state(startup: &Startup, report: Option<&Report>) -> Value {
     let (connection, errors) = startup.controller();
+    let (certificate, certificate_problem) = startup.tls();
     let (pod, namespace) = startup.identity();
     let issues: Vec<_> = startup
         .issues()
@@ -196,6 +198,13 @@ pub(crate) fn state(startup: &Startup, report: Option<&Report>) -> Value {
         "controller": {
             "state": connection,
             "errors": errors.iter().map(|(e, t)| json!({"error": e, "timestamp": t})).collect::<Vec<_>>(),
+            "login_refused": startup.login_refused(),
+            "certificate": certificate,
+            "certificate_problem": certificate_problem,
+        },
+        "permissions": {
+            "missing": startup.missing_rules().iter().map(missing_rule).collect::<Vec<_>>(),
+            "way_out": permissions::WAY_OUT,
         },
         "issues": issues,
         "restart_needed": startup.waiting_for_restart(),
@@ -244,6 +253,19 @@ pub(crate) fn state(startup: &Startup, report: Option<&Report>) -> Value {
         map.extend(details);
     }
     state
+}
+
+fn missing_rule(rule: &Rule) -> Value {
+    json!({
+        "rule": rule.to_string(),
+        "verb": rule.verb,
+        "group": rule.group,
+        "resource": rule.resource,
+        "name": rule.name,
+        "namespace": rule.namespace,
+        "purpose": rule.purpose.to_string(),
+        "essential": rule.purpose.is_essential(),
+    })
 }
 
 fn instance(ranked: &Ranked, me: &Arc<str>) -> Value {

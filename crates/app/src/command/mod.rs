@@ -48,6 +48,9 @@ enum Command {
     Yield(order::Arguments),
 }
 
+#[cfg(test)]
+pub(crate) use status::text as shown;
+
 /// How results are printed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Format {

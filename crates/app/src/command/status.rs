@@ -16,6 +16,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
 use super::{Cluster, Format};
+use crate::admin::{FRESH_HEADER, ORDER_HEADER};
 
 /// How long the operator may take to answer.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
@@ -83,7 +84,9 @@ async fn exchange(
 ) -> anyhow::Result<Value> {
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
     let connection = tokio::spawn(connection);
+    // Each page looks at the header that it needs.
     let request = hyper::Request::builder().method(method).uri(path).header("host", "localhost");
+    let request = request.header(ORDER_HEADER, "1").header(FRESH_HEADER, "1");
     let answer = sender.send_request(request.body(Empty::<Bytes>::new())?).await?;
     let status = answer.status();
     let body = Limited::new(answer.into_body(), ANSWER_LIMIT).collect().await;
@@ -106,7 +109,7 @@ pub(super) async fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
 }
 
 /// The state for people.
-fn text(state: &Value) -> String {
+pub(crate) fn text(state: &Value) -> String {
     let mut out = String::new();
     for (label, pointer) in [
         ("Version", "/version"),
@@ -120,6 +123,7 @@ fn text(state: &Value) -> String {
         ("Phase", "/phase"),
         ("Settled", "/settled"),
         ("Avi Controller", "/controller/state"),
+        ("Its certificate", "/controller/certificate"),
         ("Kubernetes", "/kubernetes/state"),
         ("Wanted objects", "/objects/wanted"),
         ("Observed objects", "/objects/observed"),
@@ -132,6 +136,13 @@ fn text(state: &Value) -> String {
         let value = state.pointer(pointer).map_or_else(|| "-".to_owned(), word);
         let _ = writeln!(out, "{label:<18} {value}");
     }
+    for (title, pointer) in
+        [("LOGIN", "/controller/login_refused"), ("CERTIFICATE", "/controller/certificate_problem")]
+    {
+        if let Some(why) = state.pointer(pointer).and_then(Value::as_str) {
+            let _ = writeln!(out, "\n{title}: {why}");
+        }
+    }
     let mut section = |title: &str, pointer: &str, line: &dyn Fn(&Value) -> String| {
         let items = state.pointer(pointer).and_then(Value::as_array).filter(|items| !items.is_empty());
         if let Some(items) = items {
@@ -141,6 +152,9 @@ fn text(state: &Value) -> String {
             }
         }
     };
+    let way_out = state.pointer("/permissions/way_out").map(word).unwrap_or_default();
+    let title = format!("Missing permissions (for each: {way_out})");
+    section(&title, "/permissions/missing", &|rule| word(&rule["rule"]));
     if state["instances"].as_array().is_some_and(|instances| instances.len() > 1) {
         section("Conflicts of instances", "/conflicts", &conflict);
         section("Instances", "/instances", &instance);

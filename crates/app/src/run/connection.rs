@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ako_avi_io::{
-    AviClient, Borrowed, Clock, Credentials, Dial, Endpoint, NetworkName, Observer, Options, Scope,
+    AviClient, Borrowed, Clock, Credentials, Dial, Endpoint, NetworkName, Observer, Options, Scheme, Scope,
     ScopeTenant, Secret, Tenant, Tls, Wanted, Writer,
 };
 use ako_avi_types::{ErrorClass, Failure, Kind, Meta, Object, ObjectKey, Observed};
@@ -17,6 +17,7 @@ use tokio::sync::watch;
 use tracing::warn;
 
 use super::settings::Settings;
+use super::state::Startup;
 
 /// The client, and what is made of it.
 pub struct Connection {
@@ -39,17 +40,19 @@ pub fn connect(
     leads: watch::Receiver<bool>,
 ) -> anyhow::Result<Connection> {
     let endpoint = Endpoint::parse(&settings.config.controller_host)?;
-    let tls = if let Some(ca_pem) = &settings.credentials.ca {
-        Tls::Verified { ca_pem: ca_pem.clone() }
-    } else {
-        warn!(
-            "the controller's certificate is NOT verified: put certificateAuthorityData into Secret avi-secret"
-        );
-        Tls::Unverified
-    };
+    let tls = tls(&settings.credentials);
+    if tls == Tls::Unverified && endpoint.scheme == Scheme::Https {
+        warn!("the controller's certificate is {UNVERIFIED}");
+    }
     let options = Options::new(endpoint, tls, credentials(&settings.credentials), clock.clone());
     let client = AviClient::new(Options { dialer, ..options })?;
     Ok(Connection { writer: Writer::new(client.clone(), leads), client, clock })
+}
+
+/// How the controller's certificate is judged: by the authority of the Secret.
+/// Without one it is not, as in AKO.
+fn tls(given: &ako_kube_io::Credentials) -> Tls {
+    given.ca.clone().map_or(Tls::Unverified, |ca_pem| Tls::Verified { ca_pem })
 }
 
 /// What to log in with: a token if there is one.
@@ -62,7 +65,47 @@ pub fn credentials(given: &ako_kube_io::Credentials) -> Credentials {
     Credentials { username: given.username.as_str().into(), secret }
 }
 
+/// What is said of a certificate that is verified.
+const VERIFIED: &str = "verified by certificateAuthorityData";
+/// What is said of one that is not, and the way out.
+const UNVERIFIED: &str = "NOT verified: put certificateAuthorityData into Secret avi-secret";
+/// What is said of a connection without TLS.
+const PLAIN: &str = "none: controllerIP asks for plain text";
+
 impl Connection {
+    /// Says how the controller's certificate is judged from the start.
+    pub(super) fn show_tls(&self, given: &ako_kube_io::Credentials, startup: &Startup) {
+        startup.set_tls(match (self.client.endpoint().scheme, &given.ca) {
+            (Scheme::Http, _) => PLAIN,
+            (Scheme::Https, Some(_)) => VERIFIED,
+            (Scheme::Https, None) => UNVERIFIED,
+        });
+    }
+
+    /// Takes over changed credentials: the next call logs in with them, and its
+    /// connection is judged by their certificate authority. A connection that
+    /// was verified stays so while the process runs: a key that got lost must
+    /// not have the password sent to anybody.
+    pub(super) fn renew(&self, given: &ako_kube_io::Credentials, startup: &Startup) {
+        self.client.set_credentials(credentials(given));
+        let was_verified = startup.tls().0 == Some(VERIFIED);
+        let problem = if given.ca.is_none() && was_verified {
+            Some(
+                "certificateAuthorityData is gone from Secret avi-secret; this takes effect after a restart"
+                    .to_owned(),
+            )
+        } else {
+            self.client.set_tls(tls(given)).err().map(|error| error.to_string())
+        };
+        match problem {
+            None => self.show_tls(given, startup),
+            Some(problem) if startup.set_tls_problem(&problem) => {
+                warn!(problem, "the controller's certificate is judged as before");
+            }
+            Some(_) => {}
+        }
+    }
+
     /// A translator for a configuration and what the controller says.
     ///
     /// # Errors

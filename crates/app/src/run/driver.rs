@@ -18,7 +18,7 @@ use tokio::task::{JoinError, JoinSet};
 use tracing::{debug, error, info, warn};
 
 use super::conflicts::Conflicts;
-use super::connection::{self, Connection};
+use super::connection::Connection;
 use super::history::History;
 use super::leading::{Facts, Leading, Turn};
 use super::publishing;
@@ -44,6 +44,8 @@ pub enum Input {
     Facts(ako_core::Facts),
     /// The configuration or the credentials changed.
     Settings(Box<Settings>),
+    /// Somebody asks for a sign of life.
+    Alive(oneshot::Sender<()>),
     /// Somebody asks how things are.
     Report(oneshot::Sender<Report>),
     /// Somebody releases what is held, as it was shown with this digest; answered
@@ -215,8 +217,9 @@ impl Driver {
             }
             Input::Source(event) => self.source(event),
             Input::Settings(settings) => self.settings(*settings),
+            // Whoever asked may have gone.
+            Input::Alive(answer) => drop(answer.send(())),
             Input::Report(answer) => {
-                // Whoever asked may have gone.
                 let _ = answer.send(self.report());
             }
             Input::Release(digest, answer) => {
@@ -361,7 +364,7 @@ impl Driver {
     fn settings(&mut self, settings: Settings) {
         self.parts.log.set(settings.config.log_level);
         self.parts.events.set_normal_events(settings.config.events);
-        self.parts.connection.client.set_credentials(connection::credentials(&settings.credentials));
+        self.parts.connection.renew(&settings.credentials, &self.parts.startup);
         if self.config != settings.config {
             self.parts.kinds.send_replace(settings.config.kinds());
             self.parts.demand.send_modify(|demand| demand.period = proof_period(&settings.config));

@@ -6,7 +6,9 @@ pub mod connection;
 pub mod driver;
 pub(crate) mod history;
 mod leading;
+mod login;
 mod observation;
+pub(crate) mod permissions;
 mod publishing;
 mod removal;
 pub mod settings;
@@ -22,10 +24,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ako_avi_io::{Clock, Dial};
-use ako_core::{Config, ResourceKind};
+use ako_core::ResourceKind;
 use ako_elect::Event as Election;
-use ako_kube_io::{Candidate, ConfigSource, Demand, EventWriter, Handle, OwnPod, Pace, Source, WallClock};
+use ako_kube_io::{Candidate, ConfigSource, Demand, EventWriter, Handle, Pace, Source, WallClock};
 use anyhow::{Context as _, bail};
+use k8s_openapi::api::core::v1::ObjectReference;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Notify, mpsc, watch};
@@ -37,6 +40,7 @@ use crate::command::Cluster;
 use crate::logging::{self, LogControl, LogFormat};
 use connection::Connection;
 use driver::{Driver, Input};
+use permissions::Permissions;
 use settings::{Settings, SettingsReader};
 use state::Startup;
 
@@ -140,8 +144,8 @@ struct Begun {
     log: LogControl,
     startup: Startup,
     reader: SettingsReader,
-    settings: Settings,
-    own_pod: Option<OwnPod>,
+    settings: watch::Sender<Settings>,
+    events: EventWriter,
     candidate: Handle,
     inputs: mpsc::Sender<Input>,
     driver_inputs: mpsc::Receiver<Input>,
@@ -170,28 +174,37 @@ async fn begin(surroundings: Surroundings, tasks: &mut JoinSet<&'static str>) ->
     serve(admin, port, &startup, inputs.clone(), tasks).await?;
     let settings = supervised(tasks, reader.first()).await?;
     log.set(settings.config.log_level);
-    check_cluster(&client, &settings.config).await;
+    check_version(&client).await;
 
-    let own_pod = ako_kube_io::own_pod(&client, &namespace, &pod).await;
-    if let Err(error) = &own_pod {
-        warn!(%error, "the operator's own pod cannot be read: Events about the operator are not written");
-    }
-    let own_pod = own_pod.ok();
+    let own_pod = find_own_pod(&client, &namespace, &pod).await;
+    let pod_uid = own_pod.as_ref().and_then(|pod| pod.uid.clone()).unwrap_or_default();
+    let events = EventWriter::new(client.clone(), own_pod, wall.clone());
+    events.set_normal_events(settings.config.events);
     // It may take a while until somebody leads, so that the candidacy begins
     // before the caches are filled.
+    let timing = settings::timing(&settings.config)?;
+    let (clock_of_permits, wall_clock) = (clock.clone(), wall.clone());
     let candidate = start_candidate(
         Candidate {
             client: election,
             namespace,
             pod,
-            pod_uid: own_pod.as_ref().and_then(|pod| pod.reference.uid.clone()).unwrap_or_default(),
+            pod_uid,
             nonce,
-            timing: settings::timing(&settings.config)?,
-            clock: clock.clone(),
-            wall: wall.clone(),
+            timing,
+            clock: clock_of_permits,
+            wall: wall_clock,
         },
         tasks,
     );
+    let (settings, followed) = watch::channel(settings);
+    tell_events(tasks, events.clone());
+    let standing = candidate.standing.clone();
+    let permissions = Permissions::new(client.clone(), startup.clone(), events.clone(), followed, standing);
+    tasks.spawn(async move {
+        permissions.run().await;
+        "the check of permissions"
+    });
     Ok(Begun {
         client,
         clock,
@@ -201,7 +214,7 @@ async fn begin(surroundings: Surroundings, tasks: &mut JoinSet<&'static str>) ->
         startup,
         reader,
         settings,
-        own_pod,
+        events,
         candidate,
         inputs,
         driver_inputs,
@@ -210,18 +223,41 @@ async fn begin(surroundings: Surroundings, tasks: &mut JoinSet<&'static str>) ->
     })
 }
 
+/// The own pod, for Events about the operator.
+async fn find_own_pod(client: &kube::Client, namespace: &str, pod: &str) -> Option<ObjectReference> {
+    match ako_kube_io::own_pod(client, namespace, pod).await {
+        Ok(own_pod) => Some(own_pod.reference),
+        Err(kube::Error::Api(status)) if status.code == 403 => Some(ako_kube_io::unread_pod(namespace, pod)),
+        Err(error) => {
+            warn!(%error, "the operator's own pod cannot be read: Events about the operator are not written");
+            None
+        }
+    }
+}
+
 /// Does what the operator is for, until something fails.
 async fn work(begun: Begun, tasks: &mut JoinSet<&'static str>) -> anyhow::Result<()> {
-    let Begun { client, clock, wall, dialer, log, startup, mut reader, settings, own_pod, .. } = begun;
-    let Begun { candidate, inputs, driver_inputs, demand, pace, .. } = begun;
+    let Begun { client, clock, wall, dialer, log, startup, mut reader, settings: settings_sender, .. } =
+        begun;
+    let Begun { candidate, inputs, driver_inputs, events, demand, pace, .. } = begun;
+    let settings_receiver = settings_sender.subscribe();
+    let settings = settings_sender.borrow().clone();
+    let settings_inputs = inputs.clone();
+    tasks.spawn(async move {
+        reader.follow(settings_sender, settings_inputs).await;
+        "the follow-up of the configuration"
+    });
     let connection =
         Arc::new(connection::connect(&settings, clock.clone(), dialer, candidate.leads.clone())?);
-    let translator = supervised(tasks, Box::pin(facts(&connection, &settings, &startup))).await?;
-    let events = EventWriter::new(client.clone(), own_pod.map(|pod| pod.reference), wall.clone());
-    events.set_normal_events(settings.config.events);
-
-    let (kinds, watched_kinds) = watch::channel(settings.config.kinds());
-    let (settings_sender, settings_receiver) = watch::channel(settings);
+    connection.show_tls(&settings.credentials, &startup);
+    let (login, told, told_events) = (connection.client.login(), startup.clone(), events.clone());
+    tasks.spawn(async move {
+        login::follow(login, told, told_events).await;
+        "the follow-up of logins"
+    });
+    let asking = facts(&connection, settings_receiver.clone(), &startup);
+    let translator = supervised(tasks, Box::pin(asking)).await?;
+    let (kinds, watched_kinds) = watch::channel(translator.config().kinds());
     let observe = Arc::new(Notify::new());
     let facts = translator.facts().clone();
     let driver = Driver::new(
@@ -252,15 +288,11 @@ async fn work(begun: Begun, tasks: &mut JoinSet<&'static str>) -> anyhow::Result
         observer.run().await;
         "the reading of the controller"
     });
-    spawn_tasks(tasks, client.clone(), watched_kinds, events, &inputs, pace);
-    let (token_settings, standing) = (settings_receiver, candidate.standing);
+    watch_cluster(tasks, client.clone(), watched_kinds, &inputs, pace);
+    let upkeep = token::Upkeep::new(client, connection, settings_receiver, candidate.standing, wall);
     tasks.spawn(async move {
-        token::keep_fresh(&client, &connection, token_settings, standing, &wall).await;
+        upkeep.run().await;
         "the upkeep of the token"
-    });
-    tasks.spawn(async move {
-        reader.follow(settings_sender, inputs).await;
-        "the follow-up of the configuration"
     });
     Box::pin(supervised(tasks, driver.run(driver_inputs))).await
 }
@@ -275,19 +307,22 @@ fn start_candidate(candidate: Candidate, tasks: &mut JoinSet<&'static str>) -> H
     handle
 }
 
-/// Starts everything that runs beside the driver.
-fn spawn_tasks(
-    tasks: &mut JoinSet<&'static str>,
-    client: kube::Client,
-    kinds: watch::Receiver<BTreeSet<ResourceKind>>,
-    events: EventWriter,
-    inputs: &mpsc::Sender<Input>,
-    pace: Pace,
-) {
+/// Starts to send Events.
+fn tell_events(tasks: &mut JoinSet<&'static str>, events: EventWriter) {
     tasks.spawn(async move {
         events.run().await;
         "the writer of Events"
     });
+}
+
+/// Starts the watches of the cluster.
+fn watch_cluster(
+    tasks: &mut JoinSet<&'static str>,
+    client: kube::Client,
+    kinds: watch::Receiver<BTreeSet<ResourceKind>>,
+    inputs: &mpsc::Sender<Input>,
+    pace: Pace,
+) {
     let (sender, mut source_events) = mpsc::channel(1024);
     tasks.spawn(async move {
         Source::run(client, kinds, sender, pace).await;
@@ -350,36 +385,32 @@ async fn serve(
     Ok(())
 }
 
-/// Says what may become a trouble later.
-async fn check_cluster(client: &kube::Client, config: &Config) {
+/// Says if the version of Kubernetes is one that was never tried.
+async fn check_version(client: &kube::Client) {
     match ako_kube_io::kubernetes_version(client).await {
         Ok(version) if !version.is_known() => warn!(%version, "Kubernetes in a version that was never tried"),
         Ok(version) => info!(%version, "Kubernetes"),
         Err(error) => warn!(%error, "the version of Kubernetes cannot be read"),
     }
-    match ako_kube_io::missing_permissions(client, &config.operator_namespace, &config.kinds()).await {
-        Ok(missing) => {
-            for rule in &missing {
-                warn!(%rule, "a permission is missing: add it to the ClusterRole");
-            }
-        }
-        Err(error) => warn!(%error, "the permissions cannot be checked"),
-    }
 }
 
-/// Asks the controller until it answers what translation has to know.
+/// Asks the controller until it answers what translation has to know; a
+/// correction of the configuration or of the credentials counts at once.
 async fn facts(
     connection: &Connection,
-    settings: &Settings,
+    mut followed: watch::Receiver<Settings>,
     startup: &Startup,
 ) -> anyhow::Result<ako_translate::Translator> {
     loop {
+        let settings = followed.borrow_and_update().clone();
+        connection.renew(&settings.credentials, startup);
         match connection.translator(&settings.config).await {
             Ok(translator) => return Ok(translator),
             Err(failure) => {
                 startup.controller_failed(&failure);
                 error!(%failure, "the Avi Controller is not ready for us; trying again");
-                tokio::time::sleep(RETRY).await;
+                // Its end is that of the task beside, which is supervised.
+                drop(tokio::time::timeout(RETRY, followed.changed()).await);
             }
         }
     }

@@ -58,8 +58,9 @@ impl Watchman {
     pub(super) async fn run(mut self) {
         let mut retry = FIRST_RETRY;
         loop {
-            let config = self.settings.borrow_and_update().config.clone();
-            let reading = self.connection.observe(&config, &self.facts).await;
+            let settings = self.settings.borrow_and_update().clone();
+            let config = &settings.config;
+            let reading = self.connection.observe(config, &self.facts).await;
             let wait = match reading {
                 Ok(observation) => {
                     info!(objects = observation.objects.len(), "the controller was read");
@@ -80,7 +81,7 @@ impl Watchman {
                     Some(wait)
                 }
             };
-            if self.rest(wait, &config).await == Wake::Asked {
+            if self.rest(wait, &settings).await == Wake::Asked {
                 // Whoever asked waits for the objects, not for the facts.
                 continue;
             }
@@ -95,9 +96,10 @@ impl Watchman {
         }
     }
 
-    /// Waits, having read by a configuration; a changed interval, something else
-    /// to be read, or somebody who asks, counts at once.
-    async fn rest(&mut self, wait: Option<Duration>, config: &Config) -> Wake {
+    /// Waits, having read by these settings; a changed interval, something else
+    /// to be read, other credentials, or somebody who asks, counts at once.
+    async fn rest(&mut self, wait: Option<Duration>, read_by: &Settings) -> Wake {
+        let config = &read_by.config;
         let cloud = self.facts.cloud;
         let of_concern = |config: &Config| {
             let (group, vrf) = (config.se_group.clone(), config.vrf_name.clone());
@@ -105,7 +107,9 @@ impl Watchman {
         };
         let before = of_concern(config);
         let mut settings = self.settings.clone();
-        let changed = settings.wait_for(|settings| of_concern(&settings.config) != before);
+        let changed = settings.wait_for(|settings| {
+            of_concern(&settings.config) != before || settings.credentials != read_by.credentials
+        });
         let over = async {
             match wait {
                 Some(wait) => tokio::time::sleep(wait).await,

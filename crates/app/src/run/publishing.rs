@@ -27,14 +27,19 @@ pub(super) fn tell_own_pod(events: &EventWriter, reason: &str, message: &str) {
     });
 }
 
-/// An Event on the operator's own pod about a conflict with another instance.
-pub(super) fn warn_own_pod(events: &EventWriter, conflict: &Conflict) {
+/// A warning on the operator's own pod.
+pub(super) fn warn_of(events: &EventWriter, reason: &str, message: &str) {
     events.publish(Occurrence {
         about: About::OwnPod,
         severity: Severity::Warning,
-        reason: conflict.contest.as_str().into(),
-        message: conflict.message.clone(),
+        reason: reason.into(),
+        message: message.into(),
     });
+}
+
+/// An Event on the operator's own pod about a conflict with another instance.
+pub(super) fn warn_own_pod(events: &EventWriter, conflict: &Conflict) {
+    warn_of(events, conflict.contest.as_str(), &conflict.message);
 }
 
 /// What to tell on the namespaces that a conflict is about.

@@ -2,9 +2,9 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use ako_avi_types::Failure;
+use ako_avi_types::{ErrorClass, Failure};
 use ako_core::ConfigIssue;
-use ako_kube_io::WallClock;
+use ako_kube_io::{Rule, WallClock};
 
 /// The errors of the controller that `/api/status` shows.
 const ERRORS: usize = 10;
@@ -26,6 +26,10 @@ struct Inner {
     restart_needed: Vec<&'static str>,
     connected: Option<bool>,
     errors: Vec<(String, String)>,
+    missing_rules: Vec<Rule>,
+    login_refused: Option<String>,
+    tls: Option<&'static str>,
+    tls_problem: Option<String>,
 }
 
 impl Inner {
@@ -70,6 +74,7 @@ impl Startup {
     pub fn controller(&self) -> (&'static str, Vec<(String, String)>) {
         self.read(|inner| {
             let word = match inner.connected {
+                _ if inner.login_refused.is_some() => "DISCONNECTED",
                 None => "INITIATING",
                 Some(true) => "CONNECTED",
                 Some(false) => "DISCONNECTED",
@@ -78,9 +83,53 @@ impl Startup {
         })
     }
 
-    /// Whether the controller answered when it was last asked.
+    /// The RBAC rules that the operator lacks.
+    pub fn missing_rules(&self) -> Vec<Rule> {
+        self.read(|inner| inner.missing_rules.clone())
+    }
+
+    /// The operator lacks these RBAC rules, and no others.
+    pub(crate) fn lacks(&self, rules: Vec<Rule>) {
+        self.write(|inner| inner.missing_rules = rules);
+    }
+
+    /// Why the controller refuses the login, if it does, and what to do about
+    /// it.
+    pub fn login_refused(&self) -> Option<String> {
+        self.read(|inner| inner.login_refused.clone())
+    }
+
+    /// The controller refuses the login, or `None`: it accepts it.
+    pub(crate) fn set_login_refused(&self, why: Option<String>) {
+        self.write(|inner| inner.login_refused = why);
+    }
+
+    /// How the controller's certificate is judged, and why not as the Secret
+    /// asks for.
+    pub fn tls(&self) -> (Option<&'static str>, Option<String>) {
+        self.read(|inner| (inner.tls, inner.tls_problem.clone()))
+    }
+
+    /// The controller's certificate is judged so.
+    pub(crate) fn set_tls(&self, how: &'static str) {
+        self.write(|inner| (inner.tls, inner.tls_problem) = (Some(how), None));
+    }
+
+    /// The controller's certificate is judged as before, not as the Secret asks
+    /// for. Answers whether that is news.
+    pub(crate) fn set_tls_problem(&self, problem: &str) -> bool {
+        let mut is_news = false;
+        self.write(|inner| {
+            is_news = inner.tls_problem.as_deref() != Some(problem);
+            inner.tls_problem = Some(problem.to_owned());
+        });
+        is_news
+    }
+
+    /// Whether the controller answered when it was last asked, and accepts the
+    /// login.
     pub(crate) fn is_connected(&self) -> bool {
-        self.read(|inner| inner.connected == Some(true))
+        self.read(|inner| inner.connected == Some(true) && inner.login_refused.is_none())
     }
 
     pub(crate) fn waiting(&self, what: &str) {
@@ -114,7 +163,7 @@ impl Startup {
     pub(crate) fn controller_failed(&self, failure: &Failure) {
         let time = (self.wall)().to_string();
         self.write(|inner| {
-            if failure.status.is_none() {
+            if failure.status.is_none() || failure.class == ErrorClass::Login {
                 inner.connected = Some(false);
             }
             inner.errors.push((failure.to_string(), time));

@@ -12,7 +12,7 @@ use crate::cluster::{base, config, host, id, ingress, secure_ingress, service, s
 use crate::fake::Fault;
 use crate::world::World;
 
-const CLASSES: [ErrorClass; 11] = [
+const CLASSES: [ErrorClass; 12] = [
     ErrorClass::Retry,
     ErrorClass::Unknown,
     ErrorClass::Busy,
@@ -21,6 +21,7 @@ const CLASSES: [ErrorClass; 11] = [
     ErrorClass::InUse,
     ErrorClass::Waiting,
     ErrorClass::Session,
+    ErrorClass::Login,
     ErrorClass::Denied,
     ErrorClass::Rejected,
     ErrorClass::NoPermit,
@@ -68,6 +69,18 @@ fn every_failure_of_every_verb_is_survived() {
             }
         }
     }
+}
+
+#[test]
+fn a_refused_login_is_told_on_no_object() {
+    let mut world = World::new(config(), objects());
+    world.fake.fail(1_000, Fault::Refused(ErrorClass::Login), |_| true);
+    world.start();
+    world.run(Duration::from_mins(10));
+    let warnings: Vec<_> = world.notices.iter().filter(|notice| notice.warning).collect();
+    assert!(warnings.is_empty(), "{warnings:?}");
+    let (pending, refused) = world.engine.backlog();
+    assert!(pending > 0 && refused == 0, "{pending} wait, {refused} are refused");
 }
 
 #[test]

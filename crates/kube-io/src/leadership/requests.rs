@@ -1,7 +1,7 @@
 //! The requests of a candidate: for the record and for the Lease.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use ako_elect::{
@@ -26,8 +26,7 @@ pub(super) struct Requests {
     namespace: String,
     /// Requests under way.
     under_way: JoinSet<News>,
-    /// What went wrong was said, until something goes well.
-    complained: Arc<AtomicBool>,
+    complaints: Complaints,
 }
 
 impl Requests {
@@ -37,7 +36,7 @@ impl Requests {
             leases: Api::namespaced(client, namespace),
             namespace: namespace.to_owned(),
             under_way: JoinSet::new(),
-            complained: Arc::default(),
+            complaints: Complaints::default(),
         }
     }
 
@@ -74,6 +73,11 @@ impl Requests {
     pub(super) fn change_lease(&mut self, change: LeaseChange, timeout: Duration) {
         let (leases, namespace) = (self.leases.clone(), self.namespace.clone());
         let params = PostParams::default();
+        let verb = match &change {
+            LeaseChange::Create(_) => "create Lease",
+            LeaseChange::Replace { .. } => "update Lease",
+            LeaseChange::Delete { .. } => "delete Lease",
+        };
         let request = async move {
             match change {
                 LeaseChange::Create(spec) => {
@@ -85,7 +89,7 @@ impl Requests {
                 LeaseChange::Delete { at } => leases.delete(LEASE_NAME, &only(&at)).await.map(|_| None),
             }
         };
-        self.ask("write Lease", LEASE_NAME, timeout, request, |answer| {
+        self.ask(verb, LEASE_NAME, timeout, request, |answer| {
             News::LeaseChanged(answer.map(|found| found.as_ref().map(observed_lease)))
         });
     }
@@ -99,27 +103,25 @@ impl Requests {
         request: impl Future<Output = kube::Result<T>> + Send + 'static,
         news: impl FnOnce(Result<T, WriteError>) -> News + Send + 'static,
     ) {
-        let (complained, namespace) = (self.complained.clone(), self.namespace.clone());
+        let (complaints, namespace) = (self.complaints.clone(), self.namespace.clone());
         self.under_way.spawn(async move {
-            let answer = match tokio::time::timeout(timeout, request).await {
-                Ok(Ok(found)) => {
-                    complained.store(false, Ordering::Relaxed);
-                    Ok(found)
-                }
-                Ok(Err(error)) => {
-                    let class = class(&error);
-                    if class != WriteError::Conflict && !complained.swap(true, Ordering::Relaxed) {
-                        tracing::error!("{verb} {namespace}/{name}: {}", describe(&error));
-                    }
-                    Err(class)
-                }
-                Err(_) => {
-                    if !complained.swap(true, Ordering::Relaxed) {
-                        tracing::error!("{verb} {namespace}/{name}: no answer within {timeout:?}");
-                    }
-                    Err(WriteError::Unknown)
-                }
+            let (answer, problem) = match tokio::time::timeout(timeout, request).await {
+                Ok(Ok(found)) => (Ok(found), None),
+                Ok(Err(error)) => match class(&error) {
+                    WriteError::Conflict => (Err(WriteError::Conflict), None),
+                    class => (Err(class), Some(describe(&error))),
+                },
+                Err(_) => (Err(WriteError::Unknown), Some("no answer in time".to_owned())),
             };
+            match problem {
+                Some(problem) if complaints.is_news(verb, &problem) => {
+                    tracing::error!("{verb} {namespace}/{name}: {problem}; trying again");
+                }
+                None if complaints.is_over(verb) => {
+                    tracing::info!("{verb} {namespace}/{name}: answered again");
+                }
+                _ => {}
+            }
             news(answer)
         });
     }
@@ -136,6 +138,25 @@ impl Requests {
     fn body(&self, record: &Record, at: Option<&Version>) -> ConfigMap {
         let metadata = meta(RECORD_NAME, &self.namespace, at);
         ConfigMap { metadata, data: Some(record.to_data()), ..ConfigMap::default() }
+    }
+}
+
+/// What was said about each kind of request that fails, so that the same is not
+/// said again at each retry. A request of one kind that succeeds says nothing
+/// about the others: a role may allow one and forbid another.
+#[derive(Clone, Debug, Default)]
+struct Complaints(Arc<Mutex<BTreeMap<&'static str, String>>>);
+
+impl Complaints {
+    /// Whether this problem of a kind of request was not said yet.
+    fn is_news(&self, verb: &'static str, problem: &str) -> bool {
+        let mut said = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        said.insert(verb, problem.to_owned()).is_none_or(|before| before != problem)
+    }
+
+    /// Whether a kind of request that failed works again.
+    fn is_over(&self, verb: &'static str) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(verb).is_some()
     }
 }
 
@@ -281,5 +302,18 @@ mod tests {
         let (line, body) = sent(|requests| requests.change_lease(change, SECOND)).await;
         assert!(line.starts_with("DELETE "), "{line}");
         assert_eq!(body["preconditions"], json!({"uid": "u-1", "resourceVersion": "7"}));
+    }
+
+    #[test]
+    fn a_refusal_is_said_once_though_other_requests_succeed() {
+        let complaints = Complaints::default();
+        assert!(complaints.is_news("create ConfigMap", "forbidden"));
+        for _ in 0..10 {
+            assert!(!complaints.is_over("get ConfigMap"));
+            assert!(!complaints.is_news("create ConfigMap", "forbidden"));
+        }
+        assert!(complaints.is_over("create ConfigMap"));
+        assert!(complaints.is_news("create ConfigMap", "forbidden"), "it was allowed in between");
+        assert!(complaints.is_news("create ConfigMap", "no answer"), "another problem");
     }
 }

@@ -1,22 +1,24 @@
 //! The preflight.
 
 use ako_core::ResourceKind;
-use ako_kube_io::missing_permissions;
+use ako_kube_io::{missing_rules, needed_rules};
 
 use crate::fake::Fake;
 
 #[tokio::test(start_paused = true)]
 async fn each_missing_rule_is_named() {
     // The fake server forbids patches.
-    let missing = missing_permissions(&Fake::new().client(), "avi", &ResourceKind::ALL.into()).await.unwrap();
+    let rules = needed_rules("avi", &ResourceKind::ALL.into(), true);
+    let missing = missing_rules(&Fake::new().client(), &rules).await.unwrap();
     let missing: Vec<_> = missing.iter().map(ToString::to_string).collect();
     let expected = [
-        "patch services (group core) in the cluster",
-        "patch services/status (group core) in the cluster",
-        "patch ingresses (group networking.k8s.io) in the cluster",
-        "patch ingresses/status (group networking.k8s.io) in the cluster",
-        "patch pods (group core) in namespace avi",
-        "patch statefulsets (group apps) in namespace avi",
+        "patch pods (group core) in namespace avi, needed to lead",
+        "patch services (group core) in the cluster, needed to write statuses and annotations",
+        "patch services/status (group core) in the cluster, needed to write statuses and annotations",
+        "patch ingresses (group networking.k8s.io) in the cluster, needed to write statuses and annotations",
+        "patch ingresses/status (group networking.k8s.io) in the cluster, needed to write statuses and annotations",
+        "patch statefulsets (group apps) in namespace avi, needed to write statuses and annotations",
+        "patch secrets \"avi-secret\" (group core) in namespace avi, needed to store a renewed authtoken",
     ];
     assert_eq!(missing, expected);
 }

@@ -11,7 +11,7 @@ use ako_core::{Delta, ResourceId, ResourceKind, Snapshot};
 use ako_elect::{Moment, rehearsal};
 use ako_kube_io::{
     About, ConfigEvent, ConfigSource, EventWriter, Occurrence, Outcome, Pace, Severity, Source, SourceEvent,
-    StatusWriter, missing_permissions,
+    StatusWriter, missing_rules, needed_rules,
 };
 use ako_sim_kube::{Cut, Options, SimKube};
 use serde_json::{Value, json};
@@ -176,7 +176,6 @@ async fn configuration_and_events() {
         () = tokio::time::sleep(Duration::from_secs(1)) => {}
     }
     assert_eq!(writer.counts().sent, 1);
-    assert!(
-        missing_permissions(&sim.client(), "default", &ResourceKind::ALWAYS.into()).await.unwrap().is_empty()
-    );
+    let rules = needed_rules("default", &ResourceKind::ALL.into(), true);
+    assert_eq!(missing_rules(&sim.client(), &rules).await.unwrap(), []);
 }

@@ -1,7 +1,7 @@
 //! Who may do what.
 
 use ako_core::ResourceKind;
-use ako_kube_io::missing_permissions;
+use ako_kube_io::{missing_rules, needed_rules};
 use ako_sim_kube::{Account, Authorization, Options, SimKube};
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::api::{Api, ListParams};
@@ -38,7 +38,8 @@ async fn roles_and_bindings() {
     let message = "configmaps is forbidden: User \"alice\" cannot list resource \"configmaps\" in API group \"\" in \
                    the namespace \"default\"";
     assert_eq!(refused, (403, message.to_owned()));
-    assert!(!missing_permissions(&alice, "default", &ResourceKind::ALWAYS.into()).await.unwrap().is_empty());
+    let rules = needed_rules("default", &ResourceKind::ALWAYS.into(), true);
+    assert_eq!(missing_rules(&alice, &rules).await.unwrap(), rules);
     apply(
         &sim,
         json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role",
