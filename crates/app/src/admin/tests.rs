@@ -44,7 +44,7 @@ fn operator() -> (Router, Startup, Arc<Asked>) {
                     counted.signs_of_life.fetch_add(1, SeqCst);
                     let _ = answer.send(());
                 }
-                Input::Release(answer) | Input::Yield(answer) => {
+                Input::Release(_, answer) | Input::Yield(answer) => {
                     counted.orders.fetch_add(1, SeqCst);
                     drop(answer.send(Ok("done".to_owned())));
                 }

@@ -172,13 +172,14 @@ async fn begin(surroundings: Surroundings, tasks: &mut JoinSet<&'static str>) ->
     let mut reader = SettingsReader::new(config_events, &namespace, startup.clone());
     let port = supervised(tasks, reader.port()).await?;
     serve(admin, port, &startup, inputs.clone(), tasks).await?;
-    let settings = supervised(tasks, reader.first()).await?;
-    log.set(settings.config.log_level);
-    check_version(&client).await;
-
     let own_pod = find_own_pod(&client, &namespace, &pod).await;
     let pod_uid = own_pod.as_ref().and_then(|pod| pod.uid.clone()).unwrap_or_default();
     let events = EventWriter::new(client.clone(), own_pod, wall.clone());
+    tell_events(tasks, events.clone());
+    let refused = |why: &str| publishing::warn_of(&events, "ConfigurationRefused", why);
+    let settings = supervised(tasks, reader.first(&refused)).await?;
+    log.set(settings.config.log_level);
+    check_version(&client).await;
     events.set_normal_events(settings.config.events);
     // It may take a while until somebody leads, so that the candidacy begins
     // before the caches are filled.
@@ -198,7 +199,6 @@ async fn begin(surroundings: Surroundings, tasks: &mut JoinSet<&'static str>) ->
         tasks,
     );
     let (settings, followed) = watch::channel(settings);
-    tell_events(tasks, events.clone());
     let standing = candidate.standing.clone();
     let permissions = Permissions::new(client.clone(), startup.clone(), events.clone(), followed, standing);
     tasks.spawn(async move {

@@ -137,7 +137,6 @@ fn described(missing: &[Rule]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
     use std::sync::Arc;
 
     use ako_core::Config;
@@ -148,6 +147,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::run::testing;
 
     const GROUP: &str = "rbac.authorization.k8s.io";
 
@@ -207,7 +207,7 @@ mod tests {
             ca: None,
         };
         let config = Config { operator_namespace: "avi-system".into(), ..Config::default() };
-        Settings { config, issues: Vec::new(), data: BTreeMap::new(), credentials }
+        Settings { config, credentials, ..testing::settings() }
     }
 
     struct Operator {

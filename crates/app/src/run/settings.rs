@@ -79,11 +79,12 @@ impl SettingsReader {
         Ok(Config::parse(&self.namespace, &data).0.admin_port)
     }
 
-    /// Waits for the first usable settings.
+    /// Waits for the first usable settings. `refused` is told why those before
+    /// cannot be used.
     ///
     /// # Errors
     /// If the events end.
-    pub async fn first(&mut self) -> anyhow::Result<Settings> {
+    pub async fn first(&mut self, refused: &(dyn Fn(&str) + Sync)) -> anyhow::Result<Settings> {
         let mut looked_at = false;
         loop {
             if looked_at {
@@ -95,8 +96,10 @@ impl SettingsReader {
             let issues = with_timing(&config, issues);
             report(&issues);
             self.startup.configured(&issues);
-            if issues.iter().any(|issue| issue.fatal) {
+            let fatal: Vec<_> = issues.iter().filter(|issue| issue.fatal).map(ToString::to_string).collect();
+            if !fatal.is_empty() {
                 error!("the configuration cannot be used; waiting for a correction");
+                refused(&format!("ConfigMap avi-k8s-config cannot be used: {}", fatal.join("; ")));
                 continue;
             }
             return Ok(Settings {

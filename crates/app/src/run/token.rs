@@ -145,7 +145,6 @@ enum Stored {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
-    use std::collections::BTreeMap;
     use std::net::SocketAddr;
 
     use ako_core::Config;
@@ -157,7 +156,7 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
-    use crate::run::connection;
+    use crate::run::{connection, testing};
 
     struct World {
         avi: SimAvi,
@@ -186,9 +185,10 @@ mod tests {
             controller_host: serving.url().as_str().into(),
             ..Config::default()
         };
-        let mut settings = Settings { config, issues: Vec::new(), data: BTreeMap::new(), credentials };
+        let mut settings = Settings { config, credentials, ..testing::settings() };
         let connect = |settings: &Settings| {
-            Arc::new(connection::connect(settings, Arc::new(|| Moment::from_millis(0)), None).unwrap())
+            let leads = watch::channel(true).1;
+            Arc::new(connection::connect(settings, Arc::new(|| Moment::from_millis(0)), None, leads).unwrap())
         };
         let first = connect(&settings).writer.refresh_token(&rehearsal::endless(), "", now()).await.unwrap();
         let AviSecret::Token(token) = first.unwrap().secret else { panic!("no token") };

@@ -110,7 +110,8 @@ fn secret(name: &str, pem: &(String, String)) -> Value {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_configuration_that_cannot_be_used_is_waited_out() {
-    let mut broken = config(&[("shardVSSize", "HUGE")]);
+    // The last one is understood: it asks for what this version would take away.
+    let mut broken = config(&[("shardVSSize", "HUGE"), ("istioEnabled", "true")]);
     broken.insert("vipNetworkList".to_owned(), "[".to_owned());
     let Some(world) = World::start_unready(&broken, "avi-system").await else { return };
     // Until the configuration has been read, the answer is that it is waited for.
@@ -123,13 +124,15 @@ async fn a_configuration_that_cannot_be_used_is_waited_out() {
     .unwrap_or_else(|e| world.fail(&e));
     let state = world.operator.get_json("/api/v1/state").await.unwrap();
     let keys: Vec<_> = state["issues"].as_array().unwrap().iter().map(|i| i["key"].clone()).collect();
-    assert!(keys.contains(&json!("shardVSSize")) && keys.contains(&json!("vipNetworkList")), "{state:#}");
+    for key in ["shardVSSize", "vipNetworkList", "istioEnabled"] {
+        assert!(keys.contains(&json!(key)), "{state:#}");
+    }
     // Corrected, it runs without a restart.
     let data = config(&[]);
     let correction = json!({
         "apiVersion": "v1", "kind": "ConfigMap",
         "metadata": {"name": "avi-k8s-config", "namespace": "avi-system"},
-        "data": {"shardVSSize": "LARGE", "vipNetworkList": data["vipNetworkList"]},
+        "data": {"shardVSSize": "LARGE", "istioEnabled": "false", "vipNetworkList": data["vipNetworkList"]},
     });
     let patch = correction.to_string();
     let arguments =

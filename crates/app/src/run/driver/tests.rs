@@ -43,6 +43,7 @@ impl Driven {
             startup: Startup::new("ako-0", "avi-system", clock::wall_time()),
             log: LogControl::default(),
             kinds: watch::channel(config.kinds()).0,
+            demand: watch::Sender::default(),
         };
         let mut driver = Driver::new(parts, translator);
         for kind in config.kinds() {
