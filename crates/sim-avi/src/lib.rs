@@ -269,6 +269,11 @@ impl SimAvi {
         self.with(|controller| dump::by_name(&controller.configuration.store, fields))
     }
 
+    /// The uuid of an object by its type, its tenant and its name.
+    pub fn uuid(&self, kind: &str, tenant: &str, name: &str) -> Option<String> {
+        self.with(|controller| Some(find(controller, kind, tenant, name)?.uuid.to_string()))
+    }
+
     /// The first object of a type that has this name, in full, as it is now.
     pub fn named(&self, kind: &str, name: &str) -> Option<Value> {
         let kind = kind::find(kind)?;

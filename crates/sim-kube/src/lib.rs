@@ -308,10 +308,7 @@ impl SimKube {
 
     /// All objects as they are now.
     pub fn snapshot(&self) -> Snapshot {
-        self.with(|cluster| Snapshot {
-            objects: cluster.store.objects(),
-            revision: cluster.store.revision(),
-        })
+        self.with(|cluster| Snapshot { objects: cluster.store.objects(), revision: cluster.store.revision() })
     }
 
     /// Makes all objects what they were. Versions go on growing, and watchers see what

@@ -15,7 +15,9 @@ impl World {
         let owner = self.instances[instance].member.owner;
         let dump = self.avi.dump();
         let ours: Vec<_> = objects(&dump)
-            .filter(|(kind, object)| object["created_by"] == owner || *kind == "vsvip" || *kind == "vrfcontext")
+            .filter(|(kind, object)| {
+                object["created_by"] == owner || *kind == "vsvip" || *kind == "vrfcontext"
+            })
             .collect();
         let (Step::Edit(number) | Step::Remove(number)) = step else { return };
         let Some((kind, object)) = ours.get(number % ours.len().max(1)) else { return };

@@ -210,7 +210,8 @@ impl World {
         self.instances.iter().for_each(|instance| instance.leadership.is_restored());
         for (namespace, _) in self.setup.namespaces() {
             let object = self.kube.get("", "namespaces", "", namespace);
-            let team = object.and_then(|object| object["metadata"]["labels"]["team"].as_str().map(str::to_owned));
+            let team =
+                object.and_then(|object| object["metadata"]["labels"]["team"].as_str().map(str::to_owned));
             let teams = self.setup.members().iter().filter_map(|member| member.team);
             self.borders.label(namespace, teams.into_iter().find(|known| Some(*known) == team.as_deref()));
         }

@@ -61,7 +61,10 @@ type Ours = (String, String, Option<String>);
 /// The objects of a dump that are ours.
 fn ours(dump: &Value) -> BTreeSet<Ours> {
     let mut found = BTreeSet::new();
-    for (kind, object) in objects(dump).filter(|(_, object)| object["created_by"] != "somebody") {
+    // A Service Engine group that was configured for a while keeps its label.
+    let is_ours =
+        |object: &Value| object["created_by"] != "somebody" && object["name"] != workload::OTHER_GROUP;
+    for (kind, object) in objects(dump).filter(|(_, object)| is_ours(object)) {
         let text = |field: &str| object[field].as_str().map(str::to_owned);
         found.insert((kind.to_owned(), text("name").unwrap_or_default(), text("created_by")));
     }

@@ -126,7 +126,9 @@ impl Step {
             Self::Recreate(_) => "process: pod replaced by force",
             Self::Yield(_) => "process: asked to hand over",
             Self::Freeze(_) => "process: frozen",
-            Self::CutKube(_, connection, cut) => return format!("API server: {connection:?} connection cut, {cut:?}"),
+            Self::CutKube(_, connection, cut) => {
+                return format!("API server: {connection:?} connection cut, {cut:?}");
+            }
             Self::CutController(_, network) if *network != Network::Open => {
                 return format!("controller: connection {network:?}");
             }

@@ -1,18 +1,32 @@
 //! Who sees each write of a process at the moment when it leaves, and judges it.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use ako_elect::{Holder, LEASE_NAME, RECORD_NAME, Record};
 use ako_sim_kube::SimKube;
 use http_body_util::BodyExt as _;
 use kube::client::Body;
 use serde_json::Value;
+use tokio::time::{Instant, sleep};
 
 use crate::borders::Borders;
 use crate::complaints::Complaints;
 use crate::instance::Leadership;
 use crate::judge::Judge;
 use crate::setup::Member;
+
+/// Writes at most that a process may send to the API server in a second; more are a loop
+/// without a pause, and wait.
+const MOST_WRITES: u32 = 500;
+
+/// The writes of the present second.
+#[derive(Default)]
+pub struct Meter {
+    since: Option<Instant>,
+    seen: u32,
+    told: bool,
+}
 
 /// Judges the writes of one process.
 pub struct Witness {
@@ -31,6 +45,8 @@ pub struct Witness {
     pub kube: SimKube,
     /// What is wrong is noted there.
     pub complaints: Complaints,
+    /// How many writes there were.
+    pub meter: Mutex<Meter>,
 }
 
 impl Witness {
@@ -64,11 +80,31 @@ impl Witness {
                 }
                 // It is in memory: collecting it takes no time.
                 let body = body.collect().await.map(http_body_util::Collected::to_bytes)?;
+                if witness.is_a_loop(parts.uri.path()) {
+                    sleep(Duration::from_secs(1)).await;
+                }
                 witness.request(parts.method.as_str(), parts.uri.path(), &body);
                 client.send(axum::http::Request::from_parts(parts, Body::from(body.to_vec()))).await
             }
         });
         kube::Client::new(service, namespace)
+    }
+
+    /// Whether there are too many writes; said once. Virtual time stands while a process
+    /// is busy, so such a loop would never end.
+    fn is_a_loop(&self, path: &str) -> bool {
+        let mut meter = self.meter.lock().unwrap_or_else(PoisonError::into_inner);
+        if meter.since.is_none_or(|since| since.elapsed() >= Duration::from_secs(1)) {
+            meter.since = Some(Instant::now());
+            meter.seen = 0;
+        }
+        meter.seen += 1;
+        let is_a_loop = meter.seen > MOST_WRITES;
+        if is_a_loop && !std::mem::replace(&mut meter.told, true) {
+            self.complaints
+                .add(&format!("{}: more than {MOST_WRITES} writes in a second, to {path}", self.me));
+        }
+        is_a_loop
     }
 
     /// A request that changes something leaves for the API server.
@@ -155,17 +191,20 @@ impl Witness {
         }
     }
 
-    /// Who takes a name out of the Lease: it has to be the own one, or the write is
-    /// refused because the Lease is another one by now.
+    /// Who takes a name out of the Lease: it has to be the own one, or there is none, or
+    /// the write is refused because the Lease is another one by now.
     fn wrong_clearing(&self, metadata: &Value) -> Option<String> {
         let lease = self.kube.get("coordination.k8s.io", "leases", self.member.namespace, LEASE_NAME)?;
         let is_current = lease["metadata"]["resourceVersion"] == metadata["resourceVersion"];
         let holder = lease["spec"]["holderIdentity"].as_str().unwrap_or_default();
-        (is_current && !self.is_me(holder)).then(|| format!("takes {holder} out of the Lease"))
+        (is_current && !holder.is_empty() && !self.is_me(holder))
+            .then(|| format!("takes {holder} out of the Lease"))
     }
 }
 
 /// Whether a write is about one exact object in one exact version.
 fn is_exact(metadata: &Value) -> bool {
-    ["uid", "resourceVersion"].iter().all(|field| metadata[*field].as_str().is_some_and(|text| !text.is_empty()))
+    ["uid", "resourceVersion"]
+        .iter()
+        .all(|field| metadata[*field].as_str().is_some_and(|text| !text.is_empty()))
 }

@@ -156,9 +156,8 @@ pub fn certificate(namespace: &str) -> anyhow::Result<Value> {
 /// A Service that may have an address of its own, with so many ports.
 pub fn balanced(namespace: &str, number: usize, kind: &str, ports: usize) -> [Value; 2] {
     let [mut service, slice] = service(namespace, MOST + 10 + number, kind, 2);
-    let port = |n: usize| {
-        json!({"name": format!("p{n}"), "port": 80 + n, "targetPort": 8080, "protocol": "TCP"})
-    };
+    let port =
+        |n: usize| json!({"name": format!("p{n}"), "port": 80 + n, "targetPort": 8080, "protocol": "TCP"});
     service["spec"]["ports"] = (0..ports).map(port).collect();
     let mut slice = slice;
     let port = |n: usize| json!({"name": format!("p{n}"), "port": 8080, "protocol": "TCP"});
@@ -224,7 +223,8 @@ pub fn premises() -> Value {
 
 /// The IPAM profile of the cloud, with both networks.
 pub fn usable_networks() -> Value {
-    let networks = ["vip-net", "other-net"].map(|name| json!({"nw_ref": format!("/api/network?name={name}")}));
+    let networks =
+        ["vip-net", "other-net"].map(|name| json!({"nw_ref": format!("/api/network?name={name}")}));
     json!({"internal_profile": {"usable_networks": networks}})
 }
 

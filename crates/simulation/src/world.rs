@@ -1,7 +1,7 @@
 //! Everything that a run is about, and how a step changes it.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use ako_elect::Holder;
@@ -176,6 +176,7 @@ impl World {
             judge: self.judge.clone(),
             kube: self.kube.clone(),
             complaints: self.complaints.clone(),
+            meter: Mutex::default(),
         })
     }
 
@@ -227,7 +228,10 @@ impl World {
     pub fn tally(&self) -> BTreeMap<String, u64> {
         let mut tally = self.steps.clone();
         let of = |what: &str, struck: BTreeMap<String, u64>| {
-            struck.into_iter().map(|(name, count)| (format!("{what}, requests: {name}"), count)).collect::<Vec<_>>()
+            struck
+                .into_iter()
+                .map(|(name, count)| (format!("{what}, requests: {name}"), count))
+                .collect::<Vec<_>>()
         };
         tally.extend(of("API server", self.kube.faults_struck()));
         tally.extend(of("controller", self.avi.faults_struck()));

@@ -27,14 +27,19 @@ async fn at_rest(world: &mut World) -> anyhow::Result<()> {
 
 /// What the judge says of a request about the first object of a type with a name like
 /// that.
-fn verdict(world: &World, method: &str, kind: &str, name: &str, change: impl Fn(&mut Value)) -> Option<String> {
+fn verdict(
+    world: &World,
+    method: &str,
+    kind: &str,
+    name: &str,
+    change: impl Fn(&mut Value),
+) -> Option<String> {
     let dump = world.avi.dump();
     let named = dump[kind].as_object().unwrap().values().find(|o| o["name"].as_str().unwrap().contains(name));
     let name = named.unwrap()["name"].as_str().unwrap().to_owned();
-    let object = world.avi.named(kind, &name).unwrap();
-    let mut body = object.clone();
+    let mut body = world.avi.named(kind, &name).unwrap();
     change(&mut body);
-    let line = format!("{method} /api/{kind}/{}", object["uuid"].as_str().unwrap());
+    let line = format!("{method} /api/{kind}/{}", world.avi.uuid(kind, "admin", &name).unwrap());
     world.judge.unasked(world.setup.members().first().unwrap(), &line, &body)
 }
 
@@ -81,9 +86,10 @@ fn what_a_write_takes_away_has_to_be_asked_for_like_a_deletion() {
         sleep(BOUND * 2).await;
         // Somebody adds a server by hand: nobody ever asked for it to be there.
         let added = json!({"ip": {"addr": "10.2.0.9", "type": "V4"}, "port": 8080});
-        let name = world.avi.dump()["pool"].as_object().unwrap().values().find_map(|pool| {
-            pool["name"].as_str().filter(|name| name.contains("lively")).map(str::to_owned)
-        });
+        let name =
+            world.avi.dump()["pool"].as_object().unwrap().values().find_map(|pool| {
+                pool["name"].as_str().filter(|name| name.contains("lively")).map(str::to_owned)
+            });
         world.avi.edit("pool", "admin", &name.unwrap(), &json!({"servers": [added]}));
         assert_eq!(fewer_servers(&world, 0), None);
         // A host, and what refers to it.
@@ -114,9 +120,6 @@ fn kinds_may_be_of_different_moments() {
         world.take(0, &Step::Endpoints(0, 2)).await?;
         world.take(0, &Step::Apply(0, "/shop")).await?;
         sleep(Duration::from_secs(10)).await;
-        let dump = world.avi.dump();
-        let policy = dump["httppolicyset"].as_object().and_then(|all| all.keys().next().cloned());
-        assert!(policy.is_some() || dump["pool"].is_object());
         assert_eq!(fewer_servers(&world, 0), None);
         sleep(Duration::from_secs(10)).await;
         assert!(fewer_servers(&world, 0).is_some());

@@ -20,7 +20,10 @@ async fn complaints(world: &World, method: &str, path: &str, body: &Value) -> Ve
     let request = axum::http::Request::builder()
         .method(method)
         .uri(path)
-        .header("content-type", if method == "PATCH" { "application/merge-patch+json" } else { "application/json" })
+        .header(
+            "content-type",
+            if method == "PATCH" { "application/merge-patch+json" } else { "application/json" },
+        )
         .body(Body::from(body.to_string().into_bytes()))
         .unwrap();
     let answer = client.send(request).await.unwrap();
@@ -36,12 +39,17 @@ fn writes_of_a_process_that_does_not_lead_are_seen() {
         world.finished().await?;
         // What the made-up writes do is nobody's business then.
         world.take(0, &Step::Kill(0)).await?;
-        let (map, lease) = ("/api/v1/namespaces/avi-system/configmaps", "/apis/coordination.k8s.io/v1/namespaces/avi-system/leases");
+        let (map, lease) = (
+            "/api/v1/namespaces/avi-system/configmaps",
+            "/apis/coordination.k8s.io/v1/namespaces/avi-system/leases",
+        );
         let record = format!("{map}/{RECORD_NAME}");
-        let lease_of = |holder: &str| json!({
-            "metadata": {"name": LEASE_NAME, "uid": "u", "resourceVersion": "1"},
-            "spec": {"holderIdentity": holder},
-        });
+        let lease_of = |holder: &str| {
+            json!({
+                "metadata": {"name": LEASE_NAME, "uid": "u", "resourceVersion": "1"},
+                "spec": {"holderIdentity": holder},
+            })
+        };
         let data = |holder: &str| json!({"holder": holder, "epoch": "9"});
         let exact = json!({"name": RECORD_NAME, "uid": "u", "resourceVersion": "1"});
         let ingress = "/apis/networking.k8s.io/v1/namespaces/still/ingresses/shop-0";
@@ -57,14 +65,39 @@ fn writes_of_a_process_that_does_not_lead_are_seen() {
             ("DELETE", ingress.to_owned(), json!({}), "nobody knows of"),
             ("PATCH", pod("ako-1"), named.clone(), "not its own"),
             ("POST", map.to_owned(), json!({"metadata": {"name": "other"}}), "is not the record"),
-            ("POST", map.to_owned(), json!({"metadata": {"name": RECORD_NAME}, "data": data("x_u_n")}), "creates the record for"),
-            ("PUT", record.clone(), json!({"metadata": {"name": RECORD_NAME, "resourceVersion": "1"}, "data": data("")}), "whatever record"),
-            ("PUT", record.clone(), json!({"metadata": {"name": RECORD_NAME, "uid": "u"}, "data": data("")}), "whatever record"),
-            ("PUT", record.clone(), json!({"metadata": exact, "data": data("ako-9_u_other")}), "names ako-9_u_other"),
+            (
+                "POST",
+                map.to_owned(),
+                json!({"metadata": {"name": RECORD_NAME}, "data": data("x_u_n")}),
+                "creates the record for",
+            ),
+            (
+                "PUT",
+                record.clone(),
+                json!({"metadata": {"name": RECORD_NAME, "resourceVersion": "1"}, "data": data("")}),
+                "whatever record",
+            ),
+            (
+                "PUT",
+                record.clone(),
+                json!({"metadata": {"name": RECORD_NAME, "uid": "u"}, "data": data("")}),
+                "whatever record",
+            ),
+            (
+                "PUT",
+                record.clone(),
+                json!({"metadata": exact, "data": data("ako-9_u_other")}),
+                "names ako-9_u_other",
+            ),
             ("DELETE", record.clone(), json!({}), "no way to change the record"),
             ("POST", lease.to_owned(), lease_of("ako-0_u_n"), "left while"),
             ("PUT", format!("{lease}/{LEASE_NAME}"), lease_of("ako-0_u_n"), "left while"),
-            ("PUT", format!("{lease}/{LEASE_NAME}"), json!({"metadata": {"name": LEASE_NAME}}), "whatever Lease"),
+            (
+                "PUT",
+                format!("{lease}/{LEASE_NAME}"),
+                json!({"metadata": {"name": LEASE_NAME}}),
+                "whatever Lease",
+            ),
             ("DELETE", format!("{lease}/{LEASE_NAME}"), json!({}), "whatever Lease"),
         ];
         for (method, path, body, expected) in wrong {
@@ -75,12 +108,20 @@ fn writes_of_a_process_that_does_not_lead_are_seen() {
             ("PATCH", pod("ako-0"), named),
             ("PUT", record, json!({"metadata": exact, "data": data("")})),
             ("POST", "/api/v1/namespaces/still/events".to_owned(), json!({})),
-            ("POST", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews".to_owned(), json!({"spec": {}})),
+            (
+                "POST",
+                "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews".to_owned(),
+                json!({"spec": {}}),
+            ),
             // It is refused: the Lease is another one by now.
             ("PUT", format!("{lease}/{LEASE_NAME}"), lease_of("")),
         ];
         for (method, path, body) in right {
-            assert_eq!(complaints(&world, method, &path, &body).await, Vec::<String>::new(), "{method} {path}");
+            assert_eq!(
+                complaints(&world, method, &path, &body).await,
+                Vec::<String>::new(),
+                "{method} {path}"
+            );
         }
         Ok(())
     })

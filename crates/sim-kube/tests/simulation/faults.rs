@@ -104,7 +104,8 @@ async fn a_silent_watch_sends_nothing_until_the_fault_ends() {
         let started = tokio::time::Instant::now();
         watched.until(has("late")).await;
         assert!(started.elapsed() >= Duration::from_secs(100), "after {:?}", started.elapsed());
-        let again = sim.requests()[requests..].iter().any(|r| r.path.contains("ingresses") && r.verb == "watch");
+        let again =
+            sim.requests()[requests..].iter().any(|r| r.path.contains("ingresses") && r.verb == "watch");
         assert_eq!(again, breaks, "a connection that goes on is not opened again");
         assert_eq!(sim.faults_struck().get("silent watch ingresses"), Some(&1));
     }

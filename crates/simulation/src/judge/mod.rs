@@ -72,13 +72,7 @@ impl Judge {
 
     /// What is wrong with a status that leaves a process now: an address goes that is
     /// served.
-    pub fn unasked_status(
-        &self,
-        me: &Member,
-        kind: &str,
-        object: &Value,
-        patch: &Value,
-    ) -> Option<String> {
+    pub fn unasked_status(&self, me: &Member, kind: &str, object: &Value, patch: &Value) -> Option<String> {
         let lost: Vec<_> = addresses(object).difference(&addresses(patch)).cloned().collect();
         if lost.is_empty() {
             return None;
@@ -96,9 +90,7 @@ impl Judge {
             })
         };
         self.search(me, keeps)?;
-        Some(format!(
-            "the status of {name} loses {lost:?}, which no state of the last {BOUND:?} asks for"
-        ))
+        Some(format!("the status of {name} loses {lost:?}, which no state of the last {BOUND:?} asks for"))
     }
 
     /// What a write takes away of what is on the controller now.

@@ -18,7 +18,8 @@ use crate::judgement::{TRANSLATED, Translated};
 const MOST_STATES: usize = 256;
 
 /// The configuration, which is looked at beside the kinds that are translated.
-const CONFIGURATION: Translated = Translated { group: "", version: "v1", kind: "ConfigMap", plural: "configmaps" };
+const CONFIGURATION: Translated =
+    Translated { group: "", version: "v1", kind: "ConfigMap", plural: "configmaps" };
 
 type Objects = BTreeMap<String, StoredObject>;
 
@@ -46,15 +47,14 @@ impl Past {
     pub(super) fn read(kube: &SimKube, namespace: &str, bound: Duration) -> Self {
         let config = format!("{namespace}/{CONFIG_MAP}");
         let kinds: Vec<Translated> = TRANSLATED.into_iter().chain([CONFIGURATION]).collect();
-        let mut now: Vec<Objects> =
-            kinds.iter().map(|kind| objects(kube, kind, &config)).collect();
+        let mut now: Vec<Objects> = kinds.iter().map(|kind| objects(kube, kind, &config)).collect();
         let mut versions: Vec<Vec<Version>> = now.iter().map(|now| vec![Version::of(now)]).collect();
         let since = Instant::now().checked_sub(bound).unwrap_or_else(Instant::now);
         let mut changes = Vec::new();
         for change in kube.changes_since(since).into_iter().rev() {
-            let Some(kind) = kinds.iter().position(|kind| {
-                *kind.group == *change.group && *kind.plural == *change.plural
-            }) else {
+            let Some(kind) =
+                kinds.iter().position(|kind| *kind.group == *change.group && *kind.plural == *change.plural)
+            else {
                 continue;
             };
             if kinds[kind].plural == CONFIGURATION.plural && change.path != config {

@@ -109,7 +109,10 @@ impl Translations {
 
 /// The configuration of a process that began with one and saw another: what needs a
 /// restart stays.
-fn in_force(begun: &BTreeMap<String, String>, mut data: BTreeMap<String, String>) -> BTreeMap<String, String> {
+fn in_force(
+    begun: &BTreeMap<String, String>,
+    mut data: BTreeMap<String, String>,
+) -> BTreeMap<String, String> {
     for key in keys().iter().filter(|key| !key.live) {
         match begun.get(key.name) {
             Some(value) => data.insert(key.name.to_owned(), value.clone()),

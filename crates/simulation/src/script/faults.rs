@@ -90,7 +90,10 @@ pub(super) fn silence(rng: &mut StdRng, namespace: &str, client: &str) -> KubeFa
         12 => fault.clone().verb("watch").client(&cluster),
         13 => fault.clone().client(&cluster),
         14 => fault.clone().verb(["list", "get", "patch"][rng.random_range(0..3)]).client(&cluster),
-        _ => fault.clone().verb(["get", "update"][rng.random_range(0..2)]).client(&Connection::Election.of(client)),
+        _ => fault
+            .clone()
+            .verb(["get", "update"][rng.random_range(0..2)])
+            .client(&Connection::Election.of(client)),
     };
     fault.lasting(a_while(rng))
 }
@@ -104,11 +107,8 @@ pub(super) fn refusal(rng: &mut StdRng, client: &str) -> KubeFault {
         _ => KubeAction::Delay { ms: rng.random_range(100..15_000) },
     };
     let fault = KubeFault::new(action).client(&Connection::Cluster.of(client)).lasting(a_while(rng));
-    let fault = if rng.random() {
-        fault.resource(WATCHED[rng.random_range(0..WATCHED.len())])
-    } else {
-        fault
-    };
+    let fault =
+        if rng.random() { fault.resource(WATCHED[rng.random_range(0..WATCHED.len())]) } else { fault };
     match rng.random_range(0..5) {
         0 => fault,
         1 | 2 => fault.verb("list"),
