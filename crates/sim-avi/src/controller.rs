@@ -120,7 +120,8 @@ impl Controller {
         match call.method {
             Method::GET => {
                 let store = &self.configuration.store;
-                let page = self.lists.page(store, kind, &scope, &call.query, &reading(call))?;
+                let most = self.weather.page_size;
+                let page = self.lists.page(store, kind, &scope, &call.query, &reading(call), most)?;
                 Ok(Reply::json(&page))
             }
             Method::POST => {
@@ -199,7 +200,8 @@ impl Controller {
         let kind = kind.ok_or_else(|| Refusal::new(StatusCode::NOT_FOUND, "Not found"))?;
         let store = &self.configuration.store;
         let Some(uuid) = uuid else {
-            let mut page = self.lists.page(store, kind, &scope, &call.query, view)?;
+            let most = self.weather.page_size;
+            let mut page = self.lists.page(store, kind, &scope, &call.query, view, most)?;
             if let Some(results) = page["results"].as_array_mut() {
                 for object in results {
                     *object = operational(object, self.oper_state(object["uuid"].as_str()));

@@ -16,9 +16,9 @@ use crate::store::{Fields, Object, Store};
 pub(crate) fn dump(store: &Store, all: bool) -> Value {
     let mut types: Map<String, Value> = Map::new();
     for object in store.all().filter(|object| all || is_marked(object)) {
-        let key = format!("{}/{}", tenant_name(store, &object.tenant), object.name);
+        let (key, shown) = entry(store, object);
         let objects = types.entry(object.kind.path).or_insert_with(|| Value::Object(Map::new()));
-        objects[key] = canonical(store, object);
+        objects[key] = shown;
     }
     Value::Object(types)
 }
@@ -41,10 +41,22 @@ fn tenant_name<'a>(store: &'a Store, uuid: &'a str) -> &'a str {
     store.get(uuid).map_or(uuid, |tenant| &tenant.name)
 }
 
+/// An object in canonical form, with the key that it has in a dump.
+pub(crate) fn entry(store: &Store, object: &Object) -> (String, Value) {
+    (format!("{}/{}", tenant_name(store, &object.tenant), object.name), canonical(store, object))
+}
+
 fn canonical(store: &Store, object: &Object) -> Value {
     let mut fields = object.sent.clone();
     show_addresses(&mut fields, &object.full);
+    by_name(store, fields)
+}
+
+/// The fields with their references in canonical form.
+pub(crate) fn by_name(store: &Store, mut fields: Fields) -> Value {
     let Ok(()) = reference::rewrite_fields::<Infallible>(&mut fields, &mut |_, text| {
+        // What was read from the Controller names it first.
+        let text = text.find("/api/").map_or(text, |at| &text[at..]);
         let target = reference::uuid(text).and_then(|uuid| store.get(uuid));
         Ok(Some(target.map_or_else(
             || text.to_owned(),

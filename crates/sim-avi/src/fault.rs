@@ -1,5 +1,6 @@
 //! Faults on demand: what a Controller, a network or a proxy may do to a client.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -121,26 +122,50 @@ pub enum Action {
     ExpireSession,
 }
 
+impl Action {
+    /// What it is called where faults are counted.
+    fn word(&self) -> String {
+        match self {
+            Self::Status { status, .. } => format!("status {status}"),
+            Self::Delay { .. } => "delayed".to_owned(),
+            Self::DropBefore => "connection closed before".to_owned(),
+            Self::DropAfter => "connection closed after".to_owned(),
+            Self::Truncate => "answer truncated".to_owned(),
+            Self::Break => "answer cut off".to_owned(),
+            Self::ExpireSession => "session ended".to_owned(),
+        }
+    }
+}
+
 /// All faults, in the order of injection.
 #[derive(Debug, Default)]
-pub(crate) struct Faults(Vec<Fault>);
+pub(crate) struct Faults {
+    injected: Vec<Fault>,
+    /// How often each was applied, by what it does and to which method.
+    struck: BTreeMap<String, u64>,
+}
 
 impl Faults {
     /// Adds a fault; `false` if there are too many.
     pub(crate) fn inject(&mut self, fault: Fault) -> bool {
-        let room = self.0.len() < MOST_FAULTS;
+        let room = self.injected.len() < MOST_FAULTS;
         if room {
-            self.0.push(fault);
+            self.injected.push(fault);
         }
         room
     }
 
     pub(crate) fn clear(&mut self) {
-        self.0.clear();
+        self.injected.clear();
     }
 
     pub(crate) fn all(&self) -> &[Fault] {
-        &self.0
+        &self.injected
+    }
+
+    /// How often each fault was applied: `status 503 GET`.
+    pub(crate) fn struck(&self) -> &BTreeMap<String, u64> {
+        &self.struck
     }
 
     /// The action for a request, if one is due.
@@ -151,7 +176,7 @@ impl Faults {
                 && fault.name.as_deref().is_none_or(|pattern| glob(pattern.as_bytes(), name.as_bytes()))
                 && fault.session.as_deref().is_none_or(|wanted| session.starts_with(wanted))
         };
-        for fault in self.0.iter_mut().filter(|fault| fits(fault)) {
+        for fault in self.injected.iter_mut().filter(|fault| fits(fault)) {
             if fault.skip > 0 {
                 fault.skip -= 1;
                 continue;
@@ -162,7 +187,8 @@ impl Faults {
                 None => {}
             }
             let action = fault.action.clone();
-            self.0.retain(|fault| fault.count != Some(0));
+            *self.struck.entry(format!("{} {method}", action.word())).or_default() += 1;
+            self.injected.retain(|fault| fault.count != Some(0));
             return Some(action);
         }
         None
@@ -206,6 +232,8 @@ pub struct Weather {
     pub rate_limit: Option<u32>,
     /// Writes are refused: the Controller is being upgraded.
     pub upgrading: bool,
+    /// A page of a list holds no more than this, whatever was asked for.
+    pub page_size: Option<usize>,
 }
 
 impl Weather {

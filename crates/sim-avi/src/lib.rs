@@ -50,6 +50,7 @@ mod view;
 mod virtual_service;
 mod write;
 
+use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -252,6 +253,27 @@ impl SimAvi {
         self.with(|controller| Some(Value::Object(controller.configuration.store.get(uuid)?.full.clone())))
     }
 
+    /// An object as it is in a dump: its type, its key and its canonical form.
+    pub fn shown(&self, uuid: &str) -> Option<(&'static str, String, Value)> {
+        self.with(|controller| {
+            let store = &controller.configuration.store;
+            let object = store.get(uuid)?;
+            let (key, shown) = dump::entry(store, object);
+            Some((object.kind.path, key, shown))
+        })
+    }
+
+    /// The body of a request with its references in canonical form.
+    pub fn by_name(&self, body: &Value) -> Value {
+        let fields = body.as_object().cloned().unwrap_or_default();
+        self.with(|controller| dump::by_name(&controller.configuration.store, fields))
+    }
+
+    /// The uuid of an object by its type, its tenant and its name.
+    pub fn uuid(&self, kind: &str, tenant: &str, name: &str) -> Option<String> {
+        self.with(|controller| Some(find(controller, kind, tenant, name)?.uuid.to_string()))
+    }
+
     /// The first object of a type that has this name, in full, as it is now.
     pub fn named(&self, kind: &str, name: &str) -> Option<Value> {
         let kind = kind::find(kind)?;
@@ -300,6 +322,11 @@ impl SimAvi {
         self.with(|controller| controller.faults.all().to_vec())
     }
 
+    /// How often each fault was applied, by what it did to which method.
+    pub fn faults_struck(&self) -> BTreeMap<String, u64> {
+        self.with(|controller| controller.faults.struck().clone())
+    }
+
     /// Removes all faults.
     pub fn clear_faults(&self) {
         self.with(|controller| controller.faults.clear());
@@ -319,6 +346,11 @@ impl SimAvi {
     pub fn set_latency(&self, latency: Duration) {
         let latency_ms = u64::try_from(latency.as_millis()).unwrap_or(u64::MAX);
         self.with(|controller| controller.weather.latency_ms = latency_ms);
+    }
+
+    /// Changes the password of the account. Sessions go on.
+    pub fn set_password(&self, password: &str) {
+        self.with(|controller| controller.gate.set_password(password));
     }
 
     /// Ends all sessions; their next requests are refused with 401.

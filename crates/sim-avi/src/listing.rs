@@ -97,7 +97,7 @@ pub(crate) struct Lists {
 }
 
 impl Lists {
-    /// The envelope of one page.
+    /// The envelope of one page, of `most` objects if that is less than was asked for.
     pub(crate) fn page(
         &mut self,
         store: &Store,
@@ -105,10 +105,12 @@ impl Lists {
         scope: &Scope,
         query: &Query,
         view: &View,
+        most: Option<usize>,
     ) -> Granted<Value> {
         let matches = self.matches(store, kind, scope, query);
         let page = number(query, "page")?.unwrap_or(1).max(1);
         let size = number(query, "page_size")?.unwrap_or(PAGE_SIZE).clamp(1, MAX_PAGE_SIZE);
+        let size = most.map_or(size, |most| size.min(most.max(1)));
         let skipped = (page - 1).saturating_mul(size);
         let results: Vec<Value> =
             matches.iter().skip(skipped).take(size).map(|object| view.show(store, object)).collect();

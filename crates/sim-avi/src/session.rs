@@ -83,6 +83,10 @@ impl Gate {
         &self.account.username
     }
 
+    pub(crate) fn set_password(&mut self, password: &str) {
+        password.clone_into(&mut self.account.password);
+    }
+
     /// Opens a session for `{username, password}` or `{username, token}`.
     pub(crate) fn login(&mut self, credentials: &Query, clock: &Clock) -> Granted<Pass> {
         let given = |key: &str| credentials.iter().find(|(name, _)| name == key).map(|(_, value)| value);

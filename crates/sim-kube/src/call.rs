@@ -130,6 +130,18 @@ impl Call {
         }
     }
 
+    /// The object's name, or the one that the field selector asks for.
+    pub(crate) fn name<'a>(&'a self, target: Option<&'a Target>) -> &'a str {
+        match target {
+            Some(target) if target.name.is_empty() => {
+                let mut terms = self.query("fieldSelector").split(',');
+                terms.find_map(|term| term.strip_prefix("metadata.name=")).unwrap_or_default()
+            }
+            Some(target) => &target.name,
+            None => "",
+        }
+    }
+
     /// The verb, as authorization and the journal know it.
     pub(crate) fn verb(&self, target: Option<&Target>) -> &'static str {
         let named = target.is_none_or(|target| !target.name.is_empty());

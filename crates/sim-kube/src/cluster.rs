@@ -138,7 +138,8 @@ impl Network {
         }
     }
 
-    fn announce(&mut self) {
+    /// Tells whoever waits that something is different now.
+    pub(crate) fn announce(&mut self) {
         self.ordered += 1;
         self.signal.send_replace(self.ordered);
     }

@@ -1,6 +1,10 @@
 //! Faults on demand: what an API server, etcd or a network may do to a client.
 
+use std::collections::BTreeMap;
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
 
 /// Faults at most; more are refused.
 const MOST_FAULTS: usize = 1000;
@@ -19,9 +23,13 @@ pub struct Fault {
     /// Plural name of the resource: `ingresses`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resource: Option<String>,
-    /// Name of the object.
+    /// Name of the object; of a list or a watch the name that its field selector
+    /// asks for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
+    /// The namespace that is asked for; empty for requests about all namespaces.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
     /// A client: part of its user agent, or its user name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client: Option<String>,
@@ -31,6 +39,10 @@ pub struct Fault {
     /// This many are hit; `None` until the fault is cleared.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub count: Option<u32>,
+    /// So long after its injection the fault ends, in milliseconds; `None` until it is
+    /// cleared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lasts_ms: Option<u64>,
     /// What happens to them.
     pub action: Action,
 }
@@ -38,7 +50,17 @@ pub struct Fault {
 impl Fault {
     /// A fault for everything, until it is cleared.
     pub fn new(action: Action) -> Self {
-        Self { verb: None, resource: None, name: None, client: None, skip: 0, count: None, action }
+        Self {
+            verb: None,
+            resource: None,
+            name: None,
+            namespace: None,
+            client: None,
+            skip: 0,
+            count: None,
+            lasts_ms: None,
+            action,
+        }
     }
 
     /// Only requests with this verb. Events of watches belong to `watch`.
@@ -59,6 +81,20 @@ impl Fault {
     #[must_use]
     pub fn name(mut self, name: &str) -> Self {
         self.name = Some(name.to_owned());
+        self
+    }
+
+    /// Only requests about this namespace, or, if it is empty, about all of them.
+    #[must_use]
+    pub fn namespace(mut self, namespace: &str) -> Self {
+        self.namespace = Some(namespace.to_owned());
+        self
+    }
+
+    /// Only for so long.
+    #[must_use]
+    pub fn lasting(mut self, duration: Duration) -> Self {
+        self.lasts_ms = Some(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX));
         self
     }
 
@@ -128,11 +164,36 @@ pub enum Action {
     },
     /// The watch's connection breaks instead of sending the event.
     BreakWatch,
+    /// Nothing is answered while the fault lasts, as by a server that hangs or a
+    /// connection that died without a sign: requests wait, and watches send neither
+    /// events nor bookmarks, nor do they end.
+    Silence {
+        /// Whether the connection breaks afterwards. If not, it goes on, and what
+        /// happened meanwhile arrives.
+        breaks: bool,
+    },
 }
 
 impl Action {
     fn is_of_events(&self) -> bool {
         matches!(self, Self::DropEvent | Self::DuplicateEvent | Self::DelayEvent { .. } | Self::BreakWatch)
+    }
+
+    /// What it is called where faults are counted.
+    fn word(&self) -> String {
+        match self {
+            Self::Status { code, .. } => format!("status {code}"),
+            Self::Delay { .. } => "delayed".to_owned(),
+            Self::DropBefore => "connection closed before".to_owned(),
+            Self::DropAfter => "connection closed after".to_owned(),
+            Self::Break => "answer cut off".to_owned(),
+            Self::Stale { .. } => "stale answer".to_owned(),
+            Self::DropEvent => "event lost".to_owned(),
+            Self::DuplicateEvent => "event sent twice".to_owned(),
+            Self::DelayEvent { .. } => "event delayed".to_owned(),
+            Self::BreakWatch => "watch broken".to_owned(),
+            Self::Silence { .. } => "silent".to_owned(),
+        }
     }
 }
 
@@ -141,31 +202,59 @@ impl Action {
 pub(crate) struct Subject<'a> {
     pub(crate) verb: &'a str,
     pub(crate) resource: &'a str,
+    pub(crate) namespace: &'a str,
     pub(crate) name: &'a str,
     pub(crate) agent: &'a str,
     pub(crate) user: &'a str,
 }
 
+/// That nothing is answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Silence {
+    /// When it ends at the latest; `None` when it is cleared.
+    pub(crate) until: Option<Instant>,
+    /// Whether the connection breaks then.
+    pub(crate) breaks: bool,
+}
+
+/// A fault, and when it ends.
+#[derive(Debug)]
+struct Injected {
+    fault: Fault,
+    until: Option<Instant>,
+}
+
 /// All faults, in the order of injection.
 #[derive(Debug, Default)]
-pub(crate) struct Faults(Vec<Fault>);
+pub(crate) struct Faults {
+    injected: Vec<Injected>,
+    /// How often each was applied, by what it does and to what.
+    struck: BTreeMap<String, u64>,
+}
 
 impl Faults {
     /// Adds a fault; `false` if there are too many.
     pub(crate) fn inject(&mut self, fault: Fault) -> bool {
-        let room = self.0.len() < MOST_FAULTS;
+        self.drop_ended();
+        let room = self.injected.len() < MOST_FAULTS;
         if room {
-            self.0.push(fault);
+            let until = fault.lasts_ms.and_then(|ms| Instant::now().checked_add(Duration::from_millis(ms)));
+            self.injected.push(Injected { fault, until });
         }
         room
     }
 
-    pub(crate) fn all(&self) -> &[Fault] {
-        &self.0
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Fault> {
+        self.injected.iter().map(|injected| &injected.fault)
     }
 
     pub(crate) fn clear(&mut self) {
-        self.0.clear();
+        self.injected.clear();
+    }
+
+    /// How often each fault was applied: `status 503 list ingresses`.
+    pub(crate) fn struck(&self) -> &BTreeMap<String, u64> {
+        &self.struck
     }
 
     /// What happens to a request.
@@ -178,10 +267,29 @@ impl Faults {
         self.first(subject, true)
     }
 
+    /// Whether nothing is answered to a request or on a watch now. It lasts, so it has
+    /// no count; `known` is whether the request is in it already.
+    pub(crate) fn silence(&mut self, subject: Subject<'_>, known: bool) -> Option<Silence> {
+        self.drop_ended();
+        let found = self.injected.iter().find_map(|Injected { fault, until }| match fault.action {
+            Action::Silence { breaks } if hits(fault, subject) => Some(Silence { until: *until, breaks }),
+            _ => None,
+        })?;
+        if !known {
+            self.count(&Action::Silence { breaks: found.breaks }, subject);
+        }
+        Some(found)
+    }
+
     fn first(&mut self, subject: Subject<'_>, events: bool) -> Option<Action> {
+        self.drop_ended();
         let fits = |fault: &Fault| fault.action.is_of_events() == events && hits(fault, subject);
         let mut struck = None;
-        for (at, fault) in self.0.iter_mut().enumerate().filter(|(_, fault)| fits(fault)) {
+        for (at, injected) in self.injected.iter_mut().enumerate() {
+            let fault = &mut injected.fault;
+            if matches!(fault.action, Action::Silence { .. }) || !fits(fault) {
+                continue;
+            }
             if fault.skip > 0 {
                 fault.skip -= 1;
                 continue;
@@ -194,9 +302,22 @@ impl Faults {
         }
         let (at, used_up, action) = struck?;
         if used_up {
-            self.0.remove(at);
+            self.injected.remove(at);
         }
+        self.count(&action, subject);
         Some(action)
+    }
+
+    fn count(&mut self, action: &Action, subject: Subject<'_>) {
+        let what = format!("{} {} {}", action.word(), subject.verb, subject.resource);
+        *self.struck.entry(what).or_default() += 1;
+    }
+
+    fn drop_ended(&mut self) {
+        if self.injected.iter().any(|injected| injected.until.is_some()) {
+            let now = Instant::now();
+            self.injected.retain(|injected| injected.until.is_none_or(|until| now < until));
+        }
     }
 }
 
@@ -205,6 +326,7 @@ fn hits(fault: &Fault, subject: Subject<'_>) -> bool {
     is(&fault.verb, subject.verb)
         && is(&fault.resource, subject.resource)
         && is(&fault.name, subject.name)
+        && is(&fault.namespace, subject.namespace)
         && fault.client.as_deref().is_none_or(|client| is_client(client, subject.agent, subject.user))
 }
 

@@ -10,13 +10,15 @@ use futures::{StreamExt, stream};
 use http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER, WARNING};
 use http::{Method, Response, StatusCode};
 use serde_json::Value;
+use tokio::sync::watch;
+use tokio::time::Instant;
 
 use crate::SimKube;
 use crate::auth::User;
 use crate::call::{Call, Form, Target};
 use crate::cluster::{Cluster, Cut};
 use crate::discovery;
-use crate::fault::{Action, Subject};
+use crate::fault::{Action, Silence, Subject};
 use crate::journal::RequestRecord;
 use crate::listing::{self, partial};
 use crate::status::{Granted, Refusal};
@@ -69,10 +71,10 @@ pub(crate) async fn answer(State(sim): State<SimKube>, request: Request) -> Resp
     if reception.latency + delay > Duration::ZERO {
         tokio::time::sleep(reception.latency + delay).await;
     }
-    if !reachable(&sim, call.agent(), &user_name).await {
+    let Reception { target, user, action, .. } = reception;
+    if !reachable(&sim, &call, target.as_ref(), &user_name).await {
         return dropped();
     }
-    let Reception { target, user, action, .. } = reception;
     let record = record(&call, target.as_ref(), &user_name, uri);
     let verb_is_watch = record.verb == "watch";
     let outcome = if action == Some(Action::DropBefore) {
@@ -112,31 +114,50 @@ pub(crate) async fn answer(State(sim): State<SimKube>, request: Request) -> Resp
 fn receive(cluster: &mut Cluster, call: &Call) -> Reception {
     let target = Target::of(&call.segments, &cluster.registry);
     let user = cluster.authenticate(call);
-    let subject = Subject {
-        verb: call.verb(target.as_ref()),
-        resource: target.as_ref().map_or("", |target| &target.resource.plural),
-        name: target.as_ref().map_or("", |target| &target.name),
-        agent: call.agent(),
-        user: user.as_ref().map_or("", |user| &user.name),
-    };
-    let action = cluster.faults.strike(subject);
+    let name = user.as_ref().map_or("", |user| &user.name);
+    let action = cluster.faults.strike(subject(call, target.as_ref(), name));
     Reception { target, user, action, latency: cluster.latency }
 }
 
-/// Waits until a silent partition heals; `false` if the client is refused.
-async fn reachable(sim: &SimKube, agent: &str, user: &str) -> bool {
+/// What a fault may be about, of a request.
+fn subject<'a>(call: &'a Call, target: Option<&'a Target>, user: &'a str) -> Subject<'a> {
+    Subject {
+        verb: call.verb(target),
+        resource: target.map_or("", |target| &target.resource.plural),
+        namespace: target.map_or("", |target| &target.namespace),
+        name: call.name(target),
+        agent: call.agent(),
+        user,
+    }
+}
+
+/// Waits while a server is silent; `false` if the connection breaks.
+async fn reachable(sim: &SimKube, call: &Call, target: Option<&Target>, user: &str) -> bool {
+    let mut silent: Option<Silence> = None;
     loop {
-        let (cut, mut signal) =
-            sim.with(|cluster| (cluster.network.state(agent, user), cluster.network.subscribe()));
-        match cut {
-            None => return true,
-            Some(Cut::Refuse) => return false,
-            Some(Cut::Silence) => {
-                if signal.changed().await.is_err() {
-                    return false;
-                }
-            }
+        let (cut, silence, mut signal) = sim.with(|cluster| {
+            let silence = cluster.faults.silence(subject(call, target, user), silent.is_some());
+            (cluster.network.state(call.agent(), user), silence, cluster.network.subscribe())
+        });
+        match (cut, silence) {
+            (Some(Cut::Refuse), _) => return false,
+            (None, None) => return !silent.is_some_and(|silence| silence.breaks),
+            _ => {}
         }
+        silent = silence.or(silent);
+        if !silence_ends(silence, &mut signal).await {
+            return false;
+        }
+    }
+}
+
+/// Waits until a silence, or a partition, may be over; `false` if there is no server
+/// any more.
+pub(crate) async fn silence_ends(silence: Option<Silence>, signal: &mut watch::Receiver<u64>) -> bool {
+    let until = silence.and_then(|silence| silence.until);
+    tokio::select! {
+        changed = signal.changed() => changed.is_ok(),
+        () = tokio::time::sleep_until(until.unwrap_or_else(Instant::now)), if until.is_some() => true,
     }
 }
 

@@ -37,6 +37,7 @@ mod front;
 mod journal;
 mod kinds;
 mod listing;
+mod past;
 mod patch;
 mod protobuf;
 mod resource;
@@ -50,7 +51,7 @@ mod table;
 mod watching;
 mod write;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -60,6 +61,7 @@ use axum::Router;
 use http::header::{AUTHORIZATION, HeaderValue, USER_AGENT};
 use jiff::Timestamp;
 use serde_json::{Value, json};
+use tokio::time::Instant;
 use tower::ServiceExt as _;
 
 pub use crate::auth::{Account, Authorization};
@@ -67,6 +69,7 @@ pub use crate::cluster::Cut;
 pub use crate::fault::{Action, Fault};
 pub use crate::front::ConnectionDropped;
 pub use crate::journal::RequestRecord;
+pub use crate::past::{PastChange, StoredObject};
 pub use crate::server::{Running, Tls};
 
 use crate::addresses::Addresses;
@@ -100,6 +103,9 @@ pub struct Options {
     pub most_changes: usize,
     /// Requests in the journal; older ones are forgotten.
     pub journal: usize,
+    /// How long changes are remembered with their times, for
+    /// [`SimKube::changes_since`].
+    pub remember: Duration,
 }
 
 impl Default for Options {
@@ -113,6 +119,7 @@ impl Default for Options {
             most_objects: 200_000,
             most_changes: 100_000,
             journal: 20_000,
+            remember: Duration::ZERO,
         }
     }
 }
@@ -125,13 +132,27 @@ pub struct SimKube {
 
 /// All objects at one moment.
 #[derive(Clone, Debug)]
-pub struct Snapshot(Objects);
+pub struct Snapshot {
+    objects: Objects,
+    revision: u64,
+}
+
+impl Snapshot {
+    /// Leaves a resource as it is then: what controllers bring back at once.
+    #[must_use]
+    pub fn without(mut self, group: &str, plural: &str) -> Self {
+        let key = (group.into(), plural.into());
+        self.objects.0.remove(&key);
+        self.objects.1.insert(key);
+        self
+    }
+}
 
 impl SimKube {
     /// A cluster with its four namespaces and the Service `kubernetes`.
     pub fn new(options: Options) -> Self {
         let mut cluster = Cluster {
-            store: Store::new(options.most_changes),
+            store: Store::new(options.most_changes, options.remember),
             registry: Registry::built_in(),
             clock: Clock::start(options.epoch),
             ids: Ids::new(options.seed),
@@ -220,17 +241,29 @@ impl SimKube {
 
     /// Adds a fault; `false` if there are too many already.
     pub fn inject(&self, fault: Fault) -> bool {
-        self.with(|cluster| cluster.faults.inject(fault))
+        self.with(|cluster| {
+            // Whoever waits looks whether it is about them.
+            cluster.network.announce();
+            cluster.faults.inject(fault)
+        })
     }
 
     /// The faults that are still to come.
     pub fn faults(&self) -> Vec<Fault> {
-        self.with(|cluster| cluster.faults.all().to_vec())
+        self.with(|cluster| cluster.faults.all().cloned().collect())
     }
 
     /// Removes all faults.
     pub fn clear_faults(&self) {
-        self.with(|cluster| cluster.faults.clear());
+        self.with(|cluster| {
+            cluster.faults.clear();
+            cluster.network.announce();
+        });
+    }
+
+    /// How often each fault was applied, by what it did to which requests.
+    pub fn faults_struck(&self) -> BTreeMap<String, u64> {
+        self.with(|cluster| cluster.faults.struck().clone())
     }
 
     /// Every request takes this long.
@@ -259,33 +292,60 @@ impl SimKube {
         self.with(|cluster| cluster.store.compact());
     }
 
+    /// The changes since a moment, the oldest first, as far as they are remembered.
+    pub fn changes_since(&self, since: Instant) -> Vec<PastChange> {
+        self.with(|cluster| cluster.store.past.since(since))
+    }
+
+    /// The objects of a resource by their paths: `namespace/name`, or the name alone.
+    pub fn objects(&self, group: &str, plural: &str) -> BTreeMap<String, StoredObject> {
+        let key = (group.into(), plural.into());
+        self.with(|cluster| {
+            let objects = cluster.store.collection(&key).into_iter().flat_map(store::Collection::iter);
+            objects.map(|(path, stored)| (path.clone(), StoredObject(stored.clone()))).collect()
+        })
+    }
+
     /// All objects as they are now.
     pub fn snapshot(&self) -> Snapshot {
-        Snapshot(self.with(|cluster| cluster.store.objects()))
+        self.with(|cluster| Snapshot { objects: cluster.store.objects(), revision: cluster.store.revision() })
     }
 
     /// Makes all objects what they were. Versions go on growing, and watchers see what
     /// changes.
     pub fn restore(&self, snapshot: &Snapshot) {
         self.with(|cluster| {
-            cluster.store.restore(&snapshot.0);
-            cluster.addresses = Addresses::default();
-            cluster.registry = Registry::built_in();
-            let all = |cluster: &Cluster, group: &str, plural: &str| -> Vec<Value> {
-                let found = cluster.store.collection(&(group.into(), plural.into()));
-                found
-                    .into_iter()
-                    .flat_map(store::Collection::iter)
-                    .map(|(_, one)| one.value.clone())
-                    .collect()
-            };
-            for service in all(cluster, "", "services") {
-                cluster.addresses.adopt(&service);
-            }
-            for definition in all(cluster, "apiextensions.k8s.io", "customresourcedefinitions") {
-                cluster.serve_definition(&definition, false);
-            }
+            cluster.store.restore(&snapshot.objects);
+            adopt(cluster);
         });
+    }
+
+    /// Restores etcd from a backup as it is: the counter of versions goes back, too,
+    /// and every watch breaks. What a client knows may have a version that is given
+    /// again to something else, or that is newer than all there are.
+    pub fn set_back(&self, snapshot: &Snapshot) {
+        self.with(|cluster| {
+            cluster.store.set_back(&snapshot.objects, snapshot.revision);
+            adopt(cluster);
+            // All of them: every name contains nothing.
+            cluster.network.disconnect("");
+        });
+    }
+}
+
+/// Takes over what comes with objects that were restored: addresses, definitions.
+fn adopt(cluster: &mut Cluster) {
+    cluster.addresses = Addresses::default();
+    cluster.registry = Registry::built_in();
+    let all = |cluster: &Cluster, group: &str, plural: &str| -> Vec<Value> {
+        let found = cluster.store.collection(&(group.into(), plural.into()));
+        found.into_iter().flat_map(store::Collection::iter).map(|(_, one)| one.value.clone()).collect()
+    };
+    for service in all(cluster, "", "services") {
+        cluster.addresses.adopt(&service);
+    }
+    for definition in all(cluster, "apiextensions.k8s.io", "customresourcedefinitions") {
+        cluster.serve_definition(&definition, false);
     }
 }
 

@@ -4,15 +4,17 @@
 //! place; their JSON is written once, however many clients read it.
 //! Source: Kubernetes documentation, "Kubernetes API Concepts", "Resource versions".
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Bound;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use bytes::Bytes;
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 use tokio::sync::watch;
 
+use crate::past::Past;
 use crate::resource::Key;
 
 /// An object in one version.
@@ -181,15 +183,21 @@ pub(crate) struct Store {
     revision: u64,
     collections: BTreeMap<Key, Collection>,
     most_changes: usize,
+    pub(crate) past: Past,
 }
 
 /// All objects at one moment.
 #[derive(Clone, Debug)]
-pub(crate) struct Objects(BTreeMap<Key, BTreeMap<String, Arc<Stored>>>);
+pub(crate) struct Objects(
+    pub(crate) BTreeMap<Key, BTreeMap<String, Arc<Stored>>>,
+    /// Resources that are left as they are.
+    pub(crate) BTreeSet<Key>,
+);
 
 impl Store {
-    pub(crate) fn new(most_changes: usize) -> Self {
-        Self { revision: 1, collections: BTreeMap::new(), most_changes }
+    pub(crate) fn new(most_changes: usize, remember: Duration) -> Self {
+        let past = Past::keeping(remember);
+        Self { revision: 1, collections: BTreeMap::new(), most_changes, past }
     }
 
     pub(crate) fn revision(&self) -> u64 {
@@ -223,6 +231,8 @@ impl Store {
         let most = self.most_changes;
         let collection = self.collection_mut(key);
         let old = collection.objects.insert(path.clone(), stored.clone());
+        self.past.note(key, &path, old.as_ref(), Some(&stored));
+        let collection = self.collection_mut(key);
         collection.record(Change { revision, path, old, new: stored.clone(), deleted: false }, most);
         stored
     }
@@ -232,6 +242,7 @@ impl Store {
         let most = self.most_changes;
         let path = path(namespace, name);
         let old = self.collections.get_mut(key)?.objects.remove(&path)?;
+        self.past.note(key, &path, Some(&old), None);
         self.revision += 1;
         let revision = self.revision;
         let mut value = old.value.clone();
@@ -250,14 +261,30 @@ impl Store {
 
     pub(crate) fn objects(&self) -> Objects {
         let all = self.collections.iter().map(|(key, all)| (key.clone(), all.objects.clone()));
-        Objects(all.collect())
+        Objects(all.collect(), BTreeSet::new())
+    }
+
+    /// Makes the objects what they were, and the counter too: versions that were given
+    /// since then are given again, to something else. What happened before is forgotten.
+    pub(crate) fn set_back(&mut self, objects: &Objects, revision: u64) {
+        self.restore(objects);
+        for (key, collection) in &mut self.collections {
+            if let Some(then) = objects.0.get(key) {
+                // Kept as they were, with their versions.
+                collection.objects.clone_from(then);
+            }
+            collection.history.clear();
+            collection.compacted = revision;
+            collection.wake.send_replace(revision);
+        }
+        self.revision = revision;
     }
 
     /// Makes the objects what they were, by as many changes as that takes: watchers
     /// see deletions, creations and updates, and versions go on growing.
     pub(crate) fn restore(&mut self, objects: &Objects) {
-        let keys: Vec<Key> = self.collections.keys().chain(objects.0.keys()).cloned().collect();
-        for key in keys {
+        let keys: BTreeSet<Key> = self.collections.keys().chain(objects.0.keys()).cloned().collect();
+        for key in keys.into_iter().filter(|key| !objects.1.contains(key)) {
             let now = self.collection_mut(&key).objects.clone();
             let then = objects.0.get(&key).cloned().unwrap_or_default();
             for (path, stored) in &now {

@@ -18,7 +18,8 @@ use tokio::time::Instant;
 use crate::SimKube;
 use crate::call::{Call, Form, Target};
 use crate::cluster::{Cluster, Cut};
-use crate::fault::{Action, Subject};
+use crate::fault::{Action, Silence, Subject};
+use crate::front::silence_ends;
 use crate::listing::{partial, revision};
 use crate::resource::Resource;
 use crate::selector::Selector;
@@ -43,6 +44,8 @@ pub(crate) struct Watching {
     resource: Arc<Resource>,
     namespace: String,
     name: String,
+    /// The name that the watch is about, of the object or by its field selector.
+    about: String,
     selector: Selector,
     call: Call,
     user: String,
@@ -55,6 +58,8 @@ pub(crate) struct Watching {
     wake: watch::Receiver<u64>,
     network: watch::Receiver<u64>,
     connected: u64,
+    /// Nothing is sent at present.
+    silent: Option<Silence>,
     ended: bool,
 }
 
@@ -112,6 +117,7 @@ impl Watching {
             sim: sim.clone(),
             namespace: target.namespace.clone(),
             name: target.name.clone(),
+            about: call.name(Some(target)).to_owned(),
             selector,
             user: user.to_owned(),
             position: since.max(1),
@@ -123,6 +129,7 @@ impl Watching {
             wake: collection.subscribe(),
             network: cluster.network.subscribe(),
             connected: cluster.network.ordered(),
+            silent: None,
             ended: false,
             resource,
             call,
@@ -180,6 +187,7 @@ impl Watching {
 
     async fn next(&mut self) -> Option<io::Result<Bytes>> {
         loop {
+            self.wait_while_silent().await;
             match self.pending.pop_front() {
                 Some(Step::Send(chunk)) => return Some(Ok(chunk)),
                 Some(Step::Pause(delay)) => tokio::time::sleep(delay).await,
@@ -197,27 +205,55 @@ impl Watching {
         }
     }
 
+    /// Waits while nothing arrives: neither what is on its way nor the end of the
+    /// watch. A silence may end with the connection.
+    async fn wait_while_silent(&mut self) {
+        loop {
+            self.network.borrow_and_update();
+            let sim = self.sim.clone();
+            let (silence, cut) = sim.with(|cluster| {
+                let silence = cluster.faults.silence(self.subject(&self.about), self.silent.is_some());
+                (silence, cluster.network.state(self.call.agent(), &self.user))
+            });
+            if silence.is_none() && self.silent.take().is_some_and(|silence| silence.breaks) {
+                self.pending.clear();
+                self.pending.push_back(Step::Break);
+            }
+            if silence.is_none() && cut != Some(Cut::Silence) {
+                return;
+            }
+            self.silent = silence;
+            if !silence_ends(silence, &mut self.network).await {
+                return;
+            }
+        }
+    }
+
+    /// What a fault may be about, of an object or of the watch as a whole.
+    fn subject<'a>(&'a self, name: &'a str) -> Subject<'a> {
+        Subject {
+            verb: "watch",
+            resource: &self.resource.plural,
+            namespace: &self.namespace,
+            name,
+            agent: self.call.agent(),
+            user: &self.user,
+        }
+    }
+
     /// Reads what happened, or waits until something does.
     async fn advance(&mut self) {
         self.wake.borrow_and_update();
-        self.network.borrow_and_update();
         let sim = self.sim.clone();
-        let silent = sim.with(|cluster| {
-            let cut = cluster.network.state(self.call.agent(), &self.user);
+        sim.with(|cluster| {
             if cluster.network.is_disconnected(self.connected, self.call.agent(), &self.user)
-                || cut == Some(Cut::Refuse)
+                || cluster.network.state(self.call.agent(), &self.user) == Some(Cut::Refuse)
             {
                 self.pending.push_back(Step::Break);
-            } else if cut.is_none() {
+            } else {
                 self.pull(cluster);
             }
-            cut == Some(Cut::Silence)
         });
-        if silent {
-            // Not even the end of the watch arrives.
-            let _ = self.network.changed().await;
-            return;
-        }
         if !self.pending.is_empty() {
             return;
         }
@@ -284,14 +320,7 @@ impl Watching {
         line.put_slice(b"\",\"object\":");
         line.put_slice(&object);
         line.put_slice(b"}\n");
-        let subject = Subject {
-            verb: "watch",
-            resource: &self.resource.plural,
-            name: stored.name(),
-            agent: self.call.agent(),
-            user: &self.user,
-        };
-        match cluster.faults.strike_event(subject) {
+        match cluster.faults.strike_event(self.subject(stored.name())) {
             Some(Action::DropEvent) => return,
             Some(Action::DuplicateEvent) => self.send(&line),
             Some(Action::DelayEvent { ms }) => self.pending.push_back(Step::Pause(Duration::from_millis(ms))),

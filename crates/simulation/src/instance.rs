@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use ako_elect::{Holder, RECORD_NAME, Record};
 use ako_sim_kube::SimKube;
+use serde_json::Value;
 
 use crate::replica::Replica;
 use crate::setup::Member;
@@ -21,7 +22,8 @@ pub struct Instance {
 impl Instance {
     /// One without pods.
     pub fn new(member: &'static Member, kube: SimKube) -> Self {
-        let leadership = Leadership { kube, namespace: member.namespace, last: Arc::default() };
+        let leadership =
+            Leadership { kube, namespace: member.namespace, last: Arc::default(), restored: Arc::default() };
         Self { member, replicas: Vec::new(), leadership }
     }
 
@@ -52,6 +54,9 @@ pub struct Leadership {
     /// Who led before somebody deleted or emptied the record: absence is no
     /// evidence that this one does not.
     last: Arc<Mutex<Option<Holder>>>,
+    /// A record that came from a backup: as long as nobody changed it, it is no
+    /// evidence either.
+    restored: Arc<Mutex<Option<Value>>>,
 }
 
 impl Leadership {
@@ -61,7 +66,13 @@ impl Leadership {
         self.recorded().or_else(last).unwrap_or_else(Holder::nobody)
     }
 
-    /// Remembers who leads before somebody deletes or empties the record.
+    /// Notes that the record is now one from a backup.
+    pub fn is_restored(&self) {
+        let data = self.kube.get("", "configmaps", self.namespace, RECORD_NAME).map(|r| r["data"].clone());
+        *self.restored.lock().unwrap_or_else(PoisonError::into_inner) = data;
+    }
+
+    /// Remembers who leads before somebody deletes, empties or restores the record.
     pub fn remember(&self) {
         if let Some(leader) = self.recorded() {
             *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(leader);
@@ -71,6 +82,9 @@ impl Leadership {
     /// Whom the record names; `None` if it is absent, or was emptied by hand.
     fn recorded(&self) -> Option<Holder> {
         let record = self.kube.get("", "configmaps", self.namespace, RECORD_NAME)?;
+        if self.restored.lock().unwrap_or_else(PoisonError::into_inner).as_ref() == Some(&record["data"]) {
+            return None;
+        }
         let data = serde_json::from_value(record["data"].clone()).unwrap_or_default();
         let record = Record::from_data(&data);
         (record.holder != Holder::nobody() || record.released.is_some()).then_some(record.holder)

@@ -4,22 +4,56 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ako_app::offline::{Environment, Input, translate};
 use ako_sim_avi::RequestRecord;
-use kube::api::{ApiResource, DynamicObject, GroupVersionKind, ListParams};
 use serde_json::Value;
 
 use crate::setup::{Member, Setup};
 use crate::workload;
 use crate::world::World;
 
+/// A kind of the cluster's objects.
+#[derive(Clone, Copy, Debug)]
+pub struct Translated {
+    /// Its API group; empty for the core.
+    pub group: &'static str,
+    /// Its version.
+    pub version: &'static str,
+    /// Its name.
+    pub kind: &'static str,
+    /// What its resource is called.
+    pub plural: &'static str,
+}
+
+const fn translated(
+    group: &'static str,
+    version: &'static str,
+    kind: &'static str,
+    plural: &'static str,
+) -> Translated {
+    Translated { group, version, kind, plural }
+}
+
 /// The kinds that are translated.
-const TRANSLATED: [(&str, &str, &str); 6] = [
-    ("", "v1", "Namespace"),
-    ("networking.k8s.io", "v1", "IngressClass"),
-    ("", "v1", "Secret"),
-    ("", "v1", "Service"),
-    ("discovery.k8s.io", "v1", "EndpointSlice"),
-    ("networking.k8s.io", "v1", "Ingress"),
+pub const TRANSLATED: [Translated; 7] = [
+    translated("", "v1", "Namespace", "namespaces"),
+    translated("networking.k8s.io", "v1", "IngressClass", "ingressclasses"),
+    translated("", "v1", "Secret", "secrets"),
+    translated("", "v1", "Service", "services"),
+    translated("discovery.k8s.io", "v1", "EndpointSlice", "endpointslices"),
+    translated("networking.k8s.io", "v1", "Ingress", "ingresses"),
+    translated("", "v1", "Node", "nodes"),
 ];
+
+impl Translated {
+    /// An object as a file would have it.
+    pub fn complete(&self, object: &Value) -> Value {
+        let mut object = object.clone();
+        let Self { group, version, kind, .. } = *self;
+        object["apiVersion"] =
+            if group.is_empty() { version.into() } else { format!("{group}/{version}").into() };
+        object["kind"] = kind.into();
+        object
+    }
+}
 
 /// An object of ours: its type, its name, and whose it is.
 type Ours = (String, String, Option<String>);
@@ -27,7 +61,10 @@ type Ours = (String, String, Option<String>);
 /// The objects of a dump that are ours.
 fn ours(dump: &Value) -> BTreeSet<Ours> {
     let mut found = BTreeSet::new();
-    for (kind, object) in objects(dump).filter(|(_, object)| object["created_by"] != "somebody") {
+    // A Service Engine group that was configured for a while keeps its label.
+    let is_ours =
+        |object: &Value| object["created_by"] != "somebody" && object["name"] != workload::OTHER_GROUP;
+    for (kind, object) in objects(dump).filter(|(_, object)| is_ours(object)) {
         let text = |field: &str| object[field].as_str().map(str::to_owned);
         found.insert((kind.to_owned(), text("name").unwrap_or_default(), text("created_by")));
     }
@@ -49,12 +86,13 @@ pub fn still(world: &World) -> BTreeSet<(String, String)> {
 
 /// Why the controller is not as the cluster asks for, or the cluster does not
 /// show it yet.
+#[expect(clippy::unused_async, reason = "the cluster may be asked by requests again")]
 pub async fn unfinished(world: &World) -> anyhow::Result<Option<String>> {
-    let objects = cluster(world).await?;
+    let objects = cluster(world);
     let mut wanted = BTreeSet::new();
     for member in world.setup.members() {
         let output = translate(Input {
-            config: workload::config(member, world.evh),
+            config: workload::config(member, world.evh, world.routes),
             namespace: member.namespace.to_owned(),
             objects: objects.clone(),
             environment: Environment::new(world.avi.dump_all()),
@@ -72,20 +110,14 @@ pub async fn unfinished(world: &World) -> anyhow::Result<Option<String>> {
 }
 
 /// The objects of the cluster that are translated.
-async fn cluster(world: &World) -> anyhow::Result<Vec<Value>> {
-    let mut objects = Vec::new();
-    for (group, version, kind) in TRANSLATED {
-        let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, kind));
-        let api: kube::Api<DynamicObject> = kube::Api::all_with(world.kube.client(), &resource);
-        for object in api.list(&ListParams::default()).await?.items {
-            let mut object = serde_json::to_value(object)?;
-            object["apiVersion"] =
-                if group.is_empty() { version.into() } else { format!("{group}/{version}").into() };
-            object["kind"] = kind.into();
-            objects.push(object);
-        }
-    }
-    Ok(objects)
+fn cluster(world: &World) -> Vec<Value> {
+    let kinds = TRANSLATED.iter();
+    kinds
+        .flat_map(|kind| {
+            let objects = world.kube.objects(kind.group, kind.plural);
+            objects.into_values().map(|object| kind.complete(&object)).collect::<Vec<_>>()
+        })
+        .collect()
 }
 
 /// The instance that an object of the cluster belongs to.

@@ -9,14 +9,18 @@
 //! faults happen, ends all faults, and then judges ([`judgement`]):
 //!
 //! - at any time, a write leaves only from the process that the leadership
-//!   record of its instance names;
+//!   record of its instance names, to the controller and to the API server
+//!   ([`witness`]);
+//! - nothing leaves that takes away what no state of the cluster, of the last
+//!   leaseDuration, asks to go ([`judge`]);
 //! - no instance touches what is another one's, unless the object's namespace
 //!   was handed over and the former owner cannot be writing any more
 //!   ([`borders`]);
 //! - objects of others are never touched, and nothing of an Ingress that never
 //!   changed is ever deleted;
 //! - in the end the controller holds exactly what the cluster asks for, of
-//!   whom it asks it, each Ingress that is served has its address, and processes that start anew write nothing;
+//!   whom it asks it, each Ingress that is served has its address, and
+//!   processes that start anew write nothing;
 //! - no process ends by itself.
 //!
 //! A process that is frozen cannot be told from one whose network is silent and
@@ -24,14 +28,22 @@
 //! of processes.
 
 pub mod borders;
+mod by_hand;
+pub mod complaints;
+mod happening;
 pub mod instance;
+pub mod judge;
 pub mod judgement;
 pub mod network;
 pub mod quiet;
 pub mod replica;
 pub mod run;
+pub mod scene;
 pub mod script;
 pub mod setup;
+pub mod step;
+pub mod tally;
+pub mod witness;
 pub mod workload;
 pub mod world;
 

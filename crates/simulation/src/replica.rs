@@ -21,6 +21,8 @@ use tower::ServiceExt as _;
 use tracing::Instrument as _;
 
 use crate::network::Link;
+use crate::script::Connection;
+use crate::witness::Witness;
 
 /// How long Kubernetes waits for the end of a process that it stopped.
 const GRACE: Duration = Duration::from_secs(30);
@@ -64,7 +66,7 @@ impl WrongClock {
     pub fn now(&self) -> Moment {
         let course = self.course();
         let micros = i64::try_from(course.started.elapsed().as_micros()).unwrap_or(i64::MAX);
-        let shown = micros + micros / 1_000_000 * course.fast_ppm;
+        let shown = micros + micros / 1_000 * course.fast_ppm / 1_000;
         let now = Moment::default() + Duration::from_micros(u64::try_from(shown).unwrap_or(0));
         course.stands.unwrap_or(now)
     }
@@ -111,16 +113,19 @@ impl Replica {
     }
 
     /// Starts a process, which is another one than all before.
-    pub fn start(&mut self, kube: &SimKube, nonce: String) {
+    pub fn start(&mut self, kube: &SimKube, nonce: String, witness: &Arc<Witness>) {
         let (stop, stopped) = watch::channel(false);
         let (router, admin) = oneshot::channel();
         let (clock, started) = (self.clock.clone(), Instant::now());
+        let client = |connection: Connection| {
+            witness.watch(kube.client_as("admin-token", &connection.of(&self.client())))
+        };
         let surroundings = Surroundings {
             pod: self.pod.clone(),
             namespace: self.namespace.to_owned(),
             nonce,
-            cluster: kube.client_as("admin-token", &self.client()),
-            election: kube.client_as("admin-token", &self.client()),
+            cluster: client(Connection::Cluster),
+            election: client(Connection::Election),
             clock: Arc::new(move || clock.now()),
             wall: Arc::new(move || {
                 let elapsed = i64::try_from(started.elapsed().as_millis()).unwrap_or(i64::MAX);
@@ -191,6 +196,20 @@ impl Replica {
     pub async fn hand_over(&mut self) {
         // One that does not lead refuses, as it should.
         let _ = self.ask(Method::POST, "/api/v1/yield").await;
+    }
+
+    /// Lets the deletions pass that it holds, as a person would who looked at them.
+    pub async fn release_deletions(&mut self) {
+        let state = self.state().await.unwrap_or_default();
+        if state["held"].is_null() {
+            return;
+        }
+        let path = match state["held"]["digest"].as_str() {
+            Some(digest) => format!("/api/v1/release-deletions?digest={digest}"),
+            None => "/api/v1/release-deletions".to_owned(),
+        };
+        // One that does not lead refuses, as it should.
+        let _ = self.ask(Method::POST, &path).await;
     }
 
     async fn ask(&mut self, method: Method, path: &str) -> Option<(StatusCode, Vec<u8>)> {

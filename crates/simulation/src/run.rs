@@ -1,6 +1,6 @@
 //! One run, from its seed to what was wrong with it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZero;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,7 +15,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::judgement;
 use crate::script::{Event, Script};
-use crate::setup::Setup;
+use crate::setup::{LIVELY, Setup};
 use crate::workload;
 use crate::world::World;
 
@@ -43,6 +43,8 @@ pub struct Outcome {
     pub writes: usize,
     /// How many processes led, one after the other.
     pub epochs: u64,
+    /// How often each thing happened, and each fault was applied.
+    pub tally: BTreeMap<String, u64>,
 }
 
 /// Runs a seed in a runtime of its own, on paused time.
@@ -95,7 +97,8 @@ async fn perform(setup: Setup, seed: u64) -> anyhow::Result<Outcome> {
     }
     settle(&mut world).await?;
     let still = judgement::still(&world);
-    for namespace in setup.moving() {
+    let moving = if setup.moving().is_empty() { &[LIVELY] } else { setup.moving() };
+    for namespace in moving {
         cluster::apply_all(&world.kube.client(), &workload::furniture(namespace)?).await?;
     }
 
@@ -104,19 +107,20 @@ async fn perform(setup: Setup, seed: u64) -> anyhow::Result<Outcome> {
         sleep_until(begun + *at).await;
         tracing::debug!(?step, instance, "step");
         world.take(*instance, step).await?;
-        supervise(&mut world).await;
+        supervise(&mut world).await?;
     }
-    world.heal();
+    world.heal().await?;
     let settled_after = settle(&mut world).await?;
     // What was changed by hand on the controller is found by a full reading.
     sleep(workload::FULL_SYNC).await;
     let settled = last(&world);
     sleep(QUIET_FOR).await;
-    nothing_written(&mut world, settled, "after it had settled").await;
+    nothing_written(&mut world, settled, "after it had settled").await?;
     let settled = last(&world);
-    world.start_anew().await;
+    world.start_anew().await?;
     sleep(QUIET_FOR).await;
-    nothing_written(&mut world, settled, "by processes that started anew").await;
+    nothing_written(&mut world, settled, "by processes that started anew").await?;
+    let still = if script.may_take_away() { BTreeSet::new() } else { still };
     judge(&world, &still);
     Ok(Outcome {
         seed,
@@ -125,6 +129,7 @@ async fn perform(setup: Setup, seed: u64) -> anyhow::Result<Outcome> {
         settled_after,
         writes: judgement::writes(&world.avi.requests()).count(),
         epochs: epochs(&mut world).await,
+        tally: world.tally(),
     })
 }
 
@@ -132,7 +137,8 @@ async fn perform(setup: Setup, seed: u64) -> anyhow::Result<Outcome> {
 async fn settle(world: &mut World) -> anyhow::Result<Duration> {
     let begun = Instant::now();
     loop {
-        supervise(world).await;
+        supervise(world).await?;
+        world.release_deletions().await;
         let Some(why) = judgement::unfinished(world).await? else { return Ok(begun.elapsed()) };
         if begun.elapsed() > SETTLES_WITHIN {
             world.complain(&format!("not settled after {SETTLES_WITHIN:?}: {why}"));
@@ -148,8 +154,8 @@ fn last(world: &World) -> u64 {
 }
 
 /// Complains about writes since a request.
-async fn nothing_written(world: &mut World, before: u64, when: &str) {
-    supervise(world).await;
+async fn nothing_written(world: &mut World, before: u64, when: &str) -> anyhow::Result<()> {
+    supervise(world).await?;
     // Where nobody leads, nothing is written either.
     if !world.is_led().await {
         world.complain(&format!("nobody leads and is at rest {when}"));
@@ -158,18 +164,20 @@ async fn nothing_written(world: &mut World, before: u64, when: &str) {
     if let Some(first) = written.first() {
         world.complain(&format!("{} writes {when}, the first: {first:?}", written.len()));
     }
+    Ok(())
 }
 
 /// A process that ended though nobody asked it to.
-async fn supervise(world: &mut World) {
+async fn supervise(world: &mut World) -> anyhow::Result<()> {
     for (instance, number) in world.pods() {
         let replica = &mut world.instances[instance].replicas[number];
         if let Some(why) = replica.ended().await {
             let pod = replica.client();
             world.complain(&format!("the process of {pod} ended: {why}"));
-            world.start(instance, number);
+            world.start(instance, number).await?;
         }
     }
+    Ok(())
 }
 
 fn plant_foreign(world: &World) {
@@ -191,6 +199,11 @@ fn judge(world: &World, still: &BTreeSet<(String, String)>) {
     let name = foreign["name"].as_str().unwrap_or_default();
     if requests.iter().any(|request| request.name == name && request.method != "GET") {
         world.complain(&format!("somebody else's pool {name} was written"));
+    }
+    let vrf = world.avi.named("vrfcontext", "global").unwrap_or_default();
+    let mut routes = vrf["static_routes"].as_array().into_iter().flatten();
+    if world.routes && !routes.any(|route| route["route_id"] == workload::FOREIGN_ROUTE) {
+        world.complain("somebody else's static route is gone");
     }
 }
 

@@ -1,17 +1,20 @@
 //! What happens in a run, drawn from its seed before it begins.
 
+mod faults;
+mod keys;
+
 use std::fmt;
 use std::time::Duration;
 
 use ako_harness::Network;
-use ako_sim_avi::{Action as AviAction, Fault as AviFault};
-use ako_sim_kube::{Action as KubeAction, Cut, Fault as KubeFault};
+use ako_sim_kube::Cut;
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
-use serde_json::Value;
 
 use crate::setup::Setup;
+pub use crate::step::{Connection, Step};
 use crate::workload::MOST;
+pub use keys::takes_away;
 
 /// How long changes and faults go on.
 const FAULTS_FOR: Duration = Duration::from_mins(5);
@@ -20,6 +23,8 @@ const LONGEST_PAUSE_MS: u64 = 8_000;
 
 /// How often a namespace changes hands, where there are several instances.
 const MOVES: f64 = 0.1;
+/// How wrong a clock may run, in parts per million.
+const WRONG_PPM: i64 = 10_000;
 
 /// Everything that a seed decides.
 #[derive(Debug)]
@@ -28,6 +33,10 @@ pub struct Script {
     pub setup: Setup,
     /// Whether hosts are virtual services of their own.
     pub evh: bool,
+    /// Whether static routes are written.
+    pub routes: bool,
+    /// How many objects the controller shows on a page, if that is less than usual.
+    pub page_size: Option<usize>,
     /// How wrong each replica's clock runs, those of the first instance first.
     pub fast_ppm: Vec<i64>,
     /// What happens, in order.
@@ -45,77 +54,21 @@ pub struct Event {
     pub step: Step,
 }
 
-/// Something that happens.
-#[derive(Clone, Debug)]
-pub enum Step {
-    /// An Ingress appears or changes: its number, its path.
-    Apply(usize, &'static str),
-    /// An Ingress goes.
-    Delete(usize),
-    /// A Service has so many endpoints now.
-    Endpoints(usize, usize),
-    /// A process is killed.
-    Kill(usize),
-    /// A process is told to end.
-    Stop(usize),
-    /// A process starts, if its pod has none and is wanted.
-    Start(usize),
-    /// A pod is replaced by force; its process starts with a later step.
-    Recreate(usize),
-    /// The leader is asked to hand over.
-    Yield(usize),
-    /// A replica is frozen: its clock stands, nothing of it gets through.
-    Freeze(usize),
-    /// It goes on, and finds that time has passed.
-    Thaw(usize),
-    /// A replica and the API server do not reach each other.
-    CutKube(usize, Cut),
-    /// They do again.
-    HealKube(usize),
-    /// A replica and the controller do not reach each other.
-    CutController(usize, Network),
-    /// All watches break, and changes from before are forgotten.
-    Forget,
-    /// A request to the controller fails.
-    Controller(AviFault),
-    /// A request to the API server fails.
-    Kube(KubeFault),
-    /// Lists are answered as of now for a while, whatever changes.
-    StaleLists,
-    /// All sessions at the controller end.
-    ExpireSessions,
-    /// Calls to the controller take so long.
-    Latency(Duration),
-    /// Somebody changes a pool of ours on the controller.
-    Edit,
-    /// Somebody deletes a pool of ours on the controller.
-    Remove,
-    /// Somebody deletes the leadership record.
-    DeleteRecord,
-    /// Somebody empties it.
-    ClearRecord,
-    /// Somebody deletes the Lease.
-    DeleteLease,
-    /// The StatefulSet has so many replicas now.
-    Scale(usize),
-    /// A namespace belongs to this team now, or to nobody.
-    Label(&'static str, Option<&'static str>),
-}
-
 impl Script {
     /// Nothing changes and nothing fails.
     pub fn empty(setup: Setup) -> Self {
         let fast_ppm = vec![0; setup.members().len() * setup.replicas()];
-        Self { setup, evh: false, fast_ppm, events: Vec::new() }
+        Self { setup, evh: false, routes: false, page_size: None, fast_ppm, events: Vec::new() }
     }
 
-    /// What the seed decides. What it decides for one instance is drawn in the
-    /// same order whatever there is for several.
+    /// What the seed decides.
     pub fn draw(setup: Setup, seed: u64) -> Self {
         let mut rng = StdRng::seed_from_u64(seed);
         let evh = rng.random_bool(0.3);
-        let mut script = Self { evh, ..Self::empty(setup) };
-        script.fast_ppm.fill_with(|| rng.random_range(-1_000..=1_000));
+        let routes = setup == Setup::One && rng.random_bool(0.4);
+        let page_size = rng.random_bool(0.3).then(|| rng.random_range(3..20));
+        let mut script = Self { evh, routes, page_size, ..Self::empty(setup) };
+        script.fast_ppm.fill_with(|| rng.random_range(-WRONG_PPM..=WRONG_PPM));
         let mut at = Duration::ZERO;
         while at < FAULTS_FOR {
             at += Duration::from_millis(rng.random_range(0..LONGEST_PAUSE_MS));
@@ -124,13 +77,22 @@ impl Script {
             let (now, then) = if setup != Setup::One && rng.random_bool(MOVES) {
                 (Step::draw_label(&mut rng, setup), None)
             } else {
-                Step::draw(&mut rng, setup.replicas())
+                Step::draw(&mut rng, &script, instance)
             };
             script.events.push(Event { at, instance, step: now });
             script.events.extend(then.map(|step| Event { at: later, instance, step }));
         }
         script.events.sort_by_key(|event| event.at);
         script
+    }
+
+    /// Whether somebody may ask for what is never touched by hand to go.
+    pub fn may_take_away(&self) -> bool {
+        self.events.iter().any(|event| match &event.step {
+            Step::Configure(key, _) => takes_away(key),
+            Step::Remove(_) | Step::Edit(_) | Step::RestoreController => true,
+            _ => false,
+        })
     }
 }
 
@@ -145,11 +107,12 @@ impl Step {
     }
 
     /// Something, and what ends it later.
-    fn draw(rng: &mut StdRng, replicas: usize) -> (Self, Option<Self>) {
+    fn draw(rng: &mut StdRng, script: &Script, instance: usize) -> (Self, Option<Self>) {
+        let replicas = script.setup.replicas();
         let replica = rng.random_range(0..replicas);
         let number = rng.random_range(0..MOST);
         let path = ["/", "/api", "/shop", "/v1"][rng.random_range(0..4)];
-        match rng.random_range(0..100) {
+        match rng.random_range(0..150) {
             0..30 => (Self::Apply(number, path), None),
             30..36 => (Self::Delete(number), None),
             36..46 => (Self::Endpoints(number, rng.random_range(0..4)), None),
@@ -160,70 +123,69 @@ impl Step {
             58..61 => (Self::Freeze(replica), Some(Self::Thaw(replica))),
             61..67 => {
                 let cut = if rng.random() { Cut::Refuse } else { Cut::Silence };
-                (Self::CutKube(replica, cut), Some(Self::HealKube(replica)))
+                (Self::CutKube(replica, Connection::Both, cut), Some(Self::HealKube(replica)))
             }
             67..73 => {
                 let network = if rng.random() { Network::Broken } else { Network::Silent };
                 (Self::CutController(replica, network), Some(Self::CutController(replica, Network::Open)))
             }
             73..75 => (Self::Forget, None),
-            75..84 => (Self::Controller(controller_fault(rng)), None),
-            84..90 => (Self::Kube(kube_fault(rng, replicas)), None),
+            75..84 => (Self::Controller(faults::of_controller(rng)), None),
+            84..90 => {
+                let client = faults::client(script.setup, instance, replica);
+                (Self::Kube(faults::of_requests(rng, &client)), None)
+            }
             90..91 => (Self::StaleLists, None),
             91..92 => (Self::ExpireSessions, None),
             92..93 => {
                 let latency = Duration::from_millis(rng.random_range(100..3_000));
                 (Self::Latency(latency), Some(Self::Latency(crate::world::LATENCY)))
             }
-            93..94 => (Self::Edit, None),
-            94..95 => (Self::Remove, None),
+            93..94 => (Self::Edit(rng.random_range(0..1_000)), None),
+            94..95 => (Self::Remove(rng.random_range(0..1_000)), None),
             95..96 => (Self::DeleteRecord, None),
             96..97 => (Self::ClearRecord, None),
             97..98 => (Self::DeleteLease, None),
-            _ => (Self::Scale(rng.random_range(1..=replicas)), None),
+            98..100 => (Self::Scale(rng.random_range(1..=replicas)), None),
+            100..112 => {
+                let client = faults::client(script.setup, instance, replica);
+                (Self::Kube(faults::silence(rng, script.setup.members()[instance].namespace, &client)), None)
+            }
+            112..117 => {
+                let client = faults::client(script.setup, instance, replica);
+                (Self::Kube(faults::refusal(rng, &client)), None)
+            }
+            117..120 => {
+                let cut = if rng.random() { Cut::Refuse } else { Cut::Silence };
+                let one = if rng.random() { Connection::Election } else { Connection::Cluster };
+                (Self::CutKube(replica, one, cut), Some(Self::HealKube(replica)))
+            }
+            120..126 => keys::draw(rng, script),
+            126..132 => {
+                let (kind, ports) = [("LoadBalancer", 1), ("LoadBalancer", 2), ("ClusterIP", 1), ("", 0)]
+                    [rng.random_range(0..4)];
+                (Self::Balance(rng.random_range(0..3), kind, ports), None)
+            }
+            132..134 => (Self::Certificate, None),
+            134..135 => (Self::Password, None),
+            135..140 if script.routes => {
+                let subnet = rng.random_bool(0.7).then(|| rng.random_range(0..3));
+                (Self::Node(rng.random_range(0..4), subnet), None)
+            }
+            135..143 => (Self::Edit(rng.random_range(0..1_000)), None),
+            143..145 => (Self::Remove(rng.random_range(0..1_000)), None),
+            145..146 => (Self::BackupCluster, Some(Self::RestoreCluster)),
+            146..147 => (Self::BackupCluster, Some(Self::SetBackCluster)),
+            147..148 => (Self::BackupController, Some(Self::RestoreController)),
+            _ => (Self::Addresses(false), Some(Self::Addresses(true))),
         }
     }
 }
 
-fn controller_fault(rng: &mut StdRng) -> AviFault {
-    let status = |status| AviAction::Status { status, body: Value::Null, retry_after: None };
-    let action = match rng.random_range(0..8) {
-        0 => status(503),
-        1 => status(412),
-        2 => AviAction::DropBefore,
-        // After the commit: whether it happened, nobody was told.
-        3 | 4 => AviAction::DropAfter,
-        5 => AviAction::Delay { ms: rng.random_range(100..30_000) },
-        6 => AviAction::Break,
-        _ => AviAction::ExpireSession,
-    };
-    let mut fault = AviFault::new(action).skip(rng.random_range(0..4)).times(rng.random_range(1..4));
-    if rng.random() {
-        fault = fault.method(["GET", "POST", "PUT", "DELETE"][rng.random_range(0..4)]);
-    }
-    fault
-}
-
-fn kube_fault(rng: &mut StdRng, replicas: usize) -> KubeFault {
-    let (action, resource) = match rng.random_range(0..8) {
-        0 => (KubeAction::Status { code: 503, message: "busy".to_owned(), retry_after: None }, "configmaps"),
-        1 => (KubeAction::DropAfter, "configmaps"),
-        2 => (KubeAction::DropBefore, "leases"),
-        3 => (KubeAction::Delay { ms: rng.random_range(100..12_000) }, "configmaps"),
-        // An event is lost only with its watch: a server that loses one and goes on
-        // breaks its promise, and no client can notice.
-        4 => (KubeAction::BreakWatch, "ingresses"),
-        5 => (KubeAction::DuplicateEvent, "endpointslices"),
-        6 => (KubeAction::DelayEvent { ms: rng.random_range(100..20_000) }, "ingresses"),
-        _ => (KubeAction::Break, "ingresses"),
-    };
-    let replica = format!("ako-{}", rng.random_range(0..replicas));
-    KubeFault::new(action).resource(resource).client(&replica).times(rng.random_range(1..4))
-}
-
 impl fmt::Display for Script {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "evh {}, clocks {:?} ppm", self.evh, self.fast_ppm)?;
+        let Self { evh, routes, page_size, fast_ppm, .. } = self;
+        writeln!(f, "evh {evh}, routes {routes}, pages of {page_size:?}, clocks {fast_ppm:?} ppm")?;
         for Event { at, instance, step } in &self.events {
             let whose = self.setup.members()[*instance].namespace;
             writeln!(f, "{:>9.3}  {whose}: {step:?}", at.as_secs_f64())?;

@@ -13,15 +13,25 @@ pub const MOST: usize = 8;
 /// How often the operator reads the controller completely.
 pub const FULL_SYNC: Duration = Duration::from_mins(5);
 
+/// The name of the cluster.
+pub const CLUSTER: &str = "c1";
+
+/// Networks that addresses may come from instead of the usual ones.
+pub const OTHER_NETWORKS: &str = r#"[{"networkName":"other-net"}]"#;
+/// A Service Engine group that may be used instead of the usual one.
+pub const OTHER_GROUP: &str = "Other-Group";
+/// A route in the VRF that is somebody else's.
+pub const FOREIGN_ROUTE: &str = "somebody";
+
 /// The configuration of an instance.
-pub fn config(member: &Member, evh: bool) -> BTreeMap<String, String> {
+pub fn config(member: &Member, evh: bool, routes: bool) -> BTreeMap<String, String> {
     let full_sync = FULL_SYNC.as_secs().to_string();
     let selector = member.team.map(|team| format!("team={team}"));
     let mut data = vec![
-        ("clusterName", "c1"),
+        ("clusterName", CLUSTER),
         ("controllerIP", "http://controller"),
         ("vipNetworkList", r#"[{"networkName":"vip-net"}]"#),
-        ("disableStaticRouteSync", "true"),
+        ("disableStaticRouteSync", if routes { "false" } else { "true" }),
         ("shardVSSize", "SMALL"),
         ("enableEVH", if evh { "true" } else { "false" }),
         ("fullSyncFrequency", full_sync.as_str()),
@@ -37,9 +47,9 @@ pub fn config(member: &Member, evh: bool) -> BTreeMap<String, String> {
 
 /// The ConfigMap and Secret of each instance, namespaces, the class, and the
 /// applications that never change.
-pub fn beginning(setup: Setup, evh: bool) -> Vec<Value> {
+pub fn beginning(setup: Setup, evh: bool, routes: bool) -> Vec<Value> {
     let mut objects: Vec<Value> =
-        setup.members().iter().flat_map(|member| installation(member, evh)).collect();
+        setup.members().iter().flat_map(|member| installation(member, evh, routes)).collect();
     objects.extend(setup.namespaces().iter().map(|(name, team)| namespace(name, *team)));
     objects.push(json!({
         "apiVersion": "networking.k8s.io/v1", "kind": "IngressClass",
@@ -56,23 +66,45 @@ pub fn beginning(setup: Setup, evh: bool) -> Vec<Value> {
     for number in 0..MOST {
         objects.extend(service(setup.lively(number), number, "ClusterIP", 2));
     }
+    if routes {
+        objects.extend((0..3).map(|number| node(number, 0)));
+    }
     objects
 }
 
+/// A Node, and which of its subnets is that of its pods.
+pub fn node(number: usize, subnet: usize) -> Value {
+    let cidr = format!("10.244.{}.0/24", number * 8 + subnet);
+    json!({
+        "apiVersion": "v1", "kind": "Node", "metadata": {"name": format!("node-{number}")},
+        "spec": {"podCIDR": cidr, "podCIDRs": [cidr]},
+        "status": {"addresses": [{"type": "InternalIP", "address": format!("192.168.0.{}", number + 1)}]},
+    })
+}
+
 /// What an instance starts with.
-fn installation(member: &Member, evh: bool) -> [Value; 3] {
+fn installation(member: &Member, evh: bool, routes: bool) -> [Value; 3] {
     let metadata = |name: &str| json!({"name": name, "namespace": member.namespace});
     [
         namespace(member.namespace, None),
         json!({
             "apiVersion": "v1", "kind": "ConfigMap",
-            "metadata": metadata("avi-k8s-config"), "data": config(member, evh),
+            "metadata": metadata("avi-k8s-config"), "data": config(member, evh, routes),
         }),
-        json!({
-            "apiVersion": "v1", "kind": "Secret", "type": "Opaque", "metadata": metadata("avi-secret"),
-            "stringData": {"username": "admin", "password": "admin"},
-        }),
+        credentials(member, PASSWORD),
     ]
+}
+
+/// The first password of the controller.
+pub const PASSWORD: &str = "admin";
+
+/// The Secret by which an instance logs in.
+pub fn credentials(member: &Member, password: &str) -> Value {
+    json!({
+        "apiVersion": "v1", "kind": "Secret", "type": "Opaque",
+        "metadata": {"name": "avi-secret", "namespace": member.namespace},
+        "stringData": {"username": "admin", "password": password},
+    })
 }
 
 /// A namespace of a team, or of nobody.
@@ -102,19 +134,35 @@ pub fn ingress(namespace: &str, number: usize, path: &str) -> Value {
 /// and a host with a certificate.
 pub fn furniture(namespace: &str) -> anyhow::Result<Vec<Value>> {
     let number = MOST + 2;
-    let host = host(namespace, number);
-    let pair = rcgen::generate_simple_self_signed([host.clone()])?;
     let mut secure = ingress(namespace, number, "/");
-    secure["spec"]["tls"] = json!([{"hosts": [host], "secretName": "certificate"}]);
-    let mut objects = vec![json!({
-        "apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/tls",
-        "metadata": {"name": "certificate", "namespace": namespace},
-        "stringData": {"tls.crt": pair.cert.pem(), "tls.key": pair.signing_key.serialize_pem()},
-    })];
+    secure["spec"]["tls"] = json!([{"hosts": [host(namespace, number)], "secretName": "certificate"}]);
+    let mut objects = vec![certificate(namespace)?];
     objects.extend(service(namespace, MOST + 1, "LoadBalancer", 1));
     objects.extend(service(namespace, number, "ClusterIP", 2));
     objects.push(secure);
     Ok(objects)
+}
+
+/// The Secret with a certificate, which is another one each time.
+pub fn certificate(namespace: &str) -> anyhow::Result<Value> {
+    let pair = rcgen::generate_simple_self_signed([host(namespace, MOST + 2)])?;
+    Ok(json!({
+        "apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/tls",
+        "metadata": {"name": "certificate", "namespace": namespace},
+        "stringData": {"tls.crt": pair.cert.pem(), "tls.key": pair.signing_key.serialize_pem()},
+    }))
+}
+
+/// A Service that may have an address of its own, with so many ports.
+pub fn balanced(namespace: &str, number: usize, kind: &str, ports: usize) -> [Value; 2] {
+    let [mut service, slice] = service(namespace, MOST + 10 + number, kind, 2);
+    let port =
+        |n: usize| json!({"name": format!("p{n}"), "port": 80 + n, "targetPort": 8080, "protocol": "TCP"});
+    service["spec"]["ports"] = (0..ports).map(port).collect();
+    let mut slice = slice;
+    let port = |n: usize| json!({"name": format!("p{n}"), "port": 8080, "protocol": "TCP"});
+    slice["ports"] = (0..ports).map(port).collect();
+    [service, slice]
 }
 
 /// A Service and its endpoints.
@@ -158,4 +206,46 @@ pub fn slice(namespace: &str, number: usize, endpoints: usize) -> Value {
 /// An object of somebody else on the controller, named as if it were ours.
 pub fn foreign() -> Value {
     json!({"name": "c1--foreign", "created_by": "somebody", "lb_algorithm": "LB_ALGORITHM_ROUND_ROBIN"})
+}
+
+/// What is on the controller beside the usual: another network and another Service
+/// Engine group.
+pub fn premises() -> Value {
+    let cloud = "/api/cloud?name=Default-Cloud";
+    json!({
+        "network": {"admin/other-net": {
+            "name": "other-net", "cloud_ref": cloud, "vrf_context_ref": "/api/vrfcontext?name=global",
+            "configured_subnets": [subnet("100.65", "255.250")],
+        }},
+        "serviceenginegroup": {format!("admin/{OTHER_GROUP}"): {"name": OTHER_GROUP, "cloud_ref": cloud}},
+    })
+}
+
+/// The IPAM profile of the cloud, with both networks.
+pub fn usable_networks() -> Value {
+    let networks =
+        ["vip-net", "other-net"].map(|name| json!({"nw_ref": format!("/api/network?name={name}")}));
+    json!({"internal_profile": {"usable_networks": networks}})
+}
+
+/// The usual network, with addresses to give or none: all that there are were given.
+pub fn usual_network(has_addresses: bool) -> Value {
+    json!({"configured_subnets": [subnet("100.64", if has_addresses { "255.246" } else { "0.10" })]})
+}
+
+fn subnet(network: &str, last: &str) -> Value {
+    let address = |text: String| json!({"addr": text, "type": "V4"});
+    let (begin, end) = (address(format!("{network}.0.10")), address(format!("{network}.{last}")));
+    let range = json!({"type": "STATIC_IPS_FOR_VIP_AND_SE", "range": {"begin": begin, "end": end}});
+    let prefix = json!({"ip_addr": address(format!("{network}.0.0")), "mask": 16});
+    json!({"prefix": prefix, "static_ip_ranges": [range]})
+}
+
+/// The VRF's routes that are somebody else's.
+pub fn foreign_routes() -> Value {
+    let address = |text: &str| json!({"addr": text, "type": "V4"});
+    json!([{
+        "prefix": {"ip_addr": address("10.99.0.0"), "mask": 24}, "next_hop": address("192.168.9.9"),
+        "route_id": FOREIGN_ROUTE,
+    }])
 }

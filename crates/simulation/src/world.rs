@@ -1,29 +1,27 @@
 //! Everything that a run is about, and how a step changes it.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use ako_elect::{Holder, RECORD_NAME};
-use ako_harness::{Network, cluster, stateful_set};
-use ako_sim_avi::SimAvi;
-use ako_sim_kube::{Action, Cut, Fault, Options, SimKube};
-use k8s_openapi::api::core::v1::ConfigMap;
-use kube::api::{Api, Patch, PatchParams};
-use serde_json::{Value, json};
-use tokio::time::Instant;
+use ako_elect::Holder;
+use ako_harness::{cluster, stateful_set};
+use ako_sim_avi::{SimAvi, Weather};
+use ako_sim_kube::{Options, SimKube, Snapshot};
 
 use crate::borders::Borders;
+use crate::complaints::Complaints;
 use crate::instance::Instance;
-use crate::network::{Link, Witness};
+use crate::judge::{BOUND, Judge};
+use crate::network::Link;
 use crate::replica::{Replica, WrongClock};
-use crate::script::{Script, Step};
+use crate::script::Script;
 use crate::setup::Setup;
+use crate::witness::Witness;
 use crate::workload;
 
 /// How long a call to the controller takes when nothing is wrong.
 pub const LATENCY: Duration = Duration::from_millis(5);
-/// How long lists lag behind after [`Step::StaleLists`], in requests.
-const STALE_LISTS: u32 = 3;
 
 /// A cluster, a controller and the instances between them.
 pub struct World {
@@ -37,12 +35,23 @@ pub struct World {
     pub setup: Setup,
     /// Whether hosts are virtual services of their own.
     pub evh: bool,
-    borders: Borders,
-    /// What must not be, and was.
-    wrong: Arc<Mutex<Vec<String>>>,
-    started: Instant,
+    /// Whether static routes are written.
+    pub routes: bool,
+    /// How often each step was taken.
+    pub steps: BTreeMap<String, u64>,
+    pub(crate) borders: Borders,
+    /// Whether the cluster asks for what is lost.
+    pub judge: Judge,
+    complaints: Complaints,
     fast_ppm: Vec<i64>,
     processes: u64,
+    /// The password of the controller.
+    pub(crate) password: String,
+    /// What etcd held when it was saved.
+    pub(crate) backup: Option<Snapshot>,
+    /// etcd was restored so that its versions began again: whoever watches has to be
+    /// started anew, as the documentation of Kubernetes says.
+    pub(crate) set_back: bool,
 }
 
 impl World {
@@ -53,40 +62,49 @@ impl World {
             seed: Some(seed),
             epoch: Some(jiff::Timestamp::UNIX_EPOCH),
             controllers: false,
+            remember: BOUND,
             ..Options::default()
         };
         let (kube, avi) = (SimKube::new(options), SimAvi::new(ako_sim_avi::Options::default()));
-        avi.set_latency(LATENCY);
-        let Script { setup, evh, .. } = *script;
-        cluster::apply_all(&kube.client(), &workload::beginning(setup, evh)).await?;
+        let Script { setup, evh, routes, page_size, .. } = *script;
+        let complaints = Complaints::new();
+        prepare(&avi, page_size, routes).iter().for_each(|problem| complaints.add(problem));
+        cluster::apply_all(&kube.client(), &workload::beginning(setup, evh, routes)).await?;
         let members = setup.members().iter();
+        let borders = Borders::new(setup, avi.clone());
+        let judge = Judge::new(kube.clone(), avi.clone(), borders.clone(), evh, routes);
         Ok(Self {
             instances: members.map(|member| Instance::new(member, kube.clone())).collect(),
-            borders: Borders::new(setup, avi.clone()),
+            borders,
+            judge,
             kube,
             avi,
             setup,
             evh,
-            wrong: Arc::default(),
-            started: Instant::now(),
+            routes,
+            steps: BTreeMap::new(),
+            complaints,
             fast_ppm: script.fast_ppm.clone(),
             processes: 0,
+            password: workload::PASSWORD.to_owned(),
+            backup: None,
+            set_back: false,
         })
     }
 
     /// The time since the beginning.
     pub fn elapsed(&self) -> Duration {
-        self.started.elapsed()
+        self.complaints.started().elapsed()
     }
 
     /// Notes what must not be.
     pub fn complain(&self, what: &str) {
-        complain(&self.wrong, self.started, what);
+        self.complaints.add(what);
     }
 
     /// What must not be, and was.
     pub fn wrong(&self) -> Vec<String> {
-        self.wrong.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.complaints.all()
     }
 
     /// Whether each instance is led by one who has nothing to write.
@@ -117,73 +135,107 @@ impl World {
             let pod = format!("ako-{number}");
             stateful_set::add_pod(&client, namespace, &pod).await?;
             let fast_ppm = self.fast_ppm.get(instance * self.setup.replicas() + number);
-            let clock = WrongClock::new(self.started, fast_ppm.copied().unwrap_or(0));
+            let clock = WrongClock::new(self.complaints.started(), fast_ppm.copied().unwrap_or(0));
             let replica = Replica::new(namespace, pod, Link::new(self.avi.clone()), clock);
             self.instances[instance].replicas.push(replica);
-            self.start(instance, number);
+            self.start(instance, number).await?;
         }
         Ok(())
     }
 
-    /// Starts a process in a pod that has none.
-    pub fn start(&mut self, instance: usize, number: usize) {
-        let Some(replica) = self.instances[instance].replicas.get(number) else { return };
-        let Some(pod) = self.kube.get("", "pods", replica.namespace, &replica.pod) else { return };
+    /// Starts a process in a pod that has none. Keys of the ConfigMap that need a
+    /// restart are set back before, so that the instance stays the one it is.
+    pub async fn start(&mut self, instance: usize, number: usize) -> anyhow::Result<()> {
+        let Some(replica) = self.instances[instance].replicas.get(number) else { return Ok(()) };
+        let Some(pod) = self.kube.get("", "pods", replica.namespace, &replica.pod) else { return Ok(()) };
         if replica.runs() {
-            return;
+            return Ok(());
         }
+        self.set_back_identity(instance).await?;
         self.processes += 1;
         let uid = pod["metadata"]["uid"].as_str().unwrap_or_default();
         let nonce = format!("process{}", self.processes);
+        let replica = &self.instances[instance].replicas[number];
         let witness = self.witness(instance, Holder::of(&replica.pod, uid, &nonce));
         let replica = &mut self.instances[instance].replicas[number];
         replica.clock.thaw();
         // The witness has to know who it is about before the first write.
-        replica.link.watched_by(witness);
-        replica.start(&self.kube, nonce);
+        replica.link.watched_by(witness.clone());
+        replica.start(&self.kube, nonce, &witness);
+        Ok(())
     }
 
     /// Who judges the writes of a process when they leave it.
-    fn witness(&self, instance: usize, me: Holder) -> Witness {
+    fn witness(&self, instance: usize, me: Holder) -> Arc<Witness> {
         let Instance { member, leadership, .. } = &self.instances[instance];
-        let (member, leadership, borders) = (*member, leadership.clone(), self.borders.clone());
-        let (wrong, started) = (self.wrong.clone(), self.started);
-        Arc::new(move |line| {
-            // Logging in and out changes no object.
-            if line.contains(" /api/login") || line.contains(" /api/logout") {
-                return;
-            }
-            let leader = leadership.leader();
-            if leader != me {
-                complain(&wrong, started, &format!("{me} wrote while {leader} led: {line}"));
-            }
-            if let Some(why) = borders.trespass(member, line) {
-                complain(&wrong, started, &why);
-            }
+        Arc::new(Witness {
+            member,
+            me,
+            leadership: leadership.clone(),
+            borders: self.borders.clone(),
+            judge: self.judge.clone(),
+            kube: self.kube.clone(),
+            complaints: self.complaints.clone(),
+            meter: Mutex::default(),
         })
     }
 
-    /// Kills the processes that there are and starts one in each pod.
-    pub async fn start_anew(&mut self) {
-        for (instance, number) in self.pods() {
-            self.instances[instance].replicas[number].kill().await;
-            self.start(instance, number);
-        }
+    /// The witness of a process of a pod that is none of ours: it never leads.
+    pub fn stranger(&self, instance: usize, pod: &str) -> Arc<Witness> {
+        self.witness(instance, Holder::of(pod, "", "stranger"))
     }
 
-    /// Ends all faults; every pod runs.
-    pub fn heal(&mut self) {
+    /// Kills the processes that there are and starts one in each pod.
+    pub async fn start_anew(&mut self) -> anyhow::Result<()> {
+        for (instance, number) in self.pods() {
+            self.instances[instance].replicas[number].kill().await;
+            self.start(instance, number).await?;
+        }
+        Ok(())
+    }
+
+    /// Ends all faults; every pod runs, with the configuration of the beginning.
+    pub async fn heal(&mut self) -> anyhow::Result<()> {
         self.kube.clear_faults();
         self.avi.clear_faults();
         self.avi.set_latency(LATENCY);
+        self.give_addresses(true);
+        self.set_back_configuration().await?;
         for replica in self.replicas() {
             self.thaw(replica);
         }
         // What was lost on the way is told by new lists.
         self.forget();
-        for (instance, number) in self.pods() {
-            self.start(instance, number);
+        if std::mem::take(&mut self.set_back) {
+            return self.start_anew().await;
         }
+        for (instance, number) in self.pods() {
+            self.start(instance, number).await?;
+        }
+        Ok(())
+    }
+
+    /// Lets the deletions pass that are held, as a person would who looked at them.
+    pub async fn release_deletions(&mut self) {
+        for instance in &mut self.instances {
+            for replica in &mut instance.replicas {
+                replica.release_deletions().await;
+            }
+        }
+    }
+
+    /// How often each step was taken and each fault of requests was applied.
+    pub fn tally(&self) -> BTreeMap<String, u64> {
+        let mut tally = self.steps.clone();
+        let of = |what: &str, struck: BTreeMap<String, u64>| {
+            struck
+                .into_iter()
+                .map(|(name, count)| (format!("{what}, requests: {name}"), count))
+                .collect::<Vec<_>>()
+        };
+        tally.extend(of("API server", self.kube.faults_struck()));
+        tally.extend(of("controller", self.avi.faults_struck()));
+        tally
     }
 
     /// The pods of all instances.
@@ -198,163 +250,17 @@ impl World {
             .flat_map(|(number, instance)| (0..instance.replicas.len()).map(move |pod| (number, pod)))
             .collect()
     }
-
-    /// Does what a step says, to an instance if it is about one.
-    pub async fn take(&mut self, instance: usize, step: &Step) -> anyhow::Result<()> {
-        match step {
-            Step::Apply(number, path) => {
-                self.apply(&workload::ingress(self.setup.lively(*number), *number, path)).await?;
-            }
-            Step::Delete(number) => {
-                let mut object = workload::ingress(self.setup.lively(*number), *number, "/");
-                object["$delete"] = true.into();
-                self.apply(&object).await?;
-            }
-            Step::Endpoints(number, count) => {
-                self.apply(&workload::slice(self.setup.lively(*number), *number, *count)).await?;
-            }
-            Step::Label(namespace, team) => {
-                self.borders.label(namespace, *team);
-                self.apply(&workload::namespace(namespace, *team)).await?;
-            }
-            Step::Scale(wanted) => self.scale(instance, *wanted).await?,
-            Step::Start(number) => self.start(instance, *number),
-            Step::Recreate(number) => self.recreate(instance, *number).await?,
-            Step::Kill(number) | Step::Stop(number) | Step::Yield(number) => {
-                self.end(instance, *number, step).await;
-            }
-            Step::Freeze(number)
-            | Step::Thaw(number)
-            | Step::CutKube(number, _)
-            | Step::HealKube(number)
-            | Step::CutController(number, _) => self.reach(instance, *number, step),
-            other => self.take_fault(instance, other).await?,
-        }
-        Ok(())
-    }
-
-    /// Ends a process, or its leadership.
-    async fn end(&mut self, instance: usize, number: usize, step: &Step) {
-        let Some(replica) = self.instances[instance].replicas.get_mut(number) else { return };
-        match step {
-            Step::Kill(_) => replica.kill().await,
-            Step::Yield(_) => replica.hand_over().await,
-            _ => {
-                if let Err(why) = replica.stop().await {
-                    self.complain(&why);
-                }
-            }
-        }
-    }
-
-    /// Changes what a replica reaches. A frozen one reaches nothing until it is
-    /// thawed.
-    fn reach(&self, instance: usize, number: usize, step: &Step) {
-        let Some(replica) = self.instances[instance].replicas.get(number) else { return };
-        match step {
-            Step::Thaw(_) => self.thaw(replica),
-            _ if replica.clock.is_frozen() => {}
-            Step::Freeze(_) => {
-                replica.clock.freeze();
-                self.kube.partition(&replica.client(), Cut::Silence);
-                replica.link.set(Network::Broken);
-            }
-            Step::CutKube(_, cut) => self.kube.partition(&replica.client(), *cut),
-            Step::HealKube(_) => self.kube.heal(&replica.client()),
-            Step::CutController(_, network) => replica.link.set(*network),
-            _ => {}
-        }
-    }
-
-    /// The clock first: a process that wakes finds it right.
-    fn thaw(&self, replica: &Replica) {
-        replica.clock.thaw();
-        self.kube.heal(&replica.client());
-        replica.link.set(Network::Open);
-    }
-
-    /// Steps that are about no replica.
-    async fn take_fault(&mut self, instance: usize, step: &Step) -> anyhow::Result<()> {
-        let namespace = self.instances[instance].member.namespace;
-        match step {
-            Step::Forget => self.forget(),
-            Step::Controller(fault) => drop(self.avi.inject(fault.clone())),
-            Step::Kube(fault) => {
-                let client = fault.client.as_ref().map(|pod| format!("{namespace}/{pod}"));
-                self.kube.inject(Fault { client, ..fault.clone() });
-            }
-            Step::StaleLists => {
-                for replica in self.replicas() {
-                    let stale = Action::Stale { revision: self.kube.revision() };
-                    let fault = Fault::new(stale).verb("list").client(&replica.client()).times(STALE_LISTS);
-                    self.kube.inject(fault);
-                }
-            }
-            Step::ExpireSessions => self.avi.expire_sessions(),
-            Step::Latency(latency) => self.avi.set_latency(*latency),
-            Step::Edit | Step::Remove => self.interfere(instance, step),
-            Step::DeleteRecord => {
-                self.instances[instance].leadership.remember();
-                self.apply(&doomed(namespace, "v1", "ConfigMap", RECORD_NAME)).await?;
-            }
-            Step::ClearRecord => {
-                self.instances[instance].leadership.remember();
-                let records: Api<ConfigMap> = Api::namespaced(self.kube.client(), namespace);
-                let patch = Patch::Merge(json!({"data": null}));
-                // There may be none.
-                let _ = records.patch(RECORD_NAME, &PatchParams::default(), &patch).await;
-            }
-            Step::DeleteLease => {
-                let lease = doomed(namespace, "coordination.k8s.io/v1", "Lease", "ako-lease-lock");
-                self.apply(&lease).await?;
-            }
-            _ => {}
-        }
-        Ok(())
-    }
-
-    async fn apply(&self, object: &Value) -> anyhow::Result<()> {
-        cluster::apply(&self.kube.client(), object).await
-    }
-
-    fn forget(&self) {
-        self.kube.compact();
-        for replica in self.replicas() {
-            self.kube.disconnect(&replica.client());
-        }
-    }
-
-    async fn recreate(&mut self, instance: usize, number: usize) -> anyhow::Result<()> {
-        let Some(replica) = self.instances[instance].replicas.get_mut(number) else { return Ok(()) };
-        replica.kill().await;
-        let client = self.kube.client();
-        stateful_set::remove_pod(&client, replica.namespace, &replica.pod).await?;
-        stateful_set::add_pod(&client, replica.namespace, &replica.pod).await
-    }
-
-    /// Somebody works on the controller by hand.
-    fn interfere(&self, instance: usize, step: &Step) {
-        let owner = self.instances[instance].member.owner;
-        let dump = self.avi.dump();
-        let pools = dump["pool"].as_object().into_iter().flatten();
-        let ours = pools.map(|(_, pool)| pool).find(|pool| pool["created_by"] == owner);
-        let Some(name) = ours.and_then(|pool| pool["name"].as_str()) else { return };
-        match step {
-            Step::Edit => {
-                self.avi.edit("pool", "admin", name, &json!({"lb_algorithm": "LB_ALGORITHM_RANDOM"}));
-            }
-            _ => drop(self.avi.remove("pool", "admin", name)),
-        }
-    }
 }
 
-/// An object that is to be deleted if it is there.
-fn doomed(namespace: &str, version: &str, kind: &str, name: &str) -> Value {
-    let metadata = json!({"name": name, "namespace": namespace});
-    json!({"apiVersion": version, "kind": kind, "metadata": metadata, "$delete": true})
-}
-
-fn complain(wrong: &Mutex<Vec<String>>, started: Instant, what: &str) {
-    let at = started.elapsed().as_secs_f64();
-    wrong.lock().unwrap_or_else(PoisonError::into_inner).push(format!("{at:.3}: {what}"));
+/// Puts onto the controller what is not the usual; answers what was wrong with it.
+fn prepare(avi: &SimAvi, page_size: Option<usize>, routes: bool) -> Vec<String> {
+    let problems = avi.plant(&workload::premises());
+    avi.edit("ipamdnsproviderprofile", "admin", "ipam", &workload::usable_networks());
+    if routes {
+        let routes = serde_json::json!({ "static_routes": workload::foreign_routes() });
+        avi.edit("vrfcontext", "admin", "global", &routes);
+    }
+    avi.set_weather(Weather { page_size, ..Weather::default() });
+    avi.set_latency(LATENCY);
+    problems
 }

@@ -134,3 +134,37 @@ async fn the_admin_api() {
     assert_eq!(client.delete("/sim/requests").await.status, StatusCode::NO_CONTENT);
     assert!(sim.requests().is_empty());
 }
+
+#[tokio::test]
+async fn pages_that_are_smaller_than_was_asked_for() {
+    let (sim, client) = Client::fresh().await;
+    for name in ["a", "b", "c"] {
+        client.post("/api/pool", json!({"name": name})).await;
+    }
+    sim.set_weather(Weather { page_size: Some(2), ..Weather::default() });
+    let page = client.get("/api/pool?page_size=200").await.json();
+    assert_eq!((page["count"].as_u64(), page["results"].as_array().map(Vec::len)), (Some(3), Some(2)));
+    assert!(page["next"].as_str().is_some_and(|next| next.contains("page=2")), "{page}");
+    assert_eq!(client.get("/api/pool?page_size=200&page=2").await.json()["results"][0]["name"], "c");
+}
+
+#[tokio::test]
+async fn faults_are_counted_when_they_are_applied() {
+    let (sim, client) = Client::fresh().await;
+    sim.inject(Fault::new(Action::DropBefore).method("GET").kind("vsvip"));
+    sim.inject(Fault::new(Action::Status { status: 503, body: json!(""), retry_after: None }).times(2));
+    for _ in 0..3 {
+        client.get("/api/pool").await;
+    }
+    assert_eq!(sim.faults_struck(), [("status 503 GET".to_owned(), 2)].into());
+}
+
+#[tokio::test]
+async fn the_password_can_be_changed() {
+    let (sim, client) = Client::fresh().await;
+    sim.set_password("other");
+    assert_eq!(client.get("/api/pool").await.status, StatusCode::OK, "the session goes on");
+    let login = |password: &str| json!({"username": "admin", "password": password});
+    assert_eq!(client.post("/login", login("admin")).await.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(client.post("/login", login("other")).await.status, StatusCode::OK);
+}

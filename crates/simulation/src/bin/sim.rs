@@ -1,22 +1,26 @@
 //! Runs seeds of the simulation and says which ones went wrong.
 
+use std::ops::Range;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use ako_simulation::Outcome;
 use ako_simulation::script::Script;
 use ako_simulation::setup::Setup;
+use ako_simulation::tally::Tally;
 use clap::Parser;
 use tracing_subscriber::EnvFilter;
 
-/// After how many seeds progress is told.
+/// After how many seeds progress is told and kept.
 const CHUNK: u64 = 500;
 
 /// Runs seeds of the simulation: replicas of the operator, the API server and
 /// the controller in one thread, on virtual time, with faults.
 ///
-/// A long run is resumed with --from.
+/// In the end a table says how often each thing happened. A long run is made of
+/// short ones with --from and --tally.
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask sim", max_term_width = 100)]
 struct Arguments {
@@ -30,68 +34,73 @@ struct Arguments {
     /// between them.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=2))]
     instances: u8,
+    /// A JSON file that the sums are added to, as far as the run has come.
+    #[arg(long, value_name = "FILE")]
+    tally: Option<PathBuf>,
     /// Print what happens in each run, and the log of its replicas.
     #[arg(long)]
     trace: bool,
 }
 
-/// What all runs came to.
-#[derive(Default)]
-struct Sum {
-    seeds: u64,
-    failed: u64,
-    lasted: Duration,
-    writes: usize,
-    leaderships: u64,
+fn report(outcome: &Outcome, arguments: &Arguments) {
+    let Outcome { seed, wrong, settled_after, writes, epochs, .. } = outcome;
+    if arguments.trace || !wrong.is_empty() {
+        println!("seed {seed}: settled after {settled_after:?}, {writes} writes, {epochs} leaderships");
+    }
+    for wrong in wrong {
+        println!("  {wrong}");
+    }
+    if !wrong.is_empty() {
+        let instances = arguments.instances;
+        println!("  again: cargo xtask sim --instances {instances} --from {seed} --seeds 1 --trace");
+    }
 }
 
-impl Sum {
-    fn add(&mut self, outcome: &Outcome, instances: u8, trace: bool) {
-        self.seeds += 1;
-        self.lasted += outcome.lasted;
-        self.writes += outcome.writes;
-        self.leaderships += outcome.epochs;
-        let Outcome { seed, wrong, settled_after, writes, epochs, .. } = outcome;
-        if trace || !wrong.is_empty() {
-            println!("seed {seed}: settled after {settled_after:?}, {writes} writes, {epochs} leaderships");
-        }
-        if !wrong.is_empty() {
-            self.failed += 1;
-            for wrong in wrong {
-                println!("  {wrong}");
-            }
-            println!("  again: cargo xtask sim --instances {instances} --from {seed} --seeds 1 --trace");
-        }
-    }
+fn print(sum: &Tally, begun: Instant) {
+    let Tally { seeds, failed, virtual_seconds, writes, leaderships, .. } = sum;
+    let (virtual_hours, took) = (virtual_seconds / 3600.0, begun.elapsed().as_secs_f64());
+    println!(
+        "{seeds} seeds, {failed} failed: {virtual_hours:.1} virtual hours in {took:.0} s, {writes} writes, {leaderships} leaderships"
+    );
+}
 
-    fn print(&self, begun: Instant) {
-        let Self { seeds, failed, lasted, writes, leaderships } = self;
-        let (virtual_hours, took) = (lasted.as_secs_f64() / 3600.0, begun.elapsed().as_secs_f64());
-        println!(
-            "{seeds} seeds, {failed} failed: {virtual_hours:.1} virtual hours in {took:.0} s, {writes} writes, {leaderships} leaderships"
-        );
+/// Runs some seeds, and adds what they came to.
+fn run(setup: Setup, seeds: Range<u64>, arguments: &Arguments) -> anyhow::Result<Tally> {
+    let sum = Mutex::new(Tally { ranges: vec![seeds.clone()], ..Tally::default() });
+    ako_simulation::run_all(setup, seeds, |outcome| {
+        report(outcome, arguments);
+        sum.lock().unwrap_or_else(PoisonError::into_inner).add(outcome);
+    })?;
+    let sum = sum.into_inner().unwrap_or_else(PoisonError::into_inner);
+    if let Some(path) = &arguments.tally {
+        sum.add_to(path, arguments.instances)?;
     }
+    Ok(sum)
 }
 
 fn main() -> anyhow::Result<ExitCode> {
     let arguments = Arguments::parse();
     let setup = if arguments.instances == 1 { Setup::One } else { Setup::Two };
-    let seeds = arguments.from..arguments.from.saturating_add(arguments.seeds);
+    let end = arguments.from.saturating_add(arguments.seeds);
     if arguments.trace {
         let filter = EnvFilter::new("debug,hyper=warn,kube_client=warn,kube_runtime=warn,tower=warn");
         tracing_subscriber::fmt().with_env_filter(filter).without_time().with_writer(std::io::stderr).init();
-        seeds.clone().for_each(|seed| print!("seed {seed}: {}", Script::draw(setup, seed)));
+        (arguments.from..end).for_each(|seed| print!("seed {seed}: {}", Script::draw(setup, seed)));
     }
-    let begun = Instant::now();
-    let sum = Mutex::new(Sum::default());
-    ako_simulation::run_all(setup, seeds, |outcome| {
-        let mut sum = sum.lock().unwrap_or_else(PoisonError::into_inner);
-        sum.add(outcome, arguments.instances, arguments.trace);
-        if sum.seeds.is_multiple_of(CHUNK) {
-            sum.print(begun);
-        }
-    })?;
-    let sum = sum.into_inner().unwrap_or_else(PoisonError::into_inner);
-    sum.print(begun);
+    let (begun, mut sum, mut from) = (Instant::now(), Tally::default(), arguments.from);
+    while from < end {
+        let until = end.min(from.saturating_add(CHUNK));
+        sum.merge(&run(setup, from..until, &arguments)?);
+        print_progress(&sum, begun, until < end);
+        from = until;
+    }
     Ok(if sum.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// The table comes last.
+fn print_progress(sum: &Tally, begun: Instant, goes_on: bool) {
+    if !goes_on {
+        print!("{sum}");
+    }
+    print(sum, begun);
 }

@@ -1,0 +1,314 @@
+//! How a step changes the world.
+
+use std::time::Duration;
+
+use ako_core::config::keys;
+use ako_elect::RECORD_NAME;
+use ako_harness::{Network, cluster, stateful_set};
+use ako_kube_io::CONFIG_MAP;
+use ako_sim_kube::{Action, Cut, Fault};
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::api::{Api, Patch, PatchParams};
+use serde_json::{Map, Value, json};
+
+use crate::replica::Replica;
+use crate::script::{Connection, Step};
+use crate::setup::LIVELY;
+use crate::workload;
+use crate::world::World;
+
+/// How long lists may lag behind after [`Step::StaleLists`], and in how many requests.
+const STALE_FOR: Duration = Duration::from_secs(10);
+const STALE_LISTS: u32 = 3;
+
+impl World {
+    /// Does what a step says, to an instance if it is about one.
+    pub async fn take(&mut self, instance: usize, step: &Step) -> anyhow::Result<()> {
+        let name = step.name();
+        if !name.is_empty() {
+            *self.steps.entry(name).or_default() += 1;
+        }
+        match step {
+            Step::Scale(wanted) => self.scale(instance, *wanted).await?,
+            Step::Start(number) => self.start(instance, *number).await?,
+            Step::Recreate(number) => self.recreate(instance, *number).await?,
+            Step::Kill(number) | Step::Stop(number) | Step::Yield(number) => {
+                self.end(instance, *number, step).await;
+            }
+            Step::Freeze(number)
+            | Step::Thaw(number)
+            | Step::CutKube(number, ..)
+            | Step::HealKube(number)
+            | Step::CutController(number, _) => self.reach(instance, *number, step),
+            Step::Edit(_) | Step::Remove(_) => self.interfere(instance, step),
+            Step::DeleteRecord | Step::ClearRecord | Step::DeleteLease => {
+                self.take_away_leadership(instance, step).await?;
+            }
+            Step::BackupCluster => {
+                // Pods and their StatefulSet are what those who run them say.
+                let backup = self.kube.snapshot().without("", "pods").without("apps", "statefulsets");
+                self.backup = Some(backup);
+            }
+            Step::RestoreCluster | Step::SetBackCluster => self.restore_cluster(step).await?,
+            Step::Configure(key, value) => self.configure(instance, key, *value).await?,
+            Step::Password => self.change_password().await?,
+            Step::Apply(..)
+            | Step::Delete(_)
+            | Step::Endpoints(..)
+            | Step::Balance(..)
+            | Step::Certificate
+            | Step::Node(..)
+            | Step::Label(..) => self.change(step).await?,
+            other => self.take_fault(other),
+        }
+        Ok(())
+    }
+
+    /// Changes what the cluster asks for.
+    async fn change(&mut self, step: &Step) -> anyhow::Result<()> {
+        match step {
+            Step::Apply(number, path) => {
+                self.apply(&workload::ingress(self.setup.lively(*number), *number, path)).await
+            }
+            Step::Delete(number) => {
+                self.apply(&deleted(workload::ingress(self.setup.lively(*number), *number, "/"))).await
+            }
+            Step::Endpoints(number, count) => {
+                self.apply(&workload::slice(self.setup.lively(*number), *number, *count)).await
+            }
+            Step::Balance(number, kind, ports) => {
+                let objects = workload::balanced(LIVELY, *number, kind, *ports);
+                let objects = if *ports == 0 { objects.map(deleted) } else { objects };
+                cluster::apply_all(&self.kube.client(), &objects).await
+            }
+            Step::Certificate => {
+                let namespace = self.setup.moving().first().copied().unwrap_or(LIVELY);
+                self.apply(&workload::certificate(namespace)?).await
+            }
+            Step::Node(number, subnet) => {
+                let node = workload::node(*number, subnet.unwrap_or(0));
+                self.apply(&if subnet.is_some() { node } else { deleted(node) }).await
+            }
+            Step::Label(namespace, team) => {
+                self.borders.label(namespace, *team);
+                self.apply(&workload::namespace(namespace, *team)).await
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Ends a process, or its leadership.
+    async fn end(&mut self, instance: usize, number: usize, step: &Step) {
+        let Some(replica) = self.instances[instance].replicas.get_mut(number) else { return };
+        match step {
+            Step::Kill(_) => replica.kill().await,
+            Step::Yield(_) => replica.hand_over().await,
+            _ => {
+                if let Err(why) = replica.stop().await {
+                    self.complain(&why);
+                }
+            }
+        }
+    }
+
+    /// Changes what a replica reaches. A frozen one reaches nothing until it is
+    /// thawed.
+    fn reach(&self, instance: usize, number: usize, step: &Step) {
+        let Some(replica) = self.instances[instance].replicas.get(number) else { return };
+        match step {
+            Step::Thaw(_) => self.thaw(replica),
+            _ if replica.clock.is_frozen() => {}
+            Step::Freeze(_) => {
+                replica.clock.freeze();
+                self.kube.partition(&replica.client(), Cut::Silence);
+                replica.link.set(Network::Broken);
+            }
+            Step::CutKube(_, connection, cut) => {
+                self.kube.partition(&connection.of(&replica.client()), *cut);
+            }
+            Step::HealKube(_) => self.reconnect(replica),
+            Step::CutController(_, network) => replica.link.set(*network),
+            _ => {}
+        }
+    }
+
+    /// The clock first: a process that wakes finds it right.
+    pub(crate) fn thaw(&self, replica: &Replica) {
+        replica.clock.thaw();
+        self.reconnect(replica);
+        replica.link.set(Network::Open);
+    }
+
+    fn reconnect(&self, replica: &Replica) {
+        for connection in [Connection::Election, Connection::Cluster, Connection::Both] {
+            self.kube.heal(&connection.of(&replica.client()));
+        }
+    }
+
+    /// Steps that are about no replica.
+    fn take_fault(&self, step: &Step) {
+        match step {
+            Step::Forget => self.forget(),
+            Step::Controller(fault) => drop(self.avi.inject(fault.clone())),
+            Step::Kube(fault) => drop(self.kube.inject(fault.clone())),
+            Step::StaleLists => {
+                for replica in self.replicas() {
+                    let stale = Action::Stale { revision: self.kube.revision() };
+                    let fault = Fault::new(stale).verb("list").client(&replica.client());
+                    self.kube.inject(fault.times(STALE_LISTS).lasting(STALE_FOR));
+                }
+            }
+            Step::ExpireSessions => self.avi.expire_sessions(),
+            Step::Latency(latency) => self.avi.set_latency(*latency),
+            Step::Addresses(has) => self.give_addresses(*has),
+            Step::BackupController => self.avi.snapshot(),
+            Step::RestoreController => drop(self.avi.restore()),
+            _ => {}
+        }
+    }
+
+    /// Whether the controller has addresses to give.
+    pub(crate) fn give_addresses(&self, has: bool) {
+        self.avi.edit("network", "admin", "vip-net", &workload::usual_network(has));
+    }
+
+    /// Somebody deletes or empties what shows who leads.
+    async fn take_away_leadership(&self, instance: usize, step: &Step) -> anyhow::Result<()> {
+        let namespace = self.instances[instance].member.namespace;
+        match step {
+            Step::DeleteLease => {
+                self.apply(&doomed(namespace, "coordination.k8s.io/v1", "Lease", "ako-lease-lock")).await
+            }
+            Step::DeleteRecord => {
+                self.instances[instance].leadership.remember();
+                self.apply(&doomed(namespace, "v1", "ConfigMap", RECORD_NAME)).await
+            }
+            _ => {
+                self.instances[instance].leadership.remember();
+                let records: Api<ConfigMap> = Api::namespaced(self.kube.client(), namespace);
+                let patch = Patch::Merge(json!({"data": null}));
+                // There may be none.
+                let _ = records.patch(RECORD_NAME, &PatchParams::default(), &patch).await;
+                Ok(())
+            }
+        }
+    }
+
+    /// The cluster becomes what it was when etcd was saved. What names the instance is
+    /// set right before anybody can read it.
+    async fn restore_cluster(&mut self, step: &Step) -> anyhow::Result<()> {
+        let Some(backup) = self.backup.clone() else { return Ok(()) };
+        self.instances.iter().for_each(|instance| instance.leadership.remember());
+        if matches!(step, Step::SetBackCluster) {
+            self.kube.set_back(&backup);
+            self.set_back = true;
+        } else {
+            self.kube.restore(&backup);
+            // An API server that was started anew has no history.
+            self.forget();
+        }
+        self.instances.iter().for_each(|instance| instance.leadership.is_restored());
+        for (namespace, _) in self.setup.namespaces() {
+            let object = self.kube.get("", "namespaces", "", namespace);
+            let team =
+                object.and_then(|object| object["metadata"]["labels"]["team"].as_str().map(str::to_owned));
+            let teams = self.setup.members().iter().filter_map(|member| member.team);
+            self.borders.label(namespace, teams.into_iter().find(|known| Some(*known) == team.as_deref()));
+        }
+        for instance in 0..self.instances.len() {
+            self.set_back_identity(instance).await?;
+        }
+        Ok(())
+    }
+
+    /// A key of an instance's ConfigMap gets a value; `None` is that of the beginning.
+    /// One that needs a restart is changed only if every process has read the
+    /// configuration, for a process that reads it afterwards is another instance.
+    async fn configure(&mut self, instance: usize, key: &str, value: Option<&str>) -> anyhow::Result<()> {
+        let is_live = keys().iter().any(|known| known.name == key && known.live);
+        if value.is_some() && !is_live {
+            for replica in &mut self.instances[instance].replicas {
+                let state = replica.state().await.unwrap_or_default();
+                if replica.runs() && (state["role"].is_null() || state["role"] == "starting") {
+                    return Ok(());
+                }
+            }
+        }
+        let begun = workload::config(self.instances[instance].member, self.evh, self.routes);
+        let value = value.or_else(|| begun.get(key).map(String::as_str));
+        self.patch_config(instance, &json!({key: value})).await
+    }
+
+    /// Keys that need a restart are what they were in the beginning.
+    pub(crate) async fn set_back_identity(&self, instance: usize) -> anyhow::Result<()> {
+        let member = self.instances[instance].member;
+        let begun = workload::config(member, self.evh, self.routes);
+        let Some(map) = self.kube.get("", "configmaps", member.namespace, CONFIG_MAP) else { return Ok(()) };
+        let restart = keys().iter().filter(|key| !key.live).map(|key| key.name);
+        let differ = restart.filter(|key| map["data"][*key].as_str() != begun.get(*key).map(String::as_str));
+        let patch: Map<String, Value> = differ.map(|key| (key.to_owned(), json!(begun.get(key)))).collect();
+        if patch.is_empty() { Ok(()) } else { self.patch_config(instance, &Value::Object(patch)).await }
+    }
+
+    /// All that was configured in the beginning, and the password that is in force.
+    pub(crate) async fn set_back_configuration(&self) -> anyhow::Result<()> {
+        for instance in 0..self.instances.len() {
+            let begun = workload::config(self.instances[instance].member, self.evh, self.routes);
+            let patch = keys().iter().map(|key| (key.name.to_owned(), json!(begun.get(key.name))));
+            self.patch_config(instance, &Value::Object(patch.collect())).await?;
+        }
+        self.tell_password().await
+    }
+
+    async fn patch_config(&self, instance: usize, data: &Value) -> anyhow::Result<()> {
+        let maps: Api<ConfigMap> =
+            Api::namespaced(self.kube.client(), self.instances[instance].member.namespace);
+        maps.patch(CONFIG_MAP, &PatchParams::default(), &Patch::Merge(json!({ "data": data }))).await?;
+        Ok(())
+    }
+
+    /// The controller's password first, then the Secrets.
+    async fn change_password(&mut self) -> anyhow::Result<()> {
+        self.password = format!("{}+", self.password);
+        self.avi.set_password(&self.password);
+        self.tell_password().await
+    }
+
+    async fn tell_password(&self) -> anyhow::Result<()> {
+        for instance in &self.instances {
+            self.apply(&workload::credentials(instance.member, &self.password)).await?;
+        }
+        Ok(())
+    }
+
+    pub(crate) async fn apply(&self, object: &Value) -> anyhow::Result<()> {
+        cluster::apply(&self.kube.client(), object).await
+    }
+
+    pub(crate) fn forget(&self) {
+        self.kube.compact();
+        for replica in self.replicas() {
+            self.kube.disconnect(&replica.client());
+        }
+    }
+
+    async fn recreate(&mut self, instance: usize, number: usize) -> anyhow::Result<()> {
+        let Some(replica) = self.instances[instance].replicas.get_mut(number) else { return Ok(()) };
+        replica.kill().await;
+        let client = self.kube.client();
+        stateful_set::remove_pod(&client, replica.namespace, &replica.pod).await?;
+        stateful_set::add_pod(&client, replica.namespace, &replica.pod).await
+    }
+}
+
+/// An object that is to be deleted.
+fn deleted(mut object: Value) -> Value {
+    object["$delete"] = true.into();
+    object
+}
+
+/// An object that is to be deleted if it is there.
+fn doomed(namespace: &str, version: &str, kind: &str, name: &str) -> Value {
+    let metadata = json!({"name": name, "namespace": namespace});
+    json!({"apiVersion": version, "kind": kind, "metadata": metadata, "$delete": true})
+}

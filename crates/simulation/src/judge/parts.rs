@@ -1,0 +1,125 @@
+//! What an object on the controller consists of, as far as it can be lost: servers,
+//! hosts, rules, routes and references.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use crate::workload::CLUSTER;
+
+/// What says where an object is and whose it is, but serves nobody.
+const NOT_JUDGED: [&str; 5] = ["markers", "tenant_ref", "cloud_ref", "url", "labels"];
+
+/// The parts of an object of a type, in canonical form.
+pub(super) fn parts(kind: &str, object: &Value) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    if kind == "vrfcontext" {
+        // Only the routes of the cluster are ours.
+        let routes = object["static_routes"].as_array().into_iter().flatten();
+        let ours = routes.filter(|route| is_of_the_cluster(route));
+        found.extend(ours.map(|route| format!("route {}", identity("static_routes", route))));
+        return found;
+    }
+    collect("", object, &mut found);
+    found
+}
+
+fn collect(field: &str, value: &Value, found: &mut BTreeSet<String>) {
+    match value {
+        Value::Object(fields) => {
+            for (name, value) in fields.iter().filter(|(name, _)| !NOT_JUDGED.contains(&name.as_str())) {
+                collect(name, value, found);
+            }
+        }
+        Value::Array(items) => {
+            for item in items {
+                found.insert(format!("{field} {}", identity(field, item)));
+                collect(field, item, found);
+            }
+        }
+        Value::String(text) if field.ends_with("_ref") => {
+            found.insert(format!("{field} {text}"));
+        }
+        _ => {}
+    }
+}
+
+/// What makes an element of a list the same one though details of it change.
+fn identity(field: &str, item: &Value) -> String {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    match field {
+        "servers" => format!("{}:{}", text(&item["ip"]["addr"]), item["port"]),
+        "dns_info" => text(&item["fqdn"]),
+        "members" => text(&item["pool_ref"]),
+        "services" => item["port"].to_string(),
+        "vip" => text(&item["vip_id"]),
+        "static_routes" => {
+            let (prefix, hop) = (&item["prefix"], &item["next_hop"]["addr"]);
+            format!("{}/{} via {}", text(&prefix["ip_addr"]["addr"]), prefix["mask"], text(hop))
+        }
+        _ => canonical(item),
+    }
+}
+
+fn is_of_the_cluster(route: &Value) -> bool {
+    let labels = route["labels"].as_array().into_iter().flatten();
+    labels.into_iter().any(|label| label["value"] == CLUSTER)
+}
+
+/// JSON with its fields in order.
+fn canonical(value: &Value) -> String {
+    match value {
+        Value::Object(fields) => {
+            let mut fields: Vec<_> =
+                fields.iter().map(|(name, value)| format!("{name}={}", canonical(value))).collect();
+            fields.sort();
+            format!("{{{}}}", fields.join(","))
+        }
+        Value::Array(items) => {
+            format!("[{}]", items.iter().map(canonical).collect::<Vec<_>>().join(","))
+        }
+        other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn lost(kind: &str, before: &Value, after: &Value) -> Vec<String> {
+        parts(kind, before).difference(&parts(kind, after)).cloned().collect()
+    }
+
+    #[test]
+    fn what_is_lost_is_named() {
+        let server = |address: &str, ratio: u32| json!({"ip": {"addr": address}, "port": 80, "ratio": ratio});
+        let before = json!({"servers": [server("10.0.0.1", 1), server("10.0.0.2", 1)], "vrf_ref": "v"});
+        let after = json!({"servers": [server("10.0.0.1", 5)], "vrf_ref": "v"});
+        assert_eq!(lost("pool", &before, &after), ["servers 10.0.0.2:80"]);
+        assert_eq!(lost("pool", &before, &json!({"servers": before["servers"]})), ["vrf_ref v"]);
+        let vsvip = json!({"dns_info": [{"fqdn": "a"}, {"fqdn": "b"}]});
+        assert_eq!(lost("vsvip", &vsvip, &json!({"dns_info": [{"fqdn": "b", "ttl": 1}]})), ["dns_info a"]);
+        let rule = |host: &str| json!({"match": {"host_hdr": {"value": [host]}}});
+        let policy = |hosts: &[&str]| {
+            let rules: Vec<_> = hosts.iter().map(|host| rule(host)).collect();
+            json!({"http_request_policy": {"rules": rules}})
+        };
+        let gone = lost("httppolicyset", &policy(&["a", "b"]), &policy(&["a"]));
+        assert!(gone.iter().any(|part| part == "value \"b\""), "{gone:?}");
+    }
+
+    #[test]
+    fn of_the_vrf_only_the_routes_of_the_cluster_count() {
+        let route = |cluster: &str, net: &str| {
+            json!({
+                "prefix": {"ip_addr": {"addr": net}, "mask": 24}, "next_hop": {"addr": "n"},
+                "labels": [{"key": "clustername", "value": cluster}],
+            })
+        };
+        let before = json!({"static_routes": [route("c1", "10.0.0.0"), route("c9", "10.9.0.0")]});
+        let after = json!({"static_routes": []});
+        assert_eq!(lost("vrfcontext", &before, &after), ["route 10.0.0.0/24 via n"]);
+    }
+}

@@ -1,0 +1,225 @@
+//! The states of the cluster that somebody may go by, as the API server had them.
+
+use std::collections::BTreeMap;
+use std::collections::hash_map::DefaultHasher;
+use std::hash::{Hash as _, Hasher as _};
+use std::time::Duration;
+
+use ako_core::annotation::PUBLISHED;
+use ako_kube_io::CONFIG_MAP;
+use ako_sim_kube::{PastChange, SimKube, StoredObject};
+use serde_json::Value;
+use tokio::time::Instant;
+
+use crate::judgement::{TRANSLATED, Translated};
+
+/// States at most that are tried for one loss: whole ones first, then those whose
+/// kinds are of different moments.
+const MOST_STATES: usize = 256;
+
+/// The configuration, which is looked at beside the kinds that are translated.
+const CONFIGURATION: Translated =
+    Translated { group: "", version: "v1", kind: "ConfigMap", plural: "configmaps" };
+
+type Objects = BTreeMap<String, StoredObject>;
+
+/// What the kinds were in the last while.
+pub(super) struct Past {
+    /// The path of the configuration.
+    config: String,
+    /// By kind: its versions, the newest first. The last kind is the configuration.
+    kinds: Vec<(Translated, Vec<Version>)>,
+    /// Which kinds changed, the last change first.
+    changes: Vec<usize>,
+}
+
+/// The objects of a kind at a moment.
+struct Version {
+    objects: Objects,
+    hash: u64,
+}
+
+/// A state: for each kind which of its versions.
+pub(super) type State = Vec<usize>;
+
+impl Past {
+    /// Reads the last while, for the instance of a namespace.
+    pub(super) fn read(kube: &SimKube, namespace: &str, bound: Duration) -> Self {
+        let config = format!("{namespace}/{CONFIG_MAP}");
+        let kinds: Vec<Translated> = TRANSLATED.into_iter().chain([CONFIGURATION]).collect();
+        let mut now: Vec<Objects> = kinds.iter().map(|kind| objects(kube, kind, &config)).collect();
+        let mut versions: Vec<Vec<Version>> = now.iter().map(|now| vec![Version::of(now)]).collect();
+        let since = Instant::now().checked_sub(bound).unwrap_or_else(Instant::now);
+        let mut changes = Vec::new();
+        for change in kube.changes_since(since).into_iter().rev() {
+            let Some(kind) =
+                kinds.iter().position(|kind| *kind.group == *change.group && *kind.plural == *change.plural)
+            else {
+                continue;
+            };
+            if kinds[kind].plural == CONFIGURATION.plural && change.path != config {
+                continue;
+            }
+            let differs = differs(&change);
+            match change.before {
+                Some(before) => now[kind].insert(change.path, before),
+                None => now[kind].remove(&change.path),
+            };
+            if differs {
+                versions[kind].push(Version::of(&now[kind]));
+                changes.push(kind);
+            }
+        }
+        Self { config, kinds: kinds.into_iter().zip(versions).collect(), changes }
+    }
+
+    /// The objects of a state that are translated.
+    pub(super) fn objects(&self, state: &State) -> Vec<Value> {
+        let translated = self.kinds.iter().zip(state).take(TRANSLATED.len());
+        let all = translated.flat_map(|((kind, versions), version)| {
+            versions[*version].objects.values().map(|object| kind.complete(object))
+        });
+        all.collect()
+    }
+
+    /// The data of the ConfigMap in a state; `None` if there is none.
+    pub(super) fn config(&self, state: &State) -> Option<BTreeMap<String, String>> {
+        let (_, versions) = self.kinds.last()?;
+        let object = versions[*state.last()?].objects.get(&self.config)?;
+        serde_json::from_value(object["data"].clone()).ok()
+    }
+
+    /// The same for states that are translated to the same.
+    pub(super) fn hash(&self, state: &State) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        for ((_, versions), version) in self.kinds.iter().zip(state) {
+            versions[*version].hash.hash(&mut hasher);
+        }
+        hasher.finish()
+    }
+}
+
+fn objects(kube: &SimKube, kind: &Translated, config: &str) -> Objects {
+    let mut objects = kube.objects(kind.group, kind.plural);
+    if kind.plural == CONFIGURATION.plural {
+        objects.retain(|path, _| path == config);
+    }
+    objects
+}
+
+impl Version {
+    fn of(objects: &Objects) -> Self {
+        let mut hasher = DefaultHasher::new();
+        for (path, object) in objects {
+            path.hash(&mut hasher);
+            object.identity().hash(&mut hasher);
+        }
+        Self { objects: objects.clone(), hash: hasher.finish() }
+    }
+}
+
+/// Whether a change changes what is asked for: a status and what we publish do not.
+fn differs(change: &PastChange) -> bool {
+    match (&change.before, &change.after) {
+        (Some(before), Some(after)) => asked(before) != asked(after),
+        _ => true,
+    }
+}
+
+fn asked(object: &StoredObject) -> Value {
+    let mut object: Value = (**object).clone();
+    let Some(fields) = object.as_object_mut() else { return object };
+    // The addresses of a Node are in its status.
+    if !fields.contains_key("spec") || fields["spec"]["podCIDR"].is_null() {
+        fields.remove("status");
+    }
+    if let Some(metadata) = fields.get_mut("metadata").and_then(Value::as_object_mut) {
+        for field in ["resourceVersion", "managedFields", "generation"] {
+            metadata.remove(field);
+        }
+        if let Some(annotations) = metadata.get_mut("annotations").and_then(Value::as_object_mut) {
+            annotations.retain(|key, _| !PUBLISHED.contains(&key.as_str()));
+            if annotations.is_empty() {
+                metadata.remove("annotations");
+            }
+        }
+    }
+    object
+}
+
+/// The states to try: those that there were, the newest first, and then those whose
+/// kinds are of different moments.
+pub(super) struct States {
+    whole: Vec<State>,
+    tried: usize,
+    /// The next of the mixed ones; `None` when there are no more.
+    mixed: Option<State>,
+    versions: Vec<usize>,
+}
+
+impl States {
+    pub(super) fn of(past: &Past) -> Self {
+        let versions: Vec<usize> = past.kinds.iter().map(|(_, versions)| versions.len()).collect();
+        let mut state = vec![0; versions.len()];
+        let mut whole = vec![state.clone()];
+        for kind in &past.changes {
+            state[*kind] += 1;
+            whole.push(state.clone());
+        }
+        Self { whole, tried: 0, mixed: Some(vec![0; versions.len()]), versions }
+    }
+
+    /// Counts up, the first kind fastest.
+    fn next_mixed(&mut self) -> Option<State> {
+        let current = self.mixed.take()?;
+        let mut next = current.clone();
+        for (index, count) in next.iter_mut().zip(&self.versions) {
+            *index += 1;
+            if *index < *count {
+                self.mixed = Some(next);
+                return Some(current);
+            }
+            *index = 0;
+        }
+        Some(current)
+    }
+}
+
+impl Iterator for States {
+    type Item = State;
+
+    fn next(&mut self) -> Option<State> {
+        if self.tried >= MOST_STATES {
+            return None;
+        }
+        self.tried += 1;
+        if let Some(state) = self.whole.get(self.tried - 1) {
+            return Some(state.clone());
+        }
+        loop {
+            let state = self.next_mixed()?;
+            if !self.whole.contains(&state) {
+                return Some(state);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whole_states_come_first_and_every_mixture_once() {
+        // The first kind changed last, and before that the second one, twice.
+        let states = States {
+            whole: vec![vec![0, 0], vec![1, 0], vec![1, 1], vec![1, 2]],
+            tried: 0,
+            mixed: Some(vec![0, 0]),
+            versions: vec![2, 3],
+        };
+        let states: Vec<State> = states.collect();
+        assert_eq!(states[..4], [vec![0, 0], vec![1, 0], vec![1, 1], vec![1, 2]]);
+        assert_eq!(states[4..], [vec![0, 1], vec![0, 2]]);
+    }
+}

@@ -1,0 +1,183 @@
+//! The judge of what is lost, with losses that are made up. On virtual time.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
+
+use std::time::Duration;
+
+use ako_simulation::judge::BOUND;
+use ako_simulation::scene::play;
+use ako_simulation::script::Step;
+use ako_simulation::setup::Setup;
+use ako_simulation::workload::host;
+use ako_simulation::world::World;
+use serde_json::{Value, json};
+use tokio::time::sleep;
+
+/// A world at rest with one lively Ingress, which nobody works on any more.
+async fn at_rest(world: &mut World) -> anyhow::Result<()> {
+    world.scale(0, 1).await?;
+    world.take(0, &Step::Apply(0, "/shop")).await?;
+    world.leader().await?;
+    world.finished().await?;
+    world.take(0, &Step::Kill(0)).await?;
+    sleep(BOUND * 2).await;
+    assert_eq!(world.wrong(), Vec::<String>::new());
+    Ok(())
+}
+
+/// What the judge says of a request about the first object of a type with a name like
+/// that.
+fn verdict(
+    world: &World,
+    method: &str,
+    kind: &str,
+    name: &str,
+    change: impl Fn(&mut Value),
+) -> Option<String> {
+    let dump = world.avi.dump();
+    let named = dump[kind].as_object().unwrap().values().find(|o| o["name"].as_str().unwrap().contains(name));
+    let name = named.unwrap()["name"].as_str().unwrap().to_owned();
+    let mut body = world.avi.named(kind, &name).unwrap();
+    change(&mut body);
+    let line = format!("{method} /api/{kind}/{}", world.avi.uuid(kind, "admin", &name).unwrap());
+    world.judge.unasked(world.setup.members().first().unwrap(), &line, &body)
+}
+
+fn nothing(_: &mut Value) {}
+
+fn deletion(world: &World) -> Option<String> {
+    verdict(world, "DELETE", "pool", "lively", nothing)
+}
+
+/// A write that leaves the first pool of the lively Ingress that many servers.
+fn fewer_servers(world: &World, left: usize) -> Option<String> {
+    verdict(world, "PUT", "pool", "lively", |pool| pool["servers"].as_array_mut().unwrap().truncate(left))
+}
+
+#[test]
+fn a_deletion_needs_a_state_that_asks_for_it_and_is_not_too_old() {
+    play(Setup::One, async |mut world| {
+        at_rest(&mut world).await?;
+        let wrong = deletion(&world).unwrap();
+        assert!(wrong.contains("no state of the last 15.2s asks for"), "{wrong}");
+        assert_eq!(verdict(&world, "PUT", "pool", "lively", nothing), None, "nothing is lost");
+        world.take(0, &Step::Delete(0)).await?;
+        assert_eq!(deletion(&world), None, "it is asked for now");
+        sleep(Duration::from_mins(1)).await;
+        world.take(0, &Step::Apply(0, "/shop")).await?;
+        sleep(Duration::from_secs(15)).await;
+        assert_eq!(deletion(&world), None, "15 seconds ago");
+        sleep(Duration::from_secs(1)).await;
+        assert!(deletion(&world).is_some(), "16 seconds ago");
+        Ok(())
+    })
+    .unwrap();
+}
+
+#[test]
+fn what_a_write_takes_away_has_to_be_asked_for_like_a_deletion() {
+    play(Setup::One, async |mut world| {
+        at_rest(&mut world).await?;
+        let wrong = fewer_servers(&world, 1).unwrap();
+        assert!(wrong.contains("servers 10.2.0.2:8080"), "{wrong}");
+        world.take(0, &Step::Endpoints(0, 1)).await?;
+        assert_eq!(fewer_servers(&world, 1), None);
+        assert!(fewer_servers(&world, 0).is_some(), "one is left");
+        sleep(BOUND * 2).await;
+        // Somebody adds a server by hand: nobody ever asked for it to be there.
+        let added = json!({"ip": {"addr": "10.2.0.9", "type": "V4"}, "port": 8080});
+        let name =
+            world.avi.dump()["pool"].as_object().unwrap().values().find_map(|pool| {
+                pool["name"].as_str().filter(|name| name.contains("lively")).map(str::to_owned)
+            });
+        world.avi.edit("pool", "admin", &name.unwrap(), &json!({"servers": [added]}));
+        assert_eq!(fewer_servers(&world, 0), None);
+        // A host, and what refers to it.
+        let host = host("lively", 0);
+        let without = |object: &mut Value| {
+            object["dns_info"].as_array_mut().unwrap().retain(|info| info["fqdn"] != host.as_str());
+        };
+        let vsvips = world.avi.dump();
+        let vsvips = vsvips["vsvip"].as_object().unwrap();
+        let shared = vsvips.values().find(|vsvip| vsvip.to_string().contains(&host)).unwrap();
+        let name = shared["name"].as_str().unwrap();
+        assert!(verdict(&world, "PUT", "vsvip", name, without).is_some());
+        world.take(0, &Step::Delete(0)).await?;
+        assert_eq!(verdict(&world, "PUT", "vsvip", name, without), None);
+        Ok(())
+    })
+    .unwrap();
+}
+
+#[test]
+fn kinds_may_be_of_different_moments() {
+    play(Setup::One, async |mut world| {
+        at_rest(&mut world).await?;
+        // The Ingress goes and comes again with another path, and while it is away
+        // its Service has no endpoint: no whole state has the Ingress without servers.
+        world.take(0, &Step::Delete(0)).await?;
+        world.take(0, &Step::Endpoints(0, 0)).await?;
+        world.take(0, &Step::Endpoints(0, 2)).await?;
+        world.take(0, &Step::Apply(0, "/shop")).await?;
+        sleep(Duration::from_secs(10)).await;
+        assert_eq!(fewer_servers(&world, 0), None);
+        sleep(Duration::from_secs(10)).await;
+        assert!(fewer_servers(&world, 0).is_some());
+        Ok(())
+    })
+    .unwrap();
+}
+
+#[test]
+fn delete_config_asks_for_everything_and_a_key_that_needs_a_restart_for_nothing() {
+    play(Setup::One, async |mut world| {
+        at_rest(&mut world).await?;
+        world.take(0, &Step::Configure("clusterName", Some("c2"))).await?;
+        assert!(deletion(&world).is_some());
+        world.take(0, &Step::Configure("deleteConfig", Some("true"))).await?;
+        assert_eq!(deletion(&world), None);
+        world.take(0, &Step::Configure("deleteConfig", None)).await?;
+        sleep(Duration::from_secs(14)).await;
+        assert_eq!(deletion(&world), None);
+        sleep(Duration::from_secs(2)).await;
+        assert!(deletion(&world).is_some());
+        Ok(())
+    })
+    .unwrap();
+}
+
+#[test]
+fn a_status_loses_an_address_only_if_it_is_not_served() {
+    play(Setup::One, async |mut world| {
+        at_rest(&mut world).await?;
+        let empty = json!({"status": {"loadBalancer": {"ingress": null}}});
+        let verdict = |world: &World, plural: &str, kind: &str, namespace: &str, name: &str| {
+            let group = if plural == "services" { "" } else { "networking.k8s.io" };
+            let object = world.kube.get(group, plural, namespace, name).unwrap();
+            let address = object["status"]["loadBalancer"]["ingress"][0]["ip"].as_str().unwrap();
+            assert!(address.starts_with("100.64."), "{address}");
+            let me = world.setup.members().first().unwrap();
+            assert_eq!(world.judge.unasked_status(me, kind, &object, &object), None);
+            world.judge.unasked_status(me, kind, &object, &empty)
+        };
+        let of_ingress = |world: &World| verdict(world, "ingresses", "Ingress", "lively", "shop-0");
+        let of_service = |world: &World| verdict(world, "services", "Service", "still", "web-9");
+        assert!(of_ingress(&world).is_some());
+        assert!(of_service(&world).is_some());
+        // Neither is ours any more for a moment.
+        world.take(0, &Step::Configure("deleteConfig", Some("true"))).await?;
+        world.take(0, &Step::Configure("deleteConfig", None)).await?;
+        assert_eq!((of_ingress(&world), of_service(&world)), (None, None));
+        sleep(BOUND * 2).await;
+        assert!(of_service(&world).is_some());
+        // The address is not on the controller.
+        let service = world.avi.dump()["virtualservice"].as_object().unwrap().keys().find_map(|key| {
+            key.strip_prefix("admin/").filter(|name| name.contains("web-9")).map(str::to_owned)
+        });
+        world.avi.remove("virtualservice", "admin", &service.unwrap());
+        assert_eq!(of_service(&world), None);
+        assert!(of_ingress(&world).is_some());
+        Ok(())
+    })
+    .unwrap();
+}
