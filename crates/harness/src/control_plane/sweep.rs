@@ -13,7 +13,7 @@ use serde_json::json;
 
 use crate::eventually;
 
-const SWEPT_WITHIN: Duration = Duration::from_secs(60);
+const SWEPT_WITHIN: Duration = Duration::from_mins(1);
 /// Requests under way at once.
 const SIDE_BY_SIDE: usize = 8;
 const NAMESPACES: &str = "namespaces";
