@@ -19,6 +19,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::moment::Moment;
+use crate::mutant::Mutant;
 
 /// What is proven of each source, and since when this process leads.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -27,12 +28,14 @@ pub struct Freshness<S: Ord> {
     bound: Duration,
     granted: Option<Moment>,
     proven: BTreeMap<S, Moment>,
+    /// The mistake that the model check asks for.
+    mutant: Option<Mutant>,
 }
 
 impl<S: Ord> Freshness<S> {
     /// Nothing is proven, and this process does not lead.
     pub fn new(bound: Duration) -> Self {
-        Self { bound, granted: None, proven: BTreeMap::new() }
+        Self { bound, granted: None, proven: BTreeMap::new(), mutant: None }
     }
 
     /// How long a proof counts from now on.
@@ -62,10 +65,11 @@ impl<S: Ord> Freshness<S> {
     where
         S: 'a,
     {
-        let mut until = None;
+        let mut until: Option<Moment> = None;
         for source in sources {
             let end = self.end(source, now)?;
-            until = Some(until.map_or(end, |until: Moment| until.min(end)));
+            let newest = self.broken(Mutant::NewestProofDecides);
+            until = Some(until.map_or(end, |until| if newest { until.max(end) } else { until.min(end) }));
         }
         until
     }
@@ -82,8 +86,36 @@ impl<S: Ord> Freshness<S> {
 
     fn end(&self, source: &S, now: Moment) -> Option<Moment> {
         let granted = self.granted?;
-        let proven = self.proven.get(source).filter(|at| **at >= granted)?;
-        Some(*proven + self.bound).filter(|end| now < *end)
+        let is_since = |at: Moment| at >= granted || self.broken(Mutant::ProofOfBeforeTheGrant);
+        let proven = self.proven(source).filter(|at| is_since(*at))?;
+        let bound = if self.broken(Mutant::ProofThatDoesNotAge) { Duration::MAX } else { self.bound };
+        Some(proven + bound).filter(|end| now < *end)
+    }
+
+    fn broken(&self, mutant: Mutant) -> bool {
+        cfg!(feature = "model") && self.mutant == Some(mutant)
+    }
+}
+
+/// What only the model check needs.
+#[cfg(feature = "model")]
+impl<S: Ord> Freshness<S> {
+    /// The same with a mistake in it.
+    #[must_use]
+    pub fn mutated(self, mutant: Option<Mutant>) -> Self {
+        Self { mutant, ..self }
+    }
+
+    /// Moves the process's clock on to `now` by moving every moment that is
+    /// remembered back. Once the bound is over it makes no difference how long
+    /// ago something was.
+    pub fn rebase(&mut self, by: Duration, now: Moment) {
+        for moment in self.granted.iter_mut().chain(self.proven.values_mut()) {
+            *moment = moment.rebased(by);
+            if now.since(*moment) >= self.bound {
+                *moment = Moment::default();
+            }
+        }
     }
 }
 

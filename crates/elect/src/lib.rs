@@ -8,10 +8,13 @@
 //! - At no instant do two processes of one instance hold a valid permit
 //!   (L1), a write that respects its permit is over before another's begins
 //!   (L2), and somebody leads within leaseDuration and two retryPeriods after
-//!   the API server answers (L3). The model check in `tests/model` proves it
-//!   within its bounds, for this very code.
-//! - Nothing is taken away on a belief about the cluster that is not proven to
-//!   be of after the grant, and of within a bound (L5, [`Freshness`]).
+//!   the API server answers (L3).
+//! - Whenever a deletion is sent, or a change that takes something away, the
+//!   state of the cluster that it was decided on was there at some moment within
+//!   a bound before, and not before the grant (L5, [`Freshness`]).
+//!
+//! The model check in `tests/model` proves these properties within its bounds,
+//! for this very code.
 //!
 //! # The protocol
 //!
@@ -50,6 +53,20 @@
 //! lets every write check [`WritePermit::remaining`] last. After `BeginDrain`
 //! it starts no write and reports [`Event::WritersDrained`]. If the driver
 //! dies the process has to end.
+//!
+//! For L5 it also drives [`Freshness`]:
+//! - It calls [`Freshness::lead`] at every `Granted` and `Revoked`.
+//! - It asks the API server for the version of each source, past every cache,
+//!   and calls [`Freshness::prove`] once the watch has reached the answer, with
+//!   the moment at which it *asked*. A watch that delivers nothing proves
+//!   nothing.
+//! - When a watch starts again with a list that may be older, it calls
+//!   [`Freshness::doubt`].
+//! - A deletion gets its permit when it is decided on, [capped] at
+//!   [`Freshness::until`] of that moment. What is proven later does not extend
+//!   it, because the deletion was decided on an older state.
+//!
+//! [capped]: WritePermit::capped
 
 mod elector;
 mod event;

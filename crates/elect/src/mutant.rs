@@ -8,7 +8,7 @@
 
 /// One mistake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[cfg_attr(not(feature = "model"), expect(dead_code, reason = "two mutants are of the driver's making"))]
+#[cfg_attr(not(feature = "model"), expect(dead_code, reason = "some mutants are of the driver's making"))]
 #[cfg_attr(not(feature = "model"), expect(unreachable_pub, reason = "public for the model check only"))]
 pub enum Mutant {
     /// A missing record counts as one that was given up.
@@ -36,4 +36,25 @@ pub enum Mutant {
     TimeoutLongerThanThePermit,
     /// A release counts for a record that was deleted and restored.
     ReleaseOfAnotherObject,
+    /// What was proven before the grant counts after it.
+    ProofOfBeforeTheGrant,
+    /// A proof counts for ever.
+    ProofThatDoesNotAge,
+    /// Of several sources, the one that was proven last decides.
+    NewestProofDecides,
+    /// A watch that delivers nothing counts as one that has nothing to deliver
+    /// (of the driver's making).
+    IdleWatchIsProof,
+    /// A proof is dated when the answer came, not when it was asked for (of the
+    /// driver's making).
+    ProofFromAfterTheAnswer,
+    /// A source stays proven when its watch starts again with an old list (of
+    /// the driver's making).
+    RelistStaysProven,
+    /// A deletion that was decided in time may be sent as long as the permit
+    /// stands (of the driver's making).
+    DoorDoesNotAsk,
+    /// A deletion that was decided on an older state may be sent because a newer
+    /// one is proven (of the driver's making).
+    LaterProofForOlderDecision,
 }

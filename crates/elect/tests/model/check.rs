@@ -1,9 +1,11 @@
-//! What may happen, and what has to hold.
+//! What every happening does, and what has to hold.
 
 use ako_elect::{Event, Mutant, Timing};
 use stateright::{Model, Property};
 
-use crate::process::{Call, Process, TICK};
+use crate::happening::{Happening, happenings};
+use crate::process::{Call, TICK};
+use crate::view::Cluster;
 use crate::world::{Faults, World};
 
 /// L1 of the protocol.
@@ -12,6 +14,8 @@ pub(crate) const ONE_LEADER: &str = "L1: one valid permit at most";
 pub(crate) const NO_SUPERSEDED_WRITE: &str = "L2: no write after another's permit";
 /// L3 and L4 of the protocol.
 pub(crate) const RECOVERS: &str = "L3, L4: a leader and a repaired controller in time";
+/// L5 of the protocol.
+pub(crate) const NO_STALE_DELETION: &str = "L5: no deletion on a stale view";
 
 /// One configuration to check.
 #[derive(Clone, Debug)]
@@ -23,103 +27,10 @@ pub(crate) struct Check {
     pub(crate) epochs: u64,
     /// From every state: if nothing goes wrong any more, does it recover?
     pub(crate) recovery: bool,
+    /// How many sources decide about a deletion. With none there are other
+    /// writes instead.
+    pub(crate) sources: usize,
     pub(crate) mutant: Option<Mutant>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Happening {
-    Pass,
-    Serve(usize),
-    Answer(usize),
-    Lose(usize),
-    Late(usize),
-    Send(usize),
-    Commit(usize),
-    End(usize),
-    CommitOrphan(usize),
-    CommitZombie,
-    Observe(usize),
-    Start(usize, bool),
-    Crash(usize),
-    Stop(usize),
-    Pause(usize),
-    Resume(usize),
-    Drift(usize),
-    Delete,
-    Edit(bool),
-    Restore,
-    Outage,
-    OutageOver,
-}
-
-/// What may happen to a process that runs.
-fn happenings_of(world: &World, index: usize, process: &Process, out: &mut Vec<Happening>) {
-    let faults = &world.faults;
-    if faults.crashes > 0 {
-        out.push(Happening::Crash(index));
-    }
-    if let Some(write) = process.write
-        && !write.committed
-    {
-        out.push(Happening::Commit(index));
-    }
-    if let Some(Call::Sent(_)) = process.call
-        && !world.outage
-    {
-        out.push(Happening::Serve(index));
-    }
-    if process.paused {
-        out.push(Happening::Resume(index));
-        return;
-    }
-    if let Some(Call::Read(_) | Call::Written(_)) = process.call {
-        out.push(Happening::Answer(index));
-    }
-    if process.call.is_some() && (faults.losses > 0 || world.outage) {
-        out.push(Happening::Lose(index));
-    }
-    match process.write {
-        Some(_) => out.push(Happening::End(index)),
-        None if process.permitted().is_some() && !process.draining => out.push(Happening::Send(index)),
-        None => {}
-    }
-    if world.damaged && process.permitted().is_some() {
-        out.push(Happening::Observe(index));
-    }
-    if faults.pauses > 0 {
-        out.push(Happening::Pause(index));
-    }
-    if faults.stops > 0 {
-        out.push(Happening::Stop(index));
-    }
-    if faults.drifts > 0 {
-        out.push(Happening::Drift(index));
-    }
-}
-
-/// What may happen to everything else.
-fn happenings_outside(world: &World, out: &mut Vec<Happening>) {
-    let faults = &world.faults;
-    out.extend((0..world.late.len()).map(Happening::Late));
-    out.extend((0..world.orphans.len()).map(Happening::CommitOrphan));
-    if world.zombies > 0 {
-        out.push(Happening::CommitZombie);
-    }
-    if world.record.is_some() {
-        if faults.deletions > 0 {
-            out.push(Happening::Delete);
-        }
-        if faults.edits > 0 {
-            out.extend([Happening::Edit(false), Happening::Edit(true)]);
-        }
-    } else if faults.restores > 0 && world.backup.is_some() {
-        out.push(Happening::Restore);
-    }
-    if world.outage {
-        out.push(Happening::OutageOver);
-    } else if faults.outages > 0 {
-        out.push(Happening::Outage);
-    }
 }
 
 impl Check {
@@ -178,6 +89,12 @@ impl Check {
                 world.lose(index);
                 world.bury(index);
             }
+            Happening::Change(source) => {
+                world.faults.changes -= 1;
+                world.cluster.iter_mut().for_each(|cluster| cluster.change(source));
+            }
+            Happening::Settle(reversed) => self.settle(world, reversed),
+            Happening::View(step) => world.step(step, self.mutant),
             Happening::Send(index) => world.send_write(index, self.mutant),
             _ => self.happen_to(world, happening),
         }
@@ -243,7 +160,7 @@ impl Check {
         }
         let units = (self.timing.lease() + self.timing.retry() * 2).as_millis() / TICK.as_millis();
         for _ in 0..=units {
-            self.settle(&mut world);
+            self.settle(&mut world, false);
             let leader = world.leaders().next();
             if let Some(leader) = leader {
                 self.happen(&mut world, Happening::Observe(leader));
@@ -255,15 +172,17 @@ impl Check {
     }
 
     /// Everything is answered at once.
-    fn settle(&self, world: &mut World) {
-        for _ in 0..8 {
-            for index in 0..world.processes.len() {
-                for happening in [Happening::Serve(index), Happening::Answer(index), Happening::End(index)] {
-                    let call = world.processes[index].as_ref().and_then(|process| process.call.as_ref());
-                    let is_sent = matches!(call, Some(Call::Sent(_)));
-                    if is_sent || !matches!(happening, Happening::Serve(_)) {
-                        self.happen(world, happening);
-                    }
+    fn settle(&self, world: &mut World, reversed: bool) {
+        let count = world.processes.len();
+        for turn in 0..8 * count {
+            let index = if reversed { count - 1 - turn % count } else { turn % count };
+            for happening in [Happening::Serve(index), Happening::Answer(index), Happening::End(index)] {
+                let Some(process) = world.processes[index].as_ref().filter(|process| !process.paused) else {
+                    break;
+                };
+                let is_sent = matches!(process.call, Some(Call::Sent(_)));
+                if is_sent || !matches!(happening, Happening::Serve(_)) {
+                    self.happen(world, happening);
                 }
             }
         }
@@ -275,28 +194,16 @@ impl Model for Check {
     type Action = Happening;
 
     fn init_states(&self) -> Vec<World> {
-        vec![World::new(self.processes, self.faults)]
+        let world = World::new(self.processes, self.faults);
+        if self.sources == 0 {
+            return vec![world];
+        }
+        let judged = |index| World { cluster: Some(Cluster::new(index, self.sources)), ..world.clone() };
+        (0..self.processes).map(judged).collect()
     }
 
     fn actions(&self, world: &World, out: &mut Vec<Happening>) {
-        if world.faults.delays > 0 || !world.is_waiting() {
-            out.push(Happening::Pass);
-        }
-        for (index, process) in world.processes.iter().enumerate() {
-            match process {
-                Some(process) => happenings_of(world, index, process, out),
-                // Processes start in order; it makes no difference otherwise.
-                None if world.nonces[index] == 0 => {
-                    let is_next = index == 0 || world.nonces[index - 1] > 0;
-                    out.extend(is_next.then_some(Happening::Start(index, false)));
-                }
-                None if world.faults.starts > 0 => {
-                    out.extend([Happening::Start(index, false), Happening::Start(index, true)]);
-                }
-                None => {}
-            }
-        }
-        happenings_outside(world, out);
+        happenings(world, self.mutant, out);
     }
 
     fn next_state(&self, world: &World, happening: Happening) -> Option<World> {
@@ -319,6 +226,13 @@ impl Model for Check {
             properties.push(Property::sometimes("a second leadership", |_, world: &World| {
                 let second = world.record.as_ref().is_some_and(|stored| stored.record.epoch.number() == 2);
                 second && world.leaders().next().is_some()
+            }));
+        }
+        if self.sources > 0 {
+            properties
+                .push(Property::always(NO_STALE_DELETION, |_, world: &World| !world.has_stale_deletion()));
+            properties.push(Property::sometimes("a deletion after a change", |_, world: &World| {
+                world.deletion().is_some_and(|deletion| deletion.versions.iter().all(|version| *version > 0))
             }));
         }
         if self.recovery {

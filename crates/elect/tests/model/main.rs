@@ -5,6 +5,10 @@
 //! clocks of different rates included. What it has to hold is in [`check`];
 //! that the check would notice is shown by [`mutants`].
 //!
+//! What a leader may delete is checked in worlds of their own, in which a
+//! process also has a [`view`] of the cluster. How requests overtake each other
+//! is left to the other worlds.
+//!
 //! Two things keep the number of states finite without a limit on time: a
 //! process's clock stands still while its memories move back, and versions of
 //! the record are used again once nobody knows them any more. What is bounded
@@ -13,8 +17,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a model that cannot go on should stop")]
 
 mod check;
+mod happening;
 mod mutants;
 mod process;
+mod view;
 mod world;
 
 use std::time::{Duration, Instant};
@@ -40,6 +46,7 @@ const NONE: Faults = Faults {
     drifts: 0,
     zombies: 0,
     outages: 0,
+    changes: 0,
 };
 
 /// The shortest durations that are allowed, in units of the model.
@@ -56,6 +63,8 @@ struct Run {
     faults: Faults,
     /// Whether every state is also followed until somebody leads again.
     recovery: bool,
+    /// How many sources decide about a deletion.
+    sources: usize,
 }
 
 impl Run {
@@ -63,19 +72,19 @@ impl Run {
     fn holds(self) -> usize {
         // A clock that is one unit ahead takes one unit from the margin.
         let timing = timing(4 + u64::from(self.faults.drifts));
-        let Self { name, processes, epochs, faults, recovery } = self;
-        let check = Check { processes, timing, faults, epochs, recovery, mutant: None };
+        let Self { name, processes, epochs, faults, recovery, sources } = self;
+        let check = Check { processes, timing, faults, epochs, recovery, sources, mutant: None };
         let start = Instant::now();
         let checker = check.checker().threads(2).finish_when(HasDiscoveries::AnyFailures).spawn_bfs().join();
-        checker.assert_properties();
         let states = checker.unique_state_count();
         println!("{name}: {states} states, depth {}, {:.1?}", checker.max_depth(), start.elapsed());
+        checker.assert_properties();
         states
     }
 }
 
 fn two(name: &'static str, faults: Faults) -> Run {
-    Run { name, processes: 2, epochs: 3, faults, recovery: false }
+    Run { name, processes: 2, epochs: 3, faults, recovery: false, sources: 0 }
 }
 
 #[test]
@@ -105,4 +114,16 @@ fn three_and_four_processes() {
     three("three: crash", Faults { crashes: 1, ..NONE }).holds();
     three("three: stop", Faults { stops: 1, ..NONE }).holds();
     Run { processes: 4, epochs: 1, ..two("four", NONE) }.holds();
+}
+
+#[test]
+fn nothing_is_deleted_on_a_stale_view() {
+    let one = |name, faults| Run { sources: 1, epochs: 2, ..two(name, faults) };
+    one("deletions: stop, changes", Faults { changes: 2, stops: 1, ..NONE }).holds();
+    one("deletions: crash, start, change", Faults { changes: 1, crashes: 1, starts: 1, ..NONE }).holds();
+    one("deletions: pause, change", Faults { changes: 1, pauses: 1, ..NONE }).holds();
+    let delay = Faults { changes: 1, delays: 1, ..NONE };
+    Run { epochs: 1, ..one("deletions: delay, change", delay) }.holds();
+    let changes = Faults { changes: 2, ..NONE };
+    Run { processes: 1, epochs: 1, sources: 2, ..one("deletions: two sources, changes", changes) }.holds();
 }

@@ -9,6 +9,8 @@ use ako_elect::{
     Version, WriteError, WritePermit,
 };
 
+use crate::view::View;
+
 /// Every local clock shows this always: instead of moving it on, what the
 /// process remembers is moved back, so that states do not differ by the time
 /// of day.
@@ -52,6 +54,8 @@ pub(crate) struct Process {
     pub(crate) write: Option<Write>,
     pub(crate) draining: bool,
     pub(crate) paused: bool,
+    /// What it has observed of the cluster, if its deletions are judged.
+    pub(crate) view: Option<View>,
 }
 
 impl Process {
@@ -67,6 +71,7 @@ impl Process {
             write: None,
             draining: false,
             paused: false,
+            view: None,
         };
         process.tell(&Event::Warm(true));
         process.tell(&Event::ControllerReachable(true));
@@ -90,13 +95,18 @@ impl Process {
                 Action::Read { .. } => Request::Read,
                 Action::Create { record, .. } => Request::Create(record),
                 Action::Update { record, at, .. } => Request::Update(record, at),
-                Action::Granted(permit) | Action::Extended(permit) => {
-                    self.permit = Some(permit);
-                    self.draining = false;
+                Action::Granted(permit) => {
+                    self.view.iter_mut().for_each(View::granted);
+                    self.extended(permit);
+                    continue;
+                }
+                Action::Extended(permit) => {
+                    self.extended(permit);
                     continue;
                 }
                 Action::Revoked => {
                     self.permit = None;
+                    self.view.iter_mut().for_each(View::revoked);
                     continue;
                 }
                 Action::BeginDrain => {
@@ -113,6 +123,11 @@ impl Process {
             self.call = Some(Call::Sent(sent));
         }
         self.report_drained();
+    }
+
+    fn extended(&mut self, permit: WritePermit) {
+        self.permit = Some(permit);
+        self.draining = false;
     }
 
     /// The client got no answer, or gave up waiting for it.
@@ -149,6 +164,8 @@ impl Process {
     /// that has timed out, if one has.
     pub(crate) fn pass(&mut self) -> Option<Write> {
         self.elector.rebase(TICK, NOW);
+        let leads = self.permit.is_some();
+        self.view.iter_mut().for_each(|view| view.pass(leads));
         self.permit = self.permit.map(|permit| permit.rebased(TICK)).filter(|p| p.remaining(NOW).is_some());
         let mut out = None;
         if let Some(write) = &mut self.write {

@@ -4,6 +4,7 @@
 use ako_elect::{Event, Holder, Mutant, Observed, Record, ResourceVersion, Timing, Uid, Version, WriteError};
 
 use crate::process::{Call, Process, Request, Write, cleared};
+use crate::view::{Cluster, View};
 
 /// How often each thing may go wrong.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -35,6 +36,8 @@ pub(crate) struct Faults {
     pub(crate) zombies: u8,
     /// Times that the API server is away.
     pub(crate) outages: u8,
+    /// Changes of the cluster.
+    pub(crate) changes: u8,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -59,6 +62,8 @@ pub(crate) struct World {
     /// A zombie's older state is on the controller.
     pub(crate) damaged: bool,
     pub(crate) outage: bool,
+    /// The cluster that deletions are judged by, if they are.
+    pub(crate) cluster: Option<Cluster>,
     pub(crate) faults: Faults,
 }
 
@@ -77,6 +82,7 @@ impl World {
             superseded: false,
             damaged: false,
             outage: false,
+            cluster: None,
             faults,
         }
     }
@@ -85,7 +91,10 @@ impl World {
         self.nonces[index] += 1;
         self.pods[index] += u8::from(new_pod);
         let (pod, nonce) = (self.pods[index], self.nonces[index]);
-        self.processes[index] = Some(Process::start(index, pod, nonce, timing, mutant));
+        let mut process = Process::start(index, pod, nonce, timing, mutant);
+        let judged = self.cluster.as_ref().filter(|cluster| cluster.judged == index);
+        process.view = judged.map(|cluster| View::new(cluster.sources(), mutant));
+        self.processes[index] = Some(process);
     }
 
     /// Who may write now.
@@ -203,6 +212,7 @@ impl World {
         for index in 0..self.processes.len() {
             self.pass_for(index);
         }
+        self.cluster.iter_mut().for_each(Cluster::pass);
         for orphan in &mut self.orphans {
             orphan.1 -= 1;
         }
