@@ -1,6 +1,5 @@
 //! What is not ours is left alone.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use ako_avi_types::{Kind, Object, Pool};
