@@ -235,6 +235,5 @@ fn a_record_that_is_free_is_not_taken_beside_somebody_who_does_not_go_by_it() {
         }
     }
     hand.tell(&Event::ForeignWriter(false));
-    hand.wait(SECOND * 2);
     assert!(hand.update().is_some());
 }

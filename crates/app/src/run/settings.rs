@@ -449,7 +449,7 @@ mod tests {
     #[tokio::test]
     async fn a_configuration_that_cannot_be_used_replaces_none() {
         let followed = Followed::start();
-        for edited in [("clusterName", ""), ("renewDeadline", "14s")] {
+        for edited in [("clusterName", ""), ("renewDeadline", "15s")] {
             followed.events.send(ConfigEvent::Data(data(&[edited]))).await.unwrap();
         }
         assert_eq!(followed.end().await, 0);

@@ -1,7 +1,7 @@
 //! The status writer.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use ako_core::annotation::{CLUSTER_UUID, NODE_PORT_LOCAL_ENABLED, TENANT, VS_UUID_MAP};
@@ -234,7 +234,7 @@ fn client_of(listener: &TcpListener, dials: impl Fn() + Clone + Send + Sync + 's
     let address = listener.local_addr().unwrap();
     let dial = tower::service_fn(move |_: Uri| {
         dials();
-        async move { std::io::Result::Ok(TokioIo::new(TcpStream::connect(address).await?)) }
+        Box::pin(async move { std::io::Result::Ok(TokioIo::new(TcpStream::connect(address).await?)) })
     });
     let pool = hyper_util::client::legacy::Client::builder(TokioExecutor::new()).build(dial);
     let config = Config::new(format!("http://{address}").parse().unwrap());
