@@ -263,8 +263,7 @@ mod tests {
             double.serve(stream).await;
         });
         let endpoint = Endpoint::parse(&address).unwrap();
-        let tls = Arc::new(Tls::Unverified.config().unwrap());
-        let dialer = Arc::new(TcpDialer { endpoint: endpoint.clone(), tls });
+        let dialer = Arc::new(TcpDialer::new(endpoint.clone(), Tls::Unverified).unwrap());
         let clock: Clock = Arc::new(Moment::default);
         let transport = Transport::new(&endpoint, dialer, Duration::from_mins(1), 1, clock);
         let leads = watch::Sender::new(true);

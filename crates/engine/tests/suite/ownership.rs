@@ -5,9 +5,8 @@ use std::time::Duration;
 use ako_avi_types::{Kind, Object, Pool};
 use ako_core::scope::Requirement;
 use ako_core::{Config, Scope};
-use ako_engine::Event;
 
-use crate::cluster::{base, class, config, host, ingress, translator};
+use crate::cluster::{base, class, config, host, ingress};
 use crate::town::{Town, labelled};
 use crate::world::World;
 
@@ -64,15 +63,14 @@ fn an_instance_that_is_left_nothing_removes_nothing_even_if_it_is_to_remove_ever
         |team: &str| Scope { requirements: vec![Requirement::equals("team", team)], ..Scope::default() };
     let first = Config { scope: serving("a"), ..config() };
     // It has the owner marker of the first one, by mistake.
-    let second = Config { scope: serving("b"), operator_namespace: "blue".into(), ..config() };
+    let second =
+        Config { scope: serving("b"), operator_namespace: "blue".into(), delete_config: true, ..config() };
     let objects = vec![class(), labelled("red", "a"), ingress("one", &[host(1)])];
-    let mut town = Town::new(&[first, second.clone()], objects);
-    town.observe(1);
-    town.run(Duration::from_secs(30));
-    let (before, _) = (town.pools(), town.take_writes());
+    let mut town = Town::new(&[first, second], objects);
+    let before = town.pools();
     assert_eq!(before.len(), 1);
-    let removing = translator(Config { delete_config: true, ..second });
-    town.tell(1, Event::Configured(Box::new(removing)));
+    town.take_writes();
+    town.observe(1);
     town.run(Duration::from_mins(5));
     assert_eq!((town.take_writes(), town.pools()), (Vec::new(), before));
 }
