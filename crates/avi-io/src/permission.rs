@@ -55,14 +55,18 @@ impl<'a> Leave<'a> {
 /// Waits for something that comes before the bytes of a call. A write is given up
 /// as soon as the leader hands over: the next leader waits for what was sent, and
 /// for nothing else.
-pub(crate) async fn before_sending<T, E>(
+pub(crate) fn before_sending<T, E>(
     leave: Option<Leave<'_>>,
     what: impl Future<Output = Result<T, E>>,
     withdrawn: impl FnOnce() -> E,
-) -> Result<T, E> {
-    match leave {
-        None => what.await,
-        Some(leave) => leave.while_leading(what).await.unwrap_or_else(|| Err(withdrawn())),
+) -> impl Future<Output = Result<T, E>> {
+    // A login is large, and every step of a call would hold it.
+    let what = Box::pin(what);
+    async move {
+        match leave {
+            None => what.await,
+            Some(leave) => leave.while_leading(what).await.unwrap_or_else(|| Err(withdrawn())),
+        }
     }
 }
 

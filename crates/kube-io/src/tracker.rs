@@ -119,8 +119,6 @@ impl Tracker {
     fn finish_list(&mut self) -> Vec<SourceEvent> {
         let list = self.list.take().unwrap_or_default();
         let mut live: BTreeSet<_> = list.resources.iter().map(|resource| resource.id().name).collect();
-        // Those that do not decode any longer because they are not there any longer, or
-        // are none of our business now. Those that decode are told by the list.
         let mut over = mem::take(&mut self.undecodable);
         over.retain(|name| !live.contains(name) && !list.undecodable.contains_key(name));
         let undecodable: Vec<_> = list.undecodable.keys().cloned().collect();
@@ -136,7 +134,8 @@ impl Tracker {
         } else {
             said.push(SourceEvent::Delta(Delta::Reset(kind, list.resources)));
         }
-        // After the list, which is what removes an old version: it is no single edit.
+        // What did not decode before, and is not there any longer or none of our business
+        // now. After the list, which is what removes an old version: it is no single edit.
         over.retain(|name| !(in_single_steps && gone.contains(name)));
         said.extend(over.iter().map(|name| SourceEvent::Delta(Delta::Delete(self.id(name)))));
         self.known = live;
@@ -145,7 +144,9 @@ impl Tracker {
             |name: &NamespacedName| list.findings.contains_key(name) || undecodable.contains(name);
         let fine_again = mem::take(&mut self.flawed).into_iter().filter(|name| !is_flawed(name));
         said.extend(fine_again.map(|name| SourceEvent::Diagnostics(self.id(&name), Vec::new())));
-        undecodable.iter().for_each(|name| self.note_undecodable(name));
+        for name in &undecodable {
+            self.note_undecodable(name);
+        }
         for (name, found) in list.findings {
             said.extend(self.findings(&name, found));
         }

@@ -10,7 +10,8 @@
 //! limited to one object, as its version is all that counts. When the watch has
 //! reached that version, by an event or by a bookmark, it has shown everything
 //! until the list was asked for. The server sends a bookmark two seconds before
-//! the end of each watch, so short watches make for fresh proofs.
+//! the end of each watch, so short watches make for fresh proofs. A version that is
+//! below what the watch had reached already shows that etcd was set back.
 //! Source: Kubernetes documentation, "Kubernetes API Concepts", "Efficient
 //! detection of changes", "Watch bookmarks", "Resource versions".
 
@@ -123,9 +124,16 @@ enum Interrupted {
     Failed { message: String, anew: bool },
 }
 
-/// The answer to a list for the version of the cluster: when it was asked for,
-/// and the version.
-type Looked = (Moment, Option<u64>);
+/// The answer to a list for the version of the cluster.
+struct Looked {
+    /// When it was asked for.
+    asked: Moment,
+    /// What the watch had reached then.
+    reached: Option<u64>,
+    /// The version, if there was an answer.
+    found: Option<u64>,
+}
+
 type Look = Pin<Box<dyn Future<Output = Looked> + Send>>;
 
 struct Watch<K> {
@@ -204,11 +212,15 @@ where
                     Some(Err(error)) => return Err(watch_failed(&error)),
                     None => return Ok(()),
                 },
-                (asked, found) = answered(&mut look) => {
+                looked = answered(&mut look) => {
                     look = None;
-                    match found {
+                    match looked.found {
+                        // Etcd was restored from a backup: what the watch shows never was.
+                        Some(found) if looked.reached.is_some_and(|reached| found < reached) => {
+                            return Err(Interrupted::Expired);
+                        }
                         Some(found) => {
-                            self.proofs.expect(found, asked);
+                            self.proofs.expect(found, looked.asked);
                             self.reached(version_of(&self.version)).await?;
                         }
                         None => look_at = Instant::now() + LIST_AGAIN,
@@ -285,6 +297,7 @@ where
     /// Asks which version the cluster is at.
     fn look(&self) -> Look {
         let (api, asked) = (self.api.clone(), (self.feed.clock)());
+        let reached = version_of(&self.version);
         Box::pin(async move {
             let one =
                 ListParams { limit: Some(1), field_selector: selector(K::KIND), ..ListParams::default() };
@@ -297,7 +310,7 @@ where
                 }
                 Err(_) => None,
             };
-            (asked, found)
+            Looked { asked, reached, found }
         })
     }
 

@@ -162,6 +162,7 @@ impl Driver {
                 self.parts.observe.notify_one();
             }
             self.notice_changes();
+            self.removal.wake(self.now());
             self.announce_removal();
             self.tell_elector();
         }
@@ -191,7 +192,7 @@ impl Driver {
                 // No progress of the plan: that is about the controller.
                 self.leading.answered(false, now);
                 if object.kind == ResourceKind::StatefulSet {
-                    self.removal.answered();
+                    self.removal.answered(now);
                 }
             }
             _ => {}

@@ -13,6 +13,10 @@ use ako_elect::Moment;
 /// After this long it is said that the removal takes too long; it goes on.
 const PATIENCE: Duration = Duration::from_mins(30);
 
+/// How long after an announcement comes the next one, if the first one failed or does
+/// not show yet.
+const AGAIN: Duration = Duration::from_secs(5);
+
 /// How far the removal is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Progress {
@@ -50,6 +54,8 @@ pub(super) struct Removal {
     told: Option<Progress>,
     /// Whether an announcement is on its way.
     under_way: bool,
+    /// When it may be tried again after it failed.
+    again: Option<Moment>,
 }
 
 impl Removal {
@@ -70,7 +76,7 @@ impl Removal {
             Some(set) => set.removal.as_deref() == progress.map(Progress::as_str),
             None => self.told == progress,
         };
-        if self.under_way || is_told {
+        if self.under_way || is_told || self.again.is_some_and(|again| now < again) {
             return None;
         }
         self.under_way = set.is_some();
@@ -78,14 +84,21 @@ impl Removal {
         Some(Announcement { progress, event: words(progress) })
     }
 
-    /// The annotation was written, or not: then it is tried again.
-    pub(super) fn answered(&mut self) {
+    /// The annotation was written, or not: then it is tried again, after a while. One
+    /// that was written shows in the watch, which may take as long.
+    pub(super) fn answered(&mut self, now: Moment) {
         self.under_way = false;
+        self.again = Some(now + AGAIN);
     }
 
     /// When there is something new to tell at the latest.
     pub(super) fn deadline(&self) -> Option<Moment> {
-        self.since.map(|since| since + PATIENCE)
+        self.since.map(|since| since + PATIENCE).into_iter().chain(self.again).min()
+    }
+
+    /// What was waited for is over.
+    pub(super) fn wake(&mut self, now: Moment) {
+        self.again.take_if(|again| *again <= now);
     }
 
     fn progress(&mut self, settled: bool, now: Moment) -> Progress {
@@ -136,7 +149,7 @@ mod tests {
         assert_eq!(told(removal.announce(false, true, Some(&set("")), at(0))), None);
         assert_eq!(told(removal.announce(true, false, Some(&set("")), at(0))), Some("AKODeleteConfigSet"));
         assert_eq!(told(removal.announce(true, false, Some(&set("")), at(1))), None, "it is on its way");
-        removal.answered();
+        removal.answered(at(0));
         assert_eq!(told(removal.announce(true, false, Some(&set("Started")), at(2))), None);
         let mut removal = Removal::default();
         assert_eq!(told(removal.announce(true, false, Some(&set("Started")), at(3))), None);
@@ -144,7 +157,7 @@ mod tests {
             told(removal.announce(true, true, Some(&set("Started")), at(4))),
             Some("AKODeleteConfigDone")
         );
-        removal.answered();
+        removal.answered(at(0));
         assert_eq!(
             told(removal.announce(false, true, Some(&set("Done")), at(5))),
             Some("AKODeleteConfigUnset")
@@ -152,16 +165,33 @@ mod tests {
     }
 
     #[test]
+    fn an_announcement_that_is_refused_is_not_repeated_at_once() {
+        let now = Moment::from_millis;
+        let mut removal = Removal::default();
+        assert_eq!(told(removal.announce(true, false, Some(&set("")), now(0))), Some("AKODeleteConfigSet"));
+        removal.answered(now(10));
+        assert_eq!(removal.deadline(), Some(now(10) + AGAIN));
+        for ms in [10, 11, 5009] {
+            removal.wake(now(ms));
+            assert_eq!(told(removal.announce(true, false, Some(&set("")), now(ms))), None);
+        }
+        removal.wake(now(5010));
+        assert_eq!(told(removal.announce(true, false, Some(&set("")), now(5010))), Some("AKODeleteConfigSet"));
+    }
+
+    #[test]
     fn a_removal_that_takes_too_long_is_told_and_still_ends() {
         let mut removal = Removal::default();
         removal.announce(true, false, Some(&set("")), at(0));
-        removal.answered();
+        removal.answered(at(0));
+        removal.wake(at(1));
         assert_eq!(removal.deadline(), Some(at(30)));
         assert_eq!(
             told(removal.announce(true, false, Some(&set("Started")), at(30))),
             Some("AKODeleteConfigTimeout")
         );
-        removal.answered();
+        removal.answered(at(0));
+        removal.wake(at(40));
         assert_eq!(
             told(removal.announce(true, true, Some(&set("Timeout")), at(40))),
             Some("AKODeleteConfigDone")

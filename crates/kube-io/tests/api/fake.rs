@@ -150,6 +150,14 @@ impl Fake {
         state.lagging = Some(state.version);
     }
 
+    /// Etcd is restored from a backup: the objects stay, the versions are those of
+    /// before.
+    pub(crate) fn set_back(&self, by: u64) {
+        let mut state = self.state();
+        state.version -= by;
+        state.log.clear();
+    }
+
     /// Something happens to objects of another kind.
     pub(crate) fn pass_time(&self) {
         self.state().version += 1;

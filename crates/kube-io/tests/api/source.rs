@@ -376,3 +376,18 @@ async fn where_bookmarks_stay_behind_a_list_proves() {
     let proven = watched.next_proof().await;
     assert!(proven >= granted);
 }
+
+/// What was seen before etcd was restored never was, however new its version is.
+#[tokio::test(start_paused = true)]
+async fn a_cluster_that_was_set_back_is_listed_anew() {
+    let fake = with(&["a", "b"]);
+    for _ in 0..10 {
+        fake.pass_time();
+    }
+    let mut watched = Watched::start(fake);
+    assert_eq!(watched.next_reset().await, ["a", "b"]);
+    watched.fake.set_back(5);
+    watched.lead();
+    assert_eq!(watched.next_reset().await, ["a", "b"]);
+    watched.next_proof().await;
+}

@@ -170,7 +170,7 @@ async fn errors_have_a_class() {
 
 /// A permit that ends at 10 s.
 fn ten_seconds() -> WritePermit {
-    rehearsal::permit(Moment::from_millis(0), Timing::default()).unwrap()
+    rehearsal::permit(Moment::from_millis(0), Timing::default()).expect("a permit")
 }
 
 /// What is to be written: the addresses, or the annotations.
@@ -231,13 +231,13 @@ async fn the_permit_is_judged_again_before_a_patch_is_repeated() {
 /// A client as in production as far as its connections go, and what happens when it
 /// makes one.
 fn client_of(listener: &TcpListener, dials: impl Fn() + Clone + Send + Sync + 'static) -> Client {
-    let address = listener.local_addr().unwrap();
+    let address = listener.local_addr().expect("an address");
     let dial = tower::service_fn(move |_: Uri| {
         dials();
         Box::pin(async move { std::io::Result::Ok(TokioIo::new(TcpStream::connect(address).await?)) })
     });
     let pool = hyper_util::client::legacy::Client::builder(TokioExecutor::new()).build(dial);
-    let config = Config::new(format!("http://{address}").parse().unwrap());
+    let config = Config::new(format!("http://{address}").parse().expect("an address"));
     Client::new(tower::ServiceBuilder::new().layer(config.base_uri_layer()).service(pool), "default")
 }
 

@@ -51,9 +51,9 @@ impl Driven {
         }
         let namespace = Namespace { name: "red".into(), ..Namespace::default() };
         driver.source(SourceEvent::Delta(Delta::Apply(Resource::Namespace(namespace))));
-        let mut driven = Self { driver, now, _leads: leads, _told: told };
-        driven.read_controller();
-        driven
+        let mut this = Self { driver, now, _leads: leads, _told: told };
+        this.read_controller();
+        this
     }
 
     fn turn(&mut self, phase: Phase, grants: u64) {
