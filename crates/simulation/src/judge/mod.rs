@@ -20,7 +20,7 @@ use serde_json::Value;
 
 use crate::borders::{Borders, MARGIN};
 use crate::setup::Member;
-use parts::parts;
+pub(crate) use parts::parts;
 use past::{Past, States};
 use wanted::{Translations, Wanted};
 
