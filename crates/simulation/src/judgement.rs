@@ -87,7 +87,6 @@ pub fn still(world: &World) -> BTreeSet<(String, String)> {
 
 /// Why the controller is not as the cluster asks for, or the cluster does not
 /// show it yet.
-#[expect(clippy::unused_async, reason = "the cluster may be asked by requests again")]
 pub async fn unfinished(world: &World) -> anyhow::Result<Option<String>> {
     let objects = cluster(world);
     let dump = world.avi.dump();
