@@ -10,8 +10,6 @@ use futures::{StreamExt, stream};
 use http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER, WARNING};
 use http::{Method, Response, StatusCode};
 use serde_json::Value;
-use tokio::sync::watch;
-use tokio::time::Instant;
 
 use crate::SimKube;
 use crate::auth::User;
@@ -24,7 +22,7 @@ use crate::listing::{self, partial};
 use crate::status::{Granted, Refusal};
 use crate::store::Stored;
 use crate::table;
-use crate::watching::Watching;
+use crate::watching::{Watching, silence_ends};
 use crate::write::Answer;
 
 /// The largest body of a request, as in kube-apiserver.
@@ -148,16 +146,6 @@ async fn reachable(sim: &SimKube, call: &Call, target: Option<&Target>, user: &s
         if !silence_ends(silence, &mut signal).await {
             return false;
         }
-    }
-}
-
-/// Waits until a silence, or a partition, may be over; `false` if there is no server
-/// any more.
-pub(crate) async fn silence_ends(silence: Option<Silence>, signal: &mut watch::Receiver<u64>) -> bool {
-    let until = silence.and_then(|silence| silence.until);
-    tokio::select! {
-        changed = signal.changed() => changed.is_ok(),
-        () = tokio::time::sleep_until(until.unwrap_or_else(Instant::now)), if until.is_some() => true,
     }
 }
 

@@ -4,6 +4,8 @@
 //! Source: Kubernetes documentation, "Kubernetes API Concepts", "Efficient detection
 //! of changes", "Watch bookmarks" and "Streaming lists".
 
+mod silence;
+
 use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
@@ -18,14 +20,15 @@ use tokio::time::Instant;
 use crate::SimKube;
 use crate::call::{Call, Form, Target};
 use crate::cluster::{Cluster, Cut};
-use crate::fault::{Action, Silence, Subject};
-use crate::front::silence_ends;
+use crate::fault::{Action, Silence};
 use crate::listing::{partial, revision};
 use crate::resource::Resource;
 use crate::selector::Selector;
 use crate::status::{Cause, Granted, Refusal};
 use crate::store::{Change, Stored};
 use crate::table;
+
+pub(crate) use silence::silence_ends;
 
 /// How many changes are read at a time.
 const BATCH: usize = 256;
@@ -202,42 +205,6 @@ impl Watching {
                 None if self.ended => return None,
                 None => self.advance().await,
             }
-        }
-    }
-
-    /// Waits while nothing arrives: neither what is on its way nor the end of the
-    /// watch. A silence may end with the connection.
-    async fn wait_while_silent(&mut self) {
-        loop {
-            self.network.borrow_and_update();
-            let sim = self.sim.clone();
-            let (silence, cut) = sim.with(|cluster| {
-                let silence = cluster.faults.silence(self.subject(&self.about), self.silent.is_some());
-                (silence, cluster.network.state(self.call.agent(), &self.user))
-            });
-            if silence.is_none() && self.silent.take().is_some_and(|silence| silence.breaks) {
-                self.pending.clear();
-                self.pending.push_back(Step::Break);
-            }
-            if silence.is_none() && cut != Some(Cut::Silence) {
-                return;
-            }
-            self.silent = silence;
-            if !silence_ends(silence, &mut self.network).await {
-                return;
-            }
-        }
-    }
-
-    /// What a fault may be about, of an object or of the watch as a whole.
-    fn subject<'a>(&'a self, name: &'a str) -> Subject<'a> {
-        Subject {
-            verb: "watch",
-            resource: &self.resource.plural,
-            namespace: &self.namespace,
-            name,
-            agent: self.call.agent(),
-            user: &self.user,
         }
     }
 

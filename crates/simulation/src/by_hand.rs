@@ -54,7 +54,7 @@ fn objects(dump: &Value) -> impl Iterator<Item = (&str, &Value)> {
 /// What somebody does to an object of a type.
 fn damage(kind: &str, number: usize) -> Value {
     match kind {
-        "pool" if number % 2 == 0 => json!({"servers": []}),
+        "pool" if number.is_multiple_of(2) => json!({"servers": []}),
         "pool" => json!({"lb_algorithm": "LB_ALGORITHM_RANDOM"}),
         "poolgroup" => json!({"members": []}),
         "vsvip" => json!({"dns_info": []}),

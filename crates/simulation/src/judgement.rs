@@ -6,6 +6,7 @@ use ako_app::offline::{Environment, Input, translate};
 use ako_sim_avi::RequestRecord;
 use serde_json::Value;
 
+use crate::judge::parts;
 use crate::setup::{Member, Setup};
 use crate::workload;
 use crate::world::World;
@@ -86,10 +87,10 @@ pub fn still(world: &World) -> BTreeSet<(String, String)> {
 
 /// Why the controller is not as the cluster asks for, or the cluster does not
 /// show it yet.
-#[expect(clippy::unused_async, reason = "the cluster may be asked by requests again")]
 pub async fn unfinished(world: &World) -> anyhow::Result<Option<String>> {
     let objects = cluster(world);
-    let mut wanted = BTreeSet::new();
+    let dump = world.avi.dump();
+    let (mut wanted, mut different) = (BTreeSet::new(), None);
     for member in world.setup.members() {
         let output = translate(Input {
             config: workload::config(member, world.evh, world.routes),
@@ -97,16 +98,32 @@ pub async fn unfinished(world: &World) -> anyhow::Result<Option<String>> {
             objects: objects.clone(),
             environment: Environment::new(world.avi.dump_all()),
         })?;
-        wanted.extend(ours(&output.avi()));
+        let asked = output.avi();
+        wanted.extend(ours(&asked));
+        different = different.or_else(|| difference(&asked, &dump));
     }
-    let dump = world.avi.dump();
     let there = ours(&dump);
     if wanted != there {
         let missing: Vec<_> = wanted.difference(&there).collect();
         let surplus: Vec<_> = there.difference(&wanted).collect();
         return Ok(Some(format!("missing {missing:?}, surplus {surplus:?}")));
     }
-    Ok(misplaced(world.setup, &objects, &dump).or_else(|| unpublished(world.setup, &objects)))
+    Ok(different
+        .or_else(|| misplaced(world.setup, &objects, &dump))
+        .or_else(|| unpublished(world.setup, &objects)))
+}
+
+/// A server, host, rule, route or reference of an object that is not as it is asked for.
+fn difference(asked: &Value, dump: &Value) -> Option<String> {
+    objects(asked).find_map(|(kind, object)| {
+        let there = objects(dump).find(|(other, o)| *other == kind && o["name"] == object["name"])?.1;
+        let (asked, there) = (parts(kind, object), parts(kind, there));
+        let (missing, surplus) = (asked.difference(&there), there.difference(&asked));
+        let named: (Vec<_>, Vec<_>) = (missing.take(2).collect(), surplus.take(2).collect());
+        let name = &object["name"];
+        (asked != there)
+            .then(|| format!("{kind} {name} misses {:?}, and has {:?} too much", named.0, named.1))
+    })
 }
 
 /// The objects of the cluster that are translated.

@@ -113,6 +113,7 @@ impl Step {
         let number = rng.random_range(0..MOST);
         let path = ["/", "/api", "/shop", "/v1"][rng.random_range(0..4)];
         match rng.random_range(0..150) {
+            roll @ 100.. => Self::draw_more(rng, script, instance, replica, roll),
             0..30 => (Self::Apply(number, path), None),
             30..36 => (Self::Delete(number), None),
             36..46 => (Self::Endpoints(number, rng.random_range(0..4)), None),
@@ -146,15 +147,23 @@ impl Step {
             95..96 => (Self::DeleteRecord, None),
             96..97 => (Self::ClearRecord, None),
             97..98 => (Self::DeleteLease, None),
-            98..100 => (Self::Scale(rng.random_range(1..=replicas)), None),
-            100..112 => {
-                let client = faults::client(script.setup, instance, replica);
-                (Self::Kube(faults::silence(rng, script.setup.members()[instance].namespace, &client)), None)
-            }
-            112..117 => {
-                let client = faults::client(script.setup, instance, replica);
-                (Self::Kube(faults::refusal(rng, &client)), None)
-            }
+            _ => (Self::Scale(rng.random_range(1..=replicas)), None),
+        }
+    }
+
+    /// What is about one connection, about the configuration, or about everything.
+    fn draw_more(
+        rng: &mut StdRng,
+        script: &Script,
+        instance: usize,
+        replica: usize,
+        roll: u32,
+    ) -> (Self, Option<Self>) {
+        let client = faults::client(script.setup, instance, replica);
+        let namespace = script.setup.members()[instance].namespace;
+        match roll {
+            ..112 => (Self::Kube(faults::silence(rng, namespace, &client)), None),
+            112..117 => (Self::Kube(faults::refusal(rng, &client)), None),
             117..120 => {
                 let cut = if rng.random() { Cut::Refuse } else { Cut::Silence };
                 let one = if rng.random() { Connection::Election } else { Connection::Cluster };

@@ -121,8 +121,7 @@ impl Witness {
             }
             [_, "configmaps"] | [_, "configmaps", RECORD_NAME] => self.wrong_record(method, &body),
             [_, "leases"] | [_, "leases", LEASE_NAME] => self.wrong_lease(method, &body),
-            [_, "statefulsets", _] if method == "PATCH" => self.wrong_writer(),
-            [_, "ingresses" | "services", _] if method == "PATCH" => self.wrong_writer(),
+            [_, "statefulsets" | "ingresses" | "services", _] if method == "PATCH" => self.wrong_writer(),
             [namespace, plural @ ("ingresses" | "services"), name, "status"] if method == "PATCH" => {
                 self.wrong_writer().or_else(|| self.wrong_status(namespace, plural, name, &body))
             }
@@ -165,12 +164,11 @@ impl Witness {
         match method {
             "POST" if body["metadata"]["name"] != RECORD_NAME => Some("is not the record".to_owned()),
             "POST" if !record.holder.is_nobody() => Some(format!("creates the record for {holder}")),
-            "POST" => None,
             "PUT" if !is_exact(&body["metadata"]) => Some("replaces whatever record there is".to_owned()),
             "PUT" if !record.holder.is_nobody() && !self.is_me(holder) => {
                 Some(format!("names {holder} as the holder"))
             }
-            "PUT" => None,
+            "POST" | "PUT" => None,
             _ => Some("is no way to change the record".to_owned()),
         }
     }
@@ -180,13 +178,12 @@ impl Witness {
     fn wrong_lease(&self, method: &str, body: &Value) -> Option<String> {
         let holder = body["spec"]["holderIdentity"].as_str().unwrap_or_default();
         match method {
-            "POST" => self.wrong_writer(),
             "PUT" if !is_exact(&body["metadata"]) => Some("replaces whatever Lease there is".to_owned()),
             "PUT" if holder.is_empty() => self.wrong_clearing(&body["metadata"]),
             "DELETE" if !is_exact(&body["preconditions"]) => {
                 Some("deletes whatever Lease there is".to_owned())
             }
-            "PUT" | "DELETE" => self.wrong_writer(),
+            "POST" | "PUT" | "DELETE" => self.wrong_writer(),
             _ => Some("is no way to change the Lease".to_owned()),
         }
     }

@@ -68,7 +68,9 @@ impl World {
         let (kube, avi) = (SimKube::new(options), SimAvi::new(ako_sim_avi::Options::default()));
         let Script { setup, evh, routes, page_size, .. } = *script;
         let complaints = Complaints::new();
-        prepare(&avi, page_size, routes).iter().for_each(|problem| complaints.add(problem));
+        for problem in prepare(&avi, page_size, routes) {
+            complaints.add(&problem);
+        }
         cluster::apply_all(&kube.client(), &workload::beginning(setup, evh, routes)).await?;
         let members = setup.members().iter();
         let borders = Borders::new(setup, avi.clone());

@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use ako_simulation::judge::BOUND;
+use ako_simulation::judgement::unfinished;
 use ako_simulation::scene::play;
 use ako_simulation::script::Step;
 use ako_simulation::setup::Setup;
@@ -92,6 +93,8 @@ fn what_a_write_takes_away_has_to_be_asked_for_like_a_deletion() {
             });
         world.avi.edit("pool", "admin", &name.unwrap(), &json!({"servers": [added]}));
         assert_eq!(fewer_servers(&world, 0), None);
+        let why = unfinished(&world).await?.unwrap();
+        assert!(why.contains("misses [\"servers 10.2.0.1:8080\"]"), "{why}");
         // A host, and what refers to it.
         let host = host("lively", 0);
         let without = |object: &mut Value| {

@@ -121,17 +121,17 @@ async fn a_silent_watch_does_not_end_when_its_time_is_over() {
     apply(&sim, ingress("late", "late.example.com")).await;
     // The server would end it after two minutes, the client gives up 5 seconds later.
     tokio::time::sleep(Duration::from_secs(124)).await;
-    let watches = |sim: &ako_sim_kube::SimKube| {
+    let begun_again = |sim: &ako_sim_kube::SimKube| {
         let records = sim.requests();
         records[requests..].iter().filter(|r| r.path.contains("ingresses") && r.verb == "watch").count()
     };
-    assert_eq!(watches(&sim), 0);
+    assert_eq!(begun_again(&sim), 0);
     tokio::time::sleep(Duration::from_secs(30)).await;
     // The next one hangs, and is answered when the silence is over.
-    assert_eq!(watches(&sim), 0);
+    assert_eq!(begun_again(&sim), 0);
     sim.clear_faults();
     watched.until(has("late")).await;
-    assert_eq!(watches(&sim), 1);
+    assert_eq!(begun_again(&sim), 1);
 }
 
 #[tokio::test(start_paused = true)]

@@ -20,7 +20,7 @@ use serde_json::Value;
 
 use crate::borders::{Borders, MARGIN};
 use crate::setup::Member;
-use parts::parts;
+pub(crate) use parts::parts;
 use past::{Past, States};
 use wanted::{Translations, Wanted};
 
@@ -63,10 +63,10 @@ impl Judge {
             })
         };
         let latest = self.search(me, keeps)?;
-        let Loss { kind, key, parts: lost } = loss;
+        let Loss { kind, key, parts: gone } = loss;
         let object = latest.object(kind, &key).map(|object| parts(kind, object)).unwrap_or_default();
-        let named: Vec<_> = lost.intersection(&object).take(3).collect();
-        let what = if lost.is_empty() { "the object".to_owned() } else { format!("{named:?}") };
+        let named: Vec<_> = gone.intersection(&object).take(3).collect();
+        let what = if gone.is_empty() { "the object".to_owned() } else { format!("{named:?}") };
         Some(format!("{line} takes {what} from {kind} {key}, which no state of the last {BOUND:?} asks for"))
     }
 

@@ -11,7 +11,7 @@ use crate::workload::CLUSTER;
 const NOT_JUDGED: [&str; 5] = ["markers", "tenant_ref", "cloud_ref", "url", "labels"];
 
 /// The parts of an object of a type, in canonical form.
-pub(super) fn parts(kind: &str, object: &Value) -> BTreeSet<String> {
+pub(crate) fn parts(kind: &str, object: &Value) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     if kind == "vrfcontext" {
         // Only the routes of the cluster are ours.
