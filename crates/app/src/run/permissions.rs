@@ -292,7 +292,7 @@ mod tests {
         allow(&sim, "everything", json!([{"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}])).await;
         tokio::time::sleep(ASK_AGAIN).await;
         let settled = reviews(&sim);
-        tokio::time::sleep(ASK_ALL - Duration::from_secs(30)).await;
+        tokio::time::sleep(ASK_ALL.saturating_sub(Duration::from_secs(30))).await;
         assert_eq!(reviews(&sim), settled);
         tokio::time::sleep(Duration::from_secs(30)).await;
         assert_eq!(reviews(&sim), settled + all);

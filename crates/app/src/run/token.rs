@@ -85,15 +85,13 @@ impl Upkeep {
             bail!("a permission is missing: {rule}: {}", permissions::WAY_OUT);
         }
         let writer = &self.connection.writer;
-        let new = match self.unstored.take() {
-            Some(unstored) => unstored,
-            None => {
-                let token = settings.credentials.token.reveal();
-                match writer.refresh_token(permit, token, (self.wall)()).await? {
-                    Some(new) => new,
-                    None => return Ok(()),
-                }
-            }
+        let new = if let Some(unstored) = self.unstored.take() {
+            unstored
+        } else {
+            let token = settings.credentials.token.reveal();
+            let made = writer.refresh_token(permit, token, (self.wall)()).await?;
+            let Some(made) = made else { return Ok(()) };
+            made
         };
         match self.store(namespace, &new).await {
             Stored::Yes => {}
