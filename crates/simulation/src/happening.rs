@@ -1,5 +1,6 @@
 //! How a step changes the world.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use ako_core::config::keys;
@@ -201,7 +202,7 @@ impl World {
         self.instances.iter().for_each(|instance| instance.leadership.remember());
         if matches!(step, Step::SetBackCluster) {
             self.kube.set_back(&backup);
-            self.set_back = true;
+            self.set_back.store(true, Ordering::Relaxed);
         } else {
             self.kube.restore(&backup);
             // An API server that was started anew has no history.

@@ -1,5 +1,6 @@
 //! Who sees each write of a process at the moment when it leaves, and judges it.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -45,6 +46,9 @@ pub struct Witness {
     pub kube: SimKube,
     /// What is wrong is noted there.
     pub complaints: Complaints,
+    /// Whether etcd was restored so that its versions began again: two Leases may have
+    /// the same one, and a compare-and-set does not tell them apart.
+    pub set_back: Arc<AtomicBool>,
     /// How many writes there were.
     pub meter: Mutex<Meter>,
 }
@@ -194,7 +198,8 @@ impl Witness {
         let lease = self.kube.get("coordination.k8s.io", "leases", self.member.namespace, LEASE_NAME)?;
         let is_current = lease["metadata"]["resourceVersion"] == metadata["resourceVersion"];
         let holder = lease["spec"]["holderIdentity"].as_str().unwrap_or_default();
-        (is_current && !holder.is_empty() && !self.is_me(holder))
+        let is_ambiguous = self.set_back.load(Ordering::Relaxed);
+        (is_current && !is_ambiguous && !holder.is_empty() && !self.is_me(holder))
             .then(|| format!("takes {holder} out of the Lease"))
     }
 }

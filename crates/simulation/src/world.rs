@@ -1,6 +1,7 @@
 //! Everything that a run is about, and how a step changes it.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -51,7 +52,7 @@ pub struct World {
     pub(crate) backup: Option<Snapshot>,
     /// etcd was restored so that its versions began again: whoever watches has to be
     /// started anew, as the documentation of Kubernetes says.
-    pub(crate) set_back: bool,
+    pub(crate) set_back: Arc<AtomicBool>,
 }
 
 impl World {
@@ -90,7 +91,7 @@ impl World {
             processes: 0,
             password: workload::PASSWORD.to_owned(),
             backup: None,
-            set_back: false,
+            set_back: Arc::default(),
         })
     }
 
@@ -178,6 +179,7 @@ impl World {
             judge: self.judge.clone(),
             kube: self.kube.clone(),
             complaints: self.complaints.clone(),
+            set_back: self.set_back.clone(),
             meter: Mutex::default(),
         })
     }
@@ -208,7 +210,7 @@ impl World {
         }
         // What was lost on the way is told by new lists.
         self.forget();
-        if std::mem::take(&mut self.set_back) {
+        if self.set_back.swap(false, Ordering::Relaxed) {
             return self.start_anew().await;
         }
         for (instance, number) in self.pods() {
