@@ -4,12 +4,13 @@
 
 use std::time::Duration;
 
+use ako_harness::cluster;
 use ako_simulation::judge::BOUND;
 use ako_simulation::judgement::unfinished;
 use ako_simulation::scene::play;
 use ako_simulation::script::Step;
 use ako_simulation::setup::Setup;
-use ako_simulation::workload::host;
+use ako_simulation::workload::{self, OTHER_GROUP, host};
 use ako_simulation::world::World;
 use serde_json::{Value, json};
 use tokio::time::sleep;
@@ -116,16 +117,26 @@ fn what_a_write_takes_away_has_to_be_asked_for_like_a_deletion() {
 fn kinds_may_be_of_different_moments() {
     play(Setup::One, async |mut world| {
         at_rest(&mut world).await?;
-        // The Ingress goes and comes again with another path, and while it is away
-        // its Service has no endpoint: no whole state has the Ingress without servers.
-        world.take(0, &Step::Delete(0)).await?;
-        world.take(0, &Step::Endpoints(0, 0)).await?;
-        world.take(0, &Step::Endpoints(0, 2)).await?;
-        world.take(0, &Step::Apply(0, "/shop")).await?;
-        sleep(Duration::from_secs(10)).await;
-        assert_eq!(fewer_servers(&world, 0), None);
-        sleep(Duration::from_secs(10)).await;
-        assert!(fewer_servers(&world, 0).is_some());
+        // The Service has another port for a moment, and later the configuration has
+        // another Service Engine group: there was no moment with both.
+        let [mut service, _] = workload::service("still", 9, "LoadBalancer", 1);
+        for port in [81, 80] {
+            service["spec"]["ports"][0]["port"] = port.into();
+            cluster::apply(&world.kube.client(), &service).await?;
+        }
+        world.take(0, &Step::Configure("serviceEngineGroupName", Some(OTHER_GROUP))).await?;
+        world.take(0, &Step::Configure("serviceEngineGroupName", None)).await?;
+        let without = |fields: &'static [&'static str]| {
+            move |service: &mut Value| fields.iter().for_each(|field| service[*field] = Value::Null)
+        };
+        let of = |world: &World, fields| verdict(world, "PUT", "virtualservice", "web-9", without(fields));
+        assert_eq!(of(&world, &["services"]), None);
+        assert_eq!(of(&world, &["se_group_ref"]), None);
+        assert_eq!(of(&world, &["services", "se_group_ref"]), None, "a mixture of both");
+        assert!(of(&world, &["vsvip_ref"]).is_some(), "that was never asked for");
+        sleep(BOUND * 2).await;
+        assert!(of(&world, &["services"]).is_some());
+        assert!(of(&world, &["se_group_ref"]).is_some());
         Ok(())
     })
     .unwrap();

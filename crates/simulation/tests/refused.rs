@@ -11,10 +11,10 @@ use ako_simulation::setup::Setup;
 use tokio::time::sleep;
 
 /// How long writes are refused.
-const REFUSED_FOR: Duration = Duration::from_secs(60);
+const REFUSED_FOR: Duration = Duration::from_mins(1);
 
 /// Refuses patches of a resource, takes a step, and looks how often it was tried.
-fn is_tried_with_pauses(resource: &'static str, step: &Step) {
+fn is_tried_with_pauses(resource: &str, step: &Step) {
     play(Setup::One, async |mut world| {
         world.scale(0, 1).await?;
         world.leader().await?;

@@ -206,3 +206,17 @@ async fn changes_are_remembered_for_a_while() {
     assert_eq!(paths(begun), [("default/b".to_owned(), true), ("default/a".to_owned(), false)]);
     assert_eq!(paths(tokio::time::Instant::now()), [("default/a".to_owned(), false)]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_silent_watch_sends_no_bookmark_either() {
+    use futures::StreamExt as _;
+    let sim = sim();
+    let maps: Api<ConfigMap> = Api::default_namespaced(sim.client());
+    let watch = kube::api::WatchParams::default();
+    let mut events = Box::pin(maps.watch(&watch, &sim.revision().to_string()).await.unwrap());
+    let next = tokio::time::timeout(Duration::from_secs(90), events.next()).await;
+    assert!(matches!(next, Ok(Some(Ok(kube::core::WatchEvent::Bookmark(_))))), "{next:?}");
+    sim.inject(Fault::new(Action::Silence { breaks: false }).verb("watch"));
+    let next = tokio::time::timeout(Duration::from_secs(200), events.next()).await;
+    assert!(next.is_err(), "{next:?}");
+}
