@@ -80,9 +80,12 @@ impl ConfigSource {
         let (mut last_config, mut last_credentials) = (None, None);
         loop {
             let (last, event) = tokio::select! {
-                // An answer that is under way while this says something is dropped: it
-                // may be the older one.
-                Some(item) = watched_maps.next() => (&mut last_config, read(CONFIG_MAP, item, config_event)),
+                Some(item) = watched_maps.next() => {
+                    if reader.hint() {
+                        continue;
+                    }
+                    (&mut last_config, read(CONFIG_MAP, item, config_event))
+                }
                 Some(item) = secrets.next() =>
                     (&mut last_credentials, read(CREDENTIALS_SECRET, item, credentials_event)),
                 (asked, found) = reader.read() => {
@@ -123,6 +126,17 @@ struct Reader {
 }
 
 impl Reader {
+    /// The watch saw something. Answers whether the ConfigMap is read because of it:
+    /// that of a leader is, since a watch that was silent tells what was there before,
+    /// after a newer one was read.
+    fn hint(&mut self) -> bool {
+        let leads = self.pace.demand.borrow().leads;
+        if leads {
+            self.read_at = None;
+        }
+        leads
+    }
+
     /// Waits until it is time, and reads. Can be dropped and called again.
     async fn read(&mut self) -> (Moment, Option<ConfigMap>) {
         loop {

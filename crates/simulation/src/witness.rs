@@ -46,8 +46,9 @@ pub struct Witness {
     pub kube: SimKube,
     /// What is wrong is noted there.
     pub complaints: Complaints,
-    /// Whether etcd was restored so that its versions began again: two Leases may have
-    /// the same one, and a compare-and-set does not tell them apart.
+    /// Whether etcd was restored so that its versions began again, and nobody was
+    /// started anew since. Two states of an object may have the same version: no proof
+    /// and no compare-and-set tells them apart.
     pub set_back: Arc<AtomicBool>,
     /// How many writes there were.
     pub meter: Mutex<Meter>,
@@ -67,7 +68,8 @@ impl Witness {
     /// A write to the controller has left.
     pub fn write(&self, line: &str, body: &[u8]) {
         let body = serde_json::from_slice(body).unwrap_or_default();
-        if let Some(why) = self.judge.unasked(self.member, line, &body) {
+        let is_ambiguous = self.set_back.load(Ordering::Relaxed);
+        if let Some(why) = self.judge.unasked(self.member, line, &body).filter(|_| !is_ambiguous) {
             self.complaints.add(&format!("{}: {why}", self.me));
         }
     }
@@ -157,7 +159,8 @@ impl Witness {
         let (group, kind) =
             if plural == "services" { ("", "Service") } else { ("networking.k8s.io", "Ingress") };
         let object = self.kube.get(group, plural, namespace, name)?;
-        self.judge.unasked_status(self.member, kind, &object, patch)
+        let is_ambiguous = self.set_back.load(Ordering::Relaxed);
+        self.judge.unasked_status(self.member, kind, &object, patch).filter(|_| !is_ambiguous)
     }
 
     /// The record is created with nobody as its holder, and changed by

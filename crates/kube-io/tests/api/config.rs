@@ -124,3 +124,30 @@ async fn what_could_not_be_read_is_not_confirmed() {
     let ConfigEvent::Confirmed(at) = next(&mut events).await else { panic!("not confirmed") };
     assert!(at.since(granted) >= Duration::from_secs(7), "two readings failed before");
 }
+
+/// A watch that was silent goes on where it was, and tells what was there before.
+#[tokio::test(start_paused = true)]
+async fn what_a_late_watch_tells_a_leader_is_not_taken_for_new() {
+    let fake = Fake::new();
+    fake.put("configmaps", config_map("INFO"));
+    let demand = signal::Sender::new(Demand::default());
+    let mut events = start_with(&fake, &demand);
+    next(&mut events).await;
+    next(&mut events).await;
+    fake.silence(true);
+    fake.put("configmaps", config_map("DEBUG"));
+    fake.put("configmaps", config_map("WARN"));
+    demand.send_modify(|demand| (demand.grants, demand.leads) = (1, true));
+    let ConfigEvent::Data(data) = next(&mut events).await else { panic!("not read") };
+    assert_eq!(data["logLevel"], "WARN");
+    fake.silence(false);
+    for _ in 0..5 {
+        let event = next(&mut events).await;
+        assert!(matches!(event, ConfigEvent::Confirmed(_)), "{event:?}");
+    }
+    // An edit is there as soon as before.
+    let edited = now();
+    fake.put("configmaps", config_map("ERROR"));
+    let ConfigEvent::Data(data) = next(&mut events).await else { panic!("not read") };
+    assert_eq!((&*data["logLevel"], now()), ("ERROR", edited));
+}
