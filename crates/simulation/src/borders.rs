@@ -62,7 +62,10 @@ impl Borders {
         if method == "DELETE" {
             return Some(touched);
         }
-        let Some(namespace) = namespace_of(&object, self.setup) else {
+        // A VsVip is for what its virtual service is for.
+        let service = || self.avi.named("virtualservice", object["name"].as_str()?);
+        let meant = namespace_of(&object, self.setup);
+        let Some(namespace) = meant.or_else(|| namespace_of(&service()?, self.setup)) else {
             return Some(format!("{touched}; it is not for a namespace"));
         };
         let tenures = self.tenures();

@@ -5,7 +5,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use ako_elect::{Holder, RECORD_NAME, Record};
 use ako_sim_kube::SimKube;
 use serde_json::Value;
+use tokio::time::Instant;
 
+use crate::borders::MARGIN;
 use crate::replica::Replica;
 use crate::setup::Member;
 
@@ -22,8 +24,13 @@ pub struct Instance {
 impl Instance {
     /// One without pods.
     pub fn new(member: &'static Member, kube: SimKube) -> Self {
-        let leadership =
-            Leadership { kube, namespace: member.namespace, last: Arc::default(), restored: Arc::default() };
+        let leadership = Leadership {
+            kube,
+            namespace: member.namespace,
+            last: Arc::default(),
+            restored: Arc::default(),
+            by_hand: Arc::default(),
+        };
         Self { member, replicas: Vec::new(), leadership }
     }
 
@@ -57,6 +64,8 @@ pub struct Leadership {
     /// A record that came from a backup: as long as nobody changed it, it is no
     /// evidence either.
     restored: Arc<Mutex<Option<Value>>>,
+    /// When somebody last deleted, emptied or restored it.
+    by_hand: Arc<Mutex<Option<Instant>>>,
 }
 
 impl Leadership {
@@ -74,9 +83,17 @@ impl Leadership {
 
     /// Remembers who leads before somebody deletes, empties or restores the record.
     pub fn remember(&self) {
+        *self.by_hand.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
         if let Some(leader) = self.recorded() {
             *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(leader);
         }
+    }
+
+    /// Whether somebody changed the record less than a lease ago: its last holder may
+    /// still show itself in the Lease, beside the next one.
+    pub fn is_changed_by_hand(&self) -> bool {
+        let by_hand = *self.by_hand.lock().unwrap_or_else(PoisonError::into_inner);
+        by_hand.is_some_and(|at| at.elapsed() < MARGIN * 2)
     }
 
     /// Whom the record names; `None` if it is absent, or was emptied by hand.

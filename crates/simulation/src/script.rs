@@ -112,7 +112,10 @@ impl Step {
         let replica = rng.random_range(0..replicas);
         let number = rng.random_range(0..MOST);
         let path = ["/", "/api", "/shop", "/v1"][rng.random_range(0..4)];
-        match rng.random_range(0..150) {
+        // A namespace is handed over by time, and time says nothing to an instance
+        // that does not see: what is about single connections is for one instance.
+        let sorts = if script.setup == Setup::One { 150 } else { 100 };
+        match rng.random_range(0..sorts) {
             roll @ 100.. => Self::draw_more(rng, script, instance, replica, roll),
             0..30 => (Self::Apply(number, path), None),
             30..36 => (Self::Delete(number), None),
@@ -169,7 +172,7 @@ impl Step {
                 let one = if rng.random() { Connection::Election } else { Connection::Cluster };
                 (Self::CutKube(replica, one, cut), Some(Self::HealKube(replica)))
             }
-            120..126 => keys::draw(rng, script),
+            120..126 => keys::draw(rng),
             126..132 => {
                 let (kind, ports) = [("LoadBalancer", 1), ("LoadBalancer", 2), ("ClusterIP", 1), ("", 0)]
                     [rng.random_range(0..4)];
@@ -183,9 +186,10 @@ impl Step {
             }
             135..143 => (Self::Edit(rng.random_range(0..1_000)), None),
             143..145 => (Self::Remove(rng.random_range(0..1_000)), None),
-            145..146 => (Self::BackupCluster, Some(Self::RestoreCluster)),
-            146..147 => (Self::BackupCluster, Some(Self::SetBackCluster)),
-            147..148 => (Self::BackupController, Some(Self::RestoreController)),
+            // Not etcd: a record that is restored in an instant, as given up as it was
+            // once, lets another replica lead while a permit lasts. A restore that takes
+            // longer than renewDeadline does not.
+            145..148 => (Self::BackupController, Some(Self::RestoreController)),
             _ => (Self::Addresses(false), Some(Self::Addresses(true))),
         }
     }

@@ -186,13 +186,23 @@ impl Witness {
         let holder = body["spec"]["holderIdentity"].as_str().unwrap_or_default();
         match method {
             "PUT" if !is_exact(&body["metadata"]) => Some("replaces whatever Lease there is".to_owned()),
-            "PUT" if holder.is_empty() => self.wrong_clearing(&body["metadata"]),
             "DELETE" if !is_exact(&body["preconditions"]) => {
                 Some("deletes whatever Lease there is".to_owned())
             }
+            // Nobody decides by it, and it is mended at the next renewal.
+            _ if self.leadership.is_changed_by_hand() => None,
+            "PUT" if holder.is_empty() => self.wrong_clearing(&body["metadata"]),
+            "PUT" if !self.is_current(&body["metadata"]) => None,
+            "DELETE" if !self.is_current(&body["preconditions"]) => None,
             "POST" | "PUT" | "DELETE" => self.wrong_writer(),
             _ => Some("is no way to change the Lease".to_owned()),
         }
+    }
+
+    /// Whether a write is about the Lease as it is now; otherwise it is refused.
+    fn is_current(&self, version: &Value) -> bool {
+        let lease = self.kube.get("coordination.k8s.io", "leases", self.member.namespace, LEASE_NAME);
+        lease.is_some_and(|lease| lease["metadata"]["resourceVersion"] == version["resourceVersion"])
     }
 
     /// Who takes a name out of the Lease: it has to be the own one, or there is none, or

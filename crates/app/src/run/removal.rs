@@ -176,7 +176,10 @@ mod tests {
             assert_eq!(told(removal.announce(true, false, Some(&set("")), now(ms))), None);
         }
         removal.wake(now(5010));
-        assert_eq!(told(removal.announce(true, false, Some(&set("")), now(5010))), Some("AKODeleteConfigSet"));
+        assert_eq!(
+            told(removal.announce(true, false, Some(&set("")), now(5010))),
+            Some("AKODeleteConfigSet")
+        );
     }
 
     #[test]
