@@ -1,5 +1,6 @@
 //! What the engine tells about itself.
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -125,7 +126,9 @@ impl Engine {
             held.examples.push(vrf.clone());
             self.routes.suspects().for_each(|prefix| digest.update(format!("{vrf} {prefix:?}\n")));
         }
-        held.digest = digest.finalize().iter().take(DIGEST).map(|byte| format!("{byte:02x}")).collect();
+        for byte in &digest.finalize()[..DIGEST] {
+            let _ = write!(held.digest, "{byte:02x}");
+        }
         Some(held)
     }
 

@@ -129,10 +129,7 @@ async fn pass(client: Client, mut told: watch::Receiver<Troubles>, request: Requ
     let (parts, body) = request.into_parts();
     let Ok(body) = body.collect().await else { return refusal(400) };
     let request = Request::from_parts(parts, Body::from(body.to_bytes().to_vec()));
-    let answer = match client.send(request).await {
-        Ok(answer) => answer,
-        Err(_) => return refusal(503),
-    };
+    let Ok(answer) = client.send(request).await else { return refusal(503) };
     if is_watch {
         answer.map(|body| UnsyncBoxBody::new(StreamBody::new(whisper(body, told, path))))
     } else {

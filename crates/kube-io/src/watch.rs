@@ -221,7 +221,7 @@ where
                         }
                         Some(found) => {
                             self.proofs.expect(found, looked.asked);
-                            self.reached(version_of(&self.version)).await?;
+                            self.reached(version_of(self.version.as_deref())).await?;
                         }
                         None => look_at = Instant::now() + LIST_AGAIN,
                     }
@@ -285,7 +285,7 @@ where
         self.recovered().await?;
         let Some(reached) = reached.filter(|version| !version.is_empty()) else { return Ok(()) };
         self.version = Some(reached);
-        self.reached(version_of(&self.version)).await
+        self.reached(version_of(self.version.as_deref())).await
     }
 
     /// The watch has shown everything up to a version.
@@ -297,13 +297,13 @@ where
     /// Asks which version the cluster is at.
     fn look(&self) -> Look {
         let (api, asked) = (self.api.clone(), (self.feed.clock)());
-        let reached = version_of(&self.version);
+        let reached = version_of(self.version.as_deref());
         Box::pin(async move {
             let one =
                 ListParams { limit: Some(1), field_selector: selector(K::KIND), ..ListParams::default() };
             let answer = timeout(BEGINS_WITHIN, api.list_metadata(&one)).await;
             let found = match answer {
-                Ok(Ok(list)) => version_of(&list.metadata.resource_version),
+                Ok(Ok(list)) => version_of(list.metadata.resource_version.as_deref()),
                 Ok(Err(error)) => {
                     tracing::debug!(kind = K::KIND.as_str(), "list for a version: {}", describe(&error));
                     None
@@ -362,8 +362,8 @@ fn selector(kind: ResourceKind) -> Option<String> {
 /// A version as a number: those of one kind can be compared, the larger one is
 /// the newer. Another form is not understood, and proves nothing.
 /// Source: Kubernetes documentation, "Kubernetes API Concepts", "Resource versions".
-fn version_of(version: &Option<String>) -> Option<u64> {
-    version.as_ref()?.parse().ok()
+fn version_of(version: Option<&str>) -> Option<u64> {
+    version?.parse().ok()
 }
 
 fn failed(message: &str) -> Interrupted {

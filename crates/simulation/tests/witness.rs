@@ -107,10 +107,10 @@ fn the_lease_is_the_leaders_and_others_take_only_their_own_name_out() {
     };
     judged(&[
         ("POST", LEASES.to_owned(), of("ako-0_u_n"), Some("left while")),
-        ("PUT", lease(), of("ako-0_u_n"), Some("left while")),
         ("PUT", lease(), json!({"metadata": {"name": LEASE_NAME}}), Some("whatever Lease")),
         ("DELETE", lease(), json!({}), Some("whatever Lease")),
-        // It is refused: the Lease is another one by now.
+        // They are refused: the Lease is another one by now.
+        ("PUT", lease(), of("ako-0_u_n"), None),
         ("PUT", lease(), of(""), None),
     ]);
 }

@@ -220,14 +220,7 @@ pub(crate) fn state(startup: &Startup, report: Option<&Report>) -> Value {
             "troubles": report.troubles,
             "objects": report.resources.iter().map(|(k, n)| (k.as_str(), *n)).collect::<BTreeMap<_, _>>(),
         },
-        "objects": {
-            "wanted": report.wanted,
-            "observed": report.observed,
-            "pending": report.backlog,
-            "refused": report.refused,
-            "unpublished": report.unpublished,
-            "oldest_ms": report.pending.iter().map(|p| waiting_ms(p, report.now)).max(),
-        },
+        "objects": objects(report),
         "writes": {
             "created": created, "updated": updated, "deleted": deleted, "failed": report.counters.failed,
             "total": created + updated + deleted,
@@ -253,6 +246,18 @@ pub(crate) fn state(startup: &Startup, report: Option<&Report>) -> Value {
         map.extend(details);
     }
     state
+}
+
+/// How many objects there are, by how far they are.
+fn objects(report: &Report) -> Value {
+    json!({
+        "wanted": report.wanted,
+        "observed": report.observed,
+        "pending": report.backlog,
+        "refused": report.refused,
+        "unpublished": report.unpublished,
+        "oldest_ms": report.pending.iter().map(|p| waiting_ms(p, report.now)).max(),
+    })
 }
 
 fn missing_rule(rule: &Rule) -> Value {

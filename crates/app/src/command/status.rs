@@ -108,31 +108,34 @@ pub(super) async fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// The lines at the top, and where the state has them.
+const FACTS: [(&str, &str); 20] = [
+    ("Version", "/version"),
+    ("Cluster", "/cluster"),
+    ("Owner marker", "/owner"),
+    ("Role", "/role"),
+    ("Leader", "/leadership/leader"),
+    ("Leadership epoch", "/leadership/epoch"),
+    ("Leads since", "/leadership/since"),
+    ("Last heard of, ms", "/leadership/heard_ms"),
+    ("Phase", "/phase"),
+    ("Settled", "/settled"),
+    ("Avi Controller", "/controller/state"),
+    ("Its certificate", "/controller/certificate"),
+    ("Kubernetes", "/kubernetes/state"),
+    ("Wanted objects", "/objects/wanted"),
+    ("Observed objects", "/objects/observed"),
+    ("Pending", "/objects/pending"),
+    ("Refused", "/objects/refused"),
+    ("Statuses to write", "/objects/unpublished"),
+    ("Writes", "/writes/total"),
+    ("Served namespaces", "/served/count"),
+];
+
 /// The state for people.
 pub(crate) fn text(state: &Value) -> String {
     let mut out = String::new();
-    for (label, pointer) in [
-        ("Version", "/version"),
-        ("Cluster", "/cluster"),
-        ("Owner marker", "/owner"),
-        ("Role", "/role"),
-        ("Leader", "/leadership/leader"),
-        ("Leadership epoch", "/leadership/epoch"),
-        ("Leads since", "/leadership/since"),
-        ("Last heard of, ms", "/leadership/heard_ms"),
-        ("Phase", "/phase"),
-        ("Settled", "/settled"),
-        ("Avi Controller", "/controller/state"),
-        ("Its certificate", "/controller/certificate"),
-        ("Kubernetes", "/kubernetes/state"),
-        ("Wanted objects", "/objects/wanted"),
-        ("Observed objects", "/objects/observed"),
-        ("Pending", "/objects/pending"),
-        ("Refused", "/objects/refused"),
-        ("Statuses to write", "/objects/unpublished"),
-        ("Writes", "/writes/total"),
-        ("Served namespaces", "/served/count"),
-    ] {
+    for (label, pointer) in FACTS {
         let value = state.pointer(pointer).map_or_else(|| "-".to_owned(), word);
         let _ = writeln!(out, "{label:<18} {value}");
     }
@@ -167,6 +170,12 @@ pub(crate) fn text(state: &Value) -> String {
     section("Findings", "/diagnostics", &|d| {
         format!("{} {}: {}", word(&d["object"]), word(&d["reason"]), word(&d["message"]))
     });
+    not_done(state, &mut out);
+    out
+}
+
+/// What is not done, because it is not certain that it is wanted.
+fn not_done(state: &Value, out: &mut String) {
     if let Some(held) = state.get("held").filter(|held| !held.is_null()) {
         let _ = writeln!(
             out,
@@ -177,7 +186,9 @@ pub(crate) fn text(state: &Value) -> String {
             word(&held["digest"])
         );
         let examples = held["examples"].as_array().map(Vec::as_slice).unwrap_or_default();
-        examples.iter().for_each(|example| _ = writeln!(out, "  {}", word(example)));
+        for example in examples {
+            let _ = writeln!(out, "  {}", word(example));
+        }
         let more = held["count"].as_u64().unwrap_or(0).saturating_sub(examples.len() as u64);
         if more > 0 {
             let _ = writeln!(out, "  and {more} more");
@@ -199,7 +210,6 @@ pub(crate) fn text(state: &Value) -> String {
              this version does not read"
         );
     }
-    out
 }
 
 fn conflict(conflict: &Value) -> String {

@@ -162,6 +162,7 @@ mod tests {
         upkeep: Upkeep,
         settings: Settings,
         _serving: ako_sim_avi::Running,
+        _leads: watch::Sender<bool>,
     }
 
     /// A controller, a cluster, and a token that ends soon.
@@ -184,9 +185,10 @@ mod tests {
             ..Config::default()
         };
         let mut settings = Settings { config, credentials, ..testing::settings() };
+        let leads = watch::Sender::new(true);
         let connect = |settings: &Settings| {
-            let leads = watch::channel(true).1;
-            Arc::new(connection::connect(settings, Arc::new(|| Moment::from_millis(0)), None, leads).unwrap())
+            let clock = Arc::new(|| Moment::from_millis(0));
+            Arc::new(connection::connect(settings, clock, None, leads.subscribe()).unwrap())
         };
         let first = connect(&settings).writer.refresh_token(&rehearsal::endless(), "", now()).await.unwrap();
         let AviSecret::Token(token) = first.unwrap().secret else { panic!("no token") };
@@ -210,7 +212,7 @@ mod tests {
             watch::channel(standing).1,
             later,
         );
-        World { avi, kube, upkeep, settings, _serving: serving }
+        World { avi, kube, upkeep, settings, _serving: serving, _leads: leads }
     }
 
     fn now() -> jiff::Timestamp {

@@ -122,7 +122,7 @@ fn slice(addresses: &[&str]) -> Resource {
     else {
         panic!("no slice")
     };
-    let template = slice.endpoints.first().expect("an endpoint").clone();
+    let template = slice.endpoints.first().unwrap().clone();
     let endpoint = |address: &&str| Endpoint { address: (*address).into(), ..template.clone() };
     Resource::EndpointSlice(EndpointSlice { endpoints: addresses.iter().map(endpoint).collect(), ..slice })
 }

@@ -111,7 +111,7 @@ impl World {
 
     /// Somebody releases what is held.
     pub(crate) fn release(&mut self) {
-        let held = self.engine.held().expect("something is held");
+        let held = self.engine.held().unwrap();
         self.event(Event::ReleaseDeletions(held.digest));
     }
 

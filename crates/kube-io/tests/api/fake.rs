@@ -247,9 +247,7 @@ impl Fake {
                 tokio::select! {
                     _ = changed.changed() => {}
                     () = tokio::time::sleep_until(wake), if !silent => {
-                        if follow.bookmark.take().is_none() {
-                            return None;
-                        }
+                        follow.bookmark.take()?;
                         return Some((follow.bookmark(), Some((follow, changed))));
                     }
                 }

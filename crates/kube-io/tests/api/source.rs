@@ -328,8 +328,8 @@ async fn a_leader_is_never_without_a_fresh_proof_and_lists_nothing_for_it() {
     assert!(lists.iter().all(|list| list.query["limit"] == "1"), "{lists:?}");
     // What the documentation says it costs.
     assert!((59..=62).contains(&lists.len()), "{}", lists.len());
-    let watches = seen.iter().filter(|seen| watches_services(seen)).count();
-    assert!((59..=62).contains(&watches), "{watches}");
+    let requests = seen.iter().filter(|seen| watches_services(seen)).count();
+    assert!((59..=62).contains(&requests), "{requests}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -50,14 +50,14 @@ async fn events_of_watches() {
     }
     sim.inject(Fault::new(Action::DropEvent).resource("ingresses").name("lost").times(1));
     sim.inject(Fault::new(Action::DuplicateEvent).resource("ingresses").name("two").times(1));
-    sim.inject(Fault::new(Action::DelayEvent { ms: 60_000 }).resource("ingresses").name("late").times(1));
+    sim.inject(Fault::new(Action::DelayEvent { ms: 6_000 }).resource("ingresses").name("late").times(1));
     for name in ["lost", "two", "late"] {
         apply(&sim, ingress(name, &format!("{name}.example.com"))).await;
     }
     watched.until(has("two")).await;
     let started = tokio::time::Instant::now();
     watched.until(has("late")).await;
-    assert!(started.elapsed() >= Duration::from_secs(50));
+    assert!(started.elapsed() >= Duration::from_secs(5));
     // Only a new list tells of what was lost.
     sim.compact();
     sim.disconnect("operator");
@@ -99,11 +99,12 @@ async fn a_silent_watch_sends_nothing_until_the_fault_ends() {
         begun(&sim).await;
         let requests = sim.requests().len();
         let silence = Fault::new(Action::Silence { breaks }).verb("watch").resource("ingresses");
-        sim.inject(silence.lasting(Duration::from_secs(100)));
+        // Shorter than a watch lasts.
+        sim.inject(silence.lasting(Duration::from_secs(8)));
         apply(&sim, ingress("late", "late.example.com")).await;
         let started = tokio::time::Instant::now();
         watched.until(has("late")).await;
-        assert!(started.elapsed() >= Duration::from_secs(100), "after {:?}", started.elapsed());
+        assert!(started.elapsed() >= Duration::from_secs(8), "after {:?}", started.elapsed());
         let again =
             sim.requests()[requests..].iter().any(|r| r.path.contains("ingresses") && r.verb == "watch");
         assert_eq!(again, breaks, "a connection that goes on is not opened again");
@@ -119,8 +120,8 @@ async fn a_silent_watch_does_not_end_when_its_time_is_over() {
     let requests = sim.requests().len();
     sim.inject(Fault::new(Action::Silence { breaks: false }).verb("watch").resource("ingresses"));
     apply(&sim, ingress("late", "late.example.com")).await;
-    // The server would end it after two minutes, the client gives up 5 seconds later.
-    tokio::time::sleep(Duration::from_secs(124)).await;
+    // The server would end it after ten seconds, the client gives up 5 seconds later.
+    tokio::time::sleep(Duration::from_secs(14)).await;
     let begun_again = |sim: &ako_sim_kube::SimKube| {
         let records = sim.requests();
         records[requests..].iter().filter(|r| r.path.contains("ingresses") && r.verb == "watch").count()
