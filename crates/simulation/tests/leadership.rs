@@ -10,8 +10,8 @@ use ako_harness::{Network, cluster};
 use ako_sim_avi::{Action, Fault};
 use ako_sim_kube::Cut;
 use ako_simulation::judgement::{unfinished, writes};
-use ako_simulation::run::on_virtual_time;
-use ako_simulation::script::{Script, Step};
+use ako_simulation::scene::play;
+use ako_simulation::script::Step;
 use ako_simulation::setup::Setup;
 use ako_simulation::world::World;
 use serde_json::{Value, json};
@@ -19,56 +19,21 @@ use tokio::time::sleep;
 
 const OPERATOR: &str = "avi-system";
 
-/// Runs something on paused time, with a world without replicas.
-fn in_a_world(test: impl AsyncFnOnce(World)) {
-    let run = async {
-        test(World::new(1, &Script::empty(Setup::One)).await.unwrap()).await;
-    };
-    on_virtual_time(Box::pin(run)).unwrap();
-}
-
-/// The number of the replica that leads; waits until one does.
-async fn leader(world: &mut World) -> usize {
-    for _ in 0..600 {
-        for (number, replica) in world.instances[0].replicas.iter_mut().enumerate() {
-            let state = replica.state().await.unwrap_or_default();
-            if state["role"] == "leader" && state["leadership"]["writes"] == true {
-                return number;
-            }
-        }
-        sleep(Duration::from_millis(100)).await;
-    }
-    panic!("nobody leads");
-}
-
-/// Waits until everything is as the cluster asks for.
-async fn finished(world: &World) {
-    let mut why = None;
-    for _ in 0..120 {
-        why = unfinished(world).await.unwrap();
-        if why.is_none() {
-            return;
-        }
-        sleep(Duration::from_secs(1)).await;
-    }
-    panic!("{why:?}");
-}
-
 #[test]
 fn one_that_does_not_reach_the_controller_lets_another_lead() {
-    in_a_world(async |mut world| {
+    play(Setup::One, async |mut world| {
         world.scale(0, 2).await.unwrap();
-        let first = leader(&mut world).await;
-        finished(&world).await;
+        let first = world.leader().await?;
+        world.finished().await?;
         for network in [Network::Broken, Network::Silent] {
-            let first = leader(&mut world).await;
+            let first = world.leader().await?;
             world.instances[0].replicas[first].link.set(network);
             world
                 .take(0, &Step::Apply(0, if network == Network::Broken { "/" } else { "/api" }))
                 .await
                 .unwrap();
-            finished(&world).await;
-            assert_ne!(leader(&mut world).await, first, "{network:?}");
+            world.finished().await?;
+            assert_ne!(world.leader().await?, first, "{network:?}");
             world.instances[0].replicas[first].link.set(Network::Open);
             sleep(Duration::from_mins(1)).await;
         }
@@ -78,16 +43,18 @@ fn one_that_does_not_reach_the_controller_lets_another_lead() {
         sleep(Duration::from_mins(5)).await;
         let after = epoch(&mut world, first).await;
         assert!(after - before <= 2, "{} leaderships in five minutes", after - before);
-    });
+        Ok(())
+    })
+    .unwrap();
 }
 
 #[test]
 fn a_write_that_arrives_late_is_repaired() {
-    in_a_world(async |mut world| {
+    play(Setup::One, async |mut world| {
         world.scale(0, 2).await.unwrap();
         world.take(0, &Step::Apply(0, "/")).await.unwrap();
-        let first = leader(&mut world).await;
-        finished(&world).await;
+        let first = world.leader().await?;
+        world.finished().await?;
         // A write leaves in time, and the controller executes it when another
         // leads, for whom there is nothing to write any more.
         world.avi.inject(Fault::new(Action::Delay { ms: 28_000 }).method("POST").kind("pool").times(1));
@@ -95,20 +62,22 @@ fn a_write_that_arrives_late_is_repaired() {
         sleep(Duration::from_secs(1)).await;
         world.kube.partition(&world.instances[0].replicas[first].client(), Cut::Silence);
         world.take(0, &Step::Delete(1)).await.unwrap();
-        while leader(&mut world).await == first {
+        while world.leader().await? == first {
             sleep(Duration::from_secs(1)).await;
         }
-        finished(&world).await;
+        world.finished().await?;
         assert_eq!(created_second(&world), 0);
         while created_second(&world) == 0 {
             sleep(Duration::from_millis(100)).await;
         }
-        assert_ne!(unfinished(&world).await.unwrap(), None, "nothing came late");
+        assert_ne!(unfinished(&world).await?, None, "nothing came late");
         // Long before the next full reading.
         sleep(Duration::from_secs(20)).await;
-        assert_eq!(unfinished(&world).await.unwrap(), None);
+        assert_eq!(unfinished(&world).await?, None);
         assert_eq!(world.wrong(), Vec::<String>::new());
-    });
+        Ok(())
+    })
+    .unwrap();
 }
 
 /// How often the pool of the second Ingress was created.
@@ -119,25 +88,27 @@ fn created_second(world: &World) -> usize {
 
 #[test]
 fn a_write_that_is_executed_after_its_time_out_is_looked_after() {
-    in_a_world(async |mut world| {
+    play(Setup::One, async |mut world| {
         world.scale(0, 1).await.unwrap();
-        leader(&mut world).await;
-        finished(&world).await;
+        world.leader().await?;
+        world.finished().await?;
         // The same leader gives the write up, and what it was for is gone.
         world.avi.inject(Fault::new(Action::Delay { ms: 20_000 }).method("POST").kind("pool").times(1));
         world.take(0, &Step::Apply(1, "/")).await.unwrap();
         sleep(Duration::from_secs(1)).await;
         world.take(0, &Step::Delete(1)).await.unwrap();
         sleep(Duration::from_secs(12)).await;
-        assert_eq!((unfinished(&world).await.unwrap(), created_second(&world)), (None, 0));
+        assert_eq!((unfinished(&world).await?, created_second(&world)), (None, 0));
         while created_second(&world) == 0 {
             sleep(Duration::from_millis(100)).await;
         }
-        assert_ne!(unfinished(&world).await.unwrap(), None, "nothing came late");
+        assert_ne!(unfinished(&world).await?, None, "nothing came late");
         // Long before the next full reading.
         sleep(Duration::from_secs(20)).await;
-        assert_eq!(unfinished(&world).await.unwrap(), None);
-    });
+        assert_eq!(unfinished(&world).await?, None);
+        Ok(())
+    })
+    .unwrap();
 }
 
 async fn epoch(world: &mut World, number: usize) -> u64 {
@@ -156,7 +127,7 @@ fn lease(renewals: u32) -> Value {
 
 #[test]
 fn nobody_writes_while_a_replica_of_the_reference_holds_the_lease() {
-    in_a_world(async |mut world| {
+    play(Setup::One, async |mut world| {
         let client = world.kube.client();
         // Its pod has no note, and its Lease bears the pod's name alone.
         let pod = json!({
@@ -176,8 +147,10 @@ fn nobody_writes_while_a_replica_of_the_reference_holds_the_lease() {
         let mut gone = pod;
         gone["$delete"] = true.into();
         cluster::apply(&client, &gone).await.unwrap();
-        leader(&mut world).await;
-        finished(&world).await;
+        world.leader().await?;
+        world.finished().await?;
         assert_eq!(world.wrong(), Vec::<String>::new());
-    });
+        Ok(())
+    })
+    .unwrap();
 }

@@ -116,6 +116,23 @@ fn the_lease_is_the_leaders_and_others_take_only_their_own_name_out() {
 }
 
 #[test]
+fn nobody_but_the_leader_renews_the_lease_as_it_is_now() {
+    play(Setup::One, async |mut world| {
+        // One alone has no Lease.
+        world.scale(0, 2).await?;
+        world.leader().await?;
+        world.finished().await?;
+        let found = world.kube.get("coordination.k8s.io", "leases", "avi-system", LEASE_NAME);
+        let mut lease = found.unwrap();
+        lease["spec"]["holderIdentity"] = "ako-0_u_n".into();
+        let told = complaints(&world, "PUT", &format!("{LEASES}/{LEASE_NAME}"), &lease).await;
+        assert!(told.len() == 1 && told[0].contains("left while"), "{told:?}");
+        Ok(())
+    })
+    .unwrap();
+}
+
+#[test]
 fn a_whole_life_of_replicas_is_in_order() {
     play(Setup::One, async |mut world| {
         world.scale(0, 3).await?;
