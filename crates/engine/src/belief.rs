@@ -1,13 +1,13 @@
 //! What is believed of the cluster, and whether it may take something away.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-use ako_avi_types::{Kind, Object, ObjectKey};
-use ako_core::config::ServiceMode;
 use ako_core::{Config, ResourceKind};
 use ako_elect::{Freshness, Moment};
+
+use crate::purpose::Purpose;
 
 /// The shortest time for which a proof counts: proving a source takes some
 /// seconds.
@@ -39,65 +39,6 @@ pub fn bound(config: &Config) -> Duration {
     config.leader_election.lease_duration.clamp(SHORTEST_BOUND, LONGEST_BOUND)
 }
 
-/// What asks for an object, as far as it decides which sources it comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Purpose {
-    /// Ingresses, or it cannot be told.
-    Layer7,
-    /// Services of type LoadBalancer.
-    Layer4,
-    /// Nodes.
-    Routes,
-}
-
-impl Purpose {
-    /// What an object is for, by its markers: those of an L4 object name a Service
-    /// and no host, or the key of a shared address.
-    /// Source: L7 objects, §3; L4 and network, A4.
-    pub(crate) fn of(key: &ObjectKey, body: Option<&Object>) -> Self {
-        if key.kind.is_borrowed() {
-            return Self::Routes;
-        }
-        let markers = body.map(Object::markers).unwrap_or_default();
-        let has = |key: &str| markers.iter().any(|marker| marker.key == key);
-        let is_layer4 = (has("ServiceName") || has("GatewayName")) && !has("Host") && !has("IngressName");
-        if is_layer4 { Self::Layer4 } else { Self::Layer7 }
-    }
-
-    /// The sources that say whether something of this purpose is wanted.
-    pub(crate) fn sources(self, config: &Config) -> BTreeSet<Source> {
-        use ResourceKind as Kind;
-        if config.delete_config {
-            return BTreeSet::from([Source::Configuration]);
-        }
-        let mut kinds = BTreeSet::from([Kind::Namespace, Kind::ConfigMap, Kind::StatefulSet]);
-        match self {
-            Self::Routes => {
-                kinds.insert(Kind::Node);
-                kinds.extend(config.subnet_kind());
-            }
-            Self::Layer4 => kinds.extend(serving(config)),
-            Self::Layer7 => {
-                kinds.extend([Kind::Ingress, Kind::IngressClass, Kind::Secret]);
-                kinds.extend(serving(config));
-            }
-        }
-        let watched = config.kinds();
-        let kinds = kinds.intersection(&watched).copied().map(Source::Kind);
-        kinds.chain([Source::Configuration]).collect()
-    }
-}
-
-/// The kinds that the servers of pools come from.
-fn serving(config: &Config) -> [ResourceKind; 2] {
-    let servers = match config.service_mode {
-        ServiceMode::ClusterIp => ResourceKind::EndpointSlice,
-        ServiceMode::NodePort => ResourceKind::Node,
-        ServiceMode::NodePortLocal => ResourceKind::Pod,
-    };
-    [ResourceKind::Service, servers]
-}
-
 /// What is proven of the sources.
 #[derive(Clone, Debug)]
 pub(crate) struct Belief {
@@ -127,6 +68,13 @@ impl Belief {
         self.routes_served = served;
     }
 
+    /// Something else is known of a source than what was proven: it is to be proven
+    /// anew.
+    pub(crate) fn doubt(&mut self, source: Source) {
+        self.heard.remove(&source);
+        self.freshness.doubt(&source);
+    }
+
     /// A source was proven; what was heard before that counts when it is
     /// translated.
     pub(crate) fn hear(&mut self, source: Source, at: Moment) {
@@ -146,7 +94,7 @@ impl Belief {
 
     /// Until when something of a purpose may be taken away, if it may be now.
     pub(crate) fn until(&self, purpose: Purpose, config: &Config, now: Moment) -> Option<Moment> {
-        if purpose == Purpose::Layer7 && self.routes_served && !config.delete_config {
+        if self.misses_routes(purpose, config) {
             return None;
         }
         self.freshness.until(&purpose.sources(config), now)
@@ -157,10 +105,15 @@ impl Belief {
         let sources = purpose.sources(config).into_iter();
         let doubtful = sources.filter(|source| !self.freshness.is_proven(source, now));
         let mut doubts: Vec<_> = doubtful.map(|source| source.to_string()).collect();
-        if purpose == Purpose::Layer7 && self.routes_served && !config.delete_config {
+        if self.misses_routes(purpose, config) {
             doubts.push("OpenShift Routes, which this version does not read".to_owned());
         }
         doubts
+    }
+
+    /// Whether Routes may ask for what seems to be asked for by nobody.
+    fn misses_routes(&self, purpose: Purpose, config: &Config) -> bool {
+        purpose == Purpose::Layer7 && self.routes_served && !config.delete_config
     }
 
     /// Whether it is known whose the namespaces are.
@@ -170,37 +123,9 @@ impl Belief {
     }
 }
 
-/// Whether a kind can be deleted or lessened at all, or only changed.
-pub(crate) fn is_harmless(kind: Kind) -> bool {
-    kind == Kind::ServiceEngineGroup
-}
-
 #[cfg(test)]
 mod tests {
-    use ako_avi_types::Pool;
-
     use super::*;
-
-    fn marked(keys: &[&str]) -> Object {
-        let markers: Vec<_> =
-            keys.iter().map(|key| serde_json::json!({"key": key, "values": ["x"]})).collect();
-        let body = serde_json::json!({"name": "p", "markers": markers});
-        Object::Pool(serde_json::from_value::<Pool>(body).unwrap_or_default())
-    }
-
-    #[test]
-    fn what_is_not_known_to_be_of_a_service_needs_everything() {
-        let key = ObjectKey::new(Kind::Pool, "admin", "p");
-        let of = |keys: &[&str]| Purpose::of(&key, Some(&marked(keys)));
-        assert_eq!(of(&["clustername", "Namespace", "ServiceName"]), Purpose::Layer4);
-        assert_eq!(of(&["clustername", "Namespace", "GatewayName"]), Purpose::Layer4);
-        assert_eq!(of(&["clustername", "Namespace", "ServiceName", "Host"]), Purpose::Layer7);
-        assert_eq!(of(&["clustername"]), Purpose::Layer7);
-        assert_eq!(Purpose::of(&key, None), Purpose::Layer7);
-        let layer4 = Purpose::Layer4.sources(&Config::default());
-        assert!(layer4.is_subset(&Purpose::Layer7.sources(&Config::default())));
-        assert!(!layer4.contains(&Source::Kind(ResourceKind::Secret)));
-    }
 
     #[test]
     fn what_is_not_translated_yet_proves_nothing() {

@@ -9,12 +9,11 @@ use ako_core::resource::Published;
 use ako_core::{ResourceId, ResourceKind};
 use ako_elect::Moment;
 
-use crate::belief::{Purpose, is_harmless};
 use crate::controller::weight;
 use crate::engine::Engine;
 use crate::event::Effect;
 use crate::need::Need;
-use crate::purpose::Served;
+use crate::purpose::{Purpose, Served};
 use crate::shield;
 
 /// What becomes of an operation.
@@ -106,7 +105,8 @@ impl Engine {
             Change::Update(_, body) => !body.losses(observed).is_empty(),
             Change::Delete(_) => true,
         };
-        if !lessens || is_harmless(operation.key.kind) {
+        // Nothing is served by the label of a Service Engine group.
+        if !lessens || operation.key.kind == Kind::ServiceEngineGroup {
             return Verdict::Send { operation, until: None };
         }
         let purpose = Purpose::of(&operation.key, Some(observed));
@@ -151,8 +151,7 @@ impl Engine {
         }
         let config = self.desired.translator().config();
         let purpose = |key| Purpose::of(key, self.controller.get(key).map(|observed| &*observed.body));
-        let mut purposes: Vec<_> = unproven.iter().map(purpose).collect();
-        purposes.dedup();
+        let purposes: BTreeSet<_> = unproven.iter().map(purpose).collect();
         let doubts = purposes.into_iter().flat_map(|purpose| self.belief.doubts(purpose, config, now));
         Some((unproven.len(), doubts.collect()))
     }

@@ -12,7 +12,7 @@ use ako_translate::{Translator, UnitKey};
 
 use crate::agenda::{Agenda, Lane, Phase};
 use crate::backoff;
-use crate::belief::Belief;
+use crate::belief::{Belief, Source};
 use crate::caution::Verdict;
 use crate::controller::Controller;
 use crate::desired::{Changes, Desired};
@@ -200,7 +200,8 @@ impl Engine {
             }
             // One that the list lacks may be there and not be understood: if it is
             // gone, that is told.
-            Delta::Reset(_, resources) => {
+            Delta::Reset(kind, resources) => {
+                self.belief.doubt(Source::Kind(*kind));
                 for resource in resources {
                     self.unreadable.remove(&resource.id());
                 }

@@ -3,9 +3,71 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use ako_avi_types::Marker;
+use ako_avi_types::{Marker, Object, ObjectKey};
+use ako_core::config::ServiceMode;
 use ako_core::resource::{Ingress, Published, ServiceType};
-use ako_core::{NamespacedName, ResourceId, Snapshot};
+use ako_core::{Config, NamespacedName, ResourceId, ResourceKind, Snapshot};
+
+use crate::belief::Source;
+
+/// What asks for an object, as far as it decides which sources it comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Purpose {
+    /// Ingresses, or it cannot be told.
+    Layer7,
+    /// Services of type LoadBalancer.
+    Layer4,
+    /// Nodes.
+    Routes,
+}
+
+impl Purpose {
+    /// What an object is for, by its markers: those of an L4 object name a Service
+    /// and no host, or the key of a shared address.
+    /// Source: L7 objects, §3; L4 and network, A4.
+    pub(crate) fn of(key: &ObjectKey, body: Option<&Object>) -> Self {
+        if key.kind.is_borrowed() {
+            return Self::Routes;
+        }
+        let markers = body.map(Object::markers).unwrap_or_default();
+        let has = |key: &str| markers.iter().any(|marker| marker.key == key);
+        let is_layer4 = (has("ServiceName") || has("GatewayName")) && !has("Host") && !has("IngressName");
+        if is_layer4 { Self::Layer4 } else { Self::Layer7 }
+    }
+
+    /// The sources that say whether something of this purpose is wanted.
+    pub(crate) fn sources(self, config: &Config) -> BTreeSet<Source> {
+        use ResourceKind as Kind;
+        if config.delete_config {
+            return BTreeSet::from([Source::Configuration]);
+        }
+        let mut kinds = BTreeSet::from([Kind::Namespace, Kind::ConfigMap, Kind::StatefulSet]);
+        match self {
+            Self::Routes => {
+                kinds.insert(Kind::Node);
+                kinds.extend(config.subnet_kind());
+            }
+            Self::Layer4 => kinds.extend(serving(config)),
+            Self::Layer7 => {
+                kinds.extend([Kind::Ingress, Kind::IngressClass, Kind::Secret]);
+                kinds.extend(serving(config));
+            }
+        }
+        let watched = config.kinds();
+        let kinds = kinds.intersection(&watched).copied().map(Source::Kind);
+        kinds.chain([Source::Configuration]).collect()
+    }
+}
+
+/// The kinds that the servers of pools come from.
+fn serving(config: &Config) -> [ResourceKind; 2] {
+    let servers = match config.service_mode {
+        ServiceMode::ClusterIp => ResourceKind::EndpointSlice,
+        ServiceMode::NodePort => ResourceKind::Node,
+        ServiceMode::NodePortLocal => ResourceKind::Pod,
+    };
+    [ResourceKind::Service, servers]
+}
 
 /// Whether another instance is going to take an object over: it is for a
 /// namespace of that instance, and the cluster still has what it was made for.
@@ -69,4 +131,32 @@ impl Served {
 
 fn values<'a>(markers: &'a [Marker], key: &str) -> &'a [Arc<str>] {
     markers.iter().find(|marker| marker.key == key).map_or(&[], |marker| &marker.values)
+}
+
+#[cfg(test)]
+mod tests {
+    use ako_avi_types::{Kind, Pool};
+
+    use super::*;
+
+    fn marked(keys: &[&str]) -> Object {
+        let markers: Vec<_> =
+            keys.iter().map(|key| serde_json::json!({"key": key, "values": ["x"]})).collect();
+        let body = serde_json::json!({"name": "p", "markers": markers});
+        Object::Pool(serde_json::from_value::<Pool>(body).unwrap_or_default())
+    }
+
+    #[test]
+    fn what_is_not_known_to_be_of_a_service_needs_everything() {
+        let key = ObjectKey::new(Kind::Pool, "admin", "p");
+        let of = |keys: &[&str]| Purpose::of(&key, Some(&marked(keys)));
+        assert_eq!(of(&["clustername", "Namespace", "ServiceName"]), Purpose::Layer4);
+        assert_eq!(of(&["clustername", "Namespace", "GatewayName"]), Purpose::Layer4);
+        assert_eq!(of(&["clustername", "Namespace", "ServiceName", "Host"]), Purpose::Layer7);
+        assert_eq!(of(&["clustername"]), Purpose::Layer7);
+        assert_eq!(Purpose::of(&key, None), Purpose::Layer7);
+        let layer4 = Purpose::Layer4.sources(&Config::default());
+        assert!(layer4.is_subset(&Purpose::Layer7.sources(&Config::default())));
+        assert!(!layer4.contains(&Source::Kind(ResourceKind::Secret)));
+    }
 }

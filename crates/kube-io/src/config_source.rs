@@ -79,38 +79,27 @@ impl ConfigSource {
         let mut reader = Reader { maps, pace, read_at: None, grants: 0 };
         let (mut last_config, mut last_credentials) = (None, None);
         loop {
-            let (last, event) = tokio::select! {
+            let (last, event, confirmed) = tokio::select! {
                 Some(item) = watched_maps.next() => {
                     if reader.hint() {
                         continue;
                     }
-                    (&mut last_config, read(CONFIG_MAP, item, config_event))
+                    (&mut last_config, read(CONFIG_MAP, item, config_event), None)
                 }
                 Some(item) = secrets.next() =>
-                    (&mut last_credentials, read(CREDENTIALS_SECRET, item, credentials_event)),
-                (asked, found) = reader.read() => {
-                    let event = config_event(found);
-                    if last_config.as_ref() != Some(&event) {
-                        last_config = Some(event.clone());
-                        if events.send(event).await.is_err() {
-                            return;
-                        }
-                    }
-                    if events.send(ConfigEvent::Confirmed(asked)).await.is_err() {
-                        return;
-                    }
-                    continue;
-                }
+                    (&mut last_credentials, read(CREDENTIALS_SECRET, item, credentials_event), None),
+                (asked, found) = reader.read() => (&mut last_config, Some(config_event(found)), Some(asked)),
                 () = events.closed() => return,
                 else => return,
             };
-            let Some(event) = event else { continue };
-            if last.as_ref() == Some(&event) {
-                continue;
+            let news = event.filter(|event| last.as_ref() != Some(event));
+            if news.is_some() {
+                last.clone_from(&news);
             }
-            *last = Some(event.clone());
-            if events.send(event).await.is_err() {
-                return;
+            for event in news.into_iter().chain(confirmed.map(ConfigEvent::Confirmed)) {
+                if events.send(event).await.is_err() {
+                    return;
+                }
             }
         }
     }

@@ -193,3 +193,17 @@ fn a_cluster_with_routes_loses_nothing_of_layer_7() {
     let (_, doubts) = world.engine.unproven(world.now).unwrap();
     assert!(doubts.iter().any(|doubt| doubt.contains("Routes")), "{doubts:?}");
 }
+
+/// A list replaces what was proven before, and is proven by itself.
+#[test]
+fn what_is_listed_anew_is_proven_anew() {
+    let mut world = granted();
+    world.prove();
+    let listed = Event::Cluster(Delta::Reset(ResourceKind::Ingress, vec![ingress("a", &[host(1)])]));
+    world.event(listed);
+    world.run(Duration::from_secs(5));
+    assert!(world.has(Kind::Pool, &host(2)), "the proof was of what was known before");
+    world.event(Event::Proven(Source::Kind(ResourceKind::Ingress), world.now));
+    world.settle();
+    assert!(!world.has(Kind::Pool, &host(2)));
+}

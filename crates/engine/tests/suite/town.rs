@@ -67,13 +67,13 @@ impl Town {
     pub(crate) fn begin(&mut self, i: usize) {
         self.tell(i, Event::RoutesServed(false));
         self.tell(i, Event::Leads(Some(self.now)));
-        for source in sources() {
-            self.tell(i, Event::Proven(source, ALWAYS));
-        }
         self.tell(i, Event::Writing(true));
         for kind in ResourceKind::ALL {
             let objects = self.cluster.values().filter(|o| o.id().kind == kind).cloned().collect();
             self.tell(i, Event::Cluster(Delta::Reset(kind, objects)));
+        }
+        for source in sources() {
+            self.tell(i, Event::Proven(source, ALWAYS));
         }
         self.observe(i);
     }

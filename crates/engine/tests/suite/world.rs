@@ -41,6 +41,8 @@ pub(crate) struct World {
     pub(crate) blind: bool,
     /// Whether somebody else broke references on the controller.
     pub(crate) broken: bool,
+    /// Whether each list is followed by the proof that comes with it.
+    lists_prove: bool,
     translator: Translator,
     cluster: BTreeMap<ResourceId, Resource>,
     under_way: VecDeque<(Moment, Effect)>,
@@ -63,6 +65,7 @@ impl World {
             latency: Duration::from_millis(5),
             blind: false,
             broken: false,
+            lists_prove: false,
             translator,
             cluster: objects.into_iter().map(|object| (object.id(), object)).collect(),
             under_way: VecDeque::new(),
@@ -90,6 +93,7 @@ impl World {
     /// Lets the process lead and write, with everything proven for ever.
     pub(crate) fn grant(&mut self) {
         self.lead();
+        self.lists_prove = true;
         for source in sources() {
             self.event(Event::Proven(source, ALWAYS));
         }
@@ -128,6 +132,7 @@ impl World {
     }
 
     pub(crate) fn stop(&mut self) {
+        self.lists_prove = false;
         self.under_way.clear();
         self.crashed = false;
         self.engine = Engine::new(self.translator.clone());
@@ -190,6 +195,14 @@ impl World {
     }
 
     pub(crate) fn event(&mut self, event: Event) {
+        let list = if let Event::Cluster(Delta::Reset(kind, _)) = &event { Some(*kind) } else { None };
+        self.tell(event);
+        if let Some(kind) = list.filter(|_| self.lists_prove) {
+            self.tell(Event::Proven(Source::Kind(kind), ALWAYS));
+        }
+    }
+
+    fn tell(&mut self, event: Event) {
         for effect in self.engine.step(event, self.now) {
             match effect {
                 Effect::Tell(notice) => self.notices.push(notice),
