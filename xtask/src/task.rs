@@ -1,7 +1,7 @@
 //! Commands that run side by side: each line that they print carries the name of
 //! its command, and what they print about tests is counted.
 
-use std::io::{BufRead as _, BufReader, Read};
+use std::io::{BufRead as _, BufReader, Read, Write};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
@@ -43,7 +43,7 @@ impl Task {
 
     /// Runs a command; it fails if it does not succeed within a time.
     pub(crate) fn run(name: &str, command: &mut Command, within: Duration) -> Self {
-        Self::perform(name, |tally| show(name, command, within, tally)).0
+        Self::perform(name, |tally| show(name, command, within, tally, &mut std::io::stdout())).0
     }
 
     pub(crate) fn succeeded(&self) -> bool {
@@ -64,7 +64,14 @@ impl std::fmt::Display for Task {
     }
 }
 
-fn show(name: &str, command: &mut Command, within: Duration, tally: &mut Tally) -> anyhow::Result<()> {
+/// Runs a command, passes on what it prints, and counts what that says about tests.
+fn show(
+    name: &str,
+    command: &mut Command,
+    within: Duration,
+    tally: &mut Tally,
+    to: &mut impl Write,
+) -> anyhow::Result<()> {
     let deadline = Instant::now() + within;
     let mut child = command
         .stdin(Stdio::null())
@@ -77,7 +84,7 @@ fn show(name: &str, command: &mut Command, within: Duration, tally: &mut Tally) 
         match lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
             Ok(line) => {
                 tally.see(&line);
-                println!("{name} | {line}");
+                writeln!(to, "{name} | {line}").context("passing its output on")?;
             }
             Err(RecvTimeoutError::Disconnected) => break,
             Err(RecvTimeoutError::Timeout) => {
@@ -119,24 +126,31 @@ fn forward(from: impl Read, to: &SyncSender<String>) {
 mod tests {
     use super::*;
 
-    fn shell(script: &str, within: Duration) -> Task {
-        Task::run("a task", Command::new("sh").args(["-c", script]), within)
+    /// What was counted and what was passed on, which must not be printed: whoever
+    /// runs these tests counts, too.
+    fn shell(script: &str, within: Duration) -> (anyhow::Result<()>, Tally, String) {
+        let mut tally = Tally::default();
+        let mut output = Vec::new();
+        let mut command = Command::new("sh");
+        let outcome = show("a task", command.args(["-c", script]), within, &mut tally, &mut output);
+        (outcome, tally, String::from_utf8(output).unwrap())
     }
 
     #[test]
     fn both_outputs_are_counted_and_the_exit_code_decides() {
         let results = "echo 'test result: ok. 2 passed; 0 failed; 0 ignored'; echo 'SKIPPED: x' >&2";
-        let task = shell(results, Duration::from_mins(1));
-        assert!(task.succeeded(), "{task}");
-        assert_eq!((task.tally.passed, task.tally.skipped), (2, 1));
-        let task = shell(&format!("{results}; exit 3"), Duration::from_mins(1));
-        assert!(task.to_string().contains("FAILED: exit status: 3"), "{task}");
-        assert_eq!(task.tally.passed, 2);
+        let (outcome, tally, output) = shell(results, Duration::from_mins(1));
+        outcome.unwrap();
+        assert_eq!((tally.passed, tally.skipped), (2, 1));
+        assert!(output.contains("a task | SKIPPED: x\n"), "{output}");
+        let (outcome, tally, _) = shell(&format!("{results}; exit 3"), Duration::from_mins(1));
+        assert_eq!(outcome.unwrap_err().to_string(), "exit status: 3");
+        assert_eq!(tally.passed, 2);
     }
 
     #[test]
     fn one_that_does_not_end_is_ended() {
-        let task = shell("echo begun; exec sleep 3600", Duration::ZERO);
-        assert!(task.to_string().contains("it was ended after 0 min"), "{task}");
+        let (outcome, ..) = shell("echo begun; exec sleep 3600", Duration::ZERO);
+        assert_eq!(outcome.unwrap_err().to_string(), "it was ended after 0 min");
     }
 }

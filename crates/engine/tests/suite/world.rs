@@ -41,8 +41,8 @@ pub(crate) struct World {
     pub(crate) blind: bool,
     /// Whether somebody else broke references on the controller.
     pub(crate) broken: bool,
-    /// Whether each list is followed by the proof that comes with it.
-    lists_prove: bool,
+    /// Until when each list proves its kind, if it is followed by a proof.
+    lists_prove_until: Option<Moment>,
     translator: Translator,
     cluster: BTreeMap<ResourceId, Resource>,
     under_way: VecDeque<(Moment, Effect)>,
@@ -65,7 +65,7 @@ impl World {
             latency: Duration::from_millis(5),
             blind: false,
             broken: false,
-            lists_prove: false,
+            lists_prove_until: None,
             translator,
             cluster: objects.into_iter().map(|object| (object.id(), object)).collect(),
             under_way: VecDeque::new(),
@@ -93,7 +93,7 @@ impl World {
     /// Lets the process lead and write, with everything proven for ever.
     pub(crate) fn grant(&mut self) {
         self.lead();
-        self.lists_prove = true;
+        self.lists_prove_until = Some(ALWAYS);
         for source in sources() {
             self.event(Event::Proven(source, ALWAYS));
         }
@@ -132,7 +132,7 @@ impl World {
     }
 
     pub(crate) fn stop(&mut self) {
-        self.lists_prove = false;
+        self.lists_prove_until = None;
         self.under_way.clear();
         self.crashed = false;
         self.engine = Engine::new(self.translator.clone());
@@ -197,8 +197,8 @@ impl World {
     pub(crate) fn event(&mut self, event: Event) {
         let list = if let Event::Cluster(Delta::Reset(kind, _)) = &event { Some(*kind) } else { None };
         self.tell(event);
-        if let Some(kind) = list.filter(|_| self.lists_prove) {
-            self.tell(Event::Proven(Source::Kind(kind), ALWAYS));
+        if let (Some(kind), Some(until)) = (list, self.lists_prove_until) {
+            self.tell(Event::Proven(Source::Kind(kind), until));
         }
     }
 
