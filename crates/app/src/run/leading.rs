@@ -54,6 +54,9 @@ struct Doubt {
 #[derive(Debug)]
 pub(super) struct Leading {
     standing: Standing,
+    /// The number of the grant that was noticed; none, if this process does not
+    /// lead or its grant was not noticed yet.
+    grant: Option<u64>,
     /// When it was noticed that this process leads.
     granted: Moment,
     /// The controller was read since then.
@@ -74,9 +77,12 @@ pub(super) struct Leading {
 }
 
 impl Leading {
+    /// Notices nothing yet: a process may have been granted the leadership
+    /// before it could do anything with it.
     pub(super) fn new(candidate: &Handle, lease: Duration) -> Self {
         Self {
             standing: candidate.standing.borrow().clone(),
+            grant: None,
             granted: Moment::default(),
             writes: false,
             lease,
@@ -100,28 +106,28 @@ impl Leading {
 
     /// Takes in how the election went on.
     pub(super) fn turn(&mut self, standing: Standing, now: Moment) -> Turn {
-        let before = std::mem::replace(&mut self.standing, standing);
-        let leads = self.standing.leads();
-        if leads && !(before.leads() && before.grants == self.standing.grants) {
-            self.granted = now;
-            self.progressed = now;
-            self.writes = false;
-            self.drained = false;
-            return Turn::Granted { epoch: self.standing.epoch };
+        self.standing = standing;
+        let grant = self.standing.leads().then_some(self.standing.grants);
+        let before = std::mem::replace(&mut self.grant, grant);
+        if grant == before {
+            return Turn::Same;
         }
-        if !leads && before.leads() {
-            self.writes = false;
+        self.writes = false;
+        if grant.is_none() {
             let leader =
                 if self.standing.holder == self.standing.me { "" } else { self.standing.holder.pod() };
             return Turn::Ended { leader: leader.to_owned() };
         }
-        Turn::Same
+        self.granted = now;
+        self.progressed = now;
+        self.drained = false;
+        Turn::Granted { epoch: self.standing.epoch }
     }
 
     /// The controller was read, beginning at that moment. Answers whether
     /// writing may begin because of it.
     pub(super) fn may_write_after(&mut self, started: Moment) -> bool {
-        let may = self.standing.leads() && !self.writes && started >= self.granted;
+        let may = self.grant.is_some() && !self.writes && started >= self.granted;
         if may {
             self.writes = true;
             self.after_takeover = Some(self.granted + self.lease);
@@ -262,6 +268,20 @@ mod tests {
         assert!(!leading.writes());
         assert!(!leading.may_write_after(at(19)) && !leading.writes());
         assert!(leading.may_write_after(at(20)) && leading.writes());
+    }
+
+    #[test]
+    fn a_grant_from_before_the_driver_ran_is_noticed_before_anything_is_written() {
+        let (events, _) = mpsc::channel(1);
+        let leads = standing(Phase::Leading, 1);
+        let handle =
+            Handle { standing: watch::channel(leads.clone()).1, leads: watch::channel(true).1, events };
+        let mut leading = Leading::new(&handle, LEASE);
+        assert!(!leading.may_write_after(at(9)), "what was read may be from before the grant");
+        assert_eq!(leading.turn(leads.clone(), at(10)), Turn::Granted { epoch: 1 });
+        assert_eq!(leading.turn(leads, at(11)), Turn::Same);
+        assert!(!leading.may_write_after(at(9)));
+        assert!(leading.may_write_after(at(10)));
     }
 
     #[test]
