@@ -201,7 +201,7 @@ impl Instances {
         self.outdated.as_deref() == Some(me)
     }
 
-    /// Whether there are other instances than this one.
+    /// The other instances than this one.
     pub fn others(&self, me: &str) -> impl Iterator<Item = &Claim> {
         self.ranked.iter().map(|r| &r.claim).filter(move |claim| &*claim.namespace != me)
     }
@@ -246,13 +246,6 @@ impl Instances {
         let mut owners =
             claims.flat_map(|c| [true, false].map(|primary| self::owner(&c.cluster, primary, &c.namespace)));
         owners.any(|one| one == owner)
-    }
-
-    /// Whether another instance has objects of the same cluster on the same
-    /// controller.
-    pub fn shares_controller(&self, me: &str) -> bool {
-        let Some(own) = self.find(me).map(|own| &own.claim) else { return false };
-        self.others(me).any(|other| other.same_controller(own) && other.cluster == own.cluster)
     }
 
     /// An instance that uses the same controller as this one.

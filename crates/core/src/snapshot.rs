@@ -194,10 +194,11 @@ impl Snapshot {
         self.instances.owner_of(namespace, labels)
     }
 
-    /// Whether other instances have objects of the same cluster on the
-    /// controller.
-    pub fn shares_controller(&self) -> bool {
-        self.own.as_ref().is_some_and(|own| self.instances.shares_controller(&own.namespace))
+    /// Whether other instances may have objects of the same cluster on the
+    /// controller. Each other one may: its ConfigMap can name another controller or
+    /// another cluster by now, while it goes on as it was started.
+    pub fn may_share_controller(&self) -> bool {
+        self.own.as_ref().is_some_and(|own| self.instances.others(&own.namespace).next().is_some())
     }
 
     /// The other instance on the same controller that a namespace belongs to.

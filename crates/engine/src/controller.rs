@@ -42,7 +42,7 @@ pub struct Controller {
     /// When objects were deleted, while an older reading may still show them.
     deleted: BTreeMap<ObjectKey, Moment>,
     complete: bool,
-    /// Whether other instances have objects of the same cluster here.
+    /// Whether other instances may have objects of the same cluster here.
     is_shared: bool,
     /// The VsVips of virtual services that we deleted, or are deleting, each with
     /// that service.
@@ -60,7 +60,7 @@ impl Controller {
         self.complete
     }
 
-    /// Says whether other instances have objects of the same cluster here.
+    /// Says whether other instances may have objects of the same cluster here.
     pub fn share(&mut self, is_shared: bool) {
         self.is_shared = is_shared;
     }

@@ -352,7 +352,7 @@ impl Engine {
         // A list is no edit: a wrong one would give everything away.
         let by_list = self.touched.as_ref().is_some_and(|t| t.by_list.iter().any(is_about_them));
         let touched = self.territory.look(&mut self.snapshot, margin, !by_list, now);
-        self.controller.share(self.snapshot.shares_controller());
+        self.controller.share(self.snapshot.may_share_controller());
         self.touch(touched, !by_list, now);
         self.freeze(now);
     }

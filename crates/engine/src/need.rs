@@ -34,7 +34,8 @@ pub(crate) struct Finding {
 /// Nothing is created before what it refers to is there, and nothing is
 /// deleted while something refers to it; so whatever prefix of a plan is
 /// carried out, no reference dangles. References to objects that the controller
-/// refused are left out where the object makes sense without them.
+/// refused are left out where the object makes sense without them, but not if it
+/// refers to them already: then they are there, whatever else is known of them.
 ///
 /// What is borrowed is not ours to create or delete, so there is nothing to be
 /// done where it is not there, or not wanted.
@@ -51,12 +52,15 @@ pub(crate) fn of(
     }
     let targets = controller::targets(key, wanted);
     let is_missing = |target: &ObjectKey| !controller.contains(target) || agenda.is_leaving(target);
-    let missing: Vec<_> = targets.into_iter().filter(is_missing).collect();
+    let mut missing: Vec<_> = targets.into_iter().filter(is_missing).collect();
     // The last one is the last to be created, so that is when to look again.
     let is_coming = |target: &&ObjectKey| desired.get(target).is_some() && !agenda.is_refused(target);
     if let Some(last) = missing.iter().rev().find(is_coming) {
         return need(Need::After(last.clone()));
     }
+    let refers_to = controller.get(key).map(|observed| controller::targets(key, &observed.body));
+    let refers_to = refers_to.unwrap_or_default();
+    missing.retain(|target| agenda.is_leaving(target) || !refers_to.contains(target));
     let Some(body) = effective(key, wanted, &missing) else {
         return need(missing.into_iter().next().map_or(Need::Nothing, Need::After));
     };

@@ -11,16 +11,23 @@ use ako_sim_kube::{Action, Cut, Fault};
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::{Api, Patch, PatchParams};
 use serde_json::{Map, Value, json};
+use tokio::time::sleep;
 
 use crate::replica::Replica;
 use crate::script::{Connection, Step};
-use crate::setup::LIVELY;
+use crate::setup::{LIVELY, Member};
 use crate::workload;
 use crate::world::World;
 
 /// How long lists may lag behind after [`Step::StaleLists`], and in how many requests.
 const STALE_FOR: Duration = Duration::from_secs(10);
 const STALE_LISTS: u32 = 3;
+
+/// How long the API server is away while etcd is restored: longer than
+/// `renewDeadline`, as docs/high-availability.md asks for. A record that is put back in
+/// an instant, as given up as it was once, would let another replica lead while a
+/// permit lasts.
+const RESTORE: Duration = Duration::from_secs(20);
 
 impl World {
     /// Does what a step says, to an instance if it is about one.
@@ -195,10 +202,16 @@ impl World {
         }
     }
 
-    /// The cluster becomes what it was when etcd was saved. What names the instance is
-    /// set right before anybody can read it.
+    /// The cluster becomes what it was when etcd was saved, and is reached by nobody
+    /// for a while before that. What names the instance is set right before anybody can
+    /// read it.
     async fn restore_cluster(&mut self, step: &Step) -> anyhow::Result<()> {
         let Some(backup) = self.backup.clone() else { return Ok(()) };
+        let members = self.setup.members();
+        for member in members {
+            self.kube.partition(&all_of(member), Cut::Refuse);
+        }
+        sleep(RESTORE).await;
         self.instances.iter().for_each(|instance| instance.leadership.remember());
         if matches!(step, Step::SetBackCluster) {
             self.kube.set_back(&backup);
@@ -218,6 +231,9 @@ impl World {
         }
         for instance in 0..self.instances.len() {
             self.set_back_identity(instance).await?;
+        }
+        for member in members {
+            self.kube.heal(&all_of(member));
         }
         Ok(())
     }
@@ -300,6 +316,11 @@ impl World {
         stateful_set::remove_pod(&client, replica.namespace, &replica.pod).await?;
         stateful_set::add_pod(&client, replica.namespace, &replica.pod).await
     }
+}
+
+/// What the API server knows all replicas of an instance by.
+fn all_of(member: &Member) -> String {
+    format!("{}/ako-", member.namespace)
 }
 
 /// An object that is to be deleted.

@@ -61,9 +61,9 @@ pub struct Leadership {
     /// Who led before somebody deleted or emptied the record: absence is no
     /// evidence that this one does not.
     last: Arc<Mutex<Option<Holder>>>,
-    /// A record that came from a backup: as long as nobody changed it, it is no
-    /// evidence either.
-    restored: Arc<Mutex<Option<Value>>>,
+    /// The uid and the data of a record that came from a backup: as long as nobody
+    /// changed it, it is no evidence either.
+    restored: Arc<Mutex<Option<[Value; 2]>>>,
     /// When somebody last deleted, emptied or restored it.
     by_hand: Arc<Mutex<Option<Instant>>>,
 }
@@ -77,8 +77,8 @@ impl Leadership {
 
     /// Notes that the record is now one from a backup.
     pub fn is_restored(&self) {
-        let data = self.kube.get("", "configmaps", self.namespace, RECORD_NAME).map(|r| r["data"].clone());
-        *self.restored.lock().unwrap_or_else(PoisonError::into_inner) = data;
+        let record = self.kube.get("", "configmaps", self.namespace, RECORD_NAME);
+        *self.restored.lock().unwrap_or_else(PoisonError::into_inner) = record.as_ref().map(uid_and_data);
     }
 
     /// Remembers who leads before somebody deletes, empties or restores the record.
@@ -99,11 +99,16 @@ impl Leadership {
     /// Whom the record names; `None` if it is absent, or was emptied by hand.
     fn recorded(&self) -> Option<Holder> {
         let record = self.kube.get("", "configmaps", self.namespace, RECORD_NAME)?;
-        if self.restored.lock().unwrap_or_else(PoisonError::into_inner).as_ref() == Some(&record["data"]) {
+        let restored = self.restored.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if restored == Some(uid_and_data(&record)) {
             return None;
         }
         let data = serde_json::from_value(record["data"].clone()).unwrap_or_default();
         let record = Record::from_data(&data);
         (record.holder != Holder::nobody() || record.released.is_some()).then_some(record.holder)
     }
+}
+
+fn uid_and_data(record: &Value) -> [Value; 2] {
+    [record["metadata"]["uid"].clone(), record["data"].clone()]
 }

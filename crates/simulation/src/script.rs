@@ -21,7 +21,7 @@ const FAULTS_FOR: Duration = Duration::from_mins(5);
 /// The longest pause between two of them.
 const LONGEST_PAUSE_MS: u64 = 8_000;
 
-/// How often a namespace changes hands, where there are several instances.
+/// How often a namespace changes hands, where they do.
 const MOVES: f64 = 0.1;
 /// How wrong a clock may run, in parts per million.
 const WRONG_PPM: i64 = 10_000;
@@ -35,6 +35,8 @@ pub struct Script {
     pub evh: bool,
     /// Whether static routes are written.
     pub routes: bool,
+    /// Whether namespaces change hands.
+    pub moves: bool,
     /// How many objects the controller shows on a page, if that is less than usual.
     pub page_size: Option<usize>,
     /// How wrong each replica's clock runs, those of the first instance first.
@@ -58,7 +60,7 @@ impl Script {
     /// Nothing changes and nothing fails.
     pub fn empty(setup: Setup) -> Self {
         let fast_ppm = vec![0; setup.members().len() * setup.replicas()];
-        Self { setup, evh: false, routes: false, page_size: None, fast_ppm, events: Vec::new() }
+        Self { setup, evh: false, routes: false, moves: false, page_size: None, fast_ppm, events: Vec::new() }
     }
 
     /// What the seed decides.
@@ -66,15 +68,16 @@ impl Script {
         let mut rng = StdRng::seed_from_u64(seed);
         let evh = rng.random_bool(0.3);
         let routes = setup == Setup::One && rng.random_bool(0.4);
+        let moves = setup == Setup::Two && rng.random();
         let page_size = rng.random_bool(0.3).then(|| rng.random_range(3..20));
-        let mut script = Self { evh, routes, page_size, ..Self::empty(setup) };
+        let mut script = Self { evh, routes, moves, page_size, ..Self::empty(setup) };
         script.fast_ppm.fill_with(|| rng.random_range(-WRONG_PPM..=WRONG_PPM));
         let mut at = Duration::ZERO;
         while at < FAULTS_FOR {
             at += Duration::from_millis(rng.random_range(0..LONGEST_PAUSE_MS));
             let later = at + Duration::from_millis(rng.random_range(100..40_000));
             let instance = if setup == Setup::One { 0 } else { rng.random_range(0..setup.members().len()) };
-            let (now, then) = if setup != Setup::One && rng.random_bool(MOVES) {
+            let (now, then) = if moves && rng.random_bool(MOVES) {
                 (Step::draw_label(&mut rng, setup), None)
             } else {
                 Step::draw(&mut rng, &script, instance)
@@ -90,7 +93,11 @@ impl Script {
     pub fn may_take_away(&self) -> bool {
         self.events.iter().any(|event| match &event.step {
             Step::Configure(key, _) => takes_away(key),
-            Step::Remove(_) | Step::Edit(_) | Step::RestoreController => true,
+            Step::Remove(_)
+            | Step::Edit(_)
+            | Step::RestoreController
+            | Step::RestoreCluster
+            | Step::SetBackCluster => true,
             _ => false,
         })
     }
@@ -113,8 +120,8 @@ impl Step {
         let number = rng.random_range(0..MOST);
         let path = ["/", "/api", "/shop", "/v1"][rng.random_range(0..4)];
         // A namespace is handed over by time, and time says nothing to an instance
-        // that does not see: what is about single connections is for one instance.
-        let sorts = if script.setup == Setup::One { 150 } else { 100 };
+        // that does not see: where namespaces move, no single connection fails.
+        let sorts = if script.moves { 100 } else { 152 };
         match rng.random_range(0..sorts) {
             roll @ 100.. => Self::draw_more(rng, script, instance, replica, roll),
             0..30 => (Self::Apply(number, path), None),
@@ -172,7 +179,7 @@ impl Step {
                 let one = if rng.random() { Connection::Election } else { Connection::Cluster };
                 (Self::CutKube(replica, one, cut), Some(Self::HealKube(replica)))
             }
-            120..126 => keys::draw(rng),
+            120..126 => keys::draw(rng, script.setup),
             126..132 => {
                 let (kind, ports) = [("LoadBalancer", 1), ("LoadBalancer", 2), ("ClusterIP", 1), ("", 0)]
                     [rng.random_range(0..4)];
@@ -186,11 +193,10 @@ impl Step {
             }
             135..143 => (Self::Edit(rng.random_range(0..1_000)), None),
             143..145 => (Self::Remove(rng.random_range(0..1_000)), None),
-            // Not etcd: a record that is restored in an instant, as given up as it was
-            // once, lets another replica lead while a permit lasts. A restore that takes
-            // longer than renewDeadline does not.
             145..148 => (Self::BackupController, Some(Self::RestoreController)),
-            _ => (Self::Addresses(false), Some(Self::Addresses(true))),
+            148..150 => (Self::Addresses(false), Some(Self::Addresses(true))),
+            150 => (Self::BackupCluster, Some(Self::RestoreCluster)),
+            _ => (Self::BackupCluster, Some(Self::SetBackCluster)),
         }
     }
 }

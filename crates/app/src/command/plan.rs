@@ -42,7 +42,7 @@ pub(super) async fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let desired = Desired::of(translator, &snapshot);
     let mut controller = Controller::default();
     controller.replace(observation);
-    controller.share(snapshot.shares_controller());
+    controller.share(snapshot.may_share_controller());
     let steps = plan(&desired, &controller);
     print(&steps, arguments.output)?;
     Ok(if steps.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(CHANGES) })

@@ -97,6 +97,27 @@ fn every_kind_may_lose_its_answers() {
 }
 
 #[test]
+fn what_an_object_refers_to_already_is_not_left_out_because_it_seems_to_be_missing() {
+    let config = Config { shard_size: ShardSize::Shared(1), ..config() };
+    let mut world = World::at_rest(config, objects());
+    let pool = world.fake.find(Kind::Pool, "h1");
+    // Between two pages of the reading somebody restored the controller.
+    let mut observation = world.observation();
+    observation.objects.retain(|(key, _)| *key != pool);
+    world.fake.fail(1_000, Fault::Refused(ErrorClass::Rejected), |operation| operation.verb() == "create");
+    world.event(Event::Observed(observation));
+    // Nothing is created; one that seems to be missing is not waited for any more.
+    world.delete(&id(ResourceKind::Ingress, "b"));
+    world.apply(ingress("a", &[host(1)]));
+    world.run(Duration::from_mins(1));
+    let removed = world.fake.names(Kind::Pool).iter().all(|name| !name.contains("h2"));
+    assert!(removed, "the group was not written");
+    assert!(world.fake.referrer(&pool).is_some(), "the group lost its pool");
+    world.fake.heal();
+    world.settle();
+}
+
+#[test]
 fn a_lost_creation_that_is_not_wanted_any_more_is_found_and_removed() {
     for reads_fail in [false, true] {
         let mut world = World::at_rest(config(), objects());

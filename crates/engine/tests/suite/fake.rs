@@ -206,7 +206,8 @@ impl Fake {
         Ok(())
     }
 
-    fn referrer(&self, key: &ObjectKey) -> Option<&ObjectKey> {
+    /// What refers to an object.
+    pub(crate) fn referrer(&self, key: &ObjectKey) -> Option<&ObjectKey> {
         let refers =
             |stored: &Stored| stored.body.references().into_iter().any(|r| target(&stored.body, r) == *key);
         self.objects.iter().find(|(_, stored)| refers(stored)).map(|(key, _)| key)

@@ -297,21 +297,31 @@ fn an_instance_that_was_made_primary_and_not_restarted_gives_way() {
 
 #[test]
 fn a_vsvip_that_another_instance_just_made_is_not_taken_for_superfluous() {
-    let mut town = Town::new(&two(), objects());
-    let key = town.fake.find(Kind::VsVip, "Shared-L7");
-    let Some(Object::VsVip(vsvip)) = town.fake.get(&key).cloned() else { panic!("{key}") };
-    // The secondary's, whose virtual service is not there yet; one of nobody;
-    // and one of a Service, which has the same name whoever made it.
-    let names = ["c1--blue-Shared-L7-3", "c1--pink-web"];
-    for name in names {
-        town.fake.edit(Object::VsVip(VsVip { name: name.into(), ..vsvip.clone() }));
+    let [primary, secondary] = two();
+    // What the other one's ConfigMap says is not what it does until it is restarted.
+    let others = [
+        secondary.clone(),
+        Config { cluster_name: "c2".into(), ..secondary.clone() },
+        Config { controller_host: "elsewhere".into(), ..secondary.clone() },
+    ];
+    for other in others {
+        let mut town = Town::new(&[primary.clone(), secondary.clone()], objects());
+        let key = town.fake.find(Kind::VsVip, "Shared-L7");
+        let Some(Object::VsVip(vsvip)) = town.fake.get(&key).cloned() else { panic!("{key}") };
+        // The secondary's, whose virtual service is not there yet; one of nobody;
+        // and one of a Service, which has the same name whoever made it.
+        let names = ["c1--blue-Shared-L7-3", "c1--pink-web"];
+        for name in names {
+            town.fake.edit(Object::VsVip(VsVip { name: name.into(), ..vsvip.clone() }));
+        }
+        let own = VsVip { name: "c1--Shared-L7-7".into(), ..vsvip.clone() };
+        town.fake.edit(Object::VsVip(own));
+        town.apply(edited(&other, 2));
+        town.take_writes();
+        town.restart(0);
+        town.run(Duration::from_mins(1));
+        assert_eq!(town.take_writes(), [(0, "delete vsvip admin/c1--Shared-L7-7".to_owned())]);
     }
-    let own = VsVip { name: "c1--Shared-L7-7".into(), ..vsvip.clone() };
-    town.fake.edit(Object::VsVip(own));
-    town.take_writes();
-    town.restart(0);
-    town.run(Duration::from_mins(1));
-    assert_eq!(town.take_writes(), [(0, "delete vsvip admin/c1--Shared-L7-7".to_owned())]);
 }
 
 #[test]

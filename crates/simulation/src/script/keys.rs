@@ -4,6 +4,7 @@ use rand::Rng as _;
 use rand::rngs::StdRng;
 
 use super::Step;
+use crate::setup::Setup;
 use crate::workload::{OTHER_GROUP, OTHER_NETWORKS};
 
 /// A value that a key is given for a while.
@@ -22,10 +23,9 @@ const fn takes(key: &'static str, value: &'static str) -> Edit {
     Edit { key, value, takes_away: true }
 }
 
-/// Edits that take effect at once. A key that needs a restart would be in force in a
-/// process that starts before the edit is taken back, and not in the others: that is
-/// two installations, and no fault (`tests/identity.rs`).
-const EDITS: [Edit; 22] = [
+/// Edits of every key. Those that need a restart do nothing: before a process starts,
+/// they are set back (`World::start`), for it would be another installation.
+const EDITS: &[Edit] = &[
     harmless("logLevel", "DEBUG"),
     harmless("deletionGuardMinimum", "3"),
     harmless("deletionGuardPercent", "5"),
@@ -43,20 +43,75 @@ const EDITS: [Edit; 22] = [
     takes("defaultLBController", "false"),
     takes("serviceEngineGroupName", OTHER_GROUP),
     takes("vipNetworkList", OTHER_NETWORKS),
+    takes("nodeNetworkList", r#"[{"networkName":"other-net","cidrs":["10.9.0.0/24"]}]"#),
     takes("enableRHI", "true"),
+    takes("bgpPeerLabels", r#"["peer"]"#),
+    takes("ipFamily", "V6"),
+    takes("serviceType", "NodePort"),
+    takes("nodeKey", "pool"),
+    takes("nodeValue", "edge"),
     takes("deleteConfig", "true"),
     takes("deleteConfig", "true"),
     takes("deleteConfig", "true"),
     takes("disableStaticRouteSync", "true"),
+    harmless("clusterName", "c2"),
+    harmless("controllerIP", "http://other"),
+    harmless("controllerVersion", "30.2.1"),
+    harmless("cloudName", "Other-Cloud"),
+    harmless("tenantName", "other"),
+    harmless("dedicatedTenantMode", "true"),
+    harmless("vrfName", "other"),
+    harmless("nsxtT1LR", "other"),
+    harmless("primaryInstance", "false"),
+    harmless("enableEVH", "true"),
+    harmless("enableEVH", "false"),
+    harmless("shardVSSize", "LARGE"),
+    harmless("passthroughShardSize", "LARGE"),
+    harmless("vipPerNamespace", "true"),
+    harmless("cniPlugin", "calico"),
+    harmless("apiServerPort", "8081"),
+    harmless("leaderElectionProfile", "standard"),
+    harmless("leaseDuration", "60s"),
+    harmless("renewDeadline", "5s"),
+    harmless("retryPeriod", "1s"),
+    harmless("servicesAPI", "true"),
+    harmless("istioEnabled", "true"),
+    harmless("enableMCI", "true"),
+    harmless("vpcMode", "true"),
+    harmless("useDefaultSecretsOnly", "true"),
+    harmless("akoCRDOperatorEnabled", "true"),
+];
+
+/// Edits that say which namespaces are served, of an instance that serves all.
+const SELECTORS: &[Edit] = &[
+    takes("nsSyncLabelKey", "team"),
+    takes("nsSyncLabelValue", "a"),
+    takes("namespaceSelector", "team=nobody"),
 ];
 
 /// An edit, and the end of it.
-pub(super) fn draw(rng: &mut StdRng) -> (Step, Option<Step>) {
-    let edit = &EDITS[rng.random_range(0..EDITS.len())];
+pub(super) fn draw(rng: &mut StdRng, setup: Setup) -> (Step, Option<Step>) {
+    let selectors = if setup == Setup::One { SELECTORS } else { &[] };
+    let roll = rng.random_range(0..EDITS.len() + selectors.len());
+    let edit = EDITS.get(roll).unwrap_or_else(|| &selectors[roll - EDITS.len()]);
     (Step::Configure(edit.key, Some(edit.value)), Some(Step::Configure(edit.key, None)))
 }
 
 /// Whether objects may go by an edit of a key.
 pub fn takes_away(key: &str) -> bool {
-    EDITS.iter().any(|edit| edit.key == key && edit.takes_away)
+    EDITS.iter().chain(SELECTORS).any(|edit| edit.key == key && edit.takes_away)
+}
+
+#[cfg(test)]
+mod tests {
+    use ako_core::config::keys;
+
+    use super::*;
+
+    #[test]
+    fn every_key_is_edited() {
+        let edited = |key: &str| EDITS.iter().chain(SELECTORS).any(|edit| edit.key == key);
+        let left: Vec<&str> = keys().iter().map(|key| key.name).filter(|key| !edited(key)).collect();
+        assert_eq!(left, Vec::<&str>::new());
+    }
 }
