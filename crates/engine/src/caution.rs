@@ -110,8 +110,7 @@ impl Engine {
             return Verdict::Send { operation, until: None };
         }
         let purpose = Purpose::of(&operation.key, Some(observed));
-        let config = self.desired.translator().config();
-        let until = self.belief.until(purpose, config, now);
+        let until = self.may_take_until(purpose, now);
         if until.is_some() {
             return Verdict::Send { operation, until };
         }
@@ -125,25 +124,33 @@ impl Engine {
         Verdict::Unproven
     }
 
+    /// Until when something of a purpose may be taken away, if it may be now.
+    fn may_take_until(&self, purpose: Purpose, now: Moment) -> Option<Moment> {
+        let is_awaited = self.takes_over || self.territory.awaited(now).next().is_some();
+        let until = || self.belief.until(purpose, self.desired.translator().config(), now);
+        (!is_awaited).then(until).flatten()
+    }
+
     /// Asks for the statuses that have to be written, as far as there is room.
     pub(crate) fn publish(&mut self, now: Moment, effects: &mut Vec<Effect>) {
         let held = self.holds_objects().then(|| {
             let bodies = self.guard.suspects().filter_map(|key| self.controller.get(key));
             Served::by(bodies.map(|observed| observed.body.markers()))
         });
-        let (belief, config) = (&self.belief, self.desired.translator().config());
+        let [layer4, layer7] =
+            [Purpose::Layer4, Purpose::Layer7].map(|purpose| self.may_take_until(purpose, now));
         let lessen = |resource: &ResourceId, current: &Published| {
             if held.as_ref().is_some_and(|held| held.contains(resource, current)) {
                 return Lessening::NotYet;
             }
-            let purpose =
-                if resource.kind == ResourceKind::Service { Purpose::Layer4 } else { Purpose::Layer7 };
-            belief.until(purpose, config, now).map_or(Lessening::NotYet, Lessening::Until)
+            let until = if resource.kind == ResourceKind::Service { layer4 } else { layer7 };
+            until.map_or(Lessening::NotYet, Lessening::Until)
         };
         self.publisher.emit(&self.desired, &self.controller, &self.snapshot, &lessen, effects);
     }
 
-    /// What waits for proofs: how many changes, and which sources are not proven.
+    /// What waits to be taken away: how many changes, and for what, which is a source
+    /// that is not proven or the former owner of a namespace.
     pub fn unproven(&self, now: Moment) -> Option<(usize, BTreeSet<String>)> {
         let unproven = self.agenda.unproven();
         if unproven.is_empty() {
@@ -153,6 +160,8 @@ impl Engine {
         let purpose = |key| Purpose::of(key, self.controller.get(key).map(|observed| &*observed.body));
         let purposes: BTreeSet<_> = unproven.iter().map(purpose).collect();
         let doubts = purposes.into_iter().flat_map(|purpose| self.belief.doubts(purpose, config, now));
-        Some((unproven.len(), doubts.collect()))
+        let awaited = self.territory.awaited(now);
+        let awaited = awaited.map(|name| format!("the former owner of namespace {name}"));
+        Some((unproven.len(), doubts.chain(awaited).collect()))
     }
 }

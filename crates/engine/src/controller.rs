@@ -34,6 +34,15 @@ struct Entry {
     agreed: Option<Arc<Object>>,
 }
 
+/// What is known of a VsVip that is not used any more.
+#[derive(Clone, Debug)]
+struct Released {
+    /// The virtual service that used it.
+    service: ObjectKey,
+    /// Those that the service was made for.
+    namespaces: BTreeSet<Arc<str>>,
+}
+
 /// The observed objects, with the references between them.
 #[derive(Clone, Debug, Default)]
 pub struct Controller {
@@ -44,9 +53,8 @@ pub struct Controller {
     complete: bool,
     /// Whether other instances may have objects of the same cluster here.
     is_shared: bool,
-    /// The VsVips of virtual services that we deleted, or are deleting, each with
-    /// that service.
-    released: BTreeMap<ObjectKey, ObjectKey>,
+    /// The VsVips of virtual services that we deleted, or are deleting.
+    released: BTreeMap<ObjectKey, Released>,
     /// Objects made for kinds that this version does not read, and for which.
     unread: BTreeMap<ObjectKey, &'static str>,
     /// How many objects there are of each kind; of VsVips, how many names.
@@ -141,13 +149,24 @@ impl Controller {
 
     /// An object is gone, or about to be deleted: what it uses loses its use.
     pub(crate) fn release(&mut self, key: &ObjectKey) {
+        let Some(entry) = self.entries.get(key) else { return };
+        let namespaces = entry.observed.body.markers().iter().filter(|marker| marker.key == "Namespace");
+        let namespaces = namespaces.flat_map(|marker| marker.values.iter().cloned()).collect();
+        let released = Released { service: key.clone(), namespaces };
         let vsvips = self.vsvips_of(key).into_iter();
-        self.released.extend(vsvips.map(|vsvip| (vsvip, key.clone())));
+        self.released.extend(vsvips.map(|vsvip| (vsvip, released.clone())));
+    }
+
+    /// Namespaces are another instance's now: what our virtual services there used may
+    /// be in use by its own.
+    pub(crate) fn leave(&mut self, namespaces: &BTreeSet<Arc<str>>) {
+        let is_theirs = |released: &Released| !released.namespaces.is_disjoint(namespaces);
+        self.released.retain(|_, released| !is_theirs(released));
     }
 
     /// An object was not deleted: what it uses stays in use.
     pub(crate) fn retain(&mut self, key: &ObjectKey) {
-        self.released.retain(|_, service| service != key);
+        self.released.retain(|_, released| released.service != *key);
     }
 
     /// An object turned out to be another's, with what it uses.

@@ -23,7 +23,7 @@ use crate::publisher::Publisher;
 use crate::purpose;
 use crate::report::Counters;
 use crate::route_guard::RouteGuard;
-use crate::territory::{Passed, Territory};
+use crate::territory::{Looked, Passed, Territory};
 
 /// After a change, more changes are waited for so long…
 const QUIET: Duration = Duration::from_millis(10);
@@ -95,6 +95,8 @@ pub struct Engine {
     writing: bool,
     /// Whether the cluster was translated as a whole.
     translated: bool,
+    /// Whether a namespace is ours to serve now, and was not translated since.
+    pub(crate) takes_over: bool,
     /// Whether all objects of both sides were looked at: from then on only
     /// what changes is.
     begun: bool,
@@ -126,6 +128,7 @@ impl Engine {
             belief,
             writing: false,
             translated: false,
+            takes_over: false,
             begun: false,
         }
     }
@@ -240,8 +243,11 @@ impl Engine {
     /// Everything that follows from an event without another one.
     fn settle(&mut self, now: Moment, effects: &mut Vec<Effect>) {
         self.translate(now, effects);
-        if self.is_translated() && self.pending.is_none() && self.belief.translated() {
-            self.look_at_unproven(now);
+        if self.is_translated() && self.pending.is_none() {
+            let took_over = std::mem::take(&mut self.takes_over);
+            if self.belief.translated() || took_over {
+                self.look_at_unproven(now);
+            }
         }
         self.begin(now);
         self.guard.forget(now);
@@ -309,6 +315,7 @@ impl Engine {
         let Passed { by_edit, by_list, arrived } = self.territory.pass(&mut self.snapshot, now);
         if arrived {
             effects.push(Effect::Observe);
+            self.takes_over = true;
         }
         if !by_edit.is_empty() || !by_list.is_empty() {
             self.freeze(now);
@@ -351,7 +358,8 @@ impl Engine {
         let margin = self.desired.translator().config().leader_election.lease_duration;
         // A list is no edit: a wrong one would give everything away.
         let by_list = self.touched.as_ref().is_some_and(|t| t.by_list.iter().any(is_about_them));
-        let touched = self.territory.look(&mut self.snapshot, margin, !by_list, now);
+        let Looked { touched, given_away } = self.territory.look(&mut self.snapshot, margin, !by_list, now);
+        self.controller.leave(&given_away);
         self.controller.share(self.snapshot.may_share_controller());
         self.touch(touched, !by_list, now);
         self.freeze(now);

@@ -8,6 +8,9 @@
 //! its permit; and only then the former one removes what still is its own.
 //! Whoever cannot know what went before, because its process began or its watch
 //! was interrupted a moment ago, waits as long before it takes anything over.
+//! While a namespace is waited for, nothing is removed: what bears our name already
+//! may have been made for it, by another replica or by this one when it was ours
+//! before, and it is not asked for until it is taken over.
 //!
 //! A namespace that two instances claim is nobody's to hand over: the one that
 //! gives way leaves what it has there untouched for as long as that lasts.
@@ -41,6 +44,15 @@ pub(crate) struct Passed {
     pub(crate) arrived: bool,
 }
 
+/// What came of looking.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Looked {
+    /// What is touched by what became of namespaces.
+    pub(crate) touched: BTreeSet<Key>,
+    /// Namespaces that are another instance's now and were not before.
+    pub(crate) given_away: BTreeSet<Arc<str>>,
+}
+
 /// What this instance knows about its namespaces.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Territory {
@@ -61,35 +73,39 @@ pub(crate) struct Territory {
 }
 
 impl Territory {
-    /// Looks at all namespaces, and answers what is touched by what became of
-    /// them. `margin` is how long a permit to write may last.
+    /// Looks at all namespaces, and answers what became of them. `margin` is how
+    /// long a permit to write may last.
     pub(crate) fn look(
         &mut self,
         snapshot: &mut Snapshot,
         margin: Duration,
         by_edit: bool,
         now: Moment,
-    ) -> BTreeSet<Key> {
-        let mut touched = BTreeSet::new();
+    ) -> Looked {
+        let mut looked = Looked::default();
         let names: Vec<_> = snapshot.namespaces().map(|namespace| namespace.name.clone()).collect();
         for name in names {
             let tenure = tenure(snapshot, &name);
             let old = self.tenures.insert(name.clone(), tenure.clone());
             if self.known_since.is_some() && old.as_ref() != Some(&tenure) {
                 self.changed(&name, old.as_ref(), &tenure, margin, now);
+                let is_anothers = |tenure: &Tenure| matches!(tenure, Tenure::Foreign(Some(_)));
+                if is_anothers(&tenure) && !old.as_ref().is_some_and(is_anothers) {
+                    looked.given_away.insert(name.clone());
+                }
                 if by_edit {
                     self.by_list.remove(&name)
                 } else {
                     self.by_list.insert(name.clone())
                 };
             }
-            touched.extend(self.await_former_owner(snapshot, &name, &tenure, now));
+            looked.touched.extend(self.await_former_owner(snapshot, &name, &tenure, now));
         }
         self.tenures.retain(|name, _| snapshot.namespace(name).is_some());
         self.leaving.retain(|name, _| snapshot.namespace(name).is_some());
         self.by_list.retain(|name| snapshot.namespace(name).is_some());
         self.known_since.get_or_insert(now);
-        touched
+        looked
     }
 
     fn changed(
@@ -178,6 +194,13 @@ impl Territory {
             stays.then(|| name.clone())
         };
         self.tenures.iter().filter_map(stays).collect()
+    }
+
+    /// The namespaces that are ours and are not served yet, as their former owner may
+    /// still be writing.
+    pub(crate) fn awaited(&self, now: Moment) -> impl Iterator<Item = &Arc<str>> {
+        let awaited = self.let_go.iter().filter(move |(_, until)| **until > now).map(|(name, _)| name);
+        awaited.filter(|name| self.tenures.get(*name) == Some(&Tenure::Own))
     }
 
     /// Whether an earlier instance has something that this one asks for.

@@ -4,13 +4,14 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ako_avi_types::{Kind, Object, VsVip};
+use ako_avi_types::{ErrorClass, Kind, Object, Operation, VsVip};
 use ako_core::resource::ServiceType;
 use ako_core::scope::Requirement;
 use ako_core::{Claim, Config, Delta, NamespacedName, Resource, ResourceId, ResourceKind, Scope};
-use ako_engine::Event;
+use ako_engine::{Engine, Event};
 
 use crate::cluster::{class, config, ingress, plain_ingress, secret, secure_ingress, service, translator};
+use crate::fake::Fault;
 use crate::town::{MARGIN, Town, labelled};
 
 fn serving(team: &str) -> Scope {
@@ -322,6 +323,44 @@ fn a_vsvip_that_another_instance_just_made_is_not_taken_for_superfluous() {
         town.run(Duration::from_mins(1));
         assert_eq!(town.take_writes(), [(0, "delete vsvip admin/c1--Shared-L7-7".to_owned())]);
     }
+}
+
+#[test]
+fn what_bears_our_name_stays_while_its_namespace_waits_for_the_former_owner() {
+    let mut town = Town::new(&two(), objects());
+    // A standby sees the namespace go, to an instance that does nothing.
+    town.tell(0, Event::Writing(false));
+    let idle = town.instances[1].translator.clone();
+    town.instances[1].engine = Engine::new(idle);
+    town.label("red", "b");
+    town.run(MARGIN * 3);
+    town.take_writes();
+    // It comes back, and the standby leads before it serves it.
+    town.label("red", "a");
+    town.run(Duration::from_secs(2));
+    town.tell(0, Event::Writing(true));
+    town.run(MARGIN * 3);
+    assert_eq!(town.take_writes(), []);
+    assert_eq!(town.pools().len(), 2);
+}
+
+#[test]
+fn a_vsvip_that_we_let_go_is_left_to_the_next_owner_of_its_namespace() {
+    let mut town = Town::new(&two(), objects());
+    town.apply(service("lb", ServiceType::LoadBalancer));
+    town.run(Duration::from_secs(5));
+    town.take_writes();
+    let is_vsvip = |operation: &Operation| operation.key.kind == Kind::VsVip && operation.verb() == "delete";
+    town.fake.fail(3, Fault::Refused(ErrorClass::Retry), is_vsvip);
+    town.label("red", "nobody");
+    town.run(Duration::from_millis(600));
+    assert!(town.take_writes().contains(&(0, "delete virtualservice admin/c1--red-lb".to_owned())));
+    town.label("red", "b");
+    town.run(MARGIN * 3);
+    let writes = town.take_writes();
+    assert!(writes.contains(&(1, "create virtualservice admin/c1--red-lb".to_owned())), "{writes:?}");
+    assert!(!writes.contains(&(0, "delete vsvip admin/c1--red-lb".to_owned())), "{writes:?}");
+    assert_eq!(town.fake.premature, Vec::<String>::new());
 }
 
 #[test]
