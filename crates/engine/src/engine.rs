@@ -317,11 +317,10 @@ impl Engine {
             effects.push(Effect::Observe);
             self.takes_over = true;
         }
-        if !by_edit.is_empty() || !by_list.is_empty() {
-            self.freeze(now);
-            self.touch(by_edit, true, now);
-            self.touch(by_list, false, now);
-        }
+        // What stayed as it was goes on doing so until it is translated: what was wanted
+        // of it before is out of date.
+        self.touch(by_edit, true, now);
+        self.touch(by_list, false, now);
         let is_due = |t: &Touched| now >= t.last + QUIET || now >= t.first + PATIENCE;
         // The first translation waits for nothing but the cluster.
         let is_time = !self.translated || self.pending.is_some() || self.touched.as_ref().is_some_and(is_due);

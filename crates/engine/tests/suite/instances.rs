@@ -10,7 +10,9 @@ use ako_core::scope::Requirement;
 use ako_core::{Claim, Config, Delta, NamespacedName, Resource, ResourceId, ResourceKind, Scope};
 use ako_engine::{Engine, Event};
 
-use crate::cluster::{class, config, ingress, plain_ingress, secret, secure_ingress, service, translator};
+use crate::cluster::{
+    class, config, ingress, plain_ingress, secret, secure_ingress, service, slice, translator,
+};
 use crate::fake::Fault;
 use crate::town::{MARGIN, Town, labelled};
 
@@ -342,6 +344,25 @@ fn what_bears_our_name_stays_while_its_namespace_waits_for_the_former_owner() {
     town.run(MARGIN * 3);
     assert_eq!(town.take_writes(), []);
     assert_eq!(town.pools().len(), 2);
+}
+
+#[test]
+fn what_was_not_written_before_a_namespace_left_is_not_written_after_it() {
+    let mut all = objects();
+    all.extend([service("web", ServiceType::ClusterIp), slice("web", &[1])]);
+    let mut town = Town::new(&two(), all);
+    let idle = town.instances[1].translator.clone();
+    town.instances[1].engine = Engine::new(idle);
+    town.take_writes();
+    town.fake.fail(1, Fault::Refused(ErrorClass::Retry), |operation| operation.key.kind == Kind::Pool);
+    town.apply(slice("web", &[1, 2]));
+    town.run(Duration::from_millis(100));
+    assert_eq!(town.take_writes().len(), 1, "one of two pools is refused");
+    town.label("red", "b");
+    town.run(MARGIN * 3);
+    let writes = town.take_writes();
+    assert!(writes.iter().any(|(_, write)| write.starts_with("delete pool")), "{writes:?}");
+    assert!(!writes.iter().any(|(_, write)| write.starts_with("update pool ")), "{writes:?}");
 }
 
 #[test]
