@@ -126,9 +126,8 @@ impl Engine {
 
     /// Until when something of a purpose may be taken away, if it may be now.
     fn may_take_until(&self, purpose: Purpose, now: Moment) -> Option<Moment> {
-        let is_awaited = self.takes_over || self.territory.awaited(now).next().is_some();
         let until = || self.belief.until(purpose, self.desired.translator().config(), now);
-        (!is_awaited).then(until).flatten()
+        (!self.territory.takes_over(now)).then(until).flatten()
     }
 
     /// Asks for the statuses that have to be written, as far as there is room.

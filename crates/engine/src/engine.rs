@@ -95,8 +95,6 @@ pub struct Engine {
     writing: bool,
     /// Whether the cluster was translated as a whole.
     translated: bool,
-    /// Whether a namespace is ours to serve now, and was not translated since.
-    pub(crate) takes_over: bool,
     /// Whether all objects of both sides were looked at: from then on only
     /// what changes is.
     begun: bool,
@@ -128,7 +126,6 @@ impl Engine {
             belief,
             writing: false,
             translated: false,
-            takes_over: false,
             begun: false,
         }
     }
@@ -244,7 +241,7 @@ impl Engine {
     fn settle(&mut self, now: Moment, effects: &mut Vec<Effect>) {
         self.translate(now, effects);
         if self.is_translated() && self.pending.is_none() {
-            let took_over = std::mem::take(&mut self.takes_over);
+            let took_over = self.territory.translated();
             if self.belief.translated() || took_over {
                 self.look_at_unproven(now);
             }
@@ -315,7 +312,6 @@ impl Engine {
         let Passed { by_edit, by_list, arrived } = self.territory.pass(&mut self.snapshot, now);
         if arrived {
             effects.push(Effect::Observe);
-            self.takes_over = true;
         }
         // What stayed as it was goes on doing so until it is translated: what was wanted
         // of it before is out of date.

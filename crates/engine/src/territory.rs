@@ -70,6 +70,8 @@ pub(crate) struct Territory {
     leaving: BTreeMap<Arc<str>, Moment>,
     /// Those of them that a list gave away, and no edit.
     by_list: BTreeSet<Arc<str>>,
+    /// Whether a namespace is not waited for any more, and was not translated since.
+    arrived: bool,
 }
 
 impl Territory {
@@ -146,6 +148,7 @@ impl Territory {
         let mut passed = Passed::default();
         for name in take_due(&mut self.let_go, now) {
             passed.arrived |= !snapshot.await_namespace(&name, false).is_empty();
+            self.arrived |= passed.arrived;
             // It was left as it was, whoever it belongs to by now.
             passed.by_edit.insert(Key::Namespace(name));
         }
@@ -201,6 +204,16 @@ impl Territory {
     pub(crate) fn awaited(&self, now: Moment) -> impl Iterator<Item = &Arc<str>> {
         let awaited = self.let_go.iter().filter(move |(_, until)| **until > now).map(|(name, _)| name);
         awaited.filter(|name| self.tenures.get(*name) == Some(&Tenure::Own))
+    }
+
+    /// Whether a namespace is ours, and what is in it is not asked for yet.
+    pub(crate) fn takes_over(&self, now: Moment) -> bool {
+        self.arrived || self.awaited(now).next().is_some()
+    }
+
+    /// All namespaces are translated; answers whether one had arrived.
+    pub(crate) fn translated(&mut self) -> bool {
+        std::mem::take(&mut self.arrived)
     }
 
     /// Whether an earlier instance has something that this one asks for.

@@ -59,9 +59,6 @@ impl Borders {
         }
         let name = &object["name"];
         let touched = format!("{} touched {name} of {}: {line}", me.owner, owner.owner);
-        if method == "DELETE" {
-            return Some(touched);
-        }
         // A VsVip is for what its virtual service is for.
         let service = || self.avi.named("virtualservice", object["name"].as_str()?);
         let meant = namespace_of(&object, self.setup);
@@ -71,6 +68,12 @@ impl Borders {
         let tenures = self.tenures();
         let Tenure { team, lost } = tenures.get(namespace)?;
         let since = |team: &str| lost.get(team).map(Instant::elapsed);
+        if method == "DELETE" {
+            // It names no owner, so a former one may not know yet that it is in use
+            // again; while it is, the controller refuses.
+            let was_let_go = object["created_by"].is_null() && me.team.and_then(since).is_some();
+            return (!was_let_go).then_some(touched);
+        }
         // What changed a moment ago, a process that may write need not know yet.
         let is_mine = *team == me.team || since(me.team?).is_some_and(|since| since < MARGIN);
         let lost = since(owner.team?);

@@ -102,7 +102,14 @@ pub async fn unfinished(world: &World) -> anyhow::Result<Option<String>> {
         wanted.extend(ours(&asked));
         different = different.or_else(|| difference(&asked, &dump));
     }
-    let there = ours(&dump);
+    let mut there = ours(&dump);
+    if world.setup == Setup::Two {
+        // A VsVip names no owner: one whose virtual service is gone is not removed by a
+        // process that did not see it go (docs/high-availability.md).
+        there.retain(|object| {
+            object.0 != "vsvip" || wanted.contains(object) || is_referred_to(&dump, &object.1)
+        });
+    }
     if wanted != there {
         let missing: Vec<_> = wanted.difference(&there).collect();
         let surplus: Vec<_> = there.difference(&wanted).collect();
@@ -111,6 +118,15 @@ pub async fn unfinished(world: &World) -> anyhow::Result<Option<String>> {
     Ok(different
         .or_else(|| misplaced(world.setup, &objects, &dump))
         .or_else(|| unpublished(world.setup, &objects)))
+}
+
+/// Whether a virtual service uses a VsVip.
+fn is_referred_to(dump: &Value, vsvip: &str) -> bool {
+    let by = |(kind, object): (&str, &Value)| {
+        let reference = object["vsvip_ref"].as_str().unwrap_or_default();
+        kind == "virtualservice" && reference.ends_with(&format!("name={vsvip}"))
+    };
+    objects(dump).any(by)
 }
 
 /// A server, host, rule, route or reference of an object that is not as it is asked for.

@@ -105,6 +105,12 @@ impl Judge {
         }
         match method {
             "DELETE" => Some(Loss { kind, key, parts: BTreeSet::new() }),
+            // The controller refuses what is about another version than its own.
+            "PUT"
+                if body["_last_modified"].is_string() && body["_last_modified"] != full["_last_modified"] =>
+            {
+                None
+            }
             "PUT" | "PATCH" => {
                 let left = parts(kind, &self.avi.by_name(body));
                 let lost: BTreeSet<_> = parts(kind, &object).difference(&left).cloned().collect();
