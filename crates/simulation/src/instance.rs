@@ -61,9 +61,9 @@ pub struct Leadership {
     /// Who led before somebody deleted or emptied the record: absence is no
     /// evidence that this one does not.
     last: Arc<Mutex<Option<Holder>>>,
-    /// The uid and the data of a record that came from a backup: as long as nobody
-    /// changed it, it is no evidence either.
-    restored: Arc<Mutex<Option<[Value; 2]>>>,
+    /// A record that came from a backup: as long as nobody changed it, it is no
+    /// evidence either.
+    restored: Arc<Mutex<Option<Value>>>,
     /// When somebody last deleted, emptied or restored it.
     by_hand: Arc<Mutex<Option<Instant>>>,
 }
@@ -78,7 +78,7 @@ impl Leadership {
     /// Notes that the record is now one from a backup.
     pub fn is_restored(&self) {
         let record = self.kube.get("", "configmaps", self.namespace, RECORD_NAME);
-        *self.restored.lock().unwrap_or_else(PoisonError::into_inner) = record.as_ref().map(uid_and_data);
+        *self.restored.lock().unwrap_or_else(PoisonError::into_inner) = record;
     }
 
     /// Remembers who leads before somebody deletes, empties or restores the record.
@@ -99,16 +99,12 @@ impl Leadership {
     /// Whom the record names; `None` if it is absent, or was emptied by hand.
     fn recorded(&self) -> Option<Holder> {
         let record = self.kube.get("", "configmaps", self.namespace, RECORD_NAME)?;
-        let restored = self.restored.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if restored == Some(uid_and_data(&record)) {
+        // Its data alone may come again: epochs and renewals are counted from one.
+        if self.restored.lock().unwrap_or_else(PoisonError::into_inner).as_ref() == Some(&record) {
             return None;
         }
         let data = serde_json::from_value(record["data"].clone()).unwrap_or_default();
         let record = Record::from_data(&data);
         (record.holder != Holder::nobody() || record.released.is_some()).then_some(record.holder)
     }
-}
-
-fn uid_and_data(record: &Value) -> [Value; 2] {
-    [record["metadata"]["uid"].clone(), record["data"].clone()]
 }
