@@ -1,6 +1,7 @@
 //! A standby that sees nothing, or is refused, while another replica leads; and then
 //! leads itself.
 
+use std::path::Path;
 use std::time::Duration;
 
 use ako_harness::operator::{Installed, Operator, OperatorOptions};
@@ -18,25 +19,35 @@ const STANDBY: &str = "ako-1";
 /// What is watched for the applications.
 const APPLICATIONS: [&str; 3] = ["services", "endpointslices", "ingresses"];
 
-/// A leader, and a standby whose requests pass a proxy.
-async fn pair() -> Option<(Replicas, ApiProxy)> {
-    let mut replicas = Replicas::start(1).await?;
+/// A leader.
+async fn one() -> Option<Replicas> {
+    let replicas = Replicas::start(1).await?;
     replicas.world.apply(&backend()).await;
     replicas.served("first.example.com").await;
-    replicas.scale(2).await;
-    stateful_set::add_pod(&replicas.world.client, NAMESPACE, STANDBY).await.unwrap();
+    Some(replicas)
+}
+
+/// A leader, and a standby whose requests pass a proxy.
+async fn pair() -> Option<(Replicas, ApiProxy)> {
+    let mut replicas = one().await?;
     let proxy = ApiProxy::to(replicas.world.control_plane.client().await.unwrap()).await.unwrap();
     let folder = replicas.world.control_plane.kubeconfig().parent().unwrap().to_owned();
+    join(&mut replicas, &proxy.kubeconfig(&folder).unwrap()).await;
+    Some((replicas, proxy))
+}
+
+/// Starts the standby, with its own way to an API server.
+async fn join(replicas: &mut Replicas, kubeconfig: &Path) {
+    replicas.scale(2).await;
+    stateful_set::add_pod(&replicas.world.client, NAMESPACE, STANDBY).await.unwrap();
     let port = free_port().unwrap();
     let installed = Installed { port, ..replicas.world.installed.clone() };
-    let options =
-        OperatorOptions::new(env!("CARGO_BIN_EXE_ako"), proxy.kubeconfig(&folder).unwrap(), &installed);
+    let options = OperatorOptions::new(env!("CARGO_BIN_EXE_ako"), kubeconfig.to_owned(), &installed);
     let options = options.pod_name(STANDBY).env("AKO_API_PORT", &port.to_string());
     let mut standby = Operator::start(options).unwrap();
     standby.wait_ready().await.unwrap();
     replicas.running.push((STANDBY.to_owned(), standby));
     assert_eq!(replicas.leader().await, "ako-0");
-    Some((replicas, proxy))
 }
 
 /// What the standby says of itself, once it is as it should be.
@@ -49,10 +60,15 @@ async fn standby_shows(replicas: &Replicas, what: &str, condition: impl Fn(&Valu
     .unwrap_or_else(|error| replicas.fail(&error));
 }
 
-/// An ordinary rollout: the leader is told to end.
-async fn roll_out(replicas: &mut Replicas) {
+/// The leader is told to end.
+async fn end_leader(replicas: &mut Replicas) {
     let mut first = replicas.take("ako-0");
     first.terminate(Duration::from_secs(30)).await.unwrap();
+}
+
+/// An ordinary rollout: the leader ends, and the standby leads.
+async fn roll_out(replicas: &mut Replicas) {
+    end_leader(replicas).await;
     standby_shows(replicas, "the leader", |state| {
         state["role"] == "leader" && state["leadership"]["writes"] == true
     })
@@ -96,6 +112,26 @@ async fn a_rollout_to_a_standby_with_silent_watches_deletes_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rollout_to_a_standby_whose_watches_are_refused_deletes_nothing() {
     takes_over_in(Trouble::Refused(500)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_standby_whose_api_server_hung_deletes_nothing_that_it_did_not_hear_of() {
+    let Some(mut replicas) = one().await else { return };
+    let server = replicas.world.control_plane.another_api_server().await.unwrap();
+    join(&mut replicas, server.kubeconfig()).await;
+    server.hang().unwrap();
+    replicas.served("second.example.com").await;
+    replicas.world.apply(&service("lb", "LoadBalancer", &["10.1.0.9"])).await;
+    replicas.world.published("Service", "default", "lb").await;
+    end_leader(&mut replicas).await;
+    // The server goes on with what it knew when it hung, and so does the standby.
+    server.go_on().unwrap();
+    standby_shows(&replicas, "the leader and at rest", |state| {
+        state["role"] == "leader" && state["leadership"]["writes"] == true && state["settled"] == true
+    })
+    .await;
+    replicas.served("third.example.com").await;
+    assert_eq!(deletions(&replicas), Vec::<String>::new());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -19,6 +19,7 @@
 //! every process has a watchdog that kills it and removes its files when the
 //! test process ends (see `process`), so nothing stays behind.
 
+mod api_server;
 mod credentials;
 mod loan;
 mod programs;
@@ -37,6 +38,7 @@ use tempfile::TempDir;
 use tokio::sync::OnceCell;
 
 use crate::eventually;
+pub use api_server::ApiServer;
 use credentials::{Credentials, User};
 pub use loan::Loan;
 use programs::Programs;
@@ -221,22 +223,7 @@ impl ControlPlane {
 
     async fn wait_ready(&self) -> anyhow::Result<()> {
         let client = self.client().await?;
-        let ready = eventually(READY_WITHIN, async || {
-            if let Err(error) = self.servers().check_running() {
-                return Ok(Err(error));
-            }
-            let request =
-                http::Request::get("/readyz").body(Vec::new()).map_err(|error| error.to_string())?;
-            match client.request_text(request).await {
-                Ok(text) if text == "ok" => Ok(Ok(())),
-                Ok(text) => Err(text),
-                Err(error) => Err(error.to_string()),
-            }
-        });
-        ready
-            .await
-            .and_then(|running| running)
-            .with_context(|| format!("the API server is not ready\n{}", self.servers().log_tails()))
+        answers(&client, || self.servers().check_running()).await.with_context(|| self.servers().log_tails())
     }
 
     async fn wait_for_default_account(&self) -> anyhow::Result<()> {
@@ -258,6 +245,25 @@ impl Drop for ControlPlane {
             eprintln!("{}", self.servers().log_tails());
         }
     }
+}
+
+/// Waits until an API server is ready, or its process is found to have ended.
+async fn answers(
+    client: &Client,
+    mut check_running: impl FnMut() -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let ready = eventually(READY_WITHIN, async || {
+        if let Err(error) = check_running() {
+            return Ok(Err(error));
+        }
+        let request = http::Request::get("/readyz").body(Vec::new()).map_err(|error| error.to_string())?;
+        match client.request_text(request).await {
+            Ok(text) if text == "ok" => Ok(Ok(())),
+            Ok(text) => Err(text),
+            Err(error) => Err(error.to_string()),
+        }
+    });
+    ready.await.and_then(|running| running).context("the API server is not ready")
 }
 
 async fn client_from(kubeconfig: &Path) -> anyhow::Result<Client> {

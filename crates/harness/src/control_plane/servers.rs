@@ -65,7 +65,7 @@ impl Servers {
             // Data need not survive the machine.
             "--unsafe-no-fsync".to_owned(),
         ];
-        self.etcd = Some(self.start(programs, "etcd", args)?);
+        self.etcd = Some(self.start("etcd", &programs.path("etcd"), args)?);
         Ok(())
     }
 
@@ -74,11 +74,24 @@ impl Servers {
         programs: &Programs,
         credentials: &Credentials,
     ) -> anyhow::Result<()> {
+        let server = self.new_api_server(programs, credentials, "kube-apiserver", self.ports.api_server)?;
+        self.api_server = Some(server);
+        Ok(())
+    }
+
+    /// An API server of the same etcd; its log has that name.
+    pub(super) fn new_api_server(
+        &self,
+        programs: &Programs,
+        credentials: &Credentials,
+        name: &str,
+        port: u16,
+    ) -> anyhow::Result<Process> {
         let mut args = vec![
             format!("--etcd-servers=http://127.0.0.1:{}", self.ports.etcd_client),
-            format!("--secure-port={}", self.ports.api_server),
+            format!("--secure-port={port}"),
             "--bind-address=127.0.0.1".to_owned(),
-            format!("--cert-dir={}", self.folder.join("api-server").display()),
+            format!("--cert-dir={}", self.folder.join(name).display()),
             format!("--tls-cert-file={}", credentials.certificate.display()),
             format!("--tls-private-key-file={}", credentials.key.display()),
             format!("--token-auth-file={}", credentials.tokens.display()),
@@ -94,8 +107,7 @@ impl Servers {
             // Nobody creates the accounts that this plugin asks for.
             args.push("--disable-admission-plugins=ServiceAccount".to_owned());
         }
-        self.api_server = Some(self.start(programs, "kube-apiserver", args)?);
-        Ok(())
+        self.start(name, &programs.path("kube-apiserver"), args)
     }
 
     pub(super) fn stop_api_server(&mut self) {
@@ -118,7 +130,8 @@ impl Servers {
             format!("--cert-dir={}", self.folder.join("controller-manager").display()),
             "--controllers=*,-nodeipam".to_owned(),
         ];
-        self.controller_manager = Some(self.start(programs, "kube-controller-manager", args)?);
+        let path = programs.path("kube-controller-manager");
+        self.controller_manager = Some(self.start("kube-controller-manager", &path, args)?);
         Ok(())
     }
 
@@ -143,11 +156,10 @@ impl Servers {
         [&self.etcd, &self.api_server, &self.controller_manager].into_iter().flatten()
     }
 
-    fn start(&self, programs: &Programs, name: &str, args: Vec<String>) -> anyhow::Result<Process> {
-        let path = programs.path(name);
+    fn start(&self, name: &str, path: &Path, args: Vec<String>) -> anyhow::Result<Process> {
         Process::start(Program {
             name,
-            path: &path,
+            path,
             args,
             env: Vec::new(),
             logs: &self.folder,
