@@ -67,16 +67,17 @@ pub struct ConfigSource(());
 
 impl ConfigSource {
     /// Watches, and sends what changes, until the receiver is gone. `namespace`
-    /// is our own. The first events are what is there at the start. While the
-    /// process leads, the ConfigMap is read as well, from etcd, once in a period
-    /// and at once when it begins to lead: nothing is removed because of what it
-    /// said before.
+    /// is our own. The first events are what is there at the start. The ConfigMap is
+    /// also read from etcd: first of all, since keys that need a restart are in force
+    /// for as long as the process runs, and a watch may begin with what was there
+    /// before; when the process begins to lead; and once in a period while it leads,
+    /// since nothing is removed because of what it said before.
     pub async fn run(client: Client, namespace: &str, events: mpsc::Sender<ConfigEvent>, pace: Pace) {
         let maps = Api::<ConfigMap>::namespaced(client.clone(), namespace);
         let secrets = Api::<Secret>::namespaced(client, namespace);
         let mut watched_maps = pin!(watch_object(maps.clone(), CONFIG_MAP).default_backoff());
         let mut secrets = pin!(watch_object(secrets, CREDENTIALS_SECRET).default_backoff());
-        let mut reader = Reader { maps, pace, read_at: None, grants: 0 };
+        let mut reader = Reader { maps, pace, was_read: false, read_at: None, grants: 0 };
         let (mut last_config, mut last_credentials) = (None, None);
         loop {
             let (last, event, confirmed) = tokio::select! {
@@ -105,10 +106,11 @@ impl ConfigSource {
     }
 }
 
-/// Reads the ConfigMap when a leader needs it.
+/// Reads the ConfigMap at the start, and when a leader needs it.
 struct Reader {
     maps: Api<ConfigMap>,
     pace: Pace,
+    was_read: bool,
     /// When it is to be read next.
     read_at: Option<Instant>,
     grants: u64,
@@ -117,13 +119,13 @@ struct Reader {
 impl Reader {
     /// The watch saw something. Answers whether the ConfigMap is read because of it:
     /// that of a leader is, since a watch that was silent tells what was there before,
-    /// after a newer one was read.
+    /// after a newer one was read; and so is the first one.
     fn hint(&mut self) -> bool {
         let leads = self.pace.demand.borrow().leads;
         if leads {
             self.read_at = None;
         }
-        leads
+        leads || !self.was_read
     }
 
     /// Waits until it is time, and reads. Can be dropped and called again.
@@ -134,6 +136,7 @@ impl Reader {
             let answer = tokio::time::timeout(READ_WITHIN, self.maps.get_opt(CONFIG_MAP)).await;
             match answer {
                 Ok(Ok(found)) => {
+                    self.was_read = true;
                     self.read_at = Some(Instant::now() + self.pace.demand.borrow().period);
                     return (asked, found);
                 }
@@ -160,7 +163,7 @@ impl Reader {
                 }
             };
             tokio::select! {
-                () = sleep, if demand.leads => return,
+                () = sleep, if demand.leads || !self.was_read => return,
                 changed = self.pace.demand.changed() => if changed.is_err() {
                     std::future::pending::<()>().await;
                 },

@@ -19,8 +19,16 @@ fn secret(data: &Value) -> Value {
     json!({"metadata": {"name": CREDENTIALS_SECRET, "namespace": "avi"}, "data": data})
 }
 
+/// Of a process that never leads.
 fn start(fake: &Fake) -> mpsc::Receiver<ConfigEvent> {
-    start_with(fake, &signal::Sender::new(Demand::default()))
+    let (sender, events) = mpsc::channel(4);
+    let demand = signal::Sender::new(Demand::default());
+    let (client, pace) = (fake.client(), pace(&demand));
+    tokio::spawn(async move {
+        ConfigSource::run(client, "avi", sender, pace).await;
+        drop(demand);
+    });
+    events
 }
 
 fn start_with(fake: &Fake, demand: &signal::Sender<Demand>) -> mpsc::Receiver<ConfigEvent> {
@@ -34,6 +42,19 @@ async fn next(events: &mut mpsc::Receiver<ConfigEvent>) -> ConfigEvent {
     tokio::time::timeout(PATIENCE, events.recv()).await.expect("an event").expect("a source that runs")
 }
 
+/// What is there at the start: the ConfigMap, confirmed, and the credentials.
+async fn beginning(events: &mut mpsc::Receiver<ConfigEvent>) -> [ConfigEvent; 2] {
+    let mut first = [next(events).await, next(events).await, next(events).await];
+    first.sort_by_key(|event| match event {
+        ConfigEvent::Data(_) | ConfigEvent::ConfigMapDeleted => 0,
+        ConfigEvent::Credentials(_) | ConfigEvent::CredentialsMissing(_) => 1,
+        ConfigEvent::Confirmed(_) => 2,
+    });
+    let [data, credentials, confirmed] = first;
+    assert!(matches!(confirmed, ConfigEvent::Confirmed(_)), "{confirmed:?}");
+    [data, credentials]
+}
+
 #[tokio::test(start_paused = true)]
 async fn the_config_map_comes_changes_and_goes() {
     let fake = Fake::new();
@@ -41,10 +62,7 @@ async fn the_config_map_comes_changes_and_goes() {
     fake.put("configmaps", json!({"metadata": {"name": "other", "namespace": "avi"}, "data": {"a": "b"}}));
     fake.put("secrets", secret(&json!({"username": "YQ==", "password": "Yg=="})));
     let mut events = start(&fake);
-    let (mut data, mut credentials) = (next(&mut events).await, next(&mut events).await);
-    if matches!(data, ConfigEvent::Credentials(_)) {
-        std::mem::swap(&mut data, &mut credentials);
-    }
+    let [data, credentials] = beginning(&mut events).await;
     let level = |level: &str| ConfigEvent::Data([("logLevel".to_owned(), level.to_owned())].into());
     assert_eq!(data, level("INFO"));
     let ConfigEvent::Credentials(credentials) = credentials else { panic!("no credentials") };
@@ -69,12 +87,27 @@ async fn what_is_known_stands_while_the_server_is_away() {
         fake.fail(FaultKind::Code(500), |seen| seen.path.ends_with("/configmaps"));
     }
     let mut events = start(&fake);
-    assert!(matches!(next(&mut events).await, ConfigEvent::CredentialsMissing(_)));
-    assert!(matches!(next(&mut events).await, ConfigEvent::Data(_)));
+    let [data, credentials] = beginning(&mut events).await;
+    assert!(matches!(data, ConfigEvent::Data(_)), "{data:?}");
+    assert!(matches!(credentials, ConfigEvent::CredentialsMissing(_)), "{credentials:?}");
     fake.cut_watches();
     fake.fail(FaultKind::Code(500), |seen| seen.path.ends_with("/configmaps"));
     fake.put("configmaps", config_map("WARN"));
     assert!(matches!(next(&mut events).await, ConfigEvent::Data(_)));
+}
+
+/// A key that needs a restart is in force for as long as the process runs, and what a
+/// watch lists may be what was there before.
+#[tokio::test(start_paused = true)]
+async fn a_process_begins_with_what_was_read_and_not_with_what_a_watch_lists() {
+    let fake = Fake::new();
+    fake.put("configmaps", config_map("INFO"));
+    fake.fail(FaultKind::Code(500), |seen| seen.path.ends_with("/configmaps/avi-k8s-config"));
+    let begun = now();
+    let mut events = start(&fake);
+    let [data, _] = beginning(&mut events).await;
+    assert!(matches!(data, ConfigEvent::Data(_)), "{data:?}");
+    assert!(now().since(begun) >= Duration::from_secs(1), "the watch was believed");
 }
 
 /// What somebody changed while the watch was silent is read when the process
@@ -85,8 +118,7 @@ async fn a_new_leader_reads_it_whatever_the_watch_shows() {
     fake.put("configmaps", config_map("INFO"));
     let demand = signal::Sender::new(Demand::default());
     let mut events = start_with(&fake, &demand);
-    let mut first = [next(&mut events).await, next(&mut events).await];
-    first.sort_by_key(|event| !matches!(event, ConfigEvent::Data(_)));
+    beginning(&mut events).await;
     fake.silence(true);
     fake.put("configmaps", config_map("DEBUG"));
     let granted = now();
@@ -114,8 +146,7 @@ async fn what_could_not_be_read_is_not_confirmed() {
     fake.put("configmaps", config_map("INFO"));
     let demand = signal::Sender::new(Demand::default());
     let mut events = start_with(&fake, &demand);
-    next(&mut events).await;
-    next(&mut events).await;
+    beginning(&mut events).await;
     let reads = |seen: &crate::fake::Seen| seen.path.ends_with("/configmaps/avi-k8s-config");
     fake.fail(FaultKind::Code(500), reads);
     fake.fail(FaultKind::Silence, reads);
@@ -132,8 +163,7 @@ async fn what_a_late_watch_tells_a_leader_is_not_taken_for_new() {
     fake.put("configmaps", config_map("INFO"));
     let demand = signal::Sender::new(Demand::default());
     let mut events = start_with(&fake, &demand);
-    next(&mut events).await;
-    next(&mut events).await;
+    beginning(&mut events).await;
     fake.silence(true);
     fake.put("configmaps", config_map("DEBUG"));
     fake.put("configmaps", config_map("WARN"));
