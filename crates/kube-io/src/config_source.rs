@@ -15,10 +15,11 @@ use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::runtime::WatchStreamExt;
 use kube::runtime::watcher::{Error, watch_object};
 use kube::{Api, Client};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 
 use crate::error::{describe, describe_watch};
+use crate::proof::Demand;
 use crate::source::Pace;
 
 /// How long a reading of the ConfigMap may take…
@@ -164,11 +165,16 @@ impl Reader {
             };
             tokio::select! {
                 () = sleep, if demand.leads || !self.was_read => return,
-                changed = self.pace.demand.changed() => if changed.is_err() {
-                    std::future::pending::<()>().await;
-                },
+                () = changed(&mut self.pace.demand) => {}
             }
         }
+    }
+}
+
+/// Waits until something else is demanded, which may be never.
+async fn changed(demand: &mut watch::Receiver<Demand>) {
+    if demand.changed().await.is_err() {
+        std::future::pending::<()>().await;
     }
 }
 

@@ -47,8 +47,6 @@ pub struct SettingsReader {
     absent: bool,
     /// Whether the ConfigMap was deleted while its content is in force.
     gone: bool,
-    /// The moment of which the ConfigMap is known, until that was handed on.
-    confirmed: Option<Moment>,
 }
 
 impl SettingsReader {
@@ -62,7 +60,6 @@ impl SettingsReader {
             credentials: None,
             absent: false,
             gone: false,
-            confirmed: None,
         }
     }
 
@@ -115,7 +112,7 @@ impl SettingsReader {
     /// Hands changes on, until the events end.
     pub(super) async fn follow(&mut self, settings: watch::Sender<Settings>, inputs: mpsc::Sender<Input>) {
         let mut written = self.data.clone();
-        while self.next().await.is_ok() {
+        while let Ok(confirmed) = self.next().await {
             let (Some(data), Some(credentials)) = (&self.data, &self.credentials) else { continue };
             let (config, issues) = Config::parse(&self.namespace, data);
             let issues = with_timing(&config, issues);
@@ -124,7 +121,7 @@ impl SettingsReader {
                 self.startup.configured(&issues);
                 written = Some(data.clone());
             }
-            if let Some(at) = self.confirmed.take() {
+            if let Some(at) = confirmed {
                 // What is in force is not what stands there, if that cannot be used
                 // or is gone: nothing is removed because of it.
                 let is_in_force = !self.gone && !issues.iter().any(|issue| issue.fatal);
@@ -149,13 +146,15 @@ impl SettingsReader {
         }
     }
 
-    async fn next(&mut self) -> anyhow::Result<()> {
+    /// Takes the next event in. Answers since when what is known is confirmed, if that
+    /// is what it says.
+    async fn next(&mut self) -> anyhow::Result<Option<Moment>> {
         match self.events.recv().await.context("the watch of the configuration ended")? {
             ConfigEvent::Data(data) => {
                 self.data = Some(data);
                 self.gone = false;
             }
-            ConfigEvent::Confirmed(at) => self.confirmed = Some(at),
+            ConfigEvent::Confirmed(at) => return Ok(Some(at)),
             ConfigEvent::ConfigMapDeleted => self.without_config_map(),
             ConfigEvent::Credentials(credentials) => self.credentials = Some(credentials),
             ConfigEvent::CredentialsMissing(reason) => {
@@ -163,7 +162,7 @@ impl SettingsReader {
                 self.startup.waiting(&format!("credentials: {reason}"));
             }
         }
-        Ok(())
+        Ok(None)
     }
 
     /// Without a ConfigMap the environment counts, if it says anything; a
