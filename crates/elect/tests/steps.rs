@@ -49,6 +49,13 @@ impl Hand {
 
     fn tell(&mut self, event: &Event) {
         self.actions = self.elector.step(event, self.now);
+        // Nothing depends on a timer that was computed wrongly, and none is due at once.
+        let latest = self.now + Timing::default().retry();
+        for action in &self.actions {
+            if let Action::SetTimer(at) = action {
+                assert!(*at > self.now && *at <= latest, "{at:?} at {:?}", self.now);
+            }
+        }
     }
 
     fn wait(&mut self, time: Duration) {
@@ -132,6 +139,26 @@ fn an_unreadable_record_changes_nothing() {
     hand.tell(&Event::RecordSeen(None));
     hand.tell(&Event::RecordRead(Err(Unreadable)));
     assert_eq!(hand.left(), Some(SECOND * 10));
+}
+
+#[test]
+fn a_record_that_names_this_process_in_another_leadership_is_not_its_own() {
+    let mut hand = Hand::leading();
+    hand.wait(SECOND * 2);
+    let (renewed, _) = hand.update().unwrap();
+    hand.tell(&Event::WriteDone(Err(WriteError::Unknown)));
+    let of_another =
+        Record { epoch: Record::from_data(&[("epoch".to_owned(), "9".to_owned())].into()).epoch, ..renewed };
+    hand.wait(SECOND * 2);
+    hand.tell(&Event::RecordRead(Ok(Some(Observed { version: version(3), record: of_another }))));
+    assert_eq!(hand.update(), None, "it was renewed");
+}
+
+#[test]
+fn a_leader_that_hands_nothing_over_has_no_last_write() {
+    let mut hand = Hand::leading();
+    hand.tell(&Event::WritersDrained);
+    assert_eq!((hand.elector.phase(), hand.left(), hand.update()), (Phase::Leading, Some(SECOND * 10), None));
 }
 
 #[test]
