@@ -49,11 +49,6 @@ impl WritePermit {
         Self { deadline: self.deadline.min(at), ..self }
     }
 
-    /// The leadership that it was granted under.
-    pub fn epoch(&self) -> Epoch {
-        self.epoch
-    }
-
     /// When it ends.
     pub fn deadline(&self) -> Moment {
         self.deadline
