@@ -58,9 +58,10 @@ pub(crate) fn of(
     if let Some(last) = missing.iter().rev().find(is_coming) {
         return need(Need::After(last.clone()));
     }
-    let refers_to = controller.get(key).map(|observed| controller::targets(key, &observed.body));
-    let refers_to = refers_to.unwrap_or_default();
-    missing.retain(|target| agenda.is_leaving(target) || !refers_to.contains(target));
+    if let Some(observed) = controller.get(key).filter(|_| !missing.is_empty()) {
+        let refers_to = controller::targets(key, &observed.body);
+        missing.retain(|target| agenda.is_leaving(target) || !refers_to.contains(target));
+    }
     let Some(body) = effective(key, wanted, &missing) else {
         return need(missing.into_iter().next().map_or(Need::Nothing, Need::After));
     };
