@@ -160,7 +160,8 @@ impl Engine {
         let purposes: BTreeSet<_> = unproven.iter().map(purpose).collect();
         let doubts = purposes.into_iter().flat_map(|purpose| self.belief.doubts(purpose, config, now));
         let awaited = self.territory.awaited(now);
-        let awaited = awaited.map(|name| format!("namespace {name}, whose former owner may still be writing"));
+        let awaited =
+            awaited.map(|name| format!("namespace {name}, whose former owner may still be writing"));
         Some((unproven.len(), doubts.chain(awaited).collect()))
     }
 }
