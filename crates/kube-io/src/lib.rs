@@ -27,9 +27,9 @@ mod preflight;
 mod proof;
 mod recent;
 mod source;
-mod status;
 mod tracker;
 mod watch;
+mod writer;
 
 pub use config_source::{
     CONFIG_MAP, CREDENTIALS_SECRET, ConfigEvent, ConfigSource, Credentials, environment_fallback,
@@ -44,5 +44,5 @@ pub use preflight::{Purpose, Rule, missing_rules, needed_rules, token_rules};
 pub use proof::Demand;
 pub use recent::{RECENT_LIMIT, REPEAT_WINDOW};
 pub use source::{Pace, Source, SourceEvent};
-pub use status::{CONFLICT_RETRIES, Outcome, REQUEST_TIMEOUT, StatusError, StatusWriter};
 pub use watch::{PAGE_SIZE, SECRET_PAGE_SIZE};
+pub use writer::{CONFLICT_RETRIES, ClusterWriter, Outcome, PatchError, REQUEST_TIMEOUT};

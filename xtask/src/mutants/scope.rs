@@ -33,7 +33,7 @@ pub(crate) const SCOPES: [Scope; 4] = [
         files: &["writer*.rs", "transport.rs", "session.rs", "limiter.rs", "observation.rs"],
         stages: &[&["--lib", "--tests"]],
     },
-    Scope { place: "kube-io", files: &["status.rs"], stages: &[&["--lib", "--tests"]] },
+    Scope { place: "kube-io", files: &["writer.rs"], stages: &[&["--lib", "--tests"]] },
 ];
 
 /// Mutants that nobody has to notice: how things are shown to people.

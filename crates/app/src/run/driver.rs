@@ -10,7 +10,7 @@ use ako_core::resource::Published;
 use ako_core::{Config, Diagnostic, Installation, NamespacedName, ResourceId, ResourceKind};
 use ako_elect::{Moment, WritePermit};
 use ako_engine::{Counters, Effect, Engine, Event, Notice, Source};
-use ako_kube_io::{Demand, EventWriter, Handle, Outcome, SourceEvent, Standing, StatusWriter, WallClock};
+use ako_kube_io::{ClusterWriter, Demand, EventWriter, Handle, Outcome, SourceEvent, Standing, WallClock};
 use ako_translate::Translator;
 use anyhow::bail;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
@@ -61,6 +61,8 @@ pub type Answer = Result<String, String>;
 /// What the driver works with.
 pub(super) struct Parts {
     pub(super) client: kube::Client,
+    /// Writes to objects of the cluster.
+    pub(super) writer: ClusterWriter,
     pub(super) connection: Arc<Connection>,
     pub(super) events: EventWriter,
     pub(super) candidate: Handle,
@@ -84,7 +86,6 @@ pub(super) struct Driver {
     config: Config,
     facts: ako_core::Facts,
     leading: Leading,
-    status_writer: StatusWriter,
     /// Requests under way. Each ends with what the engine is told of it.
     requests: JoinSet<Event>,
     /// Findings of the conversion, before translation.
@@ -105,8 +106,6 @@ pub(super) struct Driver {
 
 impl Driver {
     pub(super) fn new(parts: Parts, translator: Translator) -> Self {
-        let leads = parts.candidate.leads.clone();
-        let status_writer = StatusWriter::new(parts.client.clone(), parts.clock.clone(), leads);
         parts.demand.send_modify(|demand| demand.period = proof_period(translator.config()));
         Self {
             leading: Leading::new(&parts.candidate, translator.config().leader_election.lease_duration),
@@ -114,7 +113,6 @@ impl Driver {
             config: translator.config().clone(),
             facts: translator.facts().clone(),
             engine: Engine::new(translator),
-            status_writer,
             requests: JoinSet::new(),
             findings: BTreeMap::new(),
             conflicts: Conflicts::default(),
@@ -431,7 +429,7 @@ impl Driver {
 
     fn publish(&mut self, object: ResourceId, wanted: Published, current: Published, until: Option<Moment>) {
         let permit = self.permit(until);
-        let writer = self.status_writer.clone();
+        let writer = self.parts.writer.clone();
         self.requests.spawn(async move {
             let result = match permit {
                 Some(permit) => {
@@ -475,7 +473,7 @@ impl Driver {
             name: NamespacedName::new(namespace, Installation::STATEFUL_SET),
         };
         let permit = self.leading.starts_write();
-        let writer = self.status_writer.clone();
+        let writer = self.parts.writer.clone();
         self.requests.spawn(async move {
             let result = match permit {
                 Some(permit) => {

@@ -26,7 +26,9 @@ use std::time::Duration;
 use ako_avi_io::{Clock, Dial};
 use ako_core::ResourceKind;
 use ako_elect::Event as Election;
-use ako_kube_io::{Candidate, ConfigSource, Demand, EventWriter, Handle, Pace, Source, WallClock};
+use ako_kube_io::{
+    Candidate, ClusterWriter, ConfigSource, Demand, EventWriter, Handle, Pace, Source, WallClock,
+};
 use anyhow::{Context as _, bail};
 use k8s_openapi::api::core::v1::ObjectReference;
 use tokio::net::TcpListener;
@@ -257,12 +259,14 @@ async fn work(begun: Begun, tasks: &mut JoinSet<&'static str>) -> anyhow::Result
     });
     let asking = facts(&connection, settings_receiver.clone(), &startup);
     let translator = supervised(tasks, Box::pin(asking)).await?;
+    let writer = ClusterWriter::new(client.clone(), clock.clone(), candidate.leads.clone());
     let (kinds, watched_kinds) = watch::channel(translator.config().kinds());
     let observe = Arc::new(Notify::new());
     let facts = translator.facts().clone();
     let driver = Driver::new(
         driver::Parts {
             client: client.clone(),
+            writer: writer.clone(),
             connection: connection.clone(),
             events: events.clone(),
             candidate: candidate.clone(),
@@ -289,7 +293,7 @@ async fn work(begun: Begun, tasks: &mut JoinSet<&'static str>) -> anyhow::Result
         "the reading of the controller"
     });
     watch_cluster(tasks, client.clone(), watched_kinds, &inputs, pace);
-    let upkeep = token::Upkeep::new(client, connection, settings_receiver, candidate.standing, wall);
+    let upkeep = token::Upkeep::new(client, writer, connection, settings_receiver, candidate.standing, wall);
     tasks.spawn(async move {
         upkeep.run().await;
         "the upkeep of the token"

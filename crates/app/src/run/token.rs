@@ -7,12 +7,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ako_avi_io::{NewToken, Secret as AviSecret};
+use ako_core::secret::Redacted;
 use ako_elect::WritePermit;
-use ako_kube_io::{CREDENTIALS_SECRET, Standing, WallClock, missing_rules, token_rules};
+use ako_kube_io::{
+    CREDENTIALS_SECRET, ClusterWriter, ErrorClass, Standing, WallClock, missing_rules, token_rules,
+};
 use anyhow::{Context as _, anyhow, bail};
-use k8s_openapi::api::core::v1::Secret;
-use kube::api::{Api, Patch, PatchParams};
-use serde_json::json;
 use tokio::sync::watch;
 use tracing::{error, info};
 
@@ -26,29 +26,36 @@ const PERIOD: Duration = Duration::from_hours(12);
 const FIRST_RETRY: Duration = Duration::from_mins(5);
 /// ...up to this.
 const LAST_RETRY: Duration = Duration::from_hours(6);
-/// How long storing a token may take.
-const STORE_WITHIN: Duration = Duration::from_secs(10);
-
 /// What looks after the token.
 pub(super) struct Upkeep {
-    pub(super) client: kube::Client,
-    pub(super) connection: Arc<Connection>,
-    pub(super) settings: watch::Receiver<Settings>,
-    pub(super) standing: watch::Receiver<Standing>,
-    pub(super) wall: WallClock,
-    /// A token that was made and of which it is not known whether it is stored.
-    unstored: Option<NewToken>,
+    /// Asks for permissions.
+    client: kube::Client,
+    /// Stores the token.
+    writer: ClusterWriter,
+    connection: Arc<Connection>,
+    settings: watch::Receiver<Settings>,
+    standing: watch::Receiver<Standing>,
+    wall: WallClock,
+    unstored: Option<Unstored>,
+}
+
+/// A token that was made and of which it is not known whether it is stored.
+struct Unstored {
+    new: NewToken,
+    /// What was in the Secret then.
+    instead_of: Redacted,
 }
 
 impl Upkeep {
     pub(super) fn new(
         client: kube::Client,
+        writer: ClusterWriter,
         connection: Arc<Connection>,
         settings: watch::Receiver<Settings>,
         standing: watch::Receiver<Standing>,
         wall: WallClock,
     ) -> Self {
-        Self { client, connection, settings, standing, wall, unstored: None }
+        Self { client, writer, connection, settings, standing, wall, unstored: None }
     }
 
     /// Looks at the token every twelve hours, if there is one and this process
@@ -84,48 +91,65 @@ impl Upkeep {
         if let Some(rule) = missing.first() {
             bail!("a permission is missing: {rule}: {}", permissions::WAY_OUT);
         }
-        let writer = &self.connection.writer;
-        let new = if let Some(unstored) = self.unstored.take() {
-            unstored
-        } else {
-            let token = settings.credentials.token.reveal();
-            let made = writer.refresh_token(permit, token, (self.wall)()).await?;
-            let Some(made) = made else { return Ok(()) };
-            made
-        };
-        match self.store(namespace, &new).await {
+        let current = &settings.credentials.token;
+        let Some(new) = self.new_token(current, permit).await? else { return Ok(()) };
+        match self.store(namespace, &new, permit).await {
             Stored::Yes => {}
             Stored::Unknown(why) => {
                 // It may be in the Secret by now, so that it is not revoked.
-                self.unstored = Some(new);
+                self.unstored = Some(Unstored { new, instead_of: current.clone() });
                 return Err(why);
             }
             Stored::No(why) => {
-                writer.revoke_token(permit, &new.uuid).await.context("nor can the new token be revoked")?;
+                self.revoke(permit, &new.uuid).await.context("nor can the new token be revoked")?;
                 return Err(why.context("the new token was revoked"));
             }
         }
         info!(expires = new.expires_at, "the authentication token was renewed");
         if let Some(old) = &new.replaces {
-            writer.revoke_token(permit, old).await?;
+            self.revoke(permit, old).await?;
         }
         Ok(())
     }
 
-    async fn store(&self, namespace: &str, new: &NewToken) -> Stored {
-        let (AviSecret::Token(text) | AviSecret::Password(text)) = &new.secret;
-        let secrets: Api<Secret> = Api::namespaced(self.client.clone(), namespace);
-        let patch = Patch::Merge(json!({ "stringData": { "authtoken": &**text } }));
-        let params = PatchParams::default();
-        let storing = secrets.patch(CREDENTIALS_SECRET, &params, &patch);
-        let what = format!("the new token cannot be stored in Secret {namespace}/{CREDENTIALS_SECRET}");
-        match tokio::time::timeout(STORE_WITHIN, storing).await {
-            Ok(Ok(_)) => Stored::Yes,
-            Ok(Err(kube::Error::Api(status))) if matches!(status.code, 400..=407 | 409..=499) => {
-                Stored::No(anyhow!("{} ({})", status.message, status.code).context(what))
+    /// The token that is to be stored: one that may not have been, unless somebody
+    /// stored another one since; or a new one, if the present one ends soon.
+    async fn new_token(
+        &mut self,
+        current: &Redacted,
+        permit: &WritePermit,
+    ) -> anyhow::Result<Option<NewToken>> {
+        if let Some(Unstored { new, instead_of }) = self.unstored.take() {
+            let (AviSecret::Token(text) | AviSecret::Password(text)) = &new.secret;
+            if *current.reveal() == *text || *current == instead_of {
+                return Ok(Some(new));
             }
-            Ok(Err(error)) => Stored::Unknown(anyhow::Error::new(error).context(what)),
-            Err(_) => Stored::Unknown(anyhow!("no answer in time").context(what)),
+            self.revoke(permit, &new.uuid).await.context("an unused token cannot be revoked")?;
+        }
+        Ok(self.connection.writer.refresh_token(permit, current.reveal(), (self.wall)()).await?)
+    }
+
+    async fn revoke(&self, permit: &WritePermit, uuid: &str) -> anyhow::Result<()> {
+        Ok(self.connection.writer.revoke_token(permit, uuid).await?)
+    }
+
+    async fn store(&self, namespace: &str, new: &NewToken, permit: &WritePermit) -> Stored {
+        let (AviSecret::Token(text) | AviSecret::Password(text)) = &new.secret;
+        let what = format!("the new token cannot be stored in Secret {namespace}/{CREDENTIALS_SECRET}");
+        match self.writer.store_token(permit, namespace, &Redacted::new(text.to_string())).await {
+            Ok(true) => Stored::Yes,
+            Ok(false) => Stored::No(anyhow!("there is no such Secret").context(what)),
+            Err(error) => {
+                let class = error.class();
+                let error = anyhow::Error::new(error).context(what);
+                match class {
+                    // Not sent; neither would be what revokes it.
+                    ErrorClass::Fenced | ErrorClass::Retry => Stored::Unknown(error),
+                    ErrorClass::Conflict | ErrorClass::Auth | ErrorClass::Rejected | ErrorClass::Bug => {
+                        Stored::No(error)
+                    }
+                }
+            }
         }
     }
 }
@@ -146,12 +170,11 @@ mod tests {
     use std::net::SocketAddr;
 
     use ako_core::Config;
-    use ako_core::secret::Redacted;
     use ako_elect::{Holder, Moment, Phase, rehearsal};
     use ako_kube_io::Credentials;
     use ako_sim_avi::{Options as AviOptions, SimAvi, Tls};
     use ako_sim_kube::{Account, Action, Authorization, Fault, Options, SimKube};
-    use serde_json::Value;
+    use serde_json::{Value, json};
 
     use super::*;
     use crate::run::{connection, testing};
@@ -162,7 +185,7 @@ mod tests {
         upkeep: Upkeep,
         settings: Settings,
         _serving: ako_sim_avi::Running,
-        _leads: watch::Sender<bool>,
+        leads: watch::Sender<bool>,
     }
 
     /// A controller, a cluster, and a token that ends soon.
@@ -207,12 +230,17 @@ mod tests {
         let later: WallClock = Arc::new(|| now() + jiff::SignedDuration::from_hours(200));
         let upkeep = Upkeep::new(
             kube.client_as("ako", "ako/1"),
+            ClusterWriter::new(
+                kube.client_as("ako", "ako/1"),
+                Arc::new(|| Moment::from_millis(0)),
+                leads.subscribe(),
+            ),
             connect(&settings),
             watch::channel(settings.clone()).1,
             watch::channel(standing).1,
             later,
         );
-        World { avi, kube, upkeep, settings, _serving: serving, _leads: leads }
+        World { avi, kube, upkeep, settings, _serving: serving, leads }
     }
 
     fn now() -> jiff::Timestamp {
@@ -289,6 +317,33 @@ mod tests {
             assert!(why.contains("the new token was revoked"), "{why}");
             assert_eq!(world.tokens(), (1 + round, round));
         }
+    }
+
+    #[tokio::test]
+    async fn a_token_is_not_stored_while_another_process_may_lead() {
+        let mut world = world().await;
+        world.have_secret().await;
+        world.allow().await;
+        let made = world.upkeep.new_token(&world.settings.credentials.token, &rehearsal::endless()).await;
+        let made = made.unwrap().unwrap();
+        world.leads.send_replace(false);
+        let stored = world.upkeep.store("avi-system", &made, &rehearsal::endless()).await;
+        assert!(matches!(stored, Stored::Unknown(_)), "it is kept for later, as it cannot be revoked now");
+        let secret = world.kube.get("", "secrets", "avi-system", "avi-secret").unwrap();
+        assert!(secret["data"]["authtoken"].is_null(), "{secret}");
+    }
+
+    #[tokio::test]
+    async fn a_token_in_whose_place_somebody_stored_another_one_is_revoked() {
+        let mut world = world().await;
+        world.have_secret().await;
+        world.allow().await;
+        world.kube.inject(Fault::new(Action::DropBefore).verb("patch").resource("secrets").times(1));
+        world.refresh().await.unwrap_err();
+        assert_eq!(world.tokens(), (2, 0));
+        world.settings.credentials.token = Redacted::new("another");
+        world.refresh().await.unwrap();
+        assert_eq!(world.tokens(), (3, 1), "the one of another process is not known, so that it is replaced");
     }
 
     #[tokio::test]

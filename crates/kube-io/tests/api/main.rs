@@ -9,4 +9,4 @@ mod fake;
 mod pace;
 mod permissions;
 mod source;
-mod status;
+mod writer;

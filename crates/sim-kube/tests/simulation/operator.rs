@@ -10,8 +10,8 @@ use ako_core::resource::{Published, PublishedAddress};
 use ako_core::{Delta, ResourceId, ResourceKind, Snapshot};
 use ako_elect::{Moment, rehearsal};
 use ako_kube_io::{
-    About, ConfigEvent, ConfigSource, EventWriter, Occurrence, Outcome, Pace, Severity, Source, SourceEvent,
-    StatusWriter, missing_rules, needed_rules,
+    About, ClusterWriter, ConfigEvent, ConfigSource, EventWriter, Occurrence, Outcome, Pace, Severity,
+    Source, SourceEvent, missing_rules, needed_rules,
 };
 use ako_sim_kube::{Cut, Options, SimKube};
 use serde_json::{Value, json};
@@ -133,7 +133,7 @@ async fn statuses_are_published() {
     let permit = rehearsal::endless();
     let leads = signal::Sender::new(true);
     let clock = Arc::new(|| Moment::from_millis(0));
-    let writer = StatusWriter::new(sim.client(), clock, leads.subscribe());
+    let writer = ClusterWriter::new(sim.client(), clock, leads.subscribe());
     let object = id(ResourceKind::Ingress, "one");
     let outcome = writer.publish(&permit, &object, &wanted, &Published::default()).await.unwrap();
     assert_eq!(outcome, Outcome::Written { addresses: true, annotations: true });

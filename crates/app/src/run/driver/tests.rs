@@ -34,6 +34,7 @@ impl Driven {
         let translator = Translator::new(config.clone(), Environment::default().facts(&config).unwrap());
         let parts = Parts {
             client: client.clone(),
+            writer: ClusterWriter::new(client.clone(), boot.clone(), may_start.clone()),
             connection,
             events: EventWriter::new(client, None, clock::wall_time()),
             candidate: Handle { standing, leads: may_start, events },

@@ -1,5 +1,6 @@
-//! Publishing addresses and annotations on Ingresses and Services.
-//! Source: L7 objects, "Status"; L4 and network, "Status".
+//! Writing to objects of the cluster: addresses and annotations of Ingresses and
+//! Services, and the few notes of the operator's own.
+//! Source: L7 objects, "Status"; L4 and network, "Status"; configuration, §2.4.
 
 use std::collections::BTreeSet;
 use std::pin::pin;
@@ -8,7 +9,9 @@ use std::task::Poll;
 use std::time::Duration;
 
 use ako_core::annotation::{NODE_PORT_LOCAL_ENABLED, PUBLISHED, REMOVAL};
+use ako_core::id::NamespacedName;
 use ako_core::resource::{Published, PublishedAddress};
+use ako_core::secret::Redacted;
 use ako_core::{ResourceId, ResourceKind};
 use ako_elect::WritePermit;
 use hyper_util::client::legacy::connect::{CaptureConnection, capture_connection};
@@ -19,6 +22,7 @@ use serde::de::IgnoredAny;
 use serde_json::{Map, Value, json};
 use tokio::sync::watch;
 
+use crate::config_source::CREDENTIALS_SECRET;
 use crate::error::{ErrorClass, class_of, code_of};
 use crate::leadership::BootClock;
 use crate::path;
@@ -51,9 +55,9 @@ pub enum Outcome {
     Gone,
 }
 
-/// Why something was not published.
+/// Why something was not written.
 #[derive(Debug, thiserror::Error)]
-pub enum StatusError {
+pub enum PatchError {
     /// The permit has ended, or the leader hands over; the patch was not sent.
     #[error("{object}: not sent: the permit to write ran out, or this replica hands the leadership over")]
     Fenced {
@@ -72,7 +76,7 @@ pub enum StatusError {
     Timeout {
         /// The object.
         object: ResourceId,
-        /// `status` or `annotations`.
+        /// `status`, `annotations` or `authtoken`.
         part: &'static str,
     },
     /// The patch failed.
@@ -80,7 +84,7 @@ pub enum StatusError {
     Request {
         /// The object.
         object: ResourceId,
-        /// `status` or `annotations`.
+        /// `status`, `annotations` or `authtoken`.
         part: &'static str,
         /// Why.
         #[source]
@@ -88,7 +92,7 @@ pub enum StatusError {
     },
 }
 
-impl StatusError {
+impl PatchError {
     /// What to do about it: an ended permit is [`ErrorClass::Fenced`], a kind
     /// that nothing is published on [`ErrorClass::Bug`], no answer
     /// [`ErrorClass::Retry`]; of answers, 401 and 403 are
@@ -104,7 +108,8 @@ impl StatusError {
     }
 }
 
-/// Writes statuses. The only code that does.
+/// Writes to objects of the cluster. The only code that does, but for the election,
+/// whose writes are what permits come from, and for Events.
 ///
 /// A patch is sent under a permit and while this process leads; both are looked at
 /// whenever the request goes on, and so when its connection is ready, immediately
@@ -116,14 +121,14 @@ impl StatusError {
 /// connection from its pool was closed or the API server was busy. Either can bring an
 /// older status back; the watch shows it to the leader, who corrects it.
 #[derive(Clone)]
-pub struct StatusWriter {
+pub struct ClusterWriter {
     client: Client,
     clock: BootClock,
     /// Whether this process leads and does not hand over.
     leads: watch::Receiver<bool>,
 }
 
-impl StatusWriter {
+impl ClusterWriter {
     /// Writes with this client, while `leads` says that this process leads and does
     /// not hand over. Permits are judged by the clock.
     pub fn new(client: Client, clock: BootClock, leads: watch::Receiver<bool>) -> Self {
@@ -138,9 +143,9 @@ impl StatusWriter {
         object: &ResourceId,
         wanted: &Published,
         current: &Published,
-    ) -> Result<Outcome, StatusError> {
+    ) -> Result<Outcome, PatchError> {
         if !matches!(object.kind, ResourceKind::Ingress | ResourceKind::Service) {
-            return Err(StatusError::Unsupported { object: object.clone() });
+            return Err(PatchError::Unsupported { object: object.clone() });
         }
         let writing = Writing { writer: self, permit, object };
         let addresses = address_set(wanted) != address_set(current);
@@ -162,7 +167,7 @@ impl StatusWriter {
     }
 }
 
-impl StatusWriter {
+impl ClusterWriter {
     /// Notes on the operator's StatefulSet how far the removal of everything
     /// is; `None` takes the note away.
     pub async fn note_removal(
@@ -170,16 +175,31 @@ impl StatusWriter {
         permit: &WritePermit,
         object: &ResourceId,
         progress: Option<&str>,
-    ) -> Result<(), StatusError> {
+    ) -> Result<(), PatchError> {
         let writing = Writing { writer: self, permit, object };
         let patch = json!({"metadata": {"annotations": {REMOVAL: progress}}});
         writing.patch(Part::Annotations, &patch).await.map(|_| ())
     }
+
+    /// Stores a new authentication token in the Secret of that namespace that the
+    /// controller is logged in with. Answers whether there is such a Secret.
+    pub async fn store_token(
+        &self,
+        permit: &WritePermit,
+        namespace: &str,
+        token: &Redacted,
+    ) -> Result<bool, PatchError> {
+        let name = NamespacedName::new(namespace, CREDENTIALS_SECRET);
+        let secret = ResourceId { kind: ResourceKind::Secret, name };
+        let writing = Writing { writer: self, permit, object: &secret };
+        let patch = json!({"stringData": {"authtoken": token.reveal()}});
+        writing.patch(Part::Token, &patch).await
+    }
 }
 
-/// One publication.
+/// What is written to one object.
 struct Writing<'a> {
-    writer: &'a StatusWriter,
+    writer: &'a ClusterWriter,
     permit: &'a WritePermit,
     object: &'a ResourceId,
 }
@@ -188,6 +208,7 @@ struct Writing<'a> {
 enum Part {
     Status,
     Annotations,
+    Token,
 }
 
 impl Part {
@@ -195,6 +216,7 @@ impl Part {
         match self {
             Self::Status => "status",
             Self::Annotations => "annotations",
+            Self::Token => "authtoken",
         }
     }
 }
@@ -202,7 +224,7 @@ impl Part {
 impl Writing<'_> {
     /// Sends a merge patch, again if it meets a conflict. Answers whether the
     /// object exists.
-    async fn patch(&self, part: Part, patch: &Value) -> Result<bool, StatusError> {
+    async fn patch(&self, part: Part, patch: &Value) -> Result<bool, PatchError> {
         let mut repeats = 0;
         loop {
             let Err(error) = self.patch_once(part, patch).await? else { return Ok(true) };
@@ -218,23 +240,23 @@ impl Writing<'_> {
     }
 
     /// Sends a merge patch under the permit. The inner result is the answer.
-    async fn patch_once(&self, part: Part, patch: &Value) -> Result<kube::Result<()>, StatusError> {
+    async fn patch_once(&self, part: Part, patch: &Value) -> Result<kube::Result<()>, PatchError> {
         let name = &self.object.name;
         let request = Request::new(path::collection(self.object.kind, name));
         let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
         let request = match part {
             Part::Status => request.patch_subresource("status", &name.name, &params, &Patch::Merge(patch)),
-            Part::Annotations => request.patch(&name.name, &params, &Patch::Merge(patch)),
+            Part::Annotations | Part::Token => request.patch(&name.name, &params, &Patch::Merge(patch)),
         };
         let mut request = request.map_err(|error| self.failed(part, kube::Error::BuildRequest(error)))?;
         let handed_over = capture_connection(&mut request);
-        let fenced = || StatusError::Fenced { object: self.object.clone() };
+        let fenced = || PatchError::Fenced { object: self.object.clone() };
         let remaining = self.remaining().ok_or_else(fenced)?;
         let answer = self.writer.client.request::<IgnoredAny>(request);
         let answer = self.while_permitted(handed_over, answer);
         match tokio::time::timeout(REQUEST_TIMEOUT.min(remaining), answer).await {
             Ok(answer) => Ok(answer.ok_or_else(fenced)?.map(|_| ())),
-            Err(_) => Err(StatusError::Timeout { object: self.object.clone(), part: part.name() }),
+            Err(_) => Err(PatchError::Timeout { object: self.object.clone(), part: part.name() }),
         }
     }
 
@@ -270,8 +292,8 @@ impl Writing<'_> {
         .await
     }
 
-    fn failed(&self, part: Part, source: kube::Error) -> StatusError {
-        StatusError::Request { object: self.object.clone(), part: part.name(), source: Box::new(source) }
+    fn failed(&self, part: Part, source: kube::Error) -> PatchError {
+        PatchError::Request { object: self.object.clone(), part: part.name(), source: Box::new(source) }
     }
 }
 

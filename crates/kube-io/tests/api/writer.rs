@@ -9,7 +9,7 @@ use ako_core::id::NamespacedName;
 use ako_core::resource::{Published, PublishedAddress};
 use ako_core::{ResourceId, ResourceKind};
 use ako_elect::{Moment, Timing, WritePermit, rehearsal};
-use ako_kube_io::{CONFLICT_RETRIES, ErrorClass, Outcome, REQUEST_TIMEOUT, StatusError, StatusWriter};
+use ako_kube_io::{CONFLICT_RETRIES, ClusterWriter, ErrorClass, Outcome, PatchError, REQUEST_TIMEOUT};
 use http::{Method, Uri};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use kube::client::ConfigExt as _;
@@ -59,14 +59,14 @@ impl Leader {
         Self { clock: Arc::default(), leads: watch::Sender::new(true) }
     }
 
-    fn writer(&self, client: Client) -> StatusWriter {
+    fn writer(&self, client: Client) -> ClusterWriter {
         let clock = self.clock.clone();
         let now = Arc::new(move || Moment::from_millis(clock.load(Ordering::SeqCst)));
-        StatusWriter::new(client, now, self.leads.subscribe())
+        ClusterWriter::new(client, now, self.leads.subscribe())
     }
 }
 
-async fn publish(fake: &Fake, wanted: &Published, current: &Published) -> Result<Outcome, StatusError> {
+async fn publish(fake: &Fake, wanted: &Published, current: &Published) -> Result<Outcome, PatchError> {
     let leader = Leader::new();
     leader.writer(fake.client()).publish(&rehearsal::endless(), &ingress(), wanted, current).await
 }
@@ -164,7 +164,7 @@ async fn errors_have_a_class() {
     let fake = fake();
     fake.fail(FaultKind::Silence, is_status);
     let error = publish(&fake, &published(), &Published::default()).await.unwrap_err();
-    assert!(matches!(error, StatusError::Timeout { .. }), "{error}");
+    assert!(matches!(error, PatchError::Timeout { .. }), "{error}");
     assert_eq!(error.class(), ErrorClass::Retry);
 }
 
@@ -242,7 +242,7 @@ fn client_of(listener: &TcpListener, dials: impl Fn() + Clone + Send + Sync + 's
 }
 
 /// Publishes addresses in a task of its own.
-fn start(writer: StatusWriter) -> JoinHandle<Result<Outcome, StatusError>> {
+fn start(writer: ClusterWriter) -> JoinHandle<Result<Outcome, PatchError>> {
     let [addresses, _] = parts();
     tokio::spawn(async move {
         writer.publish(&ten_seconds(), &ingress(), &addresses, &Published::default()).await
