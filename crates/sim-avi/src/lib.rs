@@ -187,7 +187,8 @@ impl SimAvi {
         outcome
     }
 
-    fn revision(&self) -> u64 {
+    /// Changes whenever an object does.
+    pub fn revision(&self) -> u64 {
         *self.changes.borrow()
     }
 

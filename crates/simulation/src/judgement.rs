@@ -85,17 +85,55 @@ pub fn still(world: &World) -> BTreeSet<(String, String)> {
     ours(&world.avi.dump()).into_iter().map(|(kind, name, _)| (kind, name)).collect()
 }
 
+/// Looks again and again whether all is done. What did not change since the last
+/// look is not judged anew, which is most of the work of a run.
+#[derive(Debug, Default)]
+pub struct Looks {
+    last: Option<Look>,
+}
+
+/// What was seen, which is all that the answer depends on, and the answer.
+#[derive(Debug)]
+struct Look {
+    revision: u64,
+    objects: Vec<Value>,
+    why: String,
+}
+
+impl Looks {
+    /// As [`unfinished`].
+    ///
+    /// # Errors
+    /// If the simulation itself fails.
+    pub fn unfinished(&mut self, world: &World) -> anyhow::Result<Option<String>> {
+        let (revision, objects) = (world.avi.revision(), cluster(world));
+        let last = self.last.as_ref().filter(|last| last.revision == revision && last.objects == objects);
+        if let Some(last) = last {
+            return Ok(Some(last.why.clone()));
+        }
+        let why = judge(world, &objects)?;
+        self.last = why.clone().map(|why| Look { revision, objects, why });
+        Ok(why)
+    }
+}
+
 /// Why the controller is not as the cluster asks for, or the cluster does not
 /// show it yet.
-pub async fn unfinished(world: &World) -> anyhow::Result<Option<String>> {
-    let objects = cluster(world);
+///
+/// # Errors
+/// If the simulation itself fails.
+pub fn unfinished(world: &World) -> anyhow::Result<Option<String>> {
+    judge(world, &cluster(world))
+}
+
+fn judge(world: &World, objects: &[Value]) -> anyhow::Result<Option<String>> {
     let dump = world.avi.dump();
     let (mut wanted, mut different) = (BTreeSet::new(), None);
     for member in world.setup.members() {
         let output = translate(Input {
             config: workload::config(member, world.evh, world.routes),
             namespace: member.namespace.to_owned(),
-            objects: objects.clone(),
+            objects: objects.to_vec(),
             environment: Environment::new(world.avi.dump_all()),
         })?;
         let asked = output.avi();
@@ -116,8 +154,8 @@ pub async fn unfinished(world: &World) -> anyhow::Result<Option<String>> {
         return Ok(Some(format!("missing {missing:?}, surplus {surplus:?}")));
     }
     Ok(different
-        .or_else(|| misplaced(world.setup, &objects, &dump))
-        .or_else(|| unpublished(world.setup, &objects)))
+        .or_else(|| misplaced(world.setup, objects, &dump))
+        .or_else(|| unpublished(world.setup, objects)))
 }
 
 /// Whether a virtual service uses a VsVip.

@@ -48,3 +48,7 @@ pub mod workload;
 pub mod world;
 
 pub use run::{Outcome, run, run_all};
+
+/// A third of a run is memory taken and given back.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

@@ -32,7 +32,7 @@ async fn perform() -> anyhow::Result<(Vec<String>, usize)> {
     for step in steps.iter().cycle().take(CHANGES) {
         world.take(0, step).await?;
         sleep(PAUSE).await;
-        if let Some(why) = unfinished(&world).await? {
+        if let Some(why) = unfinished(&world)? {
             world.complain(&format!("{PAUSE:?} after {step:?}: {why}"));
         }
         let before = writes(&world.avi.requests()).count();

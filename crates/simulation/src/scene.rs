@@ -6,7 +6,7 @@ use ako_sim_avi::RequestRecord;
 use anyhow::bail;
 use tokio::time::sleep;
 
-use crate::judgement::{unfinished, writes};
+use crate::judgement::{Looks, writes};
 use crate::run::on_virtual_time;
 use crate::script::Script;
 use crate::setup::Setup;
@@ -48,9 +48,9 @@ impl World {
     /// # Errors
     /// What is missing.
     pub async fn finished(&self) -> anyhow::Result<()> {
-        let mut why = None;
+        let (mut why, mut looks) = (None, Looks::default());
         for _ in 0..PATIENCE.as_secs() {
-            why = unfinished(self).await?;
+            why = looks.unfinished(self)?;
             if why.is_none() {
                 return Ok(());
             }

@@ -41,7 +41,7 @@ fn a_process_that_is_told_to_end_finishes_what_is_under_way_and_no_more() {
         assert!(took < SLOW + Duration::from_millis(500), "it took {took:?}");
         world.avi.set_latency(Duration::from_millis(5));
         sleep(Duration::from_mins(1)).await;
-        assert_eq!(unfinished(&world).await?, None);
+        assert_eq!(unfinished(&world)?, None);
         assert_eq!(world.wrong(), Vec::<String>::new());
         Ok(())
     })

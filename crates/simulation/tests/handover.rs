@@ -30,7 +30,7 @@ async fn at_rest(evh: bool) -> World {
         world.take(0, &Step::Apply(number, "/shop")).await.unwrap();
     }
     sleep(Duration::from_mins(2)).await;
-    assert_eq!(unfinished(&world).await.unwrap(), None);
+    assert_eq!(unfinished(&world).unwrap(), None);
     world
 }
 
@@ -62,7 +62,7 @@ fn a_namespace_changes_hands_without_a_gap_and_nobody_writes_while_the_other_may
                     assert!(!owners(&world).is_empty(), "not served after {write:?}");
                 }
                 assert_eq!(owners(&world), BTreeSet::from([to.to_owned()]), "EVH {evh}");
-                assert_eq!(unfinished(&world).await.unwrap(), None);
+                assert_eq!(unfinished(&world).unwrap(), None);
                 let after = last(&world);
                 sleep(Duration::from_mins(6)).await;
                 assert_eq!(writes(&world.avi.requests_since(after)).next(), None, "it goes on");
@@ -83,7 +83,7 @@ fn what_was_nobodys_for_a_while_is_served_again() {
             world.take(0, &Step::Label(LIVELY, team)).await.unwrap();
             sleep(DONE).await;
             assert_eq!(owners(&world), owner.map(str::to_owned).into_iter().collect());
-            assert_eq!(unfinished(&world).await.unwrap(), None);
+            assert_eq!(unfinished(&world).unwrap(), None);
         }
         assert_eq!(world.wrong(), Vec::<String>::new());
     }))

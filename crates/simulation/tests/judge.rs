@@ -94,7 +94,7 @@ fn what_a_write_takes_away_has_to_be_asked_for_like_a_deletion() {
             });
         world.avi.edit("pool", "admin", &name.unwrap(), &json!({"servers": [added]}));
         assert_eq!(fewer_servers(&world, 0), None);
-        let why = unfinished(&world).await?.unwrap();
+        let why = unfinished(&world)?.unwrap();
         assert!(why.contains("misses [\"servers 10.2.0.1:8080\"]"), "{why}");
         // A host, and what refers to it.
         let host = host("lively", 0);

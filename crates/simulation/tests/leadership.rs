@@ -70,10 +70,10 @@ fn a_write_that_arrives_late_is_repaired() {
         while created_second(&world) == 0 {
             sleep(Duration::from_millis(100)).await;
         }
-        assert_ne!(unfinished(&world).await?, None, "nothing came late");
+        assert_ne!(unfinished(&world)?, None, "nothing came late");
         // Long before the next full reading.
         sleep(Duration::from_secs(20)).await;
-        assert_eq!(unfinished(&world).await?, None);
+        assert_eq!(unfinished(&world)?, None);
         assert_eq!(world.wrong(), Vec::<String>::new());
         Ok(())
     })
@@ -98,14 +98,14 @@ fn a_write_that_is_executed_after_its_time_out_is_looked_after() {
         sleep(Duration::from_secs(1)).await;
         world.take(0, &Step::Delete(1)).await.unwrap();
         sleep(Duration::from_secs(12)).await;
-        assert_eq!((unfinished(&world).await?, created_second(&world)), (None, 0));
+        assert_eq!((unfinished(&world)?, created_second(&world)), (None, 0));
         while created_second(&world) == 0 {
             sleep(Duration::from_millis(100)).await;
         }
-        assert_ne!(unfinished(&world).await?, None, "nothing came late");
+        assert_ne!(unfinished(&world)?, None, "nothing came late");
         // Long before the next full reading.
         sleep(Duration::from_secs(20)).await;
-        assert_eq!(unfinished(&world).await?, None);
+        assert_eq!(unfinished(&world)?, None);
         Ok(())
     })
     .unwrap();
