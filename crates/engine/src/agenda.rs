@@ -363,4 +363,31 @@ mod tests {
         agenda.put(Lane::Live, &key("a"), Phase::After(key("nobody")), at(0));
         assert_eq!(agenda.inconsistencies().len(), 1);
     }
+
+    #[test]
+    fn a_mistake_in_any_index_is_found() {
+        type Mistake = (Phase, fn(&mut Agenda));
+        let mistakes: [Mistake; 8] = [
+            (Phase::Queued, |a| a.queue = [(Lane::Live, key("other"))].into()),
+            (Phase::Queued, |a| a.queue.clear()),
+            (Phase::Until(at(5)), |a| a.timers = [(at(6), key("a"))].into()),
+            (Phase::Held, |a| a.held = [key("other")].into()),
+            (Phase::Unproven, |a| a.unproven = [key("other")].into()),
+            (Phase::Sending(None), |a| a.sending = 0),
+            (Phase::Reading, |a| a.held = [key("a")].into()),
+            (Phase::Reading, |a| a.waiting = [(key("other"), [key("a")].into())].into()),
+        ];
+        for (phase, mistake) in mistakes {
+            let mut agenda = Agenda::default();
+            agenda.put(Lane::Live, &key("a"), phase.clone(), at(0));
+            mistake(&mut agenda);
+            assert_eq!(agenda.inconsistencies().len(), 1, "{phase}: {:?}", agenda.inconsistencies());
+        }
+        let mut agenda = Agenda::default();
+        agenda.put(Lane::Live, &key("a"), Phase::After(key("b")), at(0));
+        agenda.put(Lane::Live, &key("b"), Phase::Queued, at(0));
+        agenda.waiting = [(key("b"), [key("other")].into())].into();
+        assert_eq!(agenda.inconsistencies().len(), 1);
+        assert_eq!(agenda.len(), 2);
+    }
 }

@@ -532,27 +532,26 @@ impl Engine {
 
     /// Sends what is queued, as far as there is room.
     fn send(&mut self, now: Moment, effects: &mut Vec<Effect>) {
-        let mut held = None;
+        // Asked at the last moment, as only then is it known how many losses there are in
+        // all, and again after whatever may have changed that.
+        let mut holds = None;
         while self.agenda.sending() < MOST_WRITES {
             let Some(key) = self.agenda.next_queued() else { return };
             // Much may have changed since it was queued.
             let found = need::of(&key, &self.desired, &mut self.controller, &self.agenda);
             let Need::Ready(operation) = found.need else {
                 self.look(BTreeSet::from([key]), now);
+                holds = None;
                 continue;
             };
-            // Asked at the last moment: only then is it known how many losses there
-            // are in all.
-            let version = self.guard.version();
-            let holds = match held {
-                Some((known, holds)) if known == version => holds,
-                _ => self.holds_objects(),
-            };
-            held = Some((version, holds));
-            match self.weigh(operation, holds, now) {
+            let held = *holds.get_or_insert_with(|| self.holds_objects());
+            match self.weigh(operation, held, now) {
                 Verdict::Held => self.agenda.put(Lane::Live, &key, Phase::Held, now),
                 Verdict::Unproven => self.agenda.put(Lane::Live, &key, Phase::Unproven, now),
-                Verdict::Send { operation, until } => self.send_one(operation, until, now, effects),
+                Verdict::Send { operation, until } => {
+                    holds = holds.filter(|_| !self.guard.is_suspect(&key));
+                    self.send_one(operation, until, now, effects);
+                }
             }
         }
     }

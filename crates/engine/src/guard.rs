@@ -43,8 +43,6 @@ pub(crate) struct Guard {
     expected: BTreeSet<ObjectKey>,
     /// Unexplained ones that were let pass lately, when, and how much.
     passed: BTreeMap<ObjectKey, (Moment, usize)>,
-    /// Goes up with every change: what follows from this is computed once.
-    version: u64,
 }
 
 /// Whether so many of so many are too many to lose unexplained.
@@ -72,7 +70,7 @@ impl Guard {
         if self.explained.contains(key) {
             return;
         }
-        self.version += u64::from(self.unexplained.insert(key.clone(), loss) != Some(loss));
+        self.unexplained.insert(key.clone(), loss);
         if expected {
             self.expected.insert(key.clone());
         } else {
@@ -83,7 +81,7 @@ impl Guard {
     /// An object is gone, or wanted as it is again.
     pub(crate) fn clear(&mut self, key: &ObjectKey) {
         self.explained.remove(key);
-        self.version += u64::from(self.unexplained.remove(key).is_some());
+        self.unexplained.remove(key);
         self.expected.remove(key);
     }
 
@@ -91,31 +89,23 @@ impl Guard {
     pub(crate) fn let_pass(&mut self, key: &ObjectKey, now: Moment) {
         let Some(loss) = self.unexplained.get(key) else { return };
         self.passed.insert(key.clone(), (now, *loss));
-        self.version += 1;
         if self.passed.len() > MOST_PASSED {
-            self.passed.pop_first();
+            let oldest = self.passed.iter().min_by_key(|(_, (at, _))| *at).map(|(key, _)| key.clone());
+            oldest.map(|key| self.passed.remove(&key));
         }
     }
 
     /// Forgets what was let pass before the window.
     pub(crate) fn forget(&mut self, now: Moment) {
-        let before = self.passed.len();
         self.passed.retain(|_, (at, _)| now.since(*at) < WINDOW);
-        self.version += u64::from(self.passed.len() != before);
     }
 
     /// Lets the present losses pass; later ones are judged anew.
     pub(crate) fn release(&mut self) {
         self.explained.extend(std::mem::take(&mut self.unexplained).into_keys());
         self.expected.clear();
-        self.version += 1;
         // Whoever releases them has seen the ones before.
         self.passed.clear();
-    }
-
-    /// Another number is another state.
-    pub(crate) fn version(&self) -> u64 {
-        self.version
     }
 
     pub(crate) fn is_suspect(&self, key: &ObjectKey) -> bool {
@@ -224,6 +214,20 @@ mod tests {
     }
 
     #[test]
+    fn objects_of_all_kinds_count_together() {
+        let kinds = [Kind::Pool, Kind::PoolGroup, Kind::VirtualService];
+        let condemned = |each: usize| {
+            let mut guard = Guard::default();
+            for (kind, i) in kinds.into_iter().flat_map(|kind| (0..each).map(move |i| (kind, i))) {
+                guard.condemn(&ObjectKey::new(kind, "admin", format!("o{i}")), 1, false);
+            }
+            guard.holds(LIMITS, &kinds.map(|kind| (kind, 12)).into(), false)
+        };
+        assert!(!condemned(3), "9 of 36");
+        assert!(condemned(4), "12 of 36, though no kind loses more than five");
+    }
+
+    #[test]
     fn a_cluster_that_is_not_understood_explains_nothing() {
         let observed = BTreeMap::from([(Kind::Pool, 1000)]);
         assert!(guard(1).holds(LIMITS, &observed, true));
@@ -295,9 +299,28 @@ mod tests {
     }
 
     #[test]
+    fn what_was_let_pass_is_forgotten_after_the_window_and_the_oldest_when_there_are_too_many() {
+        let mut guard = guard(3);
+        for (name, minute) in [("p0", 1), ("p1", 0), ("p2", 2)] {
+            guard.let_pass(&key(name), at(minute));
+        }
+        guard.forget(at(10));
+        assert!(guard.passed.keys().eq([&key("p0"), &key("p2")]), "ten minutes are over for one");
+        for i in 0..MOST_PASSED - 1 {
+            guard.condemn(&key(&format!("later{i}")), 1, false);
+            guard.let_pass(&key(&format!("later{i}")), at(3));
+        }
+        assert_eq!(guard.passed.len(), MOST_PASSED);
+        assert!(!guard.passed.contains_key(&key("p0")) && guard.passed.contains_key(&key("p2")));
+    }
+
+    #[test]
     fn nothing_is_remembered_of_what_is_gone() {
         let mut guard = guard(40);
         guard.release();
+        guard.condemn(&key("one more"), 1, false);
+        assert_eq!(guard.len(), 41);
+        guard.clear(&key("one more"));
         for i in 0..40 {
             guard.clear(&key(&format!("p{i}")));
         }
