@@ -266,8 +266,7 @@ impl Engine {
 
     /// What the guard held and does not hold any more is looked at.
     fn look_at_held(&mut self, now: Moment) {
-        let is_waiting = !self.agenda.held().is_empty() || self.publisher.is_waiting();
-        let objects = is_waiting && !self.holds_objects();
+        let objects = !self.holds_objects();
         if objects {
             self.publisher.wake_waiting();
         }

@@ -96,11 +96,6 @@ impl Publisher {
         self.dirty.len() + self.under_way.len() + self.timers.len() + self.waiting.len()
     }
 
-    /// Whether a status waits for what it would lose.
-    pub(crate) fn is_waiting(&self) -> bool {
-        !self.waiting.is_empty()
-    }
-
     /// Those that wait are looked at again.
     pub(crate) fn wake_waiting(&mut self) {
         self.dirty.append(&mut self.waiting);

@@ -105,6 +105,16 @@ fn a_status_that_cannot_be_written_is_tried_again() {
 }
 
 #[test]
+fn a_status_that_cannot_be_written_is_tried_again_less_and_less_often() {
+    let mut world = world();
+    world.unpublishable = usize::MAX;
+    world.start();
+    world.run(Duration::from_mins(1));
+    // After 1, 3, 7, 15 and 31 seconds, each of two.
+    assert_eq!(usize::MAX - world.unpublishable, 12);
+}
+
+#[test]
 fn a_status_is_written_once_until_the_watch_shows_it() {
     let mut world = world();
     world.blind = true;
@@ -134,6 +144,18 @@ fn a_status_that_the_watch_never_shows_is_written_again() {
     let published = world.published;
     world.run(Duration::from_hours(1));
     assert_eq!(world.published, published, "what was seen is not written again");
+}
+
+#[test]
+fn a_status_that_is_to_be_another_one_does_not_wait_for_the_watch() {
+    let mut world = world();
+    world.blind = true;
+    world.start();
+    world.settle();
+    assert_eq!(world.published, 2);
+    world.apply(ingress("a", &[host(1), host(2)]));
+    world.settle();
+    assert_eq!(world.published, 3);
 }
 
 #[test]
