@@ -92,7 +92,9 @@ fn content(state: &Value) -> Markup {
         (heading(state))
         (permissions(state))
         (login(state))
+        (restart(state))
         (held(state))
+        (waiting(state))
         (refused_parts(state))
         (tiles(state))
         (fronts(state))
@@ -147,11 +149,41 @@ fn held(state: &Value) -> Markup {
     html! {
         @if held.is_object() {
             div.note role="alert" {
-                strong { (word(&held["count"])) " deletions are held" }
+                strong { (word(&held["count"])) " deletions and losses are held" }
                 " of " (word(&held["of"])) " observed objects: no edit explains them. If they are right, run "
                 code { "ako release-deletions --digest " (word(&held["digest"])) } " in the leader's pod. Some of them: "
                 @for example in held["examples"].as_array().into_iter().flatten() { code { (word(example)) } " " }
             }
+        }
+    }
+}
+
+/// What waits until the state of the cluster is confirmed, and what this version cannot
+/// judge at all.
+fn waiting(state: &Value) -> Markup {
+    let unproven = &state["unproven"];
+    html! {
+        @if unproven.is_object() {
+            div.note role="alert" {
+                strong { (word(&unproven["count"])) " removals wait" }
+                " until it is confirmed that what is known is up to date of: " (word(&unproven["sources"]))
+            }
+        }
+        @for (kind, count) in state["left_alone"].as_object().into_iter().flatten() {
+            div.note {
+                (word(count)) " objects on the controller were made for objects of kind " (kind)
+                ", which this version does not read; they are left alone"
+            }
+        }
+    }
+}
+
+/// The changed keys of the ConfigMap that are not in force.
+fn restart(state: &Value) -> Markup {
+    let keys = &state["restart_needed"];
+    html! {
+        @if keys.as_array().is_some_and(|keys| !keys.is_empty()) {
+            div.note { "Of the ConfigMap, this takes effect after a restart: " (word(keys)) }
         }
     }
 }
@@ -339,7 +371,9 @@ fn word(value: &Value) -> String {
 
 #[cfg(test)]
 mod tests {
-    use crate::admin::report::tests::two_instances;
+    use serde_json::json;
+
+    use crate::admin::report::tests::{one_instance, two_instances};
 
     #[test]
     fn what_is_refused_is_on_top_with_the_way_out() {
@@ -351,8 +385,22 @@ mod tests {
     }
 
     #[test]
+    fn what_waits_is_told_with_what_it_waits_for() {
+        let (mut state, ..) = one_instance();
+        let page = super::content(&state).into_string();
+        assert!(!page.contains("removals wait") && !page.contains("after a restart"), "{page}");
+        state["unproven"] = json!({"count": 3, "sources": ["Ingress", "Service"]});
+        state["left_alone"] = json!({"Route": 7});
+        state["restart_needed"] = json!(["cniPlugin"]);
+        let page = super::content(&state).into_string();
+        assert!(page.contains("3 removals wait</strong>") && page.contains("of: Ingress, Service"), "{page}");
+        assert!(page.contains("7 objects") && page.contains("of kind Route"), "{page}");
+        assert!(page.contains("after a restart: cniPlugin"), "{page}");
+    }
+
+    #[test]
     fn one_instance_is_no_matter() {
-        let page = super::content(&crate::admin::report::tests::one_instance().0).into_string();
+        let page = super::content(&one_instance().0).into_string();
         assert!(!page.contains("Instances"), "{page}");
     }
 }

@@ -237,7 +237,7 @@ pub(crate) fn state(startup: &Startup, report: Option<&Report>) -> Value {
         "diagnostics": report.diagnostics.iter().map(diagnostic).collect::<Vec<_>>(),
         "held": report.held.as_ref().map(held),
         "unproven": report.unproven.as_ref().map(|(count, sources)| json!({"count": count, "sources": sources})),
-        "leftAlone": report.left_alone,
+        "left_alone": report.left_alone,
         "fronts": report.virtual_services.iter().map(virtual_service).collect::<Vec<_>>(),
         "last_writes": report.last_writes.iter().map(write).collect::<Vec<_>>(),
         "latency": latency(&report.latencies),

@@ -146,6 +146,11 @@ pub(crate) fn text(state: &Value) -> String {
             let _ = writeln!(out, "\n{title}: {why}");
         }
     }
+    let keys: Vec<_> = state["restart_needed"].as_array().into_iter().flatten().map(word).collect();
+    if !keys.is_empty() {
+        let _ =
+            writeln!(out, "\nRESTART: of the ConfigMap, this takes effect after one: {}", keys.join(", "));
+    }
     let mut section = |title: &str, pointer: &str, line: &dyn Fn(&Value) -> String| {
         let items = state.pointer(pointer).and_then(Value::as_array).filter(|items| !items.is_empty());
         if let Some(items) = items {
@@ -203,7 +208,7 @@ fn not_done(state: &Value, out: &mut String) {
             sources.join(", ")
         );
     }
-    for (kind, count) in state["leftAlone"].as_object().into_iter().flatten() {
+    for (kind, count) in state["left_alone"].as_object().into_iter().flatten() {
         let _ = writeln!(
             out,
             "\nLEFT ALONE: {count} objects on the controller that were made for objects of kind {kind}, which \
@@ -265,5 +270,14 @@ mod tests {
             assert!(shown.contains(line), "{shown}");
         }
         assert!(!super::text(&one_instance().0).contains("Instances"));
+    }
+
+    #[test]
+    fn keys_that_wait_for_a_restart_are_named() {
+        let (mut state, ..) = one_instance();
+        assert!(!super::text(&state).contains("RESTART"));
+        state["restart_needed"] = serde_json::json!(["cniPlugin", "clusterName"]);
+        let shown = super::text(&state);
+        assert!(shown.contains("this takes effect after one: cniPlugin, clusterName\n"), "{shown}");
     }
 }
