@@ -145,10 +145,15 @@ fn whisper(
 ) -> impl futures::Stream<Item = Result<Frame<Bytes>, kube::Error>> + Send {
     let frames = body.into_data_stream();
     futures::stream::unfold((frames, told, path), |(mut frames, mut told, path)| async move {
-        let next = frames.next().await;
+        let is_refused =
+            |troubles: &Troubles| matches!(trouble_of(troubles, &path), Some(Trouble::Refused(_)));
+        let next = tokio::select! {
+            next = frames.next() => next,
+            _ = told.wait_for(is_refused) => return None,
+        };
         let is_quiet = |troubles: &Troubles| trouble_of(troubles, &path) == Some(Trouble::Silent);
         told.wait_for(|troubles| !is_quiet(troubles)).await.ok()?;
-        if matches!(trouble_of(&told.borrow(), &path), Some(Trouble::Refused(_))) {
+        if is_refused(&told.borrow()) {
             return None;
         }
         let item = next?.map(Frame::data);

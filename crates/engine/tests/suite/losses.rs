@@ -95,6 +95,7 @@ fn statuses_of_what_is_held_are_held_with_it() {
     world.run(Duration::from_mins(1));
     assert!(world.engine.held().is_some());
     assert_eq!(ids.iter().map(|id| world.status(id)).collect::<Vec<_>>(), before);
+    assert_eq!(world.engine.unpublished(), ids.len());
     let removed = world.notices.iter().filter(|notice| notice.reason == "Removed").count();
     assert_eq!(removed, 0, "nothing was removed");
     // A process that begins with it knows no more of them.
