@@ -8,6 +8,8 @@ use ako_avi_types::{FieldChange, Kind, Object, ObjectKey, Observed, Ref};
 use ako_core::Index;
 use ako_elect::Moment;
 
+use crate::purpose;
+
 /// A complete reading of everything that is ours.
 #[derive(Clone, Debug)]
 pub struct Observation {
@@ -150,8 +152,8 @@ impl Controller {
     /// An object is gone, or about to be deleted: what it uses loses its use.
     pub(crate) fn release(&mut self, key: &ObjectKey) {
         let Some(entry) = self.entries.get(key) else { return };
-        let namespaces = entry.observed.body.markers().iter().filter(|marker| marker.key == "Namespace");
-        let namespaces = namespaces.flat_map(|marker| marker.values.iter().cloned()).collect();
+        let namespaces = purpose::values(entry.observed.body.markers(), "Namespace");
+        let namespaces = namespaces.iter().cloned().collect();
         let released = Released { service: key.clone(), namespaces };
         let vsvips = self.vsvips_of(key).into_iter();
         self.released.extend(vsvips.map(|vsvip| (vsvip, released.clone())));

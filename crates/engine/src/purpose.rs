@@ -129,7 +129,8 @@ impl Served {
     }
 }
 
-fn values<'a>(markers: &'a [Marker], key: &str) -> &'a [Arc<str>] {
+/// The values of a marker; none if there is no such marker.
+pub(crate) fn values<'a>(markers: &'a [Marker], key: &str) -> &'a [Arc<str>] {
     markers.iter().find(|marker| marker.key == key).map_or(&[], |marker| &marker.values)
 }
 
