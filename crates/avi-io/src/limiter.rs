@@ -293,6 +293,23 @@ mod tests {
         assert_eq!(limiter.limit(), 14);
     }
 
+    #[test]
+    fn an_answer_is_slow_beyond_a_second_and_four_times_the_usual() {
+        let after = |usual: f64, seconds: f64| Usual(Some(usual)).is_slow(Duration::from_secs_f64(seconds));
+        assert!(!after(1.0, 4.0) && after(1.0, 4.1));
+        assert!(!after(0.125, 1.0) && after(0.125, 1.1), "what takes no second is not slow");
+        assert!(!Usual::default().is_slow(Duration::from_mins(1)), "nothing is usual yet");
+    }
+
+    #[test]
+    fn the_usual_time_falls_fast_and_rises_slowly() {
+        let mut usual = Usual(Some(2.0));
+        usual.is_slow(Duration::from_secs(1));
+        assert_eq!(usual.0, Some(1.5));
+        usual.is_slow(Duration::from_millis(2_140));
+        assert_eq!(usual.0, Some(1.51));
+    }
+
     #[tokio::test(start_paused = true)]
     async fn writes_pass_reads_but_do_not_starve_them() {
         let limiter = Limiter::new(1);
