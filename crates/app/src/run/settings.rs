@@ -122,9 +122,11 @@ impl SettingsReader {
                 written = Some(data.clone());
             }
             if let Some(at) = confirmed {
-                // What is in force is not what stands there, if that cannot be used
-                // or is gone: nothing is removed because of it.
-                let is_in_force = !self.gone && !issues.iter().any(|issue| issue.fatal);
+                // What is in force is not what stands there, if that is gone or cannot be
+                // used, now or before a restart: nothing is removed because of it.
+                let is_in_force = !self.gone
+                    && !issues.iter().any(|issue| issue.fatal)
+                    && settings.borrow().changed(data, true).is_empty();
                 let proof = Event::Proven(Source::Configuration, at);
                 if is_in_force && inputs.send(Input::Engine(proof)).await.is_err() {
                     return;
@@ -230,11 +232,7 @@ impl Settings {
     /// before: a key that waits for a restart goes on waiting, whatever else
     /// changes.
     fn follow(&self, data: &BTreeMap<String, String>, config: Config) -> Self {
-        let changed: Vec<_> =
-            keys().iter().filter(|key| self.data.get(key.name) != data.get(key.name)).collect();
-        let names =
-            |live| changed.iter().filter(|key| key.live == live).map(|key| key.name).collect::<Vec<_>>();
-        let (now, mut restart_needed) = (names(true), names(false));
+        let (now, mut restart_needed) = (self.changed(data, true), self.changed(data, false));
         restart_needed.sort_unstable();
         let data = self.keep(&restart_needed, data);
         let config = if restart_needed.is_empty() {
@@ -253,6 +251,12 @@ impl Settings {
         };
         self.tell(&now, &restart_needed);
         Self { config, data, restart_needed, ..self.clone() }
+    }
+
+    /// The keys that are different from what is in force, live ones or the others.
+    fn changed(&self, data: &BTreeMap<String, String>, live: bool) -> Vec<&'static str> {
+        let keys = keys().iter().filter(|key| key.live == live);
+        keys.map(|key| key.name).filter(|key| self.data.get(*key) != data.get(*key)).collect()
     }
 
     /// The data with the values in force of some keys.

@@ -128,6 +128,36 @@ async fn a_live_key_that_needs_one_that_waits_waits_with_it() {
     assert_eq!(after.restart_needed, ["cniPlugin"]);
 }
 
+/// What is in force is proven only where it is what stands there.
+#[tokio::test]
+async fn a_proof_is_for_what_is_in_force() {
+    let deletes = ("deleteConfig", "true");
+    let waits_whole = [("serviceType", "NodePortLocal"), ("cniPlugin", "antrea")];
+    for (edited, proven) in [
+        (ConfigEvent::Data(data(&[deletes])), true),
+        (ConfigEvent::Data(data(&[("clusterName", "c2"), deletes])), true),
+        (ConfigEvent::Data(data(&waits_whole)), false),
+        (ConfigEvent::ConfigMapDeleted, false),
+    ] {
+        let what = format!("{edited:?}");
+        let mut followed = Followed::start();
+        followed.after(edited).await;
+        followed.events.send(ConfigEvent::Confirmed(Moment::from_millis(1))).await.unwrap();
+        assert_eq!(followed.end().await == 1, proven, "{what}");
+    }
+}
+
+/// A confirmation between two edits hides neither.
+#[tokio::test]
+async fn an_edit_right_after_a_confirmation_takes_effect() {
+    let mut followed = Followed::start();
+    followed.events.send(ConfigEvent::Confirmed(Moment::from_millis(1))).await.unwrap();
+    followed.events.send(ConfigEvent::Data(data(&[("fullSyncFrequency", "7")]))).await.unwrap();
+    assert!(matches!(followed.inputs.recv().await, Some(Input::Engine(Event::Proven(..)))));
+    let Some(Input::Settings(settings)) = followed.inputs.recv().await else { panic!("no settings") };
+    assert_eq!(settings.config.full_sync_s, 7);
+}
+
 #[tokio::test]
 async fn a_configuration_that_cannot_be_used_replaces_none() {
     let followed = Followed::start();
