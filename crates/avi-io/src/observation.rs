@@ -109,25 +109,6 @@ impl Observer {
         }
         Ok(observation)
     }
-
-    /// Reads one object by its key, if it is ours; `None` if there is none or
-    /// it is somebody else's.
-    pub async fn observe_one(&self, scope: &Scope, key: &ObjectKey) -> Result<Option<Observed>, Failure> {
-        let mut filters = scope.filters(key.kind);
-        filters.push(("name".into(), key.name.to_string()));
-        let tenant = Tenant::Named(key.tenant.clone());
-        let query = ListQuery { kind: key.kind, tenant, filters };
-        let read = self.client.list_as(&query, |body| scope.take(key.kind, body)).await?;
-        let mut observation = Observation::default();
-        read.into_iter().flatten().for_each(|read| observation.add(read));
-        if let Some(unreadable) = observation.unreadable.into_iter().find(|u| u.key == *key) {
-            return Err(crate::answer::unanswered(
-                ako_avi_types::ErrorClass::Conflict,
-                format!("{key} cannot be read: {}", unreadable.message),
-            ));
-        }
-        Ok(observation.objects.into_iter().find(|(k, _)| k == key).map(|(_, observed)| observed))
-    }
 }
 
 impl Scope {
@@ -273,5 +254,28 @@ mod tests {
         }
         // A cluster whose name goes on as names do.
         assert!(!secondary.owns(Kind::Pool, &object("prod--x--Shared-L7-0", "prod--x")));
+    }
+
+    #[test]
+    fn an_object_that_cannot_be_named_is_unreadable() {
+        let whole = json!({"name": "p", "uuid": "pool-1", "tenant_ref": "/api/tenant/admin"});
+        assert!(read(None, Kind::Pool, whole.clone()).is_ok());
+        for field in ["name", "uuid", "tenant_ref"] {
+            let mut body = whole.clone();
+            body[field] = Value::Null;
+            let why = read(None, Kind::Pool, body).map(|(key, _)| key).map_err(|u| u.message);
+            assert!(why.is_err_and(|why| why.contains("lacks")), "{field}");
+        }
+        let mut body = whole;
+        body["tenant_ref"] = Value::Null;
+        assert!(read(Some(&"t".into()), Kind::Pool, body).is_ok(), "it lies in the tenant that was asked");
+    }
+
+    #[test]
+    fn a_tenant_without_a_name_is_known_only_if_it_is_admin() {
+        let of = |tenant: &str| tenant_of(&json!({ "tenant_ref": tenant }));
+        assert_eq!(of("https://avi/api/tenant/tenant-1#blue").as_deref(), Some("blue"));
+        assert_eq!(of("https://avi/api/tenant/admin").as_deref(), Some("admin"));
+        assert_eq!(of("https://avi/api/tenant/tenant-1"), None);
     }
 }

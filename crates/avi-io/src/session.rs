@@ -353,6 +353,50 @@ fn backoff(failures: u32) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::credentials::Secret;
+
+    fn headers(cookies: &[&str]) -> HeaderMap {
+        cookies.iter().map(|cookie| (SET_COOKIE, cookie.parse().unwrap())).collect()
+    }
+
+    fn cookies(number: u32) -> Cookies {
+        Cookies { csrf: format!("c{number}"), session: format!("s{number}") }
+    }
+
+    #[test]
+    fn a_cookie_without_a_value_changes_nothing() {
+        let read = |set: &[&str]| Cookies::read(&headers(set), Some(&cookies(1))).unwrap();
+        assert!(read(&["csrftoken=\"\"; Path=/", "sessionid=; Max-Age=0"]) == cookies(1));
+        assert!(read(&["csrftoken=c2; Path=/", "avi-sessionid=s2", "theme=dark"]) == cookies(2));
+        assert!(Cookies::read(&headers(&["csrftoken=c2"]), None).is_none(), "no session");
+    }
+
+    #[test]
+    fn only_a_reply_to_the_session_that_is_in_use_renews_its_cookies() {
+        let credentials = Credentials { username: "u".into(), secret: Secret::Password("p".into()) };
+        let sessions = Sessions::new(credentials, None);
+        let session = |generation, cookies| Session {
+            generation,
+            cookies,
+            api_version: HeaderValue::from_static(FIRST_API_VERSION),
+        };
+        let reply = |status: u16, set: &[&str]| Reply {
+            status: http::StatusCode::from_u16(status).unwrap(),
+            headers: headers(set),
+            body: Bytes::new(),
+        };
+        let renewing = ["csrftoken=c2", "sessionid=s2"];
+        let in_use = |sessions: &Sessions| sessions.current().and_then(|session| session.cookies.clone());
+        sessions.store(Some(Arc::new(session(2, Some(cookies(1))))));
+        sessions.absorb(&session(1, Some(cookies(1))), &reply(200, &renewing));
+        assert!(in_use(&sessions) == Some(cookies(1)), "of a session before this one");
+        sessions.absorb(&session(2, Some(cookies(1))), &reply(401, &renewing));
+        assert!(in_use(&sessions) == Some(cookies(1)), "it says that the session is over");
+        sessions.absorb(&session(2, None), &reply(200, &renewing[..1]));
+        assert!(in_use(&sessions) == Some(cookies(1)), "half of the cookies");
+        sessions.absorb(&session(2, Some(cookies(1))), &reply(200, &renewing));
+        assert!(in_use(&sessions) == Some(cookies(2)));
+    }
 
     #[test]
     fn the_api_version_is_capped() {

@@ -62,6 +62,7 @@ async fn a_session_that_is_over_is_replaced_once_and_every_call_replayed() {
     let double = Double::new(|s| Answer::Json(if s.method == "GET" { 200 } else { 204 }, json!({})));
     let client = double.client();
     client.get_json("/api/cluster", &[], &admin()).await.unwrap();
+    assert_eq!(client.traffic().relogins, 0, "the first one renews nothing");
     double.expire();
     let permit = rehearsal::endless();
     let writer = double.writer_through(client.clone());
