@@ -39,6 +39,7 @@ fn the_first_step_of_every_case_is_reproduced() {
     let deviations = deviations();
     let mut failed = 0;
     let chosen: Vec<_> = cases.iter().filter(in_scope).collect();
+    assert!(!chosen.is_empty(), "no case is in scope");
     for case in &chosen {
         let differences = differences(case);
         let listed = deviations.contains(&case.name);

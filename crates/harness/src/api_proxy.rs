@@ -29,8 +29,6 @@ pub enum Trouble {
     Silent,
     /// Watches and lists are refused with this status, and watches end.
     Refused(u16),
-    /// Nothing is answered.
-    Hanging,
 }
 
 /// A trouble, and the resources that it is about, by their plural names; all, if
@@ -111,20 +109,13 @@ fn trouble_of(troubles: &Troubles, path: &str) -> Option<Trouble> {
     troubles.iter().find(|(_, resources)| is_about(resources)).map(|(trouble, _)| *trouble)
 }
 
-async fn pass(client: Client, mut told: watch::Receiver<Troubles>, request: Request<Incoming>) -> Answer {
+async fn pass(client: Client, told: watch::Receiver<Troubles>, request: Request<Incoming>) -> Answer {
     let path = request.uri().path().to_owned();
     let is_watch = request.uri().query().is_some_and(|query| query.contains("watch=true"));
     let is_read = request.method() == http::Method::GET;
-    let trouble = trouble_of(&told.borrow_and_update(), &path);
-    match trouble {
-        Some(Trouble::Hanging) => {
-            let over = told.wait_for(|troubles| trouble_of(troubles, &path) != Some(Trouble::Hanging)).await;
-            if over.is_err() {
-                return refusal(503);
-            }
-        }
-        Some(Trouble::Refused(code)) if is_read => return refusal(code),
-        _ => {}
+    let trouble = trouble_of(&told.borrow(), &path);
+    if let Some(Trouble::Refused(code)) = trouble.filter(|_| is_read) {
+        return refusal(code);
     }
     let (parts, body) = request.into_parts();
     let Ok(body) = body.collect().await else { return refusal(400) };

@@ -177,6 +177,7 @@ impl SimKube {
         let agent = HeaderValue::from_str(agent).ok();
         let router = self.router();
         let service = tower::service_fn(move |mut request: http::Request<kube::client::Body>| {
+            let is_write = !matches!(*request.method(), http::Method::GET | http::Method::HEAD);
             let headers = request.headers_mut();
             if let Some(bearer) = &bearer {
                 headers.entry(AUTHORIZATION).or_insert_with(|| bearer.clone());
@@ -184,7 +185,8 @@ impl SimKube {
             if let Some(agent) = &agent {
                 headers.entry(USER_AGENT).or_insert_with(|| agent.clone());
             }
-            router.clone().oneshot(request)
+            let answer = router.clone().oneshot(request);
+            async move { if is_write { carried_out(answer).await } else { answer.await } }
         });
         kube::Client::new(service, "default")
     }
@@ -277,6 +279,19 @@ impl SimKube {
 }
 
 /// What a fresh cluster holds.
+/// Carries a request out to its end, though whoever sent it may not wait for that: it is
+/// on its way.
+async fn carried_out<T: Send + 'static>(request: impl Future<Output = T> + Send + 'static) -> T {
+    match tokio::spawn(request).await {
+        Ok(answer) => answer,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // The runtime ends, and with it whoever waits.
+            Err(_) => std::future::pending().await,
+        },
+    }
+}
+
 fn begin(cluster: &mut Cluster) {
     let mut objects: Vec<(&str, Value)> = NAMESPACES
         .iter()

@@ -51,6 +51,9 @@ pub(crate) fn list(
     let wanted = page.revision.or(stale);
     let revision = wanted.unwrap_or(current);
     let collection = cluster.store.collection_mut(&key);
+    if wanted.is_none() {
+        collection.read_at(current);
+    }
     let past = match wanted {
         Some(revision) if collection.changed_after(revision) || revision < collection.compacted() => {
             let past = collection.at(revision);

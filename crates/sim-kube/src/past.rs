@@ -19,10 +19,9 @@ const MOST_CHANGES: usize = 20_000;
 pub struct StoredObject(pub(crate) Arc<Stored>);
 
 impl StoredObject {
-    /// The same for clones of one stored object, and as long as there is one for no
-    /// other.
-    pub fn identity(&self) -> usize {
-        Arc::as_ptr(&self.0).addr()
+    /// The same for clones of one stored object, and for no other.
+    pub fn identity(&self) -> u64 {
+        self.0.serial
     }
 }
 

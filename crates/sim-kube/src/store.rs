@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Bound;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -17,11 +18,16 @@ use tokio::sync::watch;
 use crate::past::Past;
 use crate::resource::Key;
 
+/// How many objects were stored, of all stores.
+static STORED: AtomicU64 = AtomicU64::new(0);
+
 /// An object in one version.
 #[derive(Debug)]
 pub(crate) struct Stored {
     pub(crate) value: Value,
     pub(crate) revision: u64,
+    /// Tells it from all others, for ever.
+    pub(crate) serial: u64,
     json: OnceLock<Bytes>,
     bare: OnceLock<Bytes>,
 }
@@ -38,7 +44,8 @@ impl Serialize for Bare<'_> {
 
 impl Stored {
     pub(crate) fn new(value: Value, revision: u64) -> Self {
-        Self { value, revision, json: OnceLock::new(), bare: OnceLock::new() }
+        let serial = STORED.fetch_add(1, Ordering::Relaxed);
+        Self { value, revision, serial, json: OnceLock::new(), bare: OnceLock::new() }
     }
 
     /// Its JSON without `kind` and `apiVersion`.
@@ -80,12 +87,20 @@ pub(crate) struct Collection {
     history: VecDeque<Change>,
     /// Changes up to this one are forgotten.
     compacted: u64,
+    /// How far watchers are told that nothing else happened.
+    progress: u64,
     wake: watch::Sender<u64>,
 }
 
 impl Default for Collection {
     fn default() -> Self {
-        Self { objects: BTreeMap::new(), history: VecDeque::new(), compacted: 0, wake: watch::Sender::new(0) }
+        Self {
+            objects: BTreeMap::new(),
+            history: VecDeque::new(),
+            compacted: 0,
+            progress: 0,
+            wake: watch::Sender::new(0),
+        }
     }
 }
 
@@ -151,6 +166,19 @@ impl Collection {
 
     pub(crate) fn compacted(&self) -> u64 {
         self.compacted
+    }
+
+    /// How far watchers are told that nothing else happened: up to the last change of
+    /// the kind, or to a version that a client asked for since. An API server does not
+    /// know more of a kind in which nothing happens.
+    pub(crate) fn progress(&self) -> u64 {
+        let last = self.history.back().map_or(0, |change| change.revision);
+        self.progress.max(last)
+    }
+
+    /// A client was told the objects as they are at a version.
+    pub(crate) fn read_at(&mut self, revision: u64) {
+        self.progress = self.progress.max(revision);
     }
 
     pub(crate) fn subscribe(&self) -> watch::Receiver<u64> {
@@ -275,6 +303,7 @@ impl Store {
             }
             collection.history.clear();
             collection.compacted = revision;
+            collection.progress = revision;
             collection.wake.send_replace(revision);
         }
         self.revision = revision;

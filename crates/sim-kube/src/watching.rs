@@ -231,7 +231,6 @@ impl Watching {
             woken = self.wake.changed() => woken.is_err(),
             () = tokio::time::sleep_until(self.deadline) => true,
             () = tokio::time::sleep_until(self.next_bookmark), if marks => {
-                // It tells how far everything is, not when something last happened.
                 sim.with(|cluster| self.pull(cluster));
                 let line = self.bookmark(Value::Null);
                 self.send(&line);
@@ -246,7 +245,7 @@ impl Watching {
 
     fn pull(&mut self, cluster: &mut Cluster) {
         let collection = cluster.store.collection_mut(&self.resource.key());
-        let compacted = collection.compacted();
+        let (compacted, progress) = (collection.compacted(), collection.progress());
         let Some(changes) = collection.changes_after(self.position, BATCH) else {
             let message = format!("too old resource version: {} ({})", self.position, compacted + 1);
             self.refuse(&Refusal::expired(message));
@@ -258,7 +257,7 @@ impl Watching {
         }
         if changes.len() < BATCH {
             // Bookmarks may say so: nothing of this kind happened since.
-            self.position = self.position.max(cluster.store.revision());
+            self.position = self.position.max(progress);
         }
     }
 

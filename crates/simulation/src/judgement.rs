@@ -6,7 +6,7 @@ use ako_app::offline::{Environment, Input, translate};
 use ako_sim_avi::RequestRecord;
 use serde_json::Value;
 
-use crate::judge::parts;
+use crate::judge::{addresses, parts, served};
 use crate::setup::{Member, Setup};
 use crate::workload;
 use crate::world::World;
@@ -129,6 +129,7 @@ pub fn unfinished(world: &World) -> anyhow::Result<Option<String>> {
 fn judge(world: &World, objects: &[Value]) -> anyhow::Result<Option<String>> {
     let dump = world.avi.dump();
     let (mut wanted, mut different) = (BTreeSet::new(), None);
+    let mut published: BTreeMap<String, BTreeSet<(String, String)>> = BTreeMap::new();
     for member in world.setup.members() {
         let output = translate(Input {
             config: workload::config(member, world.evh, world.routes),
@@ -139,6 +140,16 @@ fn judge(world: &World, objects: &[Value]) -> anyhow::Result<Option<String>> {
         let asked = output.avi();
         wanted.extend(ours(&asked));
         different = different.or_else(|| difference(&asked, &dump));
+        for resource in output.desired.bound() {
+            let name = format!("{} {}", resource.kind.as_str(), resource.name);
+            let shown = published.entry(name).or_default();
+            for binding in output.desired.bindings(resource) {
+                let [vs, vsvip] =
+                    [&binding.vs, &binding.vsvip].map(|key| format!("{}/{}", key.tenant, key.name));
+                let held = served(&dump, &vs, &vsvip).into_iter();
+                shown.extend(held.map(|address| (address, binding.hostname.to_string())));
+            }
+        }
     }
     let mut there = ours(&dump);
     if world.setup == Setup::Two {
@@ -155,7 +166,7 @@ fn judge(world: &World, objects: &[Value]) -> anyhow::Result<Option<String>> {
     }
     Ok(different
         .or_else(|| misplaced(world.setup, objects, &dump))
-        .or_else(|| unpublished(world.setup, objects)))
+        .or_else(|| unpublished(objects, &published)))
 }
 
 /// Whether a virtual service uses a VsVip.
@@ -260,15 +271,21 @@ fn reach<'a>(dump: &'a Value, from: &'a Value, reached: &mut BTreeMap<&'a str, &
     }
 }
 
-/// An object that is served and shows no address, or the reverse.
-fn unpublished(setup: Setup, cluster: &[Value]) -> Option<String> {
-    let shows = |object: &Value| !object["status"]["loadBalancer"]["ingress"][0]["ip"].is_null();
+/// An object whose status shows other addresses than it is served under.
+fn unpublished(
+    cluster: &[Value],
+    published: &BTreeMap<String, BTreeSet<(String, String)>>,
+) -> Option<String> {
     let has_address = |o: &&Value| o["kind"] == "Ingress" || o["spec"]["type"] == "LoadBalancer";
-    let wrong = |o: &&Value| shows(o) != member_of(setup, cluster, o).is_some();
-    let names =
-        cluster.iter().filter(has_address).filter(wrong).map(|object| object["metadata"]["name"].to_string());
-    let names: Vec<_> = names.collect();
-    (!names.is_empty()).then(|| format!("published wrongly: {names:?}"))
+    let none = BTreeSet::new();
+    cluster.iter().filter(has_address).find_map(|object| {
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let [kind, namespace, name] =
+            [&object["kind"], &object["metadata"]["namespace"], &object["metadata"]["name"]].map(text);
+        let name = format!("{kind} {namespace}/{name}");
+        let (shown, wanted) = (addresses(object), published.get(&name).unwrap_or(&none));
+        (shown != *wanted).then(|| format!("{name} shows {shown:?} instead of {wanted:?}"))
+    })
 }
 
 /// Deletions of what had to stay.

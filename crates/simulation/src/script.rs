@@ -88,22 +88,22 @@ impl Script {
         script.events.sort_by_key(|event| event.at);
         script
     }
-
-    /// Whether somebody may ask for what is never touched by hand to go.
-    pub fn may_take_away(&self) -> bool {
-        self.events.iter().any(|event| match &event.step {
-            Step::Configure(key, _) => takes_away(key),
-            Step::Remove(_)
-            | Step::Edit(_)
-            | Step::RestoreController
-            | Step::RestoreCluster
-            | Step::SetBackCluster => true,
-            _ => false,
-        })
-    }
 }
 
 impl Step {
+    /// Whether after it what nobody touched until then may have to go.
+    pub fn may_take_away(&self) -> bool {
+        match self {
+            Self::Configure(key, _) => takes_away(key),
+            Self::Remove(_)
+            | Self::Edit(_)
+            | Self::RestoreController
+            | Self::RestoreCluster
+            | Self::SetBackCluster => true,
+            _ => false,
+        }
+    }
+
     /// A namespace goes to one of the instances, or to nobody.
     fn draw_label(rng: &mut StdRng, setup: Setup) -> Self {
         let namespace = setup.moving()[rng.random_range(0..setup.moving().len())];

@@ -10,7 +10,7 @@ mod parts;
 mod past;
 mod wanted;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -19,6 +19,7 @@ use ako_sim_kube::SimKube;
 use serde_json::Value;
 
 use crate::borders::{Borders, MARGIN};
+use crate::script::Script;
 use crate::setup::Member;
 pub(crate) use parts::parts;
 use past::{Past, States};
@@ -36,6 +37,7 @@ pub struct Judge {
     kube: SimKube,
     avi: SimAvi,
     borders: Borders,
+    members: &'static [Member],
     translations: Arc<Mutex<Translations>>,
 }
 
@@ -47,10 +49,12 @@ struct Loss {
 }
 
 impl Judge {
-    /// One for a world as it is in the beginning; `evh` as in the configuration.
-    pub fn new(kube: SimKube, avi: SimAvi, borders: Borders, evh: bool, routes: bool) -> Self {
-        let translations = Translations::new(&avi.dump_all(), evh, routes);
-        Self { kube, avi, borders, translations: Arc::new(Mutex::new(translations)) }
+    /// One for a world as it is in the beginning, with what its script says of the
+    /// configuration.
+    pub fn new(kube: SimKube, avi: SimAvi, borders: Borders, script: &Script) -> Self {
+        let translations = Translations::new(&avi.dump_all(), script.evh, script.routes);
+        let members = script.setup.members();
+        Self { kube, avi, borders, members, translations: Arc::new(Mutex::new(translations)) }
     }
 
     /// What is wrong with a write to the controller that leaves a process now.
@@ -62,8 +66,13 @@ impl Judge {
                 loss.parts.is_empty() || !loss.parts.is_disjoint(&parts(loss.kind, object))
             })
         };
-        let latest = self.search(me, keeps)?;
+        let Verdict::Unasked(latest) = self.search(me, keeps) else { return None };
         let Loss { kind, key, parts: gone } = loss;
+        let Some(latest) = latest else {
+            return Some(format!(
+                "{line}: no state of the last {BOUND:?} has a configuration that can be used"
+            ));
+        };
         let object = latest.object(kind, &key).map(|object| parts(kind, object)).unwrap_or_default();
         let named: Vec<_> = gone.intersection(&object).take(3).collect();
         let what = if gone.is_empty() { "the object".to_owned() } else { format!("{named:?}") };
@@ -71,8 +80,8 @@ impl Judge {
     }
 
     /// What is wrong with a status that leaves a process now: an address goes that is
-    /// served.
-    pub fn unasked_status(&self, me: &Member, kind: &str, object: &Value, patch: &Value) -> Option<String> {
+    /// served, by whichever instance.
+    pub fn unasked_status(&self, kind: &str, object: &Value, patch: &Value) -> Option<String> {
         let lost: Vec<_> = addresses(object).difference(&addresses(patch)).cloned().collect();
         if lost.is_empty() {
             return None;
@@ -80,16 +89,17 @@ impl Judge {
         let metadata = &object["metadata"];
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let name = format!("{kind} {}/{}", text(&metadata["namespace"]), text(&metadata["name"]));
-        let served = self.served();
+        let dump = self.avi.dump();
         let keeps = |wanted: &Wanted| {
             wanted.bindings(&name).any(|binding| {
-                let held = served.get(&(binding.vs.clone(), binding.vsvip.clone()));
-                lost.iter().any(|(ip, host)| {
-                    *host == binding.host && held.is_some_and(|addresses| addresses.contains(ip))
-                })
+                let held = served(&dump, &binding.vs, &binding.vsvip);
+                lost.iter().any(|(ip, host)| *host == binding.host && held.contains(ip))
             })
         };
-        self.search(me, keeps)?;
+        let is_asked = |member| matches!(self.search(member, keeps), Verdict::Asked);
+        if self.members.iter().all(is_asked) {
+            return None;
+        }
         Some(format!("the status of {name} loses {lost:?}, which no state of the last {BOUND:?} asks for"))
     }
 
@@ -120,8 +130,8 @@ impl Judge {
         }
     }
 
-    /// Looks for a state that does not keep something; if all do, the latest one.
-    fn search(&self, me: &Member, keeps: impl Fn(&Wanted) -> bool) -> Option<Arc<Wanted>> {
+    /// Looks for a state that does not keep something.
+    fn search(&self, me: &Member, keeps: impl Fn(&Wanted) -> bool) -> Verdict {
         let past = Past::read(&self.kube, me.namespace, BOUND);
         let mut translations = self.translations();
         let mut latest = None;
@@ -129,28 +139,11 @@ impl Judge {
             // One that cannot be translated asks for nothing.
             let Some(wanted) = translations.of(me, &past, &state) else { continue };
             if !keeps(&wanted) {
-                return None;
+                return Verdict::Asked;
             }
             latest.get_or_insert(wanted);
         }
-        latest
-    }
-
-    /// The addresses by virtual service and VsVip, as they are on the controller now.
-    fn served(&self) -> BTreeMap<(String, String), BTreeSet<String>> {
-        let dump = self.avi.dump();
-        let mut served = BTreeMap::new();
-        for (key, service) in dump["virtualservice"].as_object().into_iter().flatten() {
-            let Some(name) = service["vsvip_ref"].as_str().and_then(|text| text.split_once("?name=")) else {
-                continue;
-            };
-            let tenant = key.split_once('/').map_or("", |(tenant, _)| tenant);
-            let vsvip = format!("{tenant}/{}", name.1);
-            let vips = dump["vsvip"][&vsvip]["vip"].as_array().into_iter().flatten();
-            let held = vips.filter_map(|vip| vip["ip_address"]["addr"].as_str()).map(str::to_owned);
-            served.insert((key.clone(), vsvip.clone()), held.collect());
-        }
-        served
+        Verdict::Unasked(latest)
     }
 
     fn translations(&self) -> MutexGuard<'_, Translations> {
@@ -158,8 +151,27 @@ impl Judge {
     }
 }
 
+/// What the states of the last while say of a loss.
+enum Verdict {
+    /// One asks for it.
+    Asked,
+    /// None does. The latest one that can be translated, if any can.
+    Unasked(Option<Arc<Wanted>>),
+}
+
+/// The addresses of a VsVip as a controller has them, if the virtual service that serves
+/// under them is there. That of a host need not refer to the VsVip: its parent does.
+pub(crate) fn served(dump: &Value, vs: &str, vsvip: &str) -> BTreeSet<String> {
+    if !dump["virtualservice"][vs].is_object() {
+        return BTreeSet::new();
+    }
+    let vips = dump["vsvip"][vsvip]["vip"].as_array().into_iter().flatten();
+    let of = |vip: &Value| ["ip_address", "ip6_address"].map(|field| vip[field]["addr"].clone());
+    vips.flat_map(of).filter_map(|address| address.as_str().map(str::to_owned)).collect()
+}
+
 /// The addresses of a status, each with its host.
-fn addresses(object: &Value) -> BTreeSet<(String, String)> {
+pub(crate) fn addresses(object: &Value) -> BTreeSet<(String, String)> {
     let entries = object["status"]["loadBalancer"]["ingress"].as_array().into_iter().flatten();
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     entries.map(|entry| (text(&entry["ip"]), text(&entry["hostname"]))).collect()

@@ -5,8 +5,6 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::workload::CLUSTER;
-
 /// What says where an object is and whose it is, but serves nobody.
 const NOT_JUDGED: [&str; 5] = ["markers", "tenant_ref", "cloud_ref", "url", "labels"];
 
@@ -14,10 +12,9 @@ const NOT_JUDGED: [&str; 5] = ["markers", "tenant_ref", "cloud_ref", "url", "lab
 pub(crate) fn parts(kind: &str, object: &Value) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     if kind == "vrfcontext" {
-        // Only the routes of the cluster are ours.
+        // The rest of it is not ours; of the routes, those of others have to stay.
         let routes = object["static_routes"].as_array().into_iter().flatten();
-        let ours = routes.filter(|route| is_of_the_cluster(route));
-        found.extend(ours.map(|route| format!("route {}", identity("static_routes", route))));
+        found.extend(routes.map(|route| format!("route {}", identity("static_routes", route))));
         return found;
     }
     collect("", object, &mut found);
@@ -59,11 +56,6 @@ fn identity(field: &str, item: &Value) -> String {
         }
         _ => canonical(item),
     }
-}
-
-fn is_of_the_cluster(route: &Value) -> bool {
-    let labels = route["labels"].as_array().into_iter().flatten();
-    labels.into_iter().any(|label| label["value"] == CLUSTER)
 }
 
 /// JSON with its fields in order.
@@ -111,15 +103,16 @@ mod tests {
     }
 
     #[test]
-    fn of_the_vrf_only_the_routes_of_the_cluster_count() {
+    fn of_the_vrf_all_routes_count_and_nothing_else() {
         let route = |cluster: &str, net: &str| {
             json!({
                 "prefix": {"ip_addr": {"addr": net}, "mask": 24}, "next_hop": {"addr": "n"},
                 "labels": [{"key": "clustername", "value": cluster}],
             })
         };
-        let before = json!({"static_routes": [route("c1", "10.0.0.0"), route("c9", "10.9.0.0")]});
-        let after = json!({"static_routes": []});
-        assert_eq!(lost("vrfcontext", &before, &after), ["route 10.0.0.0/24 via n"]);
+        let before =
+            json!({"static_routes": [route("c1", "10.0.0.0"), route("c9", "10.9.0.0")], "a_ref": "b"});
+        let after = json!({"static_routes": [route("c1", "10.0.0.0")]});
+        assert_eq!(lost("vrfcontext", &before, &after), ["route 10.9.0.0/24 via n"]);
     }
 }

@@ -29,6 +29,9 @@ const WATCHED: [&str; 9] = [
     "nodes",
 ];
 
+/// Those of them that are patched.
+const PATCHED: [&str; 3] = ["ingresses", "services", "statefulsets"];
+
 /// What the API server knows a replica by.
 pub(super) fn client(setup: Setup, instance: usize, replica: usize) -> String {
     format!("{}/ako-{replica}", setup.members()[instance].namespace)
@@ -72,7 +75,10 @@ pub(super) fn of_requests(rng: &mut StdRng, client: &str) -> KubeFault {
         6 => (KubeAction::DelayEvent { ms: rng.random_range(100..20_000) }, "ingresses"),
         _ => (KubeAction::Break, "ingresses"),
     };
-    KubeFault::new(action).resource(resource).client(client).times(rng.random_range(1..4))
+    let fault =
+        KubeFault::new(action.clone()).resource(resource).client(client).times(rng.random_range(1..4));
+    // A watch has no answer that could be cut off.
+    if action == KubeAction::Break { fault.verb(["list", "patch"][rng.random_range(0..2)]) } else { fault }
 }
 
 /// One connection, one watch or one sort of request is silent for a while.
@@ -107,12 +113,12 @@ pub(super) fn refusal(rng: &mut StdRng, client: &str) -> KubeFault {
         _ => KubeAction::Delay { ms: rng.random_range(100..15_000) },
     };
     let fault = KubeFault::new(action).client(&Connection::Cluster.of(client)).lasting(a_while(rng));
-    let fault =
-        if rng.random() { fault.resource(WATCHED[rng.random_range(0..WATCHED.len())]) } else { fault };
-    match rng.random_range(0..5) {
-        0 => fault,
-        1 | 2 => fault.verb("list"),
-        3 => fault.verb("watch"),
-        _ => fault.verb("patch"),
-    }
+    let (verb, resources): (_, &[&str]) = match rng.random_range(0..5) {
+        0 => (None, &WATCHED),
+        1 | 2 => (Some("list"), &WATCHED),
+        3 => (Some("watch"), &WATCHED),
+        _ => (Some("patch"), &PATCHED),
+    };
+    let fault = if let Some(verb) = verb { fault.verb(verb) } else { fault };
+    if rng.random() { fault.resource(resources[rng.random_range(0..resources.len())]) } else { fault }
 }
