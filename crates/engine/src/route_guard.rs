@@ -85,3 +85,51 @@ impl RouteGuard {
 fn vrf(object: &Object) -> Option<&VrfContext> {
     if let Object::VrfContext(vrf) = object { Some(vrf) } else { None }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const LIMITS: GuardLimits = GuardLimits { minimum: 5, share_percent: 30 };
+
+    /// Where routes to so many networks lead.
+    fn destinations(count: u8) -> BTreeSet<Prefix> {
+        let route = |n: u8| {
+            json!({"prefix": {"ip_addr": {"addr": format!("10.{n}.0.0"), "type": "V4"}, "mask": 24},
+                "next_hop": {"addr": "192.0.2.1", "type": "V4"}, "route_id": n.to_string()})
+        };
+        let routes: Vec<_> = (0..count).map(route).collect();
+        let object =
+            Object::read(ako_avi_types::Kind::VrfContext, json!({"name": "v", "static_routes": routes}));
+        vrf(&object.unwrap()).unwrap().destinations()
+    }
+
+    fn guard(unexplained: u8, observed: usize) -> RouteGuard {
+        RouteGuard { unexplained: destinations(unexplained), observed, ..RouteGuard::default() }
+    }
+
+    #[test]
+    fn many_are_held_and_any_while_a_node_is_not_understood() {
+        assert!(!guard(5, 6).holds(LIMITS, false) && guard(6, 6).holds(LIMITS, false));
+        assert!(guard(1, 100).holds(LIMITS, true));
+        assert!(!guard(0, 100).holds(LIMITS, true), "nothing is lost");
+    }
+
+    #[test]
+    fn what_would_be_lost_is_named() {
+        assert_eq!(guard(3, 9).suspects().count(), 3);
+        assert_eq!(guard(3, 9).counts(), (3, 9));
+    }
+
+    #[test]
+    fn nothing_is_remembered_once_the_routes_are_as_they_are_wanted() {
+        let mut guard = guard(3, 9);
+        assert!(!guard.is_clear());
+        guard.release();
+        assert!(!guard.is_clear());
+        guard.settled();
+        assert!(guard.is_clear());
+    }
+}

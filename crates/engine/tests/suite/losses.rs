@@ -68,6 +68,28 @@ fn lists_that_lose_a_few_each_are_one_large_loss() {
     assert_eq!(world.fake.names(Kind::Pool).len(), 45, "the first step is below the limits");
 }
 
+/// An edit that takes a host from a shared object explains that host and no other.
+#[test]
+fn an_edit_takes_its_own_host_while_others_are_held() {
+    let all = objects(40);
+    let mut world = World::at_rest(config(), all.clone());
+    let kept = all.iter().filter(|object| object.id().kind == ResourceKind::Ingress).skip(30).cloned();
+    world.event(Event::Cluster(Delta::Reset(ResourceKind::Ingress, kept.collect())));
+    world.run(Duration::from_mins(1));
+    assert!(world.engine.held().is_some());
+    world.delete(&id(ResourceKind::Ingress, "a39"));
+    world.run(Duration::from_mins(1));
+    let vsvips = world.fake.keys().into_iter().filter(|key| key.kind == Kind::VsVip);
+    let names = vsvips.filter_map(|key| match world.fake.get(&key) {
+        Some(Object::VsVip(vip)) => Some(vip.dns_info.iter().map(|name| name.fqdn.clone()).collect()),
+        _ => None,
+    });
+    let names: Vec<Vec<_>> = names.collect();
+    let names = names.concat();
+    assert!(!names.contains(&host(39)), "{names:?}");
+    assert!((0..39).all(|n| names.contains(&host(n))), "{names:?}");
+}
+
 #[test]
 fn steps_that_are_far_apart_are_not_added_up() {
     let all = objects(60);
