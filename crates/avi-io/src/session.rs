@@ -413,5 +413,47 @@ mod tests {
         assert!(pauses[0] >= Duration::from_millis(375) && pauses[0] <= FIRST_BACKOFF);
         assert!(pauses.iter().all(|p| *p <= MAX_BACKOFF));
         assert!(pauses[12] >= Duration::from_secs(45));
+        let at_most = &pauses[12..];
+        assert!(at_most.iter().all(|pause| *pause >= MAX_BACKOFF * 3 / 4));
+        assert!(at_most.iter().any(|pause| *pause < MAX_BACKOFF * 9 / 10), "they are spread: {at_most:?}");
+    }
+
+    fn failure(status: Option<u16>, class: ErrorClass) -> Failure {
+        Failure { class, status, message: "no".to_owned(), retry_after_ms: None }
+    }
+
+    #[test]
+    fn only_a_refusal_is_about_the_credentials() {
+        let credentials = Credentials { username: "u".into(), secret: Secret::Password("p".into()) };
+        for (status, class, becomes) in [
+            (None, ErrorClass::Retry, ErrorClass::Retry),
+            (Some(429), ErrorClass::Busy, ErrorClass::Busy),
+            (Some(503), ErrorClass::Rejected, ErrorClass::Retry),
+            (Some(408), ErrorClass::Rejected, ErrorClass::Retry),
+            (Some(400), ErrorClass::Waiting, ErrorClass::Retry),
+            (Some(401), ErrorClass::Session, ErrorClass::Login),
+            (Some(403), ErrorClass::Denied, ErrorClass::Login),
+        ] {
+            let failure = of_login(failure(status, class), &credentials);
+            assert_eq!(failure.class, becomes, "{status:?} {class:?}");
+            assert_eq!(failure.message, "login as u: no");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_pause_is_told_with_what_is_left_of_it_and_ends_with_the_credentials() {
+        let mut attempts = Attempts::default();
+        assert!(attempts.check_pause(0).is_ok());
+        let asked = Failure { retry_after_ms: Some(20_000), ..failure(Some(401), ErrorClass::Login) };
+        assert_eq!(attempts.failed(0, asked).retry_after_ms, Some(20_000), "longer than ours");
+        tokio::time::advance(Duration::from_secs(5)).await;
+        assert_eq!(attempts.check_pause(0).map_err(|failure| failure.retry_after_ms), Err(Some(15_000)));
+        assert!(attempts.check_pause(1).is_ok(), "other credentials");
+        for count in 2..5 {
+            attempts.failed(0, failure(Some(401), ErrorClass::Login));
+            assert_eq!(attempts.failures, count);
+        }
+        attempts.failed(1, failure(Some(401), ErrorClass::Login));
+        assert_eq!(attempts.failures, 1, "the first one with these");
     }
 }
