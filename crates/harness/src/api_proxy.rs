@@ -48,6 +48,11 @@ pub struct ApiProxy {
 impl ApiProxy {
     /// Listens on loopback, without TLS, and asks the API server by a client.
     pub async fn to(client: Client) -> anyhow::Result<Self> {
+        Self::split(client.clone(), client, &[]).await
+    }
+
+    /// The same with two API servers: the other one is asked about some resources.
+    pub async fn split(main: Client, other: Client, resources: &'static [&str]) -> anyhow::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.context("a port for a proxy")?;
         let address = listener.local_addr()?;
         let (troubles, told) = watch::channel(Troubles::new());
@@ -56,10 +61,13 @@ impl ApiProxy {
             let mut connections = JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
                 while connections.try_join_next().is_some() {}
-                let (client, told) = (client.clone(), told.clone());
+                let (main, other, told) = (main.clone(), other.clone(), told.clone());
                 connections.spawn(async move {
-                    let serve = service_fn(move |request| {
-                        let (client, told) = (client.clone(), told.clone());
+                    let serve = service_fn(move |request: Request<Incoming>| {
+                        let is_of_other =
+                            request.uri().path().split('/').any(|part| resources.contains(&part));
+                        let client = if is_of_other { other.clone() } else { main.clone() };
+                        let told = told.clone();
                         async move { Ok::<_, Infallible>(pass(client, told, request).await) }
                     });
                     let http = hyper::server::conn::http1::Builder::new();

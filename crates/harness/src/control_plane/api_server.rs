@@ -1,7 +1,8 @@
 //! A second API server of a control plane, which may hang.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
+use kube::Client;
 use rustix::process::Signal;
 
 use super::ControlPlane;
@@ -35,9 +36,12 @@ impl ControlPlane {
 }
 
 impl ApiServer {
-    /// A kubeconfig of a user who may do everything, by way of this server.
-    pub fn kubeconfig(&self) -> &Path {
-        &self.kubeconfig
+    /// A client that may do everything, by way of this server.
+    ///
+    /// # Errors
+    /// If its kubeconfig cannot be read.
+    pub async fn client(&self) -> anyhow::Result<Client> {
+        super::client_from(&self.kubeconfig).await
     }
 
     /// Stops the process where it is: connections stay open and nothing is answered.
