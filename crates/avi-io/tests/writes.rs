@@ -3,10 +3,10 @@
 #![allow(clippy::unwrap_used)] // in the functions that tests share
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering::SeqCst;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
-use ako_avi_io::Secret;
 use ako_avi_io::token::ENOUGH;
+use ako_avi_io::{AviClient, Secret, Tenant};
 use ako_avi_types::{
     Certificate, Change, DnsInfo, ErrorClass, Kind, Meta, Object, ObjectKey, Operation, Pool, PrivateKey,
     Ref, SslKeyAndCertificate, Vip, VsVip,
@@ -200,6 +200,60 @@ async fn a_connection_that_was_closed_while_idle_is_replaced() {
     tokio::task::yield_now().await;
     writer.send(&permit, &creation).await.unwrap();
     assert_eq!((double.asked().len(), double.dialed.load(SeqCst)), (2, 2));
+}
+
+/// A controller that answers each request but some after the first one, and a client that
+/// has asked it for the first one.
+async fn silent_after_the_first(silent: usize) -> (Arc<Double>, AviClient) {
+    let count = AtomicUsize::new(0);
+    let double = Double::new(move |_| match count.fetch_add(1, SeqCst) {
+        n if (1..=silent).contains(&n) => Answer::Never,
+        _ => Answer::Json(200, json!({})),
+    });
+    let client = double.client();
+    client.get_json("/api/cluster", &[], &Tenant::named("admin")).await.unwrap();
+    (double, client)
+}
+
+/// Waits until so many requests arrived, and closes the connections.
+async fn hang_up_after(double: &Double, requests: usize) {
+    while double.asked().len() < requests {
+        tokio::task::yield_now().await;
+    }
+    double.hang_up();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_read_whose_connection_breaks_is_repeated() {
+    let (double, client) = silent_after_the_first(1).await;
+    let admin = Tenant::named("admin");
+    let (read, ()) = tokio::join!(client.get_json("/api/pool", &[], &admin), hang_up_after(&double, 2));
+    assert_eq!(read.unwrap(), json!({}));
+    assert_eq!(double.asked().len(), 3);
+}
+
+/// What breaks at once says that the controller is not there.
+#[tokio::test(start_paused = true)]
+async fn a_read_whose_new_connection_breaks_is_a_failure() {
+    let (double, client) = silent_after_the_first(2).await;
+    let admin = Tenant::named("admin");
+    let read = || client.get_json("/api/pool", &[], &admin);
+    let (over_the_old_one, over_a_new_one, ()) = tokio::join!(read(), read(), hang_up_after(&double, 3));
+    assert!(over_the_old_one.is_ok() && over_a_new_one.is_err());
+    assert_eq!(double.asked().len(), 4);
+}
+
+/// Whether it was executed is not known: it is never sent twice.
+#[tokio::test(start_paused = true)]
+async fn a_write_whose_connection_breaks_is_in_doubt_and_not_repeated() {
+    for change in [Change::Create(a_pool()), Change::Update(meta(), a_pool())] {
+        let (double, client) = silent_after_the_first(1).await;
+        let writer = double.writer_through(client);
+        let (permit, operation) = (rehearsal::endless(), operation("c--p", change));
+        let (written, ()) = tokio::join!(writer.send(&permit, &operation), hang_up_after(&double, 2));
+        assert_eq!(written.unwrap_err().class, ErrorClass::Unknown);
+        assert_eq!(double.asked().len(), 2);
+    }
 }
 
 #[tokio::test(start_paused = true)]
