@@ -7,6 +7,7 @@ use std::time::Duration;
 use ako_core::annotation::{CLUSTER_UUID, NODE_PORT_LOCAL_ENABLED, TENANT, VS_UUID_MAP};
 use ako_core::id::NamespacedName;
 use ako_core::resource::{Published, PublishedAddress};
+use ako_core::secret::Redacted;
 use ako_core::{ResourceId, ResourceKind};
 use ako_elect::{Moment, Timing, WritePermit, rehearsal};
 use ako_kube_io::{CONFLICT_RETRIES, ClusterWriter, ErrorClass, Outcome, PatchError, REQUEST_TIMEOUT};
@@ -81,7 +82,7 @@ async fn what_is_wanted_is_written_and_cleared() {
     let outcome = publish(&fake, &published(), &Published::default()).await.unwrap();
     assert_eq!(outcome, Outcome::Written { addresses: true, annotations: true });
     let seen = fake.take_seen();
-    assert!(seen.iter().all(|seen| seen.method == Method::PATCH));
+    assert!(seen.iter().all(|seen| seen.method == Method::PATCH && seen.query["fieldManager"] == "ako-rs"));
     let path = "/apis/networking.k8s.io/v1/namespaces/ns/ingresses/web";
     assert_eq!(seen[0].path, format!("{path}/status"));
     let addresses = json!([{"ip": "1.2.3.4", "hostname": "a.com"}, {"ip": "1.2.3.5"}]);
@@ -137,10 +138,11 @@ async fn a_request_for_node_ports_goes_by_itself() {
 
 #[tokio::test(start_paused = true)]
 async fn conflicts_are_repeated_a_bounded_number_of_times() {
-    let fake = fake();
+    let (fake, begun) = (fake(), Instant::now());
     (0..CONFLICT_RETRIES).for_each(|_| fake.fail(FaultKind::Code(409), is_status));
     publish(&fake, &published(), &Published::default()).await.unwrap();
     assert_eq!(fake.take_seen().len(), CONFLICT_RETRIES as usize + 2);
+    assert_eq!(begun.elapsed().as_millis(), 100 + 200 + 300, "less and less often");
 
     (0..=CONFLICT_RETRIES).for_each(|_| fake.fail(FaultKind::Code(409), is_status));
     let error = publish(&fake, &published(), &Published::default()).await.unwrap_err();
@@ -160,12 +162,32 @@ async fn errors_have_a_class() {
         fake.fail(FaultKind::Code(code), is_status);
         let error = publish(&fake, &published(), &Published::default()).await.unwrap_err();
         assert_eq!(error.class(), class, "{code}");
+        assert_eq!(error.to_string(), "Ingress ns/web: the patch of the status failed");
     }
     let fake = fake();
     fake.fail(FaultKind::Silence, is_status);
     let error = publish(&fake, &published(), &Published::default()).await.unwrap_err();
     assert!(matches!(error, PatchError::Timeout { .. }), "{error}");
     assert_eq!(error.class(), ErrorClass::Retry);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_goes_into_the_secret_that_the_controller_is_logged_in_with() {
+    let (fake, leader) = (Fake::new(), Leader::new());
+    let writer = leader.writer(fake.client());
+    let (permit, token) = (rehearsal::endless(), Redacted::new("t2"));
+    assert!(!writer.store_token(&permit, "avi-system", &token).await.unwrap(), "there is no such Secret");
+    fake.put("secrets", json!({"metadata": {"name": "avi-secret", "namespace": "avi-system"}}));
+    assert!(writer.store_token(&permit, "avi-system", &token).await.unwrap());
+    let seen = fake.take_seen().pop().unwrap();
+    assert_eq!(seen.body, json!({"stringData": {"authtoken": "t2"}}));
+    leader.leads.send_replace(false);
+    let error = writer.store_token(&permit, "avi-system", &token).await.unwrap_err();
+    assert_eq!(error.class(), ErrorClass::Fenced);
+    fake.fail(FaultKind::Code(500), |_| true);
+    leader.leads.send_replace(true);
+    let error = writer.store_token(&permit, "avi-system", &token).await.unwrap_err();
+    assert_eq!(error.to_string(), "Secret avi-system/avi-secret: the patch of the authtoken failed");
 }
 
 /// A permit that ends at 10 s.
