@@ -216,6 +216,14 @@ impl Snapshot {
         !self.is_own(namespace) && self.owner_of(namespace).is_some()
     }
 
+    /// Whether another instance asks for a namespace, even if it gets nothing.
+    pub fn is_asked_for_by_another(&self, namespace: &str) -> bool {
+        let labels = self.namespaces.get(namespace).map(|namespace| &namespace.labels);
+        self.own.as_ref().is_some_and(|own| {
+            self.instances.others(&own.namespace).any(|claim| claim.scope.accepts(namespace, labels))
+        })
+    }
+
     /// Whether this instance asks for a namespace, whoever it belongs to.
     pub fn selects(&self, namespace: &str) -> bool {
         let labels = self.namespaces.get(namespace).map(|namespace| &namespace.labels);

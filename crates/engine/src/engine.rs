@@ -453,6 +453,9 @@ impl Engine {
     }
 
     fn decide(&mut self, lane: Lane, key: &ObjectKey, now: Moment) {
+        if self.was_not_taken_over(key) {
+            self.controller.lose(key, now);
+        }
         let found = need::of(key, &self.desired, &mut self.controller, &self.agenda);
         if key.kind == Kind::VrfContext {
             self.judge_routes(key, &found.need);
@@ -474,6 +477,14 @@ impl Engine {
                 self.agenda.put(lane, key, phase, now);
             }
         }
+    }
+
+    /// Whether an object is not wanted any more that was to be taken over from another
+    /// instance: it still bears that one's name, and is that one's to remove.
+    fn was_not_taken_over(&self, key: &ObjectKey) -> bool {
+        let owner = self.controller.get(key).and_then(|observed| observed.body.created_by());
+        let is_anothers = |owner: &Arc<str>| **owner != *self.desired.translator().config().owner();
+        !key.kind.is_borrowed() && self.desired.get(key).is_none() && owner.is_some_and(is_anothers)
     }
 
     /// Tells the guard what an object loses, if it does.

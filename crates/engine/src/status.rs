@@ -22,9 +22,10 @@ pub(crate) fn wanted(
 ) -> Option<Published> {
     let current = current(resource, snapshot)?;
     let namespace = &resource.name.namespace;
-    let is_another = snapshot.is_of_another(namespace) || snapshot.selects(namespace);
-    if !snapshot.serves(namespace) && is_another {
-        // Another instance's to say, or that of whom it belonged to until now.
+    let is_asked_for = snapshot.is_asked_for_by_another(namespace) || snapshot.selects(namespace);
+    if !snapshot.serves(namespace) && is_asked_for {
+        // Another instance's to say, though it may get nothing at present, or that of whom
+        // it belonged to until now.
         return None;
     }
     let bindings: Vec<_> = desired.bindings(resource).collect();

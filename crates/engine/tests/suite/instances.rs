@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ako_avi_types::{ErrorClass, Kind, Object, Operation, VsVip};
+use ako_avi_types::{Change, ErrorClass, Kind, Object, Operation, VsVip};
+use ako_core::config::ServiceMode;
 use ako_core::resource::ServiceType;
 use ako_core::scope::Requirement;
 use ako_core::{Claim, Config, Delta, NamespacedName, Resource, ResourceId, ResourceKind, Scope};
@@ -382,6 +383,45 @@ fn a_vsvip_that_we_let_go_is_left_to_the_next_owner_of_its_namespace() {
     assert!(writes.contains(&(1, "create virtualservice admin/c1--red-lb".to_owned())), "{writes:?}");
     assert!(!writes.contains(&(0, "delete vsvip admin/c1--red-lb".to_owned())), "{writes:?}");
     assert_eq!(town.fake.premature, Vec::<String>::new());
+}
+
+/// An object that was to be taken over, and is not wanted before it was: it is its owner's.
+#[test]
+fn what_still_bears_another_owner_is_not_deleted() {
+    let mut town = Town::new(&two(), objects());
+    let pools = town.pools().len();
+    town.fake.fail(10_000, Fault::Refused(ErrorClass::Busy), |o| {
+        matches!(o.change, Change::Update(..)) && !o.key.name.contains("Shared")
+    });
+    town.label("red", "b");
+    town.run(MARGIN + Duration::from_secs(1));
+    assert_eq!(town.pools().iter().filter(|(_, owner)| owner == "ako-c1").count(), pools);
+    town.take_writes();
+    town.label("red", "nobody");
+    town.run(MARGIN * 4);
+    let (former, other): (Vec<_>, Vec<_>) = town.take_writes().into_iter().partition(|(i, _)| *i == 0);
+    assert!(!former.is_empty(), "its owner removes it");
+    assert!(other.iter().all(|(_, write)| write.contains("c1--blue-")), "{other:?}");
+    assert_eq!(town.pools(), []);
+}
+
+/// An instance that an earlier one leaves nothing writes nothing; what it published stays.
+#[test]
+fn the_statuses_of_an_instance_that_is_barred_stay() {
+    let mut all = objects();
+    all[1] = labelled("red", "b");
+    let [primary, secondary] = two();
+    let mut town = Town::new(&[primary.clone(), secondary], all);
+    let published = town.published("one");
+    assert!(published > 0);
+    let changed = Config { service_mode: ServiceMode::NodePort, ..primary };
+    town.instances[0].translator = translator(changed.clone());
+    town.apply(edited(&changed, 1));
+    town.tell(0, Event::Configured(Box::new(translator(changed))));
+    town.run(Duration::from_mins(10));
+    town.restart(0);
+    town.run(Duration::from_mins(10));
+    assert_eq!(town.published("one"), published);
 }
 
 #[test]
