@@ -1,5 +1,6 @@
 //! What was made for kinds of objects that this version does not read.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -47,15 +48,27 @@ fn they_are_never_stale() {
         let mut world = left_behind(change);
         world.run(Duration::from_mins(10));
         assert_eq!(world.take_writes(), Vec::<String>::new());
-        // Another host on the same shared objects takes nothing from them.
-        world.apply(ingress("a", &[host(1)]));
-        world.run(Duration::from_mins(10));
+        // Other hosts on the same shared objects take nothing from them.
+        let before = shared(&world);
         world.apply(ingress("b", &[host(2), host(3), host(4)]));
         world.run(Duration::from_mins(10));
         let lost = |write: &String| write.starts_with("delete");
         assert_eq!(world.take_writes().into_iter().filter(lost).collect::<Vec<_>>(), Vec::<String>::new());
         assert_eq!(world.fake.names(Kind::Pool).len(), 4);
+        let after = shared(&world);
+        assert!(after.is_superset(&before) && after.len() > before.len(), "{before:?} {after:?}");
     }
+}
+
+/// The hosts and the references of the objects that hosts share.
+fn shared(world: &World) -> BTreeSet<String> {
+    let bodies = world.fake.keys().into_iter().filter(|key| key.name.contains("Shared"));
+    let parts = bodies.filter_map(|key| world.fake.get(&key).cloned()).flat_map(|body| {
+        let hosts = body.hostnames().into_iter().map(ToString::to_string).collect::<Vec<_>>();
+        let references = body.references().into_iter().map(|reference| format!("{reference:?}"));
+        references.chain(hosts).collect::<Vec<_>>()
+    });
+    parts.collect()
 }
 
 /// The same with nothing changed: those are stale, and go.
