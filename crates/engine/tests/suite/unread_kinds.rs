@@ -64,7 +64,7 @@ fn they_are_never_stale() {
 fn shared(world: &World) -> BTreeSet<String> {
     let bodies = world.fake.keys().into_iter().filter(|key| key.name.contains("Shared"));
     let parts = bodies.filter_map(|key| world.fake.get(&key).cloned()).flat_map(|body| {
-        let hosts = body.hostnames().into_iter().map(ToString::to_string).collect::<Vec<_>>();
+        let hosts = body.hostnames().map(ToString::to_string).collect::<Vec<_>>();
         let references = body.references().into_iter().map(|reference| format!("{reference:?}"));
         references.chain(hosts).collect::<Vec<_>>()
     });
