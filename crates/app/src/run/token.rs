@@ -119,12 +119,14 @@ impl Upkeep {
         current: &Redacted,
         permit: &WritePermit,
     ) -> anyhow::Result<Option<NewToken>> {
-        if let Some(Unstored { new, instead_of }) = self.unstored.take() {
+        if let Some(Unstored { new, instead_of }) = &self.unstored {
             let (AviSecret::Token(text) | AviSecret::Password(text)) = &new.secret;
-            if *current.reveal() == *text || *current == instead_of {
-                return Ok(Some(new));
+            if current.reveal() == text || current == instead_of {
+                return Ok(self.unstored.take().map(|unstored| unstored.new));
             }
+            // Remembered until it is revoked.
             self.revoke(permit, &new.uuid).await.context("an unused token cannot be revoked")?;
+            self.unstored = None;
         }
         Ok(self.connection.writer.refresh_token(permit, current.reveal(), (self.wall)()).await?)
     }
@@ -342,6 +344,10 @@ mod tests {
         world.refresh().await.unwrap_err();
         assert_eq!(world.tokens(), (2, 0));
         world.settings.credentials.token = Redacted::new("another");
+        world.avi.inject(ako_sim_avi::Fault::new(ako_sim_avi::Action::DropBefore).method("DELETE").times(1));
+        let why = world.refresh().await.unwrap_err();
+        assert!(why.contains("an unused token cannot be revoked"), "{why}");
+        assert_eq!(world.tokens(), (2, 0));
         world.refresh().await.unwrap();
         assert_eq!(world.tokens(), (3, 1), "the one of another process is not known, so that it is replaced");
     }

@@ -53,7 +53,9 @@ async fn one_cut_off_from_the_cluster_stops_and_all_cut_off_stop() {
     })
     .await
     .unwrap_or_else(|error| replicas.fail(&error));
+    let writes = replicas.world.writes();
     replicas.world.apply(&[ingress("third", "third.example.com", "/", "web")]).await;
+    assert_eq!(replicas.world.writes(), writes, "somebody wrote without leading");
     for pod in &pods {
         replicas.way(pod).set(Network::Open);
     }
