@@ -31,6 +31,12 @@ struct Tenure {
     lost: BTreeMap<&'static str, Instant>,
 }
 
+/// Whether the controller refuses a write of an object, as it is about another
+/// version: somebody wrote the object since.
+pub fn is_refused(method: &str, body: &Value, object: &Value) -> bool {
+    method == "PUT" && body["_last_modified"].is_string() && body["_last_modified"] != object["_last_modified"]
+}
+
 impl Borders {
     /// As they are in the beginning.
     pub fn new(setup: Setup, avi: SimAvi) -> Self {
@@ -48,13 +54,13 @@ impl Borders {
     }
 
     /// What is wrong with a write that leaves a process of an instance now.
-    pub fn trespass(&self, me: &Member, line: &str) -> Option<String> {
+    pub fn trespass(&self, me: &Member, line: &str, body: &Value) -> Option<String> {
         let (method, path) = line.split_once(' ')?;
         // What is created is judged in the end.
         let uuid = path.split('?').next()?.strip_prefix("/api/")?.split_once('/')?.1;
         let object = self.avi.object(uuid)?;
         let owner = self.owner(&object)?;
-        if owner.namespace == me.namespace {
+        if owner.namespace == me.namespace || is_refused(method, body, &object) {
             return None;
         }
         let name = &object["name"];

@@ -60,14 +60,14 @@ impl Witness {
         if let Some(leader) = self.is_not_leader() {
             self.complaints.add(&format!("{} wrote while {leader} led: {line}", self.me));
         }
-        if let Some(why) = self.borders.trespass(self.member, line) {
-            self.complaints.add(&why);
-        }
     }
 
     /// A write to the controller has left.
     pub fn write(&self, line: &str, body: &[u8]) {
         let body = serde_json::from_slice(body).unwrap_or_default();
+        if let Some(why) = self.borders.trespass(self.member, line, &body) {
+            self.complaints.add(&why);
+        }
         let is_ambiguous = self.set_back.load(Ordering::Relaxed);
         if let Some(why) = self.judge.unasked(self.member, line, &body).filter(|_| !is_ambiguous) {
             self.complaints.add(&format!("{}: {why}", self.me));

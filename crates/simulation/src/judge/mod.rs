@@ -18,7 +18,7 @@ use ako_sim_avi::SimAvi;
 use ako_sim_kube::SimKube;
 use serde_json::Value;
 
-use crate::borders::{Borders, MARGIN};
+use crate::borders::{Borders, MARGIN, is_refused};
 use crate::script::Script;
 use crate::setup::Member;
 pub(crate) use parts::parts;
@@ -115,12 +115,7 @@ impl Judge {
         }
         match method {
             "DELETE" => Some(Loss { kind, key, parts: BTreeSet::new() }),
-            // The controller refuses what is about another version than its own.
-            "PUT"
-                if body["_last_modified"].is_string() && body["_last_modified"] != full["_last_modified"] =>
-            {
-                None
-            }
+            _ if is_refused(method, body, &full) => None,
             "PUT" | "PATCH" => {
                 let left = parts(kind, &self.avi.by_name(body));
                 let lost: BTreeSet<_> = parts(kind, &object).difference(&left).cloned().collect();
