@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use crate::config::{Config, ServiceMode};
 pub use crate::conflict::{Conflict, Contest};
+use crate::handover::Word;
 use crate::scope::Scope;
 
 /// What an instance claims, according to its configuration.
@@ -102,6 +103,8 @@ pub struct Installation {
     /// Annotation [`crate::annotation::REMOVAL`]: how far the removal of
     /// everything is.
     pub removal: Option<Arc<str>>,
+    /// What it says of namespaces that change hands.
+    pub word: Word,
 }
 
 impl Installation {

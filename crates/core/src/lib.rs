@@ -14,6 +14,7 @@ pub mod config;
 pub mod conflict;
 pub mod diagnostic;
 pub mod facts;
+pub mod handover;
 pub mod id;
 pub mod index;
 pub mod instance;

@@ -29,6 +29,8 @@ pub enum Key {
     /// The instances of the cluster: there are few, and they decide on every
     /// namespace.
     Instances,
+    /// What the instances say of namespaces that change hands.
+    Handover,
     /// The Ingresses that name a host.
     Host(Arc<str>),
     /// One Ingress.
@@ -324,6 +326,11 @@ impl Snapshot {
         self.namespaces.values()
     }
 
+    /// The namespace of this instance, once its configuration is known.
+    pub fn me(&self) -> Option<&Arc<str>> {
+        self.own.as_ref().map(|own| &own.namespace)
+    }
+
     /// The instances of the cluster.
     pub fn instances(&self) -> &Instances {
         &self.instances
@@ -431,7 +438,11 @@ impl Snapshot {
                 self.judge(touched);
             }
             Resource::Installation(x) => {
-                self.installations.insert(x.namespace.clone(), x);
+                let word = x.word.clone();
+                let old = self.installations.insert(x.namespace.clone(), x);
+                if old.map(|old| old.word).unwrap_or_default() != word {
+                    touched.insert(Key::Handover);
+                }
                 self.judge(touched);
             }
         }
@@ -579,7 +590,9 @@ impl Snapshot {
                 self.judge(touched);
             }
             ResourceKind::StatefulSet => {
-                self.installations.remove(&name.namespace);
+                if self.installations.remove(&name.namespace).is_some() {
+                    touched.insert(Key::Handover);
+                }
                 self.judge(touched);
             }
         }

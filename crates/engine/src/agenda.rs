@@ -132,6 +132,11 @@ impl Agenda {
         self.is_in_flight(key) || self.works.get(key).is_some_and(|work| work.reread)
     }
 
+    /// The objects of which that is so.
+    pub(crate) fn in_doubt(&self) -> BTreeSet<ObjectKey> {
+        self.works.keys().filter(|key| self.is_in_doubt(key)).cloned().collect()
+    }
+
     /// The first timer.
     pub(crate) fn deadline(&self) -> Option<Moment> {
         self.timers.first().map(|(at, _)| *at)

@@ -39,6 +39,12 @@ pub fn bound(config: &Config) -> Duration {
     config.leader_election.lease_duration.clamp(SHORTEST_BOUND, LONGEST_BOUND)
 }
 
+/// How long another instance may be writing that sees nothing of what changed: until
+/// its leadership ends, or what it believes is too old.
+pub(crate) fn margin(config: &Config) -> Duration {
+    bound(config).max(config.leader_election.lease_duration)
+}
+
 /// What is proven of the sources.
 #[derive(Clone, Debug)]
 pub(crate) struct Belief {

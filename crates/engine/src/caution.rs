@@ -127,7 +127,7 @@ impl Engine {
     /// Until when something of a purpose may be taken away, if it may be now.
     fn may_take_until(&self, purpose: Purpose, now: Moment) -> Option<Moment> {
         let until = || self.belief.until(purpose, self.desired.translator().config(), now);
-        (!self.territory.takes_over(now)).then(until).flatten()
+        (!self.territory.takes_over()).then(until).flatten()
     }
 
     /// Asks for the statuses that have to be written, as far as there is room.
@@ -159,7 +159,7 @@ impl Engine {
         let purpose = |key| Purpose::of(key, self.controller.get(key).map(|observed| &*observed.body));
         let purposes: BTreeSet<_> = unproven.iter().map(purpose).collect();
         let doubts = purposes.into_iter().flat_map(|purpose| self.belief.doubts(purpose, config, now));
-        let awaited = self.territory.awaited(now);
+        let awaited = self.territory.awaited();
         let awaited =
             awaited.map(|name| format!("namespace {name}, whose former owner may still be writing"));
         Some((unproven.len(), doubts.chain(awaited).collect()))

@@ -52,7 +52,8 @@ pub struct Controller {
     referrers: Index<ObjectKey, ObjectKey>,
     /// When objects were deleted, while an older reading may still show them.
     deleted: BTreeMap<ObjectKey, Moment>,
-    complete: bool,
+    /// When the newest complete reading began.
+    read: Option<Moment>,
     /// Whether other instances may have objects of the same cluster here.
     is_shared: bool,
     /// The VsVips of virtual services that we deleted, or are deleting.
@@ -67,7 +68,12 @@ impl Controller {
     /// Whether everything was read at least once. Before that, an object that
     /// is not here may well be there.
     pub fn is_complete(&self) -> bool {
-        self.complete
+        self.read.is_some()
+    }
+
+    /// Whether a reading that began at that moment, or later, is taken over.
+    pub(crate) fn was_read_since(&self, since: Moment) -> bool {
+        self.read.is_some_and(|read| read >= since)
     }
 
     /// Says whether other instances may have objects of the same cluster here.
@@ -134,7 +140,7 @@ impl Controller {
             changed.insert(key);
         }
         self.deleted.retain(|_, at| *at >= observation.started);
-        self.complete = true;
+        self.read = self.read.max(Some(observation.started));
         changed
     }
 

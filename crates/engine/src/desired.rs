@@ -137,12 +137,14 @@ impl Desired {
     }
 
     /// Leaves the units that serve these namespaces as they are, and no others.
-    /// Answers the objects of all units for which that is news.
+    /// Answers the objects of all units for which that is news, and those they are on.
     pub(crate) fn freeze(&mut self, namespaces: &BTreeSet<Arc<str>>) -> BTreeSet<ObjectKey> {
         let readers = namespaces.iter().flat_map(|name| self.readers.get(&Key::Namespace(name.clone())));
         let frozen: BTreeSet<UnitKey> = readers.cloned().collect();
         let news = self.frozen.symmetric_difference(&frozen);
-        let objects = news.flat_map(|unit| self.unit_objects(unit)).map(|object| object.key()).collect();
+        let fronts = |unit| self.fronts_of(unit).flat_map(|front| self.front_objects(front));
+        let objects = news.flat_map(|unit| self.unit_objects(unit).iter().chain(fronts(unit)));
+        let objects = objects.map(|object| object.key()).collect();
         self.frozen = frozen;
         objects
     }
@@ -250,6 +252,17 @@ impl Desired {
     /// The objects that a unit consists of, without what it adds to fronts.
     pub fn unit_objects(&self, unit: &UnitKey) -> &[Arc<Object>] {
         self.units.get(unit).map(|output| &*output.objects).unwrap_or_default()
+    }
+
+    /// The units that depend on something of the cluster.
+    pub(crate) fn readers_of(&self, key: &Key) -> impl Iterator<Item = &UnitKey> {
+        self.readers.get(key).iter()
+    }
+
+    /// The shared virtual services that a unit is on.
+    pub(crate) fn fronts_of(&self, unit: &UnitKey) -> impl Iterator<Item = &FrontKey> {
+        let output = self.units.get(unit).into_iter();
+        output.flat_map(|output| output.contributions.iter().map(|(front, _)| front))
     }
 
     /// The units that there are.

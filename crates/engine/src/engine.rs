@@ -12,12 +12,13 @@ use ako_translate::{Translator, UnitKey};
 
 use crate::agenda::{Agenda, Lane, Phase};
 use crate::backoff;
-use crate::belief::{Belief, Source};
+use crate::belief::{Belief, Source, margin};
 use crate::caution::Verdict;
 use crate::controller::Controller;
 use crate::desired::{Changes, Desired};
 use crate::event::{Effect, Event, Notice};
 use crate::guard::Guard;
+use crate::handover::Voice;
 use crate::need::{self, Need};
 use crate::publisher::Publisher;
 use crate::purpose;
@@ -77,6 +78,8 @@ pub struct Engine {
     pub(crate) counters: Counters,
     /// Whose the namespaces are.
     pub(crate) territory: Territory,
+    /// What is said of those that change hands.
+    pub(crate) voice: Voice,
     /// The routes among the deletions.
     pub(crate) routes: RouteGuard,
     /// Borrowed objects that a reading looked for and did not find.
@@ -87,7 +90,7 @@ pub struct Engine {
     burst: Option<Burst>,
     touched: Option<Touched>,
     /// A configuration that needs kinds which were not listed yet.
-    pending: Option<Translator>,
+    pub(crate) pending: Option<Translator>,
     /// Objects of the cluster that cannot be understood, until they can.
     pub(crate) unreadable: BTreeSet<ResourceId>,
     /// What is believed of the cluster.
@@ -116,6 +119,7 @@ impl Engine {
             paces: BTreeMap::new(),
             counters: Counters::default(),
             territory: Territory::default(),
+            voice: Voice::default(),
             routes: RouteGuard::default(),
             missing: BTreeSet::new(),
             told: BTreeSet::new(),
@@ -137,11 +141,13 @@ impl Engine {
             Event::Cluster(delta) => self.cluster(delta, now),
             Event::Configured(translator) => self.configured(*translator, now, &mut effects),
             Event::Observed(observation) => {
+                let handed_over = self.territory.observed(observation.started);
                 let mut affected = self.controller.replace(observation);
                 let woken: Vec<_> = affected.iter().flat_map(|key| self.agenda.wake(key)).collect();
                 affected.extend(woken);
                 self.publisher.extend(self.desired.bound().cloned());
                 self.note_missing();
+                self.touch(handed_over, true, now);
                 self.look(affected, now);
             }
             Event::Writing(writing) => self.writing = writing,
@@ -152,7 +158,11 @@ impl Engine {
                 self.unreadable.insert(resource);
             }
             Event::Outdated(kind, outdated) => self.territory.outdated(kind, outdated, now),
-            Event::Leads(since) => self.belief.lead(since),
+            Event::Leads(leadership) => {
+                self.belief.lead(leadership.as_ref().map(|leadership| leadership.since));
+                self.voice.lead(leadership.map(|leadership| leadership.name));
+            }
+            Event::Said(_) => self.voice.answered(now),
             Event::Proven(source, at) => self.belief.hear(source, at),
             Event::RoutesServed(served) => {
                 self.belief.set_routes_served(served);
@@ -170,7 +180,7 @@ impl Engine {
         let touched = self.touched.as_ref().filter(|_| self.snapshot.is_complete());
         let touched = touched.map(|t| (t.last + QUIET).min(t.first + PATIENCE));
         let own = [self.agenda.deadline(), self.publisher.deadline(), self.territory.deadline()];
-        own.into_iter().chain([touched]).flatten().min()
+        own.into_iter().chain([touched, self.voice.deadline()]).flatten().min()
     }
 
     /// Whether everything is known and as it is wanted: nothing to translate,
@@ -261,6 +271,7 @@ impl Engine {
         if self.writing && self.begun && self.may_write() {
             self.send(now, effects);
             self.publish(now, effects);
+            self.say(now, effects);
         }
     }
 
@@ -308,8 +319,8 @@ impl Engine {
 
     /// Translates what was touched, once the cluster is known and quiet.
     fn translate(&mut self, now: Moment, effects: &mut Vec<Effect>) {
-        let Passed { by_edit, by_list, arrived } = self.territory.pass(&mut self.snapshot, now);
-        if arrived {
+        let Passed { by_edit, by_list, observe } = self.territory.pass(&mut self.snapshot, now);
+        if observe {
             effects.push(Effect::Observe);
         }
         // What stayed as it was goes on doing so until it is translated: what was wanted
@@ -344,15 +355,15 @@ impl Engine {
 
     /// Finds out which namespaces changed hands, if any can have.
     fn look_at_territory(&mut self, now: Moment) {
-        let is_about_them = |key: &Key| matches!(key, Key::Instances | Key::Namespace(_));
+        let is_about_them = |key: &Key| matches!(key, Key::Instances | Key::Handover | Key::Namespace(_));
         let is_news = |t: &Touched| t.by_edit.iter().chain(&t.by_list).any(is_about_them);
         if self.translated && !self.touched.as_ref().is_some_and(is_news) {
             return;
         }
-        let margin = self.desired.translator().config().leader_election.lease_duration;
-        // A list is no edit: a wrong one would give everything away.
+        let margin = margin(self.desired.translator().config());
         let by_list = self.touched.as_ref().is_some_and(|t| t.by_list.iter().any(is_about_them));
-        let Looked { touched, given_away } = self.territory.look(&mut self.snapshot, margin, !by_list, now);
+        let Looked { touched, given_away } = self.territory.look(&mut self.snapshot, margin, now);
+        self.territory.note_under_way(&given_away, &self.agenda.in_doubt());
         self.controller.leave(&given_away);
         self.controller.share(self.snapshot.may_share_controller());
         self.touch(touched, !by_list, now);
@@ -495,17 +506,22 @@ impl Engine {
         } else if self.desired.translator().config().delete_config {
             self.guard.explain(key);
         } else {
-            let expected = self.desired.get(key).is_none() && self.is_of_another_instance(key);
-            self.guard.condemn(key, loss, expected);
+            let left_behind = self.left_behind(key);
+            left_behind.iter().for_each(|namespace| self.territory.found_left_behind(namespace));
+            if !left_behind.is_empty() && left_behind.iter().all(|name| self.territory.was_taken_over(name)) {
+                return self.guard.explain(key);
+            }
+            self.guard.condemn(key, loss, !left_behind.is_empty());
         }
     }
 
-    /// Whether an object that bears our name is for a namespace of another
-    /// instance, which will take it over. That instance may not have been
+    /// The namespaces of another instance for which an object was made that bears our
+    /// name and is not wanted: that instance will take it over. It may not have been
     /// restarted yet, after it was another one.
-    fn is_of_another_instance(&self, key: &ObjectKey) -> bool {
-        let observed = self.controller.get(key);
-        observed.is_some_and(|observed| purpose::is_of_another(&self.snapshot, observed.body.markers()))
+    fn left_behind(&self, key: &ObjectKey) -> BTreeSet<Arc<str>> {
+        let observed = self.controller.get(key).filter(|_| self.desired.get(key).is_none());
+        let markers = observed.map(|observed| observed.body.markers()).unwrap_or_default();
+        purpose::those_of_another(&self.snapshot, markers)
     }
 
     fn judge_routes(&mut self, key: &ObjectKey, need: &Need) {

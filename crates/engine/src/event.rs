@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use ako_avi_types::{Failure, ObjectKey, Observed, Operation};
+use ako_core::handover::Word;
 use ako_core::resource::Published;
 use ako_core::{Delta, Diagnostic, ResourceId, ResourceKind};
 use ako_elect::Moment;
@@ -28,14 +29,15 @@ pub enum Event {
     Read(ObjectKey, Result<Option<Observed>, Failure>),
     /// A status was written, or not.
     Published(ResourceId, Result<(), String>),
+    /// What this instance says was written, or not.
+    Said(Result<(), String>),
     /// An object of the cluster cannot be understood: what it asks for is not
     /// known, so its absence from the snapshot says nothing.
     Unreadable(ResourceId),
     /// What is known of a kind may be out of date from now on, or no longer.
     Outdated(ResourceKind, bool),
-    /// This process leads since that moment, or does not lead: what was proven
-    /// before counts for nothing.
-    Leads(Option<Moment>),
+    /// This process leads, or does not: what was proven before counts for nothing.
+    Leads(Option<Leadership>),
     /// What is known of a source, by the events before this one, is at least as
     /// new as the cluster was then.
     Proven(Source, Moment),
@@ -48,8 +50,17 @@ pub enum Event {
     Tick,
 }
 
+/// A leadership of this process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Leadership {
+    /// Since when.
+    pub since: Moment,
+    /// Its name: no other leadership of any process has it.
+    pub name: Arc<str>,
+}
+
 /// Something that the engine asks for. Each `Send`, `Read` and `Publish` is
-/// answered by one event about the same object.
+/// answered by one event about the same object, and `Say` by [`Event::Said`].
 #[derive(Clone, Debug, PartialEq)]
 pub enum Effect {
     /// Write to the controller.
@@ -76,6 +87,9 @@ pub enum Effect {
         /// Until when it may leave, if it takes something away.
         until: Option<Moment>,
     },
+    /// Write down, for all instances, what this one says of namespaces that change
+    /// hands.
+    Say(Word),
     /// Tell the readers of an object's Events.
     Tell(Notice),
 }

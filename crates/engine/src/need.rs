@@ -54,7 +54,9 @@ pub(crate) fn of(
     let is_missing = |target: &ObjectKey| !controller.contains(target) || agenda.is_leaving(target);
     let mut missing: Vec<_> = targets.into_iter().filter(is_missing).collect();
     // The last one is the last to be created, so that is when to look again.
-    let is_coming = |target: &&ObjectKey| desired.get(target).is_some() && !agenda.is_refused(target);
+    let is_coming = |target: &&ObjectKey| {
+        desired.get(target).is_some() && !desired.is_frozen(target) && !agenda.is_refused(target)
+    };
     if let Some(last) = missing.iter().rev().find(is_coming) {
         return need(Need::After(last.clone()));
     }
@@ -62,7 +64,11 @@ pub(crate) fn of(
         let refers_to = controller::targets(key, &observed.body);
         missing.retain(|target| agenda.is_leaving(target) || !refers_to.contains(target));
     }
-    let Some(body) = effective(key, wanted, &missing) else {
+    let body = effective(key, wanted, &missing);
+    // What stays as it is does not come before its namespace is looked at anew, and then
+    // this object is, too.
+    missing.retain(|target| !desired.is_frozen(target));
+    let Some(body) = body else {
         return need(missing.into_iter().next().map_or(Need::Nothing, Need::After));
     };
     let body = shield::keep_unread(key, body, controller);

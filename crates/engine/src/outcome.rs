@@ -8,6 +8,7 @@ use ako_avi_types::{ErrorClass, Failure, Object, ObjectKey, Observed};
 use ako_core::{Reason, ResourceId, annotation};
 use ako_elect::Moment;
 
+use crate::belief::margin;
 use crate::agenda::{Lane, Phase};
 use crate::backoff;
 use crate::controller;
@@ -198,8 +199,7 @@ impl Engine {
             // Whose it is may have changed unseen.
             return Some(now + UNSURE);
         }
-        let margin = config.leader_election.lease_duration;
-        is_anothers.then(|| self.territory.unsure_until(margin, now)).flatten()
+        is_anothers.then(|| self.territory.unsure_until(margin(config), now)).flatten()
     }
 
     /// Reads an object again later; until then it stays in doubt.

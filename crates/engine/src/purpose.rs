@@ -69,13 +69,12 @@ fn serving(config: &Config) -> [ResourceKind; 2] {
     [ResourceKind::Service, servers]
 }
 
-/// Whether another instance is going to take an object over: it is for a
-/// namespace of that instance, and the cluster still has what it was made for.
-/// Nobody asks for it otherwise.
-pub(crate) fn is_of_another(snapshot: &Snapshot, markers: &[Marker]) -> bool {
-    values(markers, "Namespace")
-        .iter()
-        .any(|name| snapshot.is_of_another(name) && is_there(snapshot, name, markers))
+/// The namespaces of other instances that an object was made for, where the cluster
+/// still has what it was made for: that instance is going to take it over. Nobody asks
+/// for it otherwise.
+pub(crate) fn those_of_another(snapshot: &Snapshot, markers: &[Marker]) -> BTreeSet<Arc<str>> {
+    let named = values(markers, "Namespace").iter();
+    named.filter(|name| snapshot.is_of_another(name) && is_there(snapshot, name, markers)).cloned().collect()
 }
 
 /// Whether a namespace has what the markers name. What cannot be told counts as

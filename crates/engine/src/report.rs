@@ -132,6 +132,12 @@ impl Engine {
         Some(held)
     }
 
+    /// The namespaces of other instances that wait for their owner to take them over
+    /// from this one, each with the namespace of that instance.
+    pub fn departures(&self) -> Vec<(Arc<str>, Arc<str>)> {
+        self.territory.departures().map(|(name, to)| (name.clone(), to.clone())).collect()
+    }
+
     /// Lets pass what is held, if it is what was shown with that digest.
     pub(crate) fn release(&mut self, digest: &str) {
         if self.held().is_none_or(|held| held.digest != digest) {

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use ako_core::handover::Word;
 use ako_core::{Claim, Config, Installation, Resource, ResourceKind, annotation};
 use kube::core::ObjectMeta;
 use serde::Deserialize;
@@ -68,6 +69,7 @@ impl Convert for StatefulSet {
             namespace: metadata::namespaced_name(&self.metadata).namespace,
             is_ours: annotations.contains_key(annotation::LEADERSHIP_NOTE),
             removal: metadata::annotation(&self.metadata, annotation::REMOVAL).map(Into::into),
+            word: metadata::annotation(&self.metadata, annotation::HANDOVER).map(Word::parse).unwrap_or_default(),
         };
         Converted { resource: Some(Resource::Installation(installation)), diagnostics: Vec::new() }
     }

@@ -16,7 +16,7 @@ use serde::{Deserialize, Deserializer};
 
 /// The annotations that any object may steer us with.
 /// Source: L7 objects, "Annotations"; L4 and network, "Annotations on Services".
-const READ: [&str; 20] = [
+const READ: [&str; 21] = [
     annotation::VS_UUID_MAP,
     annotation::CLUSTER_UUID,
     annotation::TENANT,
@@ -36,6 +36,7 @@ const READ: [&str; 20] = [
     annotation::OVN_SUBNETS,
     annotation::NODE_PORT_LOCAL,
     annotation::REMOVAL,
+    annotation::HANDOVER,
     annotation::NODE_PORT_LOCAL_ENABLED,
 ];
 

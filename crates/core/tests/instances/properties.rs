@@ -71,7 +71,7 @@ fn worlds() -> impl Strategy<Value = World> {
         installations: installations
             .into_iter()
             .map(|(namespace, is_ours)| {
-                (namespace.clone(), Installation { namespace, is_ours, removal: None })
+                (namespace.clone(), Installation { namespace, is_ours, removal: None, word: Word::default() })
             })
             .collect(),
         namespaces: namespaces

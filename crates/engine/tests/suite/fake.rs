@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use ako_avi_types::{
     Change, ErrorClass, Failure, IpAddress, Kind, Meta, Object, ObjectKey, Observed, Operation, PrivateKey,
+    Ref,
 };
 
 /// How a call goes wrong.
@@ -67,6 +68,22 @@ impl Fake {
 
     pub(crate) fn names(&self, kind: Kind) -> Vec<String> {
         self.objects.keys().filter(|key| key.kind == kind).map(|key| key.name.to_string()).collect()
+    }
+
+    /// The pools that a virtual service leads to.
+    pub(crate) fn served_pools(&self) -> BTreeSet<ObjectKey> {
+        let services = self.objects.keys().filter(|key| key.kind == Kind::VirtualService);
+        let (mut left, mut seen): (Vec<_>, BTreeSet<ObjectKey>) = (services.cloned().collect(), BTreeSet::new());
+        while let Some(key) = left.pop() {
+            let Some(stored) = self.objects.get(&key).filter(|_| !seen.contains(&key)) else { continue };
+            let target = |reference: &Ref| {
+                let (kind, name) = (reference.kind?, reference.name.clone()?);
+                Some(ObjectKey { kind, tenant: key.tenant.clone(), name })
+            };
+            left.extend(stored.body.references().into_iter().filter_map(target));
+            seen.insert(key);
+        }
+        seen.into_iter().filter(|key| key.kind == Kind::Pool).collect()
     }
 
     pub(crate) fn get(&self, key: &ObjectKey) -> Option<&Object> {

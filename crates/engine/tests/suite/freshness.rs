@@ -8,7 +8,7 @@ use ako_core::{Delta, Resource, ResourceId, ResourceKind};
 use ako_engine::{Event, Source, bound};
 
 use crate::cluster::{base, config, host, id, ingress, service};
-use crate::world::{World, sources};
+use crate::world::{World, leadership, sources};
 
 fn objects() -> Vec<Resource> {
     let mut objects = base();
@@ -61,7 +61,7 @@ fn a_proof_of_before_the_grant_counts_for_nothing() {
     // It is deposed, and leads again.
     world.event(Event::Leads(None));
     world.run(Duration::from_secs(1));
-    world.event(Event::Leads(Some(world.now)));
+    world.event(Event::Leads(Some(leadership(world.now))));
     world.delete(&ingress_id("b"));
     world.run(Duration::from_secs(5));
     assert_eq!(world.take_writes(), Vec::<String>::new());
@@ -142,7 +142,7 @@ fn servers_are_added_at_once_and_taken_away_when_that_is_proven() {
     world.prove();
     world.run(Duration::from_secs(1));
     assert_eq!(servers(&world), ["10.0.0.1", "10.0.0.2"]);
-    world.event(Event::Leads(Some(world.now)));
+    world.event(Event::Leads(Some(leadership(world.now))));
     world.apply(slice(&["10.0.0.2", "10.0.0.3"]));
     world.run(Duration::from_secs(1));
     assert_eq!(servers(&world), ["10.0.0.1", "10.0.0.2", "10.0.0.3"]);

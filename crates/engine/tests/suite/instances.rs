@@ -12,24 +12,24 @@ use ako_core::{Claim, Config, Delta, NamespacedName, Resource, ResourceId, Resou
 use ako_engine::{Engine, Event};
 
 use crate::cluster::{
-    class, config, ingress, plain_ingress, secret, secure_ingress, service, slice, translator,
+    class, config, ingress, plain_ingress, secret, secure_ingress, service, translator,
 };
 use crate::fake::Fault;
 use crate::town::{MARGIN, Town, labelled};
 
-fn serving(team: &str) -> Scope {
+pub(crate) fn serving(team: &str) -> Scope {
     Scope { requirements: vec![Requirement::equals("team", team)], ..Scope::default() }
 }
 
 /// The primary serves team `a`, the secondary in namespace `blue` team `b`.
-fn two() -> [Config; 2] {
+pub(crate) fn two() -> [Config; 2] {
     let primary = Config { scope: serving("a"), ..config() };
     let secondary =
         Config { primary: false, operator_namespace: "blue".into(), scope: serving("b"), ..config() };
     [primary, secondary]
 }
 
-fn objects() -> Vec<Resource> {
+pub(crate) fn objects() -> Vec<Resource> {
     let host = |n| crate::cluster::host(n);
     vec![
         class(),
@@ -58,42 +58,6 @@ fn a_namespace_is_served_by_the_instance_that_selects_it() {
 }
 
 #[test]
-fn a_namespace_moves_without_a_moment_in_which_it_is_not_served() {
-    let mut town = Town::new(&two(), objects());
-    town.take_writes();
-    let served =
-        |town: &Town| town.fake.names(Kind::Pool).iter().filter(|name| name.contains("example.com")).count();
-    let before = served(&town);
-    town.label("red", "b");
-    town.run(MARGIN.saturating_sub(Duration::from_millis(1)));
-    assert_eq!(town.take_writes(), [], "the former owner may still be writing");
-    town.run(Duration::from_secs(5));
-    assert!(served(&town) >= before && town.published("one") > 0);
-    let writes = town.take_writes();
-    assert!(!writes.is_empty() && writes.iter().all(|(i, _)| *i == 1), "{writes:?}");
-    // The former owner removes what is left of it, and nothing else.
-    town.run(MARGIN);
-    let writes = town.take_writes();
-    assert!(writes.iter().all(|(i, _)| *i == 0), "{writes:?}");
-    assert_eq!(
-        town.pools().iter().filter(|(_, owner)| owner == "ako-c1-blue").count(),
-        2,
-        "{:?}",
-        town.pools()
-    );
-    assert_eq!(town.pools().len(), 2);
-    // It stays like that.
-    for i in [0, 1] {
-        town.observe(i);
-        town.run(Duration::from_mins(1));
-        town.restart(i);
-        town.run(Duration::from_mins(1));
-    }
-    assert_eq!(town.pools().len(), 2);
-    assert!(town.published("one") > 0 && town.published("two") > 0);
-}
-
-#[test]
 fn a_namespace_that_nobody_served_is_served_at_once() {
     let [primary, secondary] = two();
     let mut town = Town::new(&[primary, secondary], objects());
@@ -102,20 +66,6 @@ fn a_namespace_that_nobody_served_is_served_at_once() {
     town.label("red", "a");
     town.run(Duration::from_millis(500));
     assert_eq!(town.pools().len(), 2);
-}
-
-#[test]
-fn a_namespace_that_comes_back_is_waited_for_as_well() {
-    let mut town = Town::new(&two(), objects());
-    town.label("red", "b");
-    town.run(MARGIN + Duration::from_secs(5));
-    town.take_writes();
-    town.label("red", "a");
-    town.run(MARGIN.saturating_sub(Duration::from_millis(1)));
-    assert_eq!(town.take_writes(), []);
-    town.run(MARGIN * 2);
-    assert!(town.pools().iter().all(|(_, owner)| owner == "ako-c1"), "{:?}", town.pools());
-    assert!(town.published("one") > 0 && town.published("two") > 0);
 }
 
 #[test]
@@ -345,25 +295,6 @@ fn what_bears_our_name_stays_while_its_namespace_waits_for_the_former_owner() {
     town.run(MARGIN * 3);
     assert_eq!(town.take_writes(), []);
     assert_eq!(town.pools().len(), 2);
-}
-
-#[test]
-fn what_was_not_written_before_a_namespace_left_is_not_written_after_it() {
-    let mut all = objects();
-    all.extend([service("web", ServiceType::ClusterIp), slice("web", &[1])]);
-    let mut town = Town::new(&two(), all);
-    let idle = town.instances[1].translator.clone();
-    town.instances[1].engine = Engine::new(idle);
-    town.take_writes();
-    town.fake.fail(1, Fault::Refused(ErrorClass::Retry), |operation| operation.key.kind == Kind::Pool);
-    town.apply(slice("web", &[1, 2]));
-    town.run(Duration::from_millis(100));
-    assert_eq!(town.take_writes().len(), 1, "one of two pools is refused");
-    town.label("red", "b");
-    town.run(MARGIN * 3);
-    let writes = town.take_writes();
-    assert!(writes.iter().any(|(_, write)| write.starts_with("delete pool")), "{writes:?}");
-    assert!(!writes.iter().any(|(_, write)| write.starts_with("update pool ")), "{writes:?}");
 }
 
 #[test]

@@ -10,6 +10,7 @@ mod crashes;
 mod failures;
 mod freshness;
 mod guard;
+mod handover;
 mod instance_properties;
 mod instances;
 mod losses;

@@ -1,13 +1,15 @@
 //! Several instances with one cluster and one controller.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use ako_avi_types::{Change, Kind, ObjectKey, Operation};
+use ako_core::handover::Word;
 use ako_core::resource::Namespace;
-use ako_core::{Claim, Config, Delta, NamespacedName, Resource, ResourceId, ResourceKind};
+use ako_core::{Claim, Config, Delta, Installation, NamespacedName, Resource, ResourceId, ResourceKind};
 use ako_elect::Moment;
-use ako_engine::{Effect, Engine, Event, Observation};
+use ako_engine::{Effect, Engine, Event, Leadership, Observation};
 use ako_translate::Translator;
 
 use crate::cluster::translator;
@@ -22,6 +24,12 @@ pub(crate) struct Instance {
     pub(crate) translator: Translator,
     pub(crate) engine: Engine,
     pub(crate) under_way: Vec<(Moment, Effect)>,
+    /// Whether there is a process.
+    runs: bool,
+    /// After so many more writes it ends.
+    ends_after: Option<usize>,
+    /// What it sees of another instance's StatefulSet, whatever becomes of that.
+    sees: Option<Installation>,
 }
 
 /// Instances with one cluster and one controller.
@@ -30,8 +38,11 @@ pub(crate) struct Town {
     pub(crate) fake: Fake,
     pub(crate) cluster: BTreeMap<ResourceId, Resource>,
     pub(crate) now: Moment,
+    leaderships: u64,
     /// Who wrote what, in order.
     pub(crate) writes: Vec<(usize, String)>,
+    /// The fewest pools that were served after any write.
+    pub(crate) least_served: usize,
 }
 
 /// After so many steps, a run is taken to go on for ever.
@@ -45,19 +56,22 @@ impl Town {
         let mut cluster: BTreeMap<_, _> = objects.into_iter().map(|object| (object.id(), object)).collect();
         for (config, created) in configs.iter().zip(1..) {
             let claim = Resource::Claim(Claim::of(config, created));
-            cluster.insert(claim.id(), claim);
+            let installation = Resource::Installation(installation(&config.operator_namespace, Word::default()));
+            cluster.extend([claim, installation].map(|object| (object.id(), object)));
         }
         let mut town = Self {
             instances: Vec::new(),
             fake: Fake::default(),
             cluster,
             now: Moment::from_millis(1),
+            leaderships: 0,
             writes: Vec::new(),
+            least_served: usize::MAX,
         };
         for config in configs {
             let translator = translator(config.clone());
             let engine = Engine::new(translator.clone());
-            town.instances.push(Instance { translator, engine, under_way: Vec::new() });
+            town.instances.push(Instance { translator, engine, under_way: Vec::new(), runs: true, ends_after: None, sees: None });
         }
         (0..configs.len()).for_each(|i| town.begin(i));
         town.run(Duration::from_secs(5));
@@ -66,7 +80,9 @@ impl Town {
 
     pub(crate) fn begin(&mut self, i: usize) {
         self.tell(i, Event::RoutesServed(false));
-        self.tell(i, Event::Leads(Some(self.now)));
+        self.leaderships += 1;
+        let leadership = Leadership { since: self.now, name: self.leaderships.to_string().into() };
+        self.tell(i, Event::Leads(Some(leadership)));
         self.tell(i, Event::Writing(true));
         for kind in ResourceKind::ALL {
             let objects = self.cluster.values().filter(|o| o.id().kind == kind).cloned().collect();
@@ -82,8 +98,39 @@ impl Town {
     pub(crate) fn restart(&mut self, i: usize) {
         let translator = self.instances[i].translator.clone();
         self.instances[i].engine = Engine::new(translator);
-        self.instances[i].under_way.clear();
+        self.stop(i);
+        self.instances[i].runs = true;
+        self.instances[i].ends_after = None;
         self.begin(i);
+    }
+
+    /// An instance ends; its calls under way are not answered.
+    pub(crate) fn stop(&mut self, i: usize) {
+        self.instances[i].runs = false;
+        self.instances[i].under_way.clear();
+    }
+
+    /// An instance ends when it has carried out so many more writes, to either side.
+    pub(crate) fn stop_after(&mut self, i: usize, writes: usize) {
+        self.instances[i].ends_after = Some(writes);
+    }
+
+    pub(crate) fn runs(&self, i: usize) -> bool {
+        self.instances[i].runs
+    }
+
+    /// From now on an instance sees this of another one's StatefulSet.
+    pub(crate) fn freeze_installation(&mut self, i: usize, installation: Installation) {
+        self.instances[i].sees = Some(installation.clone());
+        self.tell(i, Event::Cluster(Delta::Apply(Resource::Installation(installation))));
+    }
+
+    /// The instance has no StatefulSet, so nobody hears it.
+    pub(crate) fn silence(&mut self, i: usize) {
+        let namespace = self.instances[i].translator.config().operator_namespace.clone();
+        let id = Resource::Installation(installation(&namespace, Word::default())).id();
+        self.cluster.remove(&id);
+        (0..self.instances.len()).for_each(|i| self.tell(i, Event::Cluster(Delta::Delete(id.clone()))));
     }
 
     pub(crate) fn observe(&mut self, i: usize) {
@@ -97,6 +144,9 @@ impl Town {
 
     pub(crate) fn tell(&mut self, i: usize, event: Event) {
         let instance = &mut self.instances[i];
+        if !instance.runs {
+            return;
+        }
         for effect in instance.engine.step(event, self.now) {
             if !matches!(effect, Effect::Tell(_)) {
                 instance.under_way.push((self.now + LATENCY, effect));
@@ -109,7 +159,11 @@ impl Town {
     pub(crate) fn apply(&mut self, object: Resource) {
         self.cluster.insert(object.id(), object.clone());
         for i in 0..self.instances.len() {
-            self.tell(i, Event::Cluster(Delta::Apply(object.clone())));
+            let seen = match (&object, &self.instances[i].sees) {
+                (Resource::Installation(one), Some(old)) if one.namespace == old.namespace => Resource::Installation(old.clone()),
+                _ => object.clone(),
+            };
+            self.tell(i, Event::Cluster(Delta::Apply(seen)));
         }
     }
 
@@ -127,6 +181,9 @@ impl Town {
                 self.writes.iter().rev().take(9).collect::<Vec<_>>()
             );
             let due = |i: &Instance| {
+                if !i.runs {
+                    return None;
+                }
                 i.under_way.first().map(|(at, _)| *at).into_iter().chain(i.engine.deadline()).min()
             };
             let next = (0..self.instances.len()).filter_map(|i| Some((due(&self.instances[i])?, i))).min();
@@ -144,12 +201,16 @@ impl Town {
     }
 
     pub(crate) fn execute(&mut self, i: usize, effect: Effect) {
+        if matches!(effect, Effect::Send { .. } | Effect::Say(_)) && self.is_over(i) {
+            return self.stop(i);
+        }
         match effect {
             Effect::Send { operation, .. } => {
                 self.check_owner(i, &operation);
                 let answer = self.fake.send(&operation);
                 if answer.is_ok() {
                     self.writes.push((i, operation.to_string()));
+                    self.least_served = self.least_served.min(self.served());
                 }
                 self.tell(i, Event::Sent(operation.key, answer));
             }
@@ -164,8 +225,25 @@ impl Town {
                 self.apply(Resource::Ingress(changed));
             }
             Effect::Observe => self.observe(i),
+            Effect::Say(word) => {
+                self.tell(i, Event::Said(Ok(())));
+                let namespace = &self.instances[i].translator.config().operator_namespace;
+                let installation = Resource::Installation(installation(namespace, word));
+                // One that has no StatefulSet does not get one.
+                if self.cluster.contains_key(&installation.id()) {
+                    self.apply(installation);
+                }
+            }
             Effect::Tell(_) => {}
         }
+    }
+
+    /// Whether an instance ends before this write.
+    fn is_over(&mut self, i: usize) -> bool {
+        let Some(left) = &mut self.instances[i].ends_after else { return false };
+        let is_over = *left == 0;
+        *left = left.saturating_sub(1);
+        is_over
     }
 
     /// Nobody deletes what is another's, or changes it, unless it takes it over.
@@ -183,6 +261,11 @@ impl Town {
                 assert_ne!(meta.last_modified, version, "{operation} of {owner} by {own}");
             }
         }
+    }
+
+    /// How many pools are reached through a virtual service.
+    pub(crate) fn served(&self) -> usize {
+        self.fake.served_pools().len()
     }
 
     pub(crate) fn take_writes(&mut self) -> Vec<(usize, String)> {
@@ -206,6 +289,10 @@ impl Town {
             other => panic!("{other:?}"),
         }
     }
+}
+
+pub(crate) fn installation(namespace: &Arc<str>, word: Word) -> Installation {
+    Installation { namespace: namespace.clone(), is_ours: true, removal: None, word }
 }
 
 pub(crate) fn labelled(name: &str, team: &str) -> Resource {

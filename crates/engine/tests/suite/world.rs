@@ -7,7 +7,7 @@ use ako_avi_types::{ErrorClass, Kind, ObjectKey};
 use ako_core::resource::Published;
 use ako_core::{Config, Delta, Resource, ResourceId, ResourceKind};
 use ako_elect::Moment;
-use ako_engine::{Desired, Effect, Engine, Event, Notice, Observation, Source, lint, plan};
+use ako_engine::{Desired, Effect, Engine, Event, Leadership, Notice, Observation, Source, lint, plan};
 use ako_translate::Translator;
 
 use crate::cluster::translator;
@@ -102,7 +102,7 @@ impl World {
     /// Lets the process lead, and write, without any proof.
     pub(crate) fn lead(&mut self) {
         self.event(Event::RoutesServed(false));
-        self.event(Event::Leads(Some(self.now)));
+        self.event(Event::Leads(Some(leadership(self.now))));
         self.event(Event::Writing(true));
     }
 
@@ -283,6 +283,7 @@ impl World {
             }
             Effect::Publish { object, wanted, .. } => self.publish(object, wanted),
             Effect::Observe => self.observe(),
+            Effect::Say(_) => self.event(Event::Said(Ok(()))),
             Effect::Tell(_) => {}
         }
     }
@@ -348,4 +349,9 @@ impl World {
     pub(crate) fn has(&self, kind: Kind, part: &str) -> bool {
         self.fake.keys().iter().any(|key: &ObjectKey| key.kind == kind && key.name.contains(part))
     }
+}
+
+/// A leadership since that moment.
+pub(crate) fn leadership(since: Moment) -> Leadership {
+    Leadership { since, name: "term".into() }
 }

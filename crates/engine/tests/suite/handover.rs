@@ -1,0 +1,290 @@
+//! Namespaces that change hands between instances.
+
+use std::time::Duration;
+
+use ako_avi_types::{Change, ErrorClass, Kind, Operation};
+use ako_core::handover::Word;
+use ako_core::resource::ServiceType;
+use ako_core::{Delta, Installation, Resource, ResourceKind};
+use ako_engine::Event;
+
+use crate::cluster::{service, slice};
+use crate::fake::Fault;
+use crate::instances::{objects, two};
+use crate::town::{MARGIN, Town, installation, labelled};
+
+/// An instance with a namespace `red`, and one that will have it.
+fn town() -> Town {
+    let mut all = objects();
+    all.extend([service("web", ServiceType::ClusterIp), slice("web", &[1]), service("lb", ServiceType::LoadBalancer)]);
+    let mut town = Town::new(&two(), all);
+    // A process that has just begun does not know what went before.
+    town.run(MARGIN);
+    town.take_writes();
+    town.least_served = usize::MAX;
+    town
+}
+
+const OWNERS: [&str; 2] = ["ako-c1", "ako-c1-blue"];
+
+fn word_of(town: &Town, i: usize) -> Word {
+    let namespace = &town.instances[i].translator.config().operator_namespace;
+    let id = Resource::Installation(installation(namespace, Word::default())).id();
+    match &town.cluster[&id] {
+        Resource::Installation(installation) => installation.word.clone(),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// All is at rest, and the instance has what it needs and nobody anything else.
+fn assert_served_by(town: &Town, i: usize) {
+    let pools = town.pools();
+    assert!(pools.iter().all(|(_, owner)| owner == OWNERS[i]), "{pools:?}");
+    assert_eq!((pools.len(), town.served()), (3, 3));
+    for (i, instance) in town.instances.iter().enumerate() {
+        assert!(instance.engine.is_settled(), "{i}: {:?}", instance.engine.pending(9));
+        assert_eq!(instance.engine.held(), None);
+        assert_eq!(word_of(town, i), Word::default(), "{i}");
+    }
+    assert!(town.published("one") > 0 && town.published("two") > 0);
+}
+
+#[test]
+fn a_namespace_moves_within_two_seconds_and_is_served_all_the_time() {
+    let mut town = town();
+    let served = town.served();
+    town.label("red", "b");
+    town.run(Duration::from_secs(1));
+    let first = town.take_writes();
+    assert!(first.iter().any(|(i, _)| *i == 1), "{first:?}");
+    town.run(Duration::from_secs(1));
+    assert_served_by(&town, 1);
+    assert_eq!(town.least_served, served);
+    // The former owner writes again when the new one has everything.
+    let writes: Vec<_> = first.into_iter().chain(town.take_writes()).map(|(i, _)| i).collect();
+    assert!(writes.is_sorted_by(|a, b| a >= b), "{writes:?}");
+    // It stays like that.
+    for i in [0, 1] {
+        town.observe(i);
+        town.run(Duration::from_mins(1));
+        town.restart(i);
+        town.run(Duration::from_mins(1));
+    }
+    // Shared virtual services on which there is nobody any more are removed by the next
+    // process.
+    let writes = town.take_writes();
+    assert!(writes.iter().all(|(i, write)| *i == 0 && write.contains("/c1--Shared-")), "{writes:?}");
+    assert_served_by(&town, 1);
+}
+
+#[test]
+fn a_namespace_comes_back_as_it_went() {
+    let mut town = town();
+    for (team, owner) in [("b", 1), ("a", 0), ("b", 1), ("a", 0)] {
+        let served = town.served();
+        town.least_served = usize::MAX;
+        town.label("red", team);
+        town.run(Duration::from_secs(2));
+        assert_served_by(&town, owner);
+        assert_eq!(town.least_served, served, "to {team}");
+    }
+}
+
+#[test]
+fn a_namespace_that_goes_to_and_fro_in_a_moment_has_one_owner_in_the_end() {
+    for pause in [0, 1, 12, 20, 30, 60, 100, 200, 400] {
+        let mut town = town();
+        for team in ["b", "a", "b", "a", "b"] {
+            town.label("red", team);
+            town.run(Duration::from_millis(pause));
+        }
+        town.run(MARGIN * 2);
+        assert_served_by(&town, 1);
+        assert_eq!(town.least_served, 3, "after {pause} ms each");
+    }
+}
+
+#[test]
+fn nothing_goes_to_an_instance_that_does_not_run_before_somebody_decides() {
+    for by_list in [false, true] {
+        let mut town = town();
+        town.stop(1);
+        if by_list {
+            let moved = labelled("red", "b");
+            town.cluster.insert(moved.id(), moved.clone());
+            town.tell(0, Event::Cluster(Delta::Reset(ResourceKind::Namespace, vec![moved])));
+        } else {
+            town.label("red", "b");
+        }
+        town.run(MARGIN * 10);
+        assert_eq!(town.take_writes(), []);
+        assert!(town.published("one") > 0 && town.published("two") > 0);
+        // Nor after a new process of it, that saw nothing move.
+        town.restart(0);
+        town.run(MARGIN * 10);
+        assert_eq!(town.take_writes(), []);
+        let departures = town.instances[0].engine.departures();
+        assert_eq!(departures.len(), 1);
+        let held = town.instances[0].engine.held();
+        town.tell(0, Event::ReleaseDeletions(held.map(|held| held.digest).unwrap_or_default()));
+        town.run(Duration::from_mins(10));
+        assert_eq!(town.pools(), []);
+    }
+}
+
+#[test]
+fn an_instance_that_is_back_takes_over_what_was_kept_for_it() {
+    for mut wait in [Duration::from_secs(1), MARGIN, MARGIN * 3, MARGIN * 100] {
+        let mut town = town();
+        town.stop(1);
+        town.label("red", "b");
+        town.run(wait);
+        town.restart(1);
+        // It waits as long as a former owner might write that it does not know of.
+        wait = MARGIN * 2;
+        town.run(wait);
+        assert_served_by(&town, 1);
+        assert_eq!(town.least_served, 3);
+    }
+}
+
+/// After so many writes of either, one of them ends; another process goes on later.
+#[test]
+fn either_end_may_crash_at_any_write() {
+    for victim in [0, 1] {
+        for survived in 0.. {
+            let mut town = town();
+            town.label("red", "b");
+            town.stop_after(victim, survived);
+            town.run(MARGIN * 3);
+            let crashed = !town.runs(victim);
+            town.restart(victim);
+            town.run(MARGIN * 3);
+            assert_served_by(&town, 1);
+            assert_eq!(town.least_served, 3, "{victim} crashed after {survived} writes");
+            if !crashed {
+                break;
+            }
+        }
+    }
+}
+
+/// What the new owner cannot program, the former one keeps.
+#[test]
+fn what_is_refused_to_the_new_owner_stays_with_the_former_one() {
+    let mut town = town();
+    let is_refused = |operation: &Operation| {
+        operation.key.kind == Kind::PoolGroup && operation.key.name.contains("blue-Shared")
+    };
+    town.fake.fail(usize::MAX, Fault::Refused(ErrorClass::Rejected), is_refused);
+    town.label("red", "b");
+    town.run(MARGIN * 10);
+    let writes = town.take_writes();
+    assert!(writes.iter().all(|(i, _)| *i == 1), "{writes:?}");
+    assert_eq!(town.least_served, 3);
+    town.fake.heal();
+    town.run(Duration::from_hours(1));
+    assert_served_by(&town, 1);
+}
+
+#[test]
+fn a_write_under_way_is_waited_for() {
+    let mut town = town();
+    // The answer comes late: what it did is not known before.
+    town.apply(slice("web", &[1, 2]));
+    town.run(Duration::from_millis(12));
+    town.instances[0].under_way.iter_mut().for_each(|(at, _)| *at = *at + Duration::from_secs(5));
+    town.label("red", "b");
+    town.run(Duration::from_secs(4));
+    assert_eq!(town.take_writes(), []);
+    town.run(Duration::from_secs(4));
+    assert_served_by(&town, 1);
+}
+
+#[test]
+fn what_was_not_written_before_a_namespace_left_is_not_written_after_it() {
+    let mut town = town();
+    town.stop(1);
+    town.fake.fail(1, Fault::Refused(ErrorClass::Retry), |operation| operation.key.kind == Kind::Pool);
+    town.apply(slice("web", &[1, 2]));
+    town.run(Duration::from_millis(100));
+    let written = town.take_writes().len();
+    town.label("red", "b");
+    town.run(MARGIN * 10);
+    assert_eq!((written, town.take_writes()), (1, vec![]), "one of two pools is refused");
+}
+
+/// A word of an earlier time is not taken for one of now, though the watch shows it.
+#[test]
+fn a_word_that_was_used_does_not_count_again() {
+    let mut town = town();
+    town.label("red", "b");
+    town.run(Duration::from_millis(40));
+    let Some(old) = word_of(&town, 0).let_go.get("red").cloned() else { panic!("{:?}", word_of(&town, 0)) };
+    town.run(Duration::from_secs(2));
+    // What the new owner sees of the former one stands still meanwhile.
+    let mut word = Word::default();
+    word.let_go.insert("red".into(), old);
+    let namespace = town.instances[0].translator.config().operator_namespace.clone();
+    town.freeze_installation(1, installation(&namespace, word));
+    town.label("red", "a");
+    town.run(MARGIN * 2);
+    town.take_writes();
+    town.label("red", "b");
+    town.run(MARGIN.saturating_sub(Duration::from_millis(100)));
+    assert_eq!(town.take_writes(), []);
+    town.run(MARGIN);
+    assert!(town.take_writes().iter().any(|(i, _)| *i == 1));
+}
+
+/// AKO 2.2.1 has no word: it is waited for by time, and what is left for it is held.
+#[test]
+fn to_and_from_an_instance_without_a_word() {
+    let foreign = |town: &Town, i: usize| {
+        let namespace = town.instances[i].translator.config().operator_namespace.clone();
+        Resource::Installation(Installation { is_ours: false, ..installation(&namespace, Word::default()) })
+    };
+    let mut town = town();
+    // It stops at once, as AKO does, and leaves what it has.
+    town.apply(foreign(&town, 0));
+    town.stop(0);
+    town.take_writes();
+    town.label("red", "b");
+    town.run(MARGIN.saturating_sub(Duration::from_millis(1)));
+    assert_eq!(town.take_writes(), []);
+    town.run(MARGIN);
+    assert!(town.take_writes().iter().any(|(i, _)| *i == 1));
+    let served = town.served();
+    town.label("red", "a");
+    town.run(MARGIN * 10);
+    let writes = town.take_writes();
+    assert!(writes.iter().all(|(_, write)| !write.starts_with("delete")), "{writes:?}");
+    assert_eq!(town.served(), served);
+    assert!(town.instances[1].engine.held().is_some());
+}
+
+/// Without a StatefulSet there is nobody to hear, and nothing that could be said.
+#[test]
+fn without_a_stateful_set_it_is_handed_over_by_time() {
+    let mut town = town();
+    town.silence(0);
+    town.label("red", "b");
+    town.run(MARGIN.saturating_sub(Duration::from_millis(1)));
+    assert_eq!(town.take_writes(), []);
+    town.run(MARGIN * 5);
+    assert!(town.take_writes().iter().all(|(i, _)| *i == 1));
+    assert_eq!(town.least_served, 3);
+    assert_ne!(town.instances[0].engine.held(), None);
+}
+
+/// The former owner removes nothing of what the new one has taken over by its name.
+#[test]
+fn what_kept_its_name_is_not_deleted() {
+    let mut town = town();
+    town.fake.fail(usize::MAX, Fault::Refused(ErrorClass::Rejected), |operation: &Operation| {
+        matches!(operation.change, Change::Delete(_)) && !operation.key.name.contains("Shared")
+    });
+    town.label("red", "b");
+    town.run(Duration::from_secs(5));
+    assert_served_by(&town, 1);
+}
