@@ -22,7 +22,7 @@ pub enum News {
     LeaseChanged(Result<Option<ObservedLease>, WriteError>),
     /// `spec.replicas` of the StatefulSet.
     Replicas(u32),
-    /// Whether a pod in the StatefulSet lacks our annotation. Taken for true
+    /// Whether a pod of the StatefulSet runs the reference implementation. Taken for true
     /// until it is known.
     ReferencePods(bool),
 }
@@ -30,7 +30,7 @@ pub enum News {
 /// What the driver has to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Task {
-    /// As the elector says. Permits are those of the Lease, too.
+    /// As the elector says.
     Elector(Action),
     /// Read the Lease and answer with [`News::LeaseRead`].
     ReadLease {
@@ -46,14 +46,13 @@ pub enum Task {
     },
 }
 
-/// An [`Elector`] whose leader shows itself in the Lease, and whose permit
-/// needs the Lease while the reference implementation's replicas are about.
+/// An [`Elector`] whose leader shows itself in the Lease, and that does not lead
+/// while the reference implementation's replicas are about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Leadership {
     elector: Elector,
     mirror: Mirror,
     timing: Timing,
-    permit: Option<WritePermit>,
     foreign: bool,
     /// The record was given up; said when the Lease is, too.
     released: bool,
@@ -64,7 +63,7 @@ impl Leadership {
     pub fn new(me: Identity, timing: Timing, now: Moment) -> Self {
         let mirror = Mirror::new(me.holder.clone(), timing, now);
         let elector = Elector::new(me, timing, now);
-        Self { elector, mirror, timing, permit: None, foreign: false, released: false }
+        Self { elector, mirror, timing, foreign: false, released: false }
     }
 
     /// The elector, to look at.
@@ -74,7 +73,7 @@ impl Leadership {
 
     /// The permit, as long as it is valid.
     pub fn permit(&self, now: Moment) -> Option<WritePermit> {
-        self.permit.filter(|permit| permit.remaining(now).is_some())
+        self.elector.permit(now)
     }
 
     /// Takes news in, and says what to do about it. `wall` is the time of day,
@@ -122,11 +121,10 @@ impl Leadership {
     }
 
     fn carry_out(&mut self, actions: Vec<Action>, now: Moment, wall: WallTime) -> Vec<Task> {
-        let mut out = self.change_of_permit(now);
+        let mut out = Vec::new();
         let mut timer = self.mirror.wake_up();
         for action in actions {
             match action {
-                Action::Granted(_) | Action::Extended(_) | Action::Revoked => {}
                 Action::SetTimer(at) => timer = Some(timer.map_or(at, |timer| timer.min(at))),
                 Action::Released => self.released = true,
                 other => out.push(Task::Elector(other)),
@@ -151,24 +149,5 @@ impl Leadership {
             out.push(Task::Elector(Action::SetTimer(at)));
         }
         out
-    }
-
-    /// Says what became of the permit: the record's, no longer than the Lease's
-    /// if that matters.
-    fn change_of_permit(&mut self, now: Moment) -> Vec<Task> {
-        let permit = self.elector.permit(now).map(|permit| match self.mirror.cap(now) {
-            Some(at) => permit.capped(at),
-            None => permit,
-        });
-        let permit = permit.filter(|permit| permit.remaining(now).is_some());
-        let before = std::mem::replace(&mut self.permit, permit);
-        match (before, permit) {
-            (None, Some(permit)) => vec![Task::Elector(Action::Granted(permit))],
-            (Some(before), Some(permit)) if before != permit => {
-                vec![Task::Elector(Action::Extended(permit))]
-            }
-            (Some(_), None) => vec![Task::Elector(Action::Revoked)],
-            _ => Vec::new(),
-        }
     }
 }

@@ -89,11 +89,10 @@ impl LeaseSpec {
     }
 }
 
-/// Whether there is to be a Lease: with more than one replica, or while the
-/// reference implementation's replicas go by it. With none at all it stays as
-/// the last one left it.
-pub(crate) fn is_wanted(replicas: u32, reference_pods: bool) -> bool {
-    replicas != 1 || reference_pods
+/// Whether there is to be a Lease: with more than one replica. With none at all it
+/// stays as the last one left it.
+pub(crate) fn is_wanted(replicas: u32) -> bool {
+    replicas != 1
 }
 
 #[cfg(test)]

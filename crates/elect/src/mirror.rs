@@ -1,5 +1,5 @@
-//! Keeps the Lease in step with the record, and judges by it whether the
-//! reference implementation writes.
+//! Keeps the Lease in step with the record, and judges by it and by the pods whether
+//! the reference implementation may be writing.
 
 use std::time::Duration;
 
@@ -8,11 +8,6 @@ use crate::lease::{LeaseChange, LeaseSpec, ObservedLease, WallTime, is_wanted};
 use crate::moment::Moment;
 use crate::record::{Holder, LONGEST_LEASE, Record};
 use crate::timing::Timing;
-
-/// The reference implementation takes a Lease over that did not change for its
-/// own 15 s, so our hold on it is not counted for longer than that, less a
-/// margin.
-const LONGEST_HOLD: Duration = Duration::from_secs(10);
 
 /// What this process has to do with the record.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -38,14 +33,6 @@ struct Seen {
     since: Moment,
 }
 
-/// What the last request was for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Sent {
-    Read,
-    Hold(Moment),
-    Other,
-}
-
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[expect(clippy::struct_excessive_bools, reason = "independent facts, each told by an event of its own")]
 pub(crate) struct Mirror {
@@ -58,9 +45,8 @@ pub(crate) struct Mirror {
     stale: bool,
     /// Nothing is known of the Lease yet.
     blind: bool,
-    in_flight: Option<Sent>,
+    in_flight: bool,
     next: Moment,
-    held_until: Option<Moment>,
     acquired: Option<WallTime>,
     clear: bool,
 }
@@ -76,9 +62,8 @@ impl Mirror {
             seen: None,
             stale: true,
             blind: true,
-            in_flight: None,
+            in_flight: false,
             next: now,
-            held_until: None,
             acquired: None,
             clear: false,
         }
@@ -98,7 +83,6 @@ impl Mirror {
         if led && role == Role::Follower {
             self.clear = true;
             self.next = now;
-            self.held_until = None;
             self.acquired = None;
         } else if leads && !led {
             self.clear = false;
@@ -107,11 +91,12 @@ impl Mirror {
         self.role = role;
     }
 
-    /// Whether somebody who does not decide by the record may be writing: the
-    /// Lease was not read yet, or a foreign holder did not let it go stale.
-    /// Judged like the record: since this process first saw that very version.
+    /// Whether somebody who does not decide by the record may be writing: a pod of
+    /// theirs runs (one that began alone writes without a Lease), the pods or the Lease
+    /// were not read yet, or a foreign holder did not let it go stale. That is judged
+    /// like the record: since this process first saw that very version.
     pub(crate) fn foreign_writer(&self, now: Moment) -> bool {
-        self.blind || self.seen.as_ref().is_some_and(|seen| self.is_foreign_and_fresh(seen, now))
+        self.reference_pods || self.blind || self.seen.as_ref().is_some_and(|seen| self.is_foreign_and_fresh(seen, now))
     }
 
     fn is_foreign_and_fresh(&self, seen: &Seen, now: Moment) -> bool {
@@ -120,19 +105,14 @@ impl Mirror {
         seen.lease.spec.is_foreign() && now < seen.since + patience
     }
 
-    /// How long a permit may last by the Lease: `None` if it does not matter.
-    pub(crate) fn cap(&self, now: Moment) -> Option<Moment> {
-        self.reference_pods.then(|| self.held_until.unwrap_or(now))
-    }
-
     /// Whether nothing of this process's is left in the Lease, as far as it
     /// can tell.
     pub(crate) fn is_done(&self) -> bool {
-        !self.clear && self.in_flight.is_none()
+        !self.clear && !self.in_flight
     }
 
     pub(crate) fn read(&mut self, answer: &Result<Option<ObservedLease>, Unreadable>, now: Moment) {
-        self.in_flight = None;
+        self.in_flight = false;
         if let Ok(found) = answer {
             self.stale = false;
             self.blind = false;
@@ -141,22 +121,14 @@ impl Mirror {
     }
 
     pub(crate) fn written(&mut self, answer: &Result<Option<ObservedLease>, WriteError>, now: Moment) {
-        let sent = self.in_flight.take();
-        match (answer, sent) {
-            (Ok(found), Some(sent)) => {
-                self.stale = false;
-                self.saw(found.as_ref(), now);
-                let leads = matches!(self.role, Role::Leader(_));
-                let holds = found.as_ref().is_some_and(|lease| lease.spec.is_held_by(&self.me));
-                if let (Sent::Hold(sent), true, true) = (sent, holds, leads) {
-                    self.held_until = Some(sent + self.timing.renew().min(LONGEST_HOLD));
-                }
-            }
-            (Err(WriteError::Conflict), Some(_)) => {
-                self.stale = true;
-                self.next = now;
-            }
-            _ => self.stale = true,
+        if !std::mem::take(&mut self.in_flight) {
+            return;
+        }
+        self.stale = answer.is_err();
+        match answer {
+            Ok(found) => self.saw(found.as_ref(), now),
+            Err(WriteError::Conflict) => self.next = now,
+            Err(_) => {}
         }
     }
 
@@ -175,7 +147,7 @@ impl Mirror {
 
     /// The next request, if it is time and none is under way.
     pub(crate) fn request(&mut self, now: Moment, wall: WallTime) -> Option<LeaseRequest> {
-        if self.in_flight.is_some() || now < self.next {
+        if self.in_flight || now < self.next {
             return None;
         }
         let foreign = self.foreign_writer(now);
@@ -189,15 +161,9 @@ impl Mirror {
         } else {
             self.mirroring(wall).unwrap_or(LeaseRequest::Read)
         };
-        let often = leads && is_wanted(self.replicas, self.reference_pods);
-        let often = often || foreign || self.reference_pods || self.stale;
+        let often = leads && is_wanted(self.replicas) || foreign || self.stale;
         self.next = now + if often { self.timing.retry() } else { self.timing.lease() };
-        self.in_flight = Some(match &request {
-            LeaseRequest::Read => Sent::Read,
-            LeaseRequest::Change(LeaseChange::Delete { .. }) => Sent::Other,
-            LeaseRequest::Change(_) if leads => Sent::Hold(now),
-            LeaseRequest::Change(_) => Sent::Other,
-        });
+        self.in_flight = true;
         Some(request)
     }
 
@@ -210,7 +176,7 @@ impl Mirror {
     fn mirroring(&mut self, wall: WallTime) -> Option<LeaseRequest> {
         let Role::Leader(record) = &self.role else { return None };
         let at = self.seen.as_ref().map(|seen| seen.lease.version.clone());
-        let change = if is_wanted(self.replicas, self.reference_pods) {
+        let change = if is_wanted(self.replicas) {
             let spec = LeaseSpec::held(record, *self.acquired.get_or_insert(wall), wall);
             match at {
                 None => LeaseChange::Create(spec),
@@ -224,6 +190,6 @@ impl Mirror {
 
     /// When to look again, unless an answer comes first.
     pub(crate) fn wake_up(&self) -> Option<Moment> {
-        self.in_flight.is_none().then_some(self.next)
+        (!self.in_flight).then_some(self.next)
     }
 }

@@ -82,6 +82,11 @@ impl Holder {
         self.0.split('_').next().unwrap_or_default()
     }
 
+    /// What tells this process from every other one.
+    pub fn nonce(&self) -> &str {
+        self.0.rsplit('_').next().unwrap_or_default()
+    }
+
     /// Everything but the nonce.
     #[cfg(feature = "model")]
     pub(crate) fn pod_and_uid(&self) -> &str {

@@ -229,7 +229,10 @@ fn nobody_leads_while_the_reference_implementation_renews() {
     server.run(14, None);
     assert!(!server.may_write(), "it may be alive still");
     server.run(6, None);
-    assert!(server.may_write());
+    assert!(!server.may_write(), "it may write without the Lease");
+    server.tell(News::ReferencePods(false));
+    server.run(1, None);
+    assert!(server.may_write(), "it is gone");
     assert_eq!(holder(&server), Some("ako-0_pod_n"));
 }
 
@@ -243,20 +246,23 @@ fn a_foreign_lease_that_nobody_renews_is_in_the_way_for_one_duration() {
 }
 
 #[test]
-fn with_reference_pods_about_the_permit_needs_the_lease() {
-    let mut server = Server::new(2, true, Some(foreign("")));
-    server.run(3, None);
-    assert!(server.may_write());
-    server.lease_is_cut_off = true;
-    server.run(11, None);
-    assert!(!server.may_write(), "the record alone is not enough");
+fn a_reference_replica_without_a_lease_is_in_the_way_until_it_is_gone() {
+    let mut server = Server::new(2, true, None);
+    server.run(120, None);
+    assert!(!server.may_write());
     server.tell(News::ReferencePods(false));
-    assert!(server.may_write(), "now it is");
+    server.run(1, None);
+    assert!(server.may_write());
+    // One that comes back, as when the image is set back, ends the leadership.
+    server.tell(News::ReferencePods(true));
+    server.run(1, None);
+    assert!(!server.may_write());
+    assert!(server.record.clone().unwrap().is_released(), "and nobody of ours takes over");
 }
 
 #[test]
 fn a_reference_replica_that_takes_the_lease_ends_the_leadership() {
-    let mut server = Server::new(2, true, None);
+    let mut server = Server::new(2, false, None);
     server.run(3, None);
     assert!(server.may_write());
     let version = server.version(None);

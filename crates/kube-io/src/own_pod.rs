@@ -1,5 +1,7 @@
 //! The pod that we run in.
 
+use std::collections::BTreeSet;
+
 use k8s_openapi::Resource as _;
 use k8s_openapi::api::apps::v1::{ReplicaSet, StatefulSet};
 use k8s_openapi::api::core::v1::{ObjectReference, Pod};
@@ -13,6 +15,8 @@ pub struct OwnPod {
     pub reference: ObjectReference,
     /// What controls the pod.
     pub controller: Option<OwnerReference>,
+    /// The images of its containers.
+    pub images: BTreeSet<String>,
 }
 
 /// Reads our pod; its names come from `POD_NAMESPACE` and `POD_NAME`.
@@ -20,7 +24,13 @@ pub async fn own_pod(client: &Client, namespace: &str, name: &str) -> kube::Resu
     let pod = Api::<Pod>::namespaced(client.clone(), namespace).get(name).await?;
     let owners = pod.metadata.owner_references.iter().flatten();
     let controller = owners.into_iter().find(|owner| owner.controller == Some(true)).cloned();
-    Ok(OwnPod { reference: pod.object_ref(&()), controller })
+    Ok(OwnPod { reference: pod.object_ref(&()), controller, images: images(&pod) })
+}
+
+/// The images of a pod's containers.
+pub(crate) fn images(pod: &Pod) -> BTreeSet<String> {
+    let containers = pod.spec.iter().flat_map(|spec| &spec.containers);
+    containers.filter_map(|container| container.image.clone()).collect()
 }
 
 /// What Events about the operator refer to if its pod may not be read: it is

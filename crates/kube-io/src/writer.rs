@@ -8,11 +8,11 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use ako_core::annotation::{NODE_PORT_LOCAL_ENABLED, PUBLISHED, REMOVAL};
+use ako_core::annotation::{NODE_PORT_LOCAL_ENABLED, PUBLISHED};
 use ako_core::id::NamespacedName;
 use ako_core::resource::{Published, PublishedAddress};
 use ako_core::secret::Redacted;
-use ako_core::{ResourceId, ResourceKind};
+use ako_core::{Installation, ResourceId, ResourceKind};
 use ako_elect::WritePermit;
 use hyper_util::client::legacy::connect::{CaptureConnection, capture_connection};
 use kube::Client;
@@ -168,16 +168,19 @@ impl ClusterWriter {
 }
 
 impl ClusterWriter {
-    /// Notes on the operator's StatefulSet how far the removal of everything
-    /// is; `None` takes the note away.
-    pub async fn note_removal(
+    /// Notes something in an annotation of the StatefulSet of the instance in a
+    /// namespace; `None` takes the note away.
+    pub async fn note(
         &self,
         permit: &WritePermit,
-        object: &ResourceId,
-        progress: Option<&str>,
+        namespace: &str,
+        annotation: &str,
+        value: Option<&str>,
     ) -> Result<(), PatchError> {
-        let writing = Writing { writer: self, permit, object };
-        let patch = json!({"metadata": {"annotations": {REMOVAL: progress}}});
+        let name = NamespacedName::new(namespace, Installation::STATEFUL_SET);
+        let object = ResourceId { kind: ResourceKind::StatefulSet, name };
+        let writing = Writing { writer: self, permit, object: &object };
+        let patch = json!({"metadata": {"annotations": {annotation: value}}});
         writing.patch(Part::Annotations, &patch).await.map(|_| ())
     }
 

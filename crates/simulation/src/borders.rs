@@ -1,17 +1,21 @@
 //! What on the controller belongs to which instance, and who may touch it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use ako_core::Installation;
+use ako_core::annotation::HANDOVER;
+use ako_core::handover::Word;
 use ako_sim_avi::SimAvi;
+use ako_sim_kube::SimKube;
 use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::setup::{Member, Setup};
 
-/// How long an instance waits before it takes over what was another one's: the
-/// duration of a lease.
+/// How long an instance waits before it takes over what was another one's and that one
+/// did not say that it lets it go: the duration of a lease.
 pub const MARGIN: Duration = Duration::from_secs(15);
 /// How much less of it there may be, for clocks run fast by a hundredth.
 const TOLERANCE: Duration = Duration::from_millis(200);
@@ -20,6 +24,7 @@ const TOLERANCE: Duration = Duration::from_millis(200);
 #[derive(Clone)]
 pub struct Borders {
     setup: Setup,
+    kube: SimKube,
     avi: SimAvi,
     tenures: Arc<Mutex<BTreeMap<&'static str, Tenure>>>,
 }
@@ -29,6 +34,8 @@ struct Tenure {
     team: Option<&'static str>,
     /// When the others lost it.
     lost: BTreeMap<&'static str, Instant>,
+    /// Those that said since that they let it go, and to whom.
+    let_go: BTreeSet<(&'static str, &'static str)>,
 }
 
 /// Whether the controller refuses a write of an object, as it is about another
@@ -39,10 +46,10 @@ pub fn is_refused(method: &str, body: &Value, object: &Value) -> bool {
 
 impl Borders {
     /// As they are in the beginning.
-    pub fn new(setup: Setup, avi: SimAvi) -> Self {
-        let tenure = |team| Tenure { team, lost: BTreeMap::new() };
+    pub fn new(setup: Setup, kube: SimKube, avi: SimAvi) -> Self {
+        let tenure = |team| Tenure { team, lost: BTreeMap::new(), let_go: BTreeSet::new() };
         let tenures = setup.namespaces().iter().map(|(name, team)| (*name, tenure(*team)));
-        Self { setup, avi, tenures: Arc::new(Mutex::new(tenures.collect())) }
+        Self { setup, kube, avi, tenures: Arc::new(Mutex::new(tenures.collect())) }
     }
 
     /// A namespace has this label now.
@@ -51,6 +58,7 @@ impl Borders {
         let Some(tenure) = tenures.get_mut(namespace) else { return };
         let before = std::mem::replace(&mut tenure.team, team).filter(|before| Some(*before) != team);
         tenure.lost.extend(before.map(|before| (before, Instant::now())));
+        tenure.let_go.clear();
     }
 
     /// What is wrong with a write that leaves a process of an instance now.
@@ -60,8 +68,11 @@ impl Borders {
         let uuid = path.split('?').next()?.strip_prefix("/api/")?.split_once('/')?.1;
         let object = self.avi.object(uuid)?;
         let owner = self.owner(&object)?;
-        if owner.namespace == me.namespace || is_refused(method, body, &object) {
+        if is_refused(method, body, &object) {
             return None;
+        }
+        if owner.namespace == me.namespace {
+            return self.broken_word(me, method, &object).map(|why| format!("{line}: {why}"));
         }
         let name = &object["name"];
         let touched = format!("{} touched {name} of {}: {line}", me.owner, owner.owner);
@@ -71,8 +82,8 @@ impl Borders {
         let Some(namespace) = meant.or_else(|| namespace_of(&service()?, self.setup)) else {
             return Some(format!("{touched}; it is not for a namespace"));
         };
-        let tenures = self.tenures();
-        let Tenure { team, lost } = tenures.get(namespace)?;
+        let mut tenures = self.tenures();
+        let Tenure { team, lost, let_go } = tenures.get_mut(namespace)?;
         let since = |team: &str| lost.get(team).map(Instant::elapsed);
         if method == "DELETE" {
             // It names no owner, so a former one may not know yet that it is in use
@@ -83,8 +94,36 @@ impl Borders {
         // What changed a moment ago, a process that may write need not know yet.
         let is_mine = *team == me.team || since(me.team?).is_some_and(|since| since < MARGIN);
         let lost = since(owner.team?);
-        let is_handed_over = is_mine && lost.is_some_and(|since| since + TOLERANCE >= MARGIN);
+        if self.word(owner.namespace).lets_go(namespace, me.namespace).is_some() {
+            let_go.insert((owner.namespace, me.namespace));
+        }
+        let was_let_go = let_go.contains(&(owner.namespace, me.namespace));
+        let is_handed_over = is_mine && (was_let_go || lost.is_some_and(|since| since + TOLERANCE >= MARGIN));
         (!is_handed_over).then(|| format!("{touched}; {namespace} is of {team:?}, and was lost {lost:?} ago"))
+    }
+
+    /// Why a write of its own is against what an instance says: it let the namespace go,
+    /// and the new owner has not said that it has everything.
+    fn broken_word(&self, me: &Member, method: &str, object: &Value) -> Option<String> {
+        let namespace = namespace_of(object, self.setup)?;
+        if self.tenures().get(namespace)?.team == me.team {
+            // A process that has just begun need not know what the last one said.
+            return None;
+        }
+        let word = self.word(me.namespace);
+        let let_go = word.let_go.get(namespace)?;
+        let is_taken_over = || self.word(&let_go.to).taken_over.contains(&let_go.token);
+        if method == "DELETE" && is_taken_over() {
+            return None;
+        }
+        Some(format!("{} says that it let {namespace} go to {}", me.owner, let_go.to))
+    }
+
+    /// What an instance says of namespaces that change hands.
+    fn word(&self, namespace: &str) -> Word {
+        let set = self.kube.get("apps", "statefulsets", namespace, Installation::STATEFUL_SET);
+        let text = set.and_then(|set| set["metadata"]["annotations"][HANDOVER].as_str().map(Word::parse));
+        text.unwrap_or_default()
     }
 
     /// Whose an object is, if it is an instance's.

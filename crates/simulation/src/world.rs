@@ -74,7 +74,7 @@ impl World {
         }
         cluster::apply_all(&kube.client(), &workload::beginning(setup, evh, routes)).await?;
         let members = setup.members().iter();
-        let borders = Borders::new(setup, avi.clone());
+        let borders = Borders::new(setup, kube.clone(), avi.clone());
         let judge = Judge::new(kube.clone(), avi.clone(), borders.clone(), script);
         Ok(Self {
             instances: members.map(|member| Instance::new(member, kube.clone())).collect(),

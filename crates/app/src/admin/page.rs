@@ -169,6 +169,12 @@ fn waiting(state: &Value) -> Markup {
                 " until it is confirmed that what is known is up to date of: " (word(&unproven["sources"]))
             }
         }
+        @for departure in list(state, "/handed_over") {
+            div.note {
+                "Namespace " code { (word(&departure["namespace"])) } " waits for the instance in "
+                code { (word(&departure["to"])) } " to take it over; what this instance made for it stays until then"
+            }
+        }
         @for (kind, count) in state["left_alone"].as_object().into_iter().flatten() {
             div.note {
                 (word(count)) " objects on the controller were made for objects of kind " (kind)
@@ -391,9 +397,11 @@ mod tests {
         assert!(!page.contains("removals wait") && !page.contains("after a restart"), "{page}");
         state["unproven"] = json!({"count": 3, "sources": ["Ingress", "Service"]});
         state["left_alone"] = json!({"Route": 7});
+        state["handed_over"] = json!([{"namespace": "red", "to": "blue"}]);
         state["restart_needed"] = json!(["cniPlugin"]);
         let page = super::content(&state).into_string();
         assert!(page.contains("3 removals wait</strong>") && page.contains("of: Ingress, Service"), "{page}");
+        assert!(page.contains("<code>red</code> waits for the instance in <code>blue</code>"), "{page}");
         assert!(page.contains("7 objects") && page.contains("of kind Route"), "{page}");
         assert!(page.contains("after a restart: cniPlugin"), "{page}");
     }

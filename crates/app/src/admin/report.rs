@@ -79,6 +79,9 @@ pub struct Report {
     pub(crate) held: Option<Held>,
     /// How many removals wait for proofs, and of what.
     pub(crate) unproven: Option<(usize, BTreeSet<String>)>,
+    /// The namespaces that wait for another instance to take them over from this one,
+    /// each with that instance.
+    pub(crate) departures: Vec<(Arc<str>, Arc<str>)>,
     /// The kinds that are not read and have objects on the controller, and how many.
     pub(crate) left_alone: BTreeMap<&'static str, usize>,
     pub(crate) counters: Counters,
@@ -141,6 +144,7 @@ impl Report {
             diagnostics,
             held: engine.held(),
             unproven: engine.unproven(now),
+            departures: engine.departures(),
             left_alone: engine.controller().unread().fold(BTreeMap::new(), |mut counts, (_, kind)| {
                 *counts.entry(kind).or_default() += 1;
                 counts
@@ -237,6 +241,7 @@ pub(crate) fn state(startup: &Startup, report: Option<&Report>) -> Value {
         "diagnostics": report.diagnostics.iter().map(diagnostic).collect::<Vec<_>>(),
         "held": report.held.as_ref().map(held),
         "unproven": report.unproven.as_ref().map(|(count, sources)| json!({"count": count, "sources": sources})),
+        "handed_over": report.departures.iter().take(SHOWN).map(departure).collect::<Vec<_>>(),
         "left_alone": report.left_alone,
         "fronts": report.virtual_services.iter().map(virtual_service).collect::<Vec<_>>(),
         "last_writes": report.last_writes.iter().map(write).collect::<Vec<_>>(),
@@ -246,6 +251,10 @@ pub(crate) fn state(startup: &Startup, report: Option<&Report>) -> Value {
         map.extend(details);
     }
     state
+}
+
+fn departure((namespace, to): &(Arc<str>, Arc<str>)) -> Value {
+    json!({"namespace": namespace, "to": to})
 }
 
 /// How many objects there are, by how far they are.

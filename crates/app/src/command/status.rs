@@ -208,6 +208,15 @@ fn not_done(state: &Value, out: &mut String) {
             sources.join(", ")
         );
     }
+    for departure in state["handed_over"].as_array().into_iter().flatten() {
+        let _ = writeln!(
+            out,
+            "\nWAITING: namespace {} for the instance in {} to take it over; what this instance made for it stays \
+             until then",
+            word(&departure["namespace"]),
+            word(&departure["to"])
+        );
+    }
     for (kind, count) in state["left_alone"].as_object().into_iter().flatten() {
         let _ = writeln!(
             out,
@@ -270,6 +279,14 @@ mod tests {
             assert!(shown.contains(line), "{shown}");
         }
         assert!(!super::text(&one_instance().0).contains("Instances"));
+    }
+
+    #[test]
+    fn a_namespace_that_waits_for_its_new_owner_is_told() {
+        let (mut state, ..) = one_instance();
+        assert!(!super::text(&state).contains("WAITING"));
+        state["handed_over"] = serde_json::json!([{"namespace": "red", "to": "blue"}]);
+        assert!(super::text(&state).contains("WAITING: namespace red for the instance in blue to take it over"));
     }
 
     #[test]

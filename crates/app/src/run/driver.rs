@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use ako_avi_io::Clock;
 use ako_avi_types::{ErrorClass, Failure, ObjectKey, Operation};
+use ako_core::handover::Word;
 use ako_core::resource::Published;
-use ako_core::{Config, Diagnostic, Installation, NamespacedName, ResourceId, ResourceKind};
+use ako_core::{Config, Diagnostic, Installation, NamespacedName, ResourceId, ResourceKind, annotation};
 use ako_elect::{Moment, WritePermit};
-use ako_engine::{Counters, Effect, Engine, Event, Notice, Source};
+use ako_engine::{Counters, Effect, Engine, Event, Leadership, Notice, Source};
 use ako_kube_io::{ClusterWriter, Demand, EventWriter, Handle, Outcome, SourceEvent, Standing, WallClock};
 use ako_translate::Translator;
 use anyhow::bail;
@@ -186,8 +187,9 @@ impl Driver {
                     self.leading.is_in_doubt(now);
                 }
             }
+            // No progress of the plan: that is about the controller.
+            Event::Said(_) => self.leading.answered(false, now),
             Event::Published(object, _) => {
-                // No progress of the plan: that is about the controller.
                 self.leading.answered(false, now);
                 if object.kind == ResourceKind::StatefulSet {
                     self.removal.answered(now);
@@ -262,7 +264,8 @@ impl Driver {
                 info!(epoch, "this replica leads; the controller is read before anything is written");
                 publishing::tell_own_pod(&self.parts.events, "LeaderElection", "AKO became a leader");
                 self.step(Event::Writing(false));
-                self.step(Event::Leads(Some(self.now())));
+                let name = format!("{}-{epoch}", self.leading.standing().me.nonce()).into();
+                self.step(Event::Leads(Some(Leadership { since: self.now(), name })));
                 self.demand_proofs();
                 self.parts.observe.notify_one();
             }
@@ -387,6 +390,7 @@ impl Driver {
                 Effect::Publish { object, wanted, current, until } => {
                     self.publish(object, wanted, current, until);
                 }
+                Effect::Say(word) => self.say(&word),
                 Effect::Tell(notice) => {
                     if notice.warning {
                         warn!(object = %notice.object, reason = notice.reason, "{}", notice.message);
@@ -468,26 +472,38 @@ impl Driver {
         if !is_shown {
             return;
         }
+        let value = news.progress.map(|progress| progress.as_str().to_owned());
         let object = ResourceId {
             kind: ResourceKind::StatefulSet,
             name: NamespacedName::new(namespace, Installation::STATEFUL_SET),
         };
+        let noted = self.note(annotation::REMOVAL, value);
+        self.requests.spawn(async move { Event::Published(object, noted.await) });
+    }
+
+    /// Says something to the other instances.
+    fn say(&mut self, word: &Word) {
+        let noted = self.note(annotation::HANDOVER, word.to_text());
+        self.requests.spawn(async move { Event::Said(noted.await) });
+    }
+
+    /// Notes something on the own StatefulSet.
+    fn note(
+        &mut self,
+        annotation: &'static str,
+        value: Option<String>,
+    ) -> impl Future<Output = Result<(), String>> + use<> {
+        let namespace = self.engine.desired().translator().config().operator_namespace.clone();
         let permit = self.leading.starts_write();
         let writer = self.parts.writer.clone();
-        self.requests.spawn(async move {
-            let result = match permit {
-                Some(permit) => {
-                    let value = news.progress.map(super::removal::Progress::as_str);
-                    let noted = writer.note_removal(&permit, &object, value).await;
-                    noted.map_err(|error| {
-                        warn!(%object, %error, "the state of the removal could not be noted; trying again");
-                        error.to_string()
-                    })
-                }
-                None => Err("this replica does not lead".to_owned()),
-            };
-            Event::Published(object, result)
-        });
+        async move {
+            let Some(permit) = permit else { return Err("this replica does not lead".to_owned()) };
+            let noted = writer.note(&permit, &namespace, annotation, value.as_deref()).await;
+            noted.map_err(|error| {
+                warn!(%error, "an annotation could not be written; trying again");
+                error.to_string()
+            })
+        }
     }
 
     fn note_failure(&self, event: &Event) {

@@ -16,7 +16,7 @@ pub use ako_core::annotation::LEADERSHIP_NOTE as NOTE;
 
 /// The value of [`NOTE`] on a Pod that may be yielded to.
 pub(super) const CANDIDATE: &str = "candidate";
-const STANDING_BACK: &str = "standing-back";
+pub(super) const STANDING_BACK: &str = "standing-back";
 
 /// How long one request may take.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);

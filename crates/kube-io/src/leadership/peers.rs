@@ -12,15 +12,20 @@ use kube::runtime::WatchStreamExt;
 use kube::runtime::watcher::{self, watch_object, watcher};
 use kube::{Api, Client};
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
-use super::note::{CANDIDATE, NOTE};
+use super::note::{CANDIDATE, NOTE, STANDING_BACK};
 use super::requests::seen;
 use crate::error::{describe, describe_watch};
-use crate::own_pod::{OwnPod, own_pod, replicas};
+use crate::own_pod::{OwnPod, images, own_pod, replicas};
 
 /// How many periods pass between two looks at the number of replicas that no
 /// change of a pod asks for.
 const LOOK_EVERY: u32 = 5;
+/// How long a pod of another image may run that bears our annotation as its template has
+/// it. One of ours changes it in the first second; AKO 2.2.1, after the image alone was set
+/// back, never does, and has to read the cluster and the controller before it writes.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// What an unknown number of replicas is taken for: enough for a Lease.
 const SEVERAL: u32 = 2;
 
@@ -68,7 +73,7 @@ pub(super) async fn follow(
                 Ok(event) => peers.take(event, &own, &pod),
                 Err(error) => tracing::warn!("the watch of pods in {namespace}: {}", describe_watch(&error)),
             },
-            () = tokio::time::sleep(period * LOOK_EVERY) => {}
+            () = tokio::time::sleep(peers.patience().unwrap_or(period * LOOK_EVERY)) => {}
         }
         let mut now = peers.news();
         // First, so that the Lease is held before a replica needs it.
@@ -149,15 +154,32 @@ struct Peers {
 
 #[derive(Clone, Copy)]
 struct Peer {
-    ours: bool,
+    whose: Whose,
     fit: bool,
+}
+
+/// Whose a pod is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Whose {
+    Ours,
+    /// Of the reference implementation.
+    Theirs,
+    /// Theirs, unless it says otherwise by then.
+    Undecided(Instant),
 }
 
 impl Peers {
     fn take(&mut self, event: watcher::Event<Pod>, own: &OwnPod, own_name: &str) {
         match event {
             watcher::Event::Init => self.listed.clear(),
-            watcher::Event::InitApply(pod) => note(&mut self.listed, &pod, own, own_name),
+            watcher::Event::InitApply(pod) => {
+                // What is known of it is not younger because there is another list.
+                let name = pod.metadata.name.as_deref().unwrap_or_default();
+                if let Some(known) = self.pods.get(name) {
+                    self.listed.insert(name.to_owned(), *known);
+                }
+                note(&mut self.listed, &pod, own, own_name);
+            }
             watcher::Event::InitDone => {
                 self.pods = std::mem::take(&mut self.listed);
                 self.known = true;
@@ -169,11 +191,26 @@ impl Peers {
         }
     }
 
+    /// How long until it is decided whose a pod is.
+    fn patience(&self) -> Option<Duration> {
+        let now = Instant::now();
+        let undecided = self.pods.values().filter_map(|peer| match peer.whose {
+            Whose::Undecided(until) if until > now => Some(until - now),
+            _ => None,
+        });
+        undecided.min()
+    }
+
     fn news(&self) -> Vec<News> {
         if !self.known {
             return Vec::new();
         }
-        let foreign = self.pods.values().any(|peer| !peer.ours);
+        let is_theirs = |whose| match whose {
+            Whose::Ours => false,
+            Whose::Theirs => true,
+            Whose::Undecided(until) => until <= Instant::now(),
+        };
+        let foreign = self.pods.values().any(|peer| is_theirs(peer.whose));
         let fit = self.pods.values().any(|peer| peer.fit);
         vec![News::ReferencePods(foreign), News::Elector(Event::FitPeer(fit))]
     }
@@ -192,9 +229,18 @@ fn note(peers: &mut BTreeMap<String, Peer>, pod: &Pod, own: &OwnPod, own_name: &
     let running = phase == Some("Running");
     let word = pod.metadata.annotations.as_ref().and_then(|all| all.get(NOTE)).map(String::as_str);
     let leaving = pod.metadata.deletion_timestamp.is_some();
-    // A pod that does not run yet, of whatever kind, cannot write.
-    let ours = word.is_some() || !running;
-    peers.insert(name.to_owned(), Peer { ours, fit: running && !leaving && word == Some(CANDIDATE) });
+    let whose = match word {
+        // A pod that does not run yet, of whatever kind, cannot write.
+        _ if !running => Whose::Ours,
+        Some(CANDIDATE | STANDING_BACK) => Whose::Ours,
+        Some(_) if images(pod) == own.images => Whose::Ours,
+        Some(_) => match peers.get(name).map(|peer| peer.whose) {
+            Some(known @ Whose::Undecided(_)) => known,
+            _ => Whose::Undecided(Instant::now() + PATIENCE),
+        },
+        None => Whose::Theirs,
+    };
+    peers.insert(name.to_owned(), Peer { whose, fit: running && !leaving && word == Some(CANDIDATE) });
 }
 
 #[cfg(test)]
@@ -203,6 +249,12 @@ mod tests {
 
     use super::*;
     use serde_json::json;
+
+    fn pod_of(image: &str, note: Option<&str>) -> Pod {
+        let mut pod = pod("ako-1", "Running", note);
+        pod.spec = serde_json::from_value(json!({"containers": [{"name": "ako", "image": image}]})).unwrap();
+        pod
+    }
 
     fn pod(name: &str, phase: &str, note: Option<&str>) -> Pod {
         let mut pod = json!({
@@ -217,9 +269,14 @@ mod tests {
     }
 
     fn news(pods: Vec<Pod>) -> Vec<News> {
+        peers(pods).news()
+    }
+
+    fn peers(pods: Vec<Pod>) -> Peers {
         let own = pod("ako-0", "Running", None);
         let controller = own.metadata.owner_references.unwrap().into_iter().next();
-        let own = OwnPod { reference: k8s_openapi::api::core::v1::ObjectReference::default(), controller };
+        let reference = k8s_openapi::api::core::v1::ObjectReference::default();
+        let own = OwnPod { reference, controller, images: ["ours:1".to_owned()].into() };
         let mut peers = Peers::default();
         peers.take(watcher::Event::Init, &own, "ako-0");
         for pod in pods {
@@ -227,7 +284,7 @@ mod tests {
         }
         assert!(peers.news().is_empty(), "half a list says nothing");
         peers.take(watcher::Event::InitDone, &own, "ako-0");
-        peers.news()
+        peers
     }
 
     fn said(reference: bool, fit: bool) -> Vec<News> {
@@ -239,6 +296,27 @@ mod tests {
         assert_eq!(news(vec![pod("ako-0", "Running", None)]), said(false, false), "not the own one");
         assert_eq!(news(vec![pod("ako-1", "Running", None)]), said(true, false));
         assert_eq!(news(vec![pod("ako-1", "Pending", None)]), said(false, false), "it does not run yet");
+    }
+
+    /// The image alone was set back: the template keeps the annotation.
+    #[tokio::test(start_paused = true)]
+    async fn a_pod_of_another_image_that_says_nothing_of_its_own_is_the_reference_implementations() {
+        let mut peers = peers(vec![pod_of("theirs:2.2.1", Some("starting"))]);
+        assert_eq!(peers.news(), said(false, false), "it may be a version of ours that has just begun");
+        assert_eq!(peers.patience(), Some(PATIENCE));
+        tokio::time::advance(PATIENCE).await;
+        assert_eq!((peers.news(), peers.patience()), (said(true, false), None));
+        let own = OwnPod {
+            reference: k8s_openapi::api::core::v1::ObjectReference::default(),
+            controller: pod("ako-0", "Running", None).metadata.owner_references.unwrap().into_iter().next(),
+            images: ["ours:1".to_owned()].into(),
+        };
+        let again = watcher::Event::Apply(pod_of("theirs:2.2.1", Some("starting")));
+        peers.take(again, &own, "ako-0");
+        assert_eq!(peers.news(), said(true, false), "another event makes it no younger");
+        peers.take(watcher::Event::Apply(pod_of("ours:2", Some("candidate"))), &own, "ako-0");
+        assert_eq!(peers.news(), said(false, true));
+        assert_eq!(news(vec![pod_of("ours:1", Some("starting"))]), said(false, false));
     }
 
     #[test]

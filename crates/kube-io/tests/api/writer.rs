@@ -216,8 +216,7 @@ async fn nothing_is_patched_without_a_permit() {
         let result = writer.publish(&ten_seconds(), &ingress(), &Published::default(), &wanted).await;
         assert_eq!(result.unwrap_err().class(), ErrorClass::Fenced);
         assert!(fake.take_seen().is_empty());
-        let set = ResourceId { kind: ResourceKind::StatefulSet, name: NamespacedName::new("ns", "ako") };
-        let noted = writer.note_removal(&ten_seconds(), &set, Some("Done")).await;
+        let noted = writer.note(&ten_seconds(), "ns", annotation::REMOVAL, Some("Done")).await;
         assert_eq!(noted.unwrap_err().class(), ErrorClass::Fenced);
         assert!(fake.take_seen().is_empty());
     }
