@@ -140,10 +140,12 @@ impl Witness {
         }
     }
 
-    /// Who leads, if this process does not.
+    /// Who leads, if this process does not. Where versions began again, a candidate may
+    /// know another record by the version of this one.
     fn is_not_leader(&self) -> Option<Holder> {
         let leader = self.leadership.leader();
-        (!self.is_me(leader.as_str())).then_some(leader)
+        let is_ambiguous = self.set_back.load(Ordering::Relaxed);
+        (!is_ambiguous && !self.is_me(leader.as_str())).then_some(leader)
     }
 
     fn is_me(&self, holder: &str) -> bool {
