@@ -206,9 +206,11 @@ impl Elector {
         }
     }
 
-    /// Remembers the record, and keeps the time since which it is unchanged.
+    /// Remembers the record, and keeps the time since which it is unchanged. Both count,
+    /// its version and what it says: where etcd was set back so that versions began again,
+    /// another record may have this version.
     fn saw(&mut self, observed: &Observed, now: Moment) {
-        if self.seen.as_ref().is_some_and(|seen| seen.observed.version == observed.version) {
+        if self.seen.as_ref().is_some_and(|seen| seen.observed == *observed) {
             return;
         }
         let since = if self.broken(Mutant::ExpiryByRemoteTime) { Moment::default() } else { now };

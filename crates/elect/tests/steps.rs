@@ -264,3 +264,30 @@ fn a_record_that_is_free_is_not_taken_beside_somebody_who_does_not_go_by_it() {
     hand.tell(&Event::ForeignWriter(false));
     assert!(hand.update().is_some());
 }
+
+/// Etcd was set back, and its versions began again.
+#[test]
+fn another_record_that_has_the_version_of_the_known_one_is_waited_for_anew() {
+    let held = |epoch: &str| {
+        let data = [("epoch", epoch), ("holder", "ako-1_x_y"), ("durationSeconds", "15")];
+        let data = data.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
+        Observed { version: version(7), record: Record::from_data(&data) }
+    };
+    let mut hand = Hand::acquiring();
+    hand.tell(&Event::WriteDone(Err(WriteError::Conflict)));
+    let mut follow = |epoch: &str, seconds: u64| {
+        for _ in 0..seconds {
+            hand.wait(SECOND);
+            if hand.actions.iter().any(|action| matches!(action, Action::Read { .. })) {
+                hand.tell(&Event::RecordRead(Ok(Some(held(epoch)))));
+            }
+            if let Some((record, _)) = hand.update() {
+                return Some(record.epoch.number());
+            }
+        }
+        None
+    };
+    assert_eq!(follow("4", 14), None);
+    assert_eq!(follow("5", 14), None, "it was led anew meanwhile");
+    assert_eq!(follow("5", 4), Some(6));
+}

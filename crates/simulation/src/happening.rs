@@ -170,7 +170,10 @@ impl World {
             Step::Latency(latency) => self.avi.set_latency(*latency),
             Step::Addresses(has) => self.give_addresses(*has),
             Step::BackupController => self.avi.snapshot(),
-            Step::RestoreController => drop(self.avi.restore()),
+            Step::RestoreController => {
+                self.judge.controller_is_restored();
+                self.avi.restore();
+            }
             _ => {}
         }
     }

@@ -17,10 +17,12 @@ use std::time::Duration;
 use ako_sim_avi::SimAvi;
 use ako_sim_kube::SimKube;
 use serde_json::Value;
+use tokio::time::Instant;
 
 use crate::borders::{Borders, MARGIN, is_refused};
 use crate::script::Script;
 use crate::setup::Member;
+use crate::workload::FULL_SYNC;
 pub(crate) use parts::parts;
 use past::{Past, States};
 use wanted::{Translations, Wanted};
@@ -39,6 +41,8 @@ pub struct Judge {
     borders: Borders,
     members: &'static [Member],
     translations: Arc<Mutex<Translations>>,
+    /// The controller as it was before it was restored from a backup, and when that was.
+    restored: Arc<Mutex<Option<(Instant, Value)>>>,
 }
 
 /// A loss: what goes, or nothing if the whole object does.
@@ -54,7 +58,23 @@ impl Judge {
     pub fn new(kube: SimKube, avi: SimAvi, borders: Borders, script: &Script) -> Self {
         let translations = Translations::new(&avi.dump_all(), script.evh, script.routes);
         let members = script.setup.members();
-        Self { kube, avi, borders, members, translations: Arc::new(Mutex::new(translations)) }
+        let translations = Arc::new(Mutex::new(translations));
+        Self { kube, avi, borders, members, translations, restored: Arc::default() }
+    }
+
+    /// The controller is about to be restored from a backup. Nobody can know that before
+    /// the next full reading: until then an address is only known to be served if it was
+    /// before as well.
+    pub fn controller_is_restored(&self) {
+        *self.restored.lock().unwrap_or_else(PoisonError::into_inner) =
+            Some((Instant::now(), self.avi.dump()));
+    }
+
+    /// The states of the controller that a process may go by.
+    fn dumps(&self) -> Vec<Value> {
+        let restored = self.restored.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = restored.as_ref().filter(|(at, _)| at.elapsed() < FULL_SYNC);
+        before.map(|(_, dump)| dump.clone()).into_iter().chain([self.avi.dump()]).collect()
     }
 
     /// What is wrong with a write to the controller that leaves a process now.
@@ -89,11 +109,13 @@ impl Judge {
         let metadata = &object["metadata"];
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let name = format!("{kind} {}/{}", text(&metadata["namespace"]), text(&metadata["name"]));
-        let dump = self.avi.dump();
+        let dumps = self.dumps();
         let keeps = |wanted: &Wanted| {
             wanted.bindings(&name).any(|binding| {
-                let held = served(&dump, &binding.vs, &binding.vsvip);
-                lost.iter().any(|(ip, host)| *host == binding.host && held.contains(ip))
+                let is_held = |ip: &String| {
+                    dumps.iter().all(|dump| served(dump, &binding.vs, &binding.vsvip).contains(ip))
+                };
+                lost.iter().any(|(ip, host)| *host == binding.host && is_held(ip))
             })
         };
         let is_asked = |member| matches!(self.search(member, keeps), Verdict::Asked);
