@@ -41,7 +41,9 @@ struct Tenure {
 /// Whether the controller refuses a write of an object, as it is about another
 /// version: somebody wrote the object since.
 pub fn is_refused(method: &str, body: &Value, object: &Value) -> bool {
-    method == "PUT" && body["_last_modified"].is_string() && body["_last_modified"] != object["_last_modified"]
+    method == "PUT"
+        && body["_last_modified"].is_string()
+        && body["_last_modified"] != object["_last_modified"]
 }
 
 impl Borders {
