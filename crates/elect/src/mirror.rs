@@ -96,7 +96,9 @@ impl Mirror {
     /// were not read yet, or a foreign holder did not let it go stale. That is judged
     /// like the record: since this process first saw that very version.
     pub(crate) fn foreign_writer(&self, now: Moment) -> bool {
-        self.reference_pods || self.blind || self.seen.as_ref().is_some_and(|seen| self.is_foreign_and_fresh(seen, now))
+        self.reference_pods
+            || self.blind
+            || self.seen.as_ref().is_some_and(|seen| self.is_foreign_and_fresh(seen, now))
     }
 
     fn is_foreign_and_fresh(&self, seen: &Seen, now: Moment) -> bool {

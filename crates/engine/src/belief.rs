@@ -122,6 +122,13 @@ impl Belief {
         purpose == Purpose::Layer7 && self.routes_served && !config.delete_config
     }
 
+    /// Whether everything that objects are made from is known as it is, whatever may be
+    /// made from it that this version does not read.
+    pub(crate) fn knows_all(&self, config: &Config, now: Moment) -> bool {
+        let sources = [Purpose::Layer7, Purpose::Layer4].map(|purpose| purpose.sources(config));
+        sources.iter().flatten().all(|source| self.freshness.is_proven(source, now))
+    }
+
     /// Whether it is known whose the namespaces are.
     pub(crate) fn knows_territory(&self, now: Moment) -> bool {
         let kinds = [ResourceKind::Namespace, ResourceKind::ConfigMap, ResourceKind::StatefulSet];

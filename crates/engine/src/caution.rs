@@ -83,12 +83,10 @@ impl Engine {
                 return Some(operation);
             }
             (*self.routes.keep(body, observed)?).clone()
-        } else if holds && self.desired.is_shared(&key) {
-            // What is shared must not lose what is held back from deletion.
+        } else if holds {
+            // Nothing must lose what is held back from deletion.
             let kept = shield::keep(&key, body, observed, &self.guard, &self.controller);
             if is_suspect { kept.keeping_everything(observed)? } else { kept }
-        } else if holds && is_suspect {
-            body.keeping_everything(observed)?
         } else {
             return Some(operation);
         };

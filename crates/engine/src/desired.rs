@@ -149,6 +149,11 @@ impl Desired {
         objects
     }
 
+    /// Whether a unit stays as it is.
+    pub(crate) fn is_unit_frozen(&self, unit: &UnitKey) -> bool {
+        self.frozen.contains(unit)
+    }
+
     /// Whether an object stays as it is: all that ask for it do.
     pub fn is_frozen(&self, key: &ObjectKey) -> bool {
         let stays = |maker: &Maker| matches!(maker, Maker::Unit(unit) if self.frozen.contains(unit));

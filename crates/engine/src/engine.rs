@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ako_avi_types::{Change, Kind, Object, ObjectKey, Operation};
+use ako_core::handover::Word;
 use ako_core::instance::Contest;
 use ako_core::{Delta, Diagnostic, Key, ResourceId, ResourceKind, Snapshot};
 use ako_elect::Moment;
@@ -53,6 +54,23 @@ struct Burst {
     last: Moment,
 }
 
+/// What a change comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Cause {
+    /// A complete list, or what is like one.
+    List,
+    /// A single, watched edit.
+    Edit,
+    /// Another instance says that it has taken a namespace over.
+    Word,
+}
+
+impl Cause {
+    fn of(is_edit: bool) -> Self {
+        if is_edit { Self::Edit } else { Self::List }
+    }
+}
+
 /// The changes that were not looked at yet.
 #[derive(Clone, Debug, Default)]
 struct Touched {
@@ -60,6 +78,8 @@ struct Touched {
     by_edit: BTreeSet<Key>,
     /// By complete lists.
     by_list: BTreeSet<Key>,
+    /// By the word of other instances.
+    by_word: BTreeSet<Key>,
     first: Moment,
     last: Moment,
 }
@@ -147,7 +167,7 @@ impl Engine {
                 affected.extend(woken);
                 self.publisher.extend(self.desired.bound().cloned());
                 self.note_missing();
-                self.touch(handed_over, true, now);
+                self.touch(handed_over, Cause::Word, now);
                 self.look(affected, now);
             }
             Event::Writing(writing) => self.writing = writing,
@@ -160,6 +180,9 @@ impl Engine {
             Event::Outdated(kind, outdated) => self.territory.outdated(kind, outdated, now),
             Event::Leads(leadership) => {
                 self.belief.lead(leadership.as_ref().map(|leadership| leadership.since));
+                if leadership.is_some() {
+                    self.territory.lead();
+                }
                 self.voice.lead(leadership.map(|leadership| leadership.name));
             }
             Event::Said(_) => self.voice.answered(now),
@@ -218,23 +241,27 @@ impl Engine {
             }
         }
         let keys = self.snapshot.apply(delta);
-        self.touch(keys, is_edit, now);
+        self.touch(keys, Cause::of(is_edit), now);
     }
 
     /// Remembers that keys have to be looked at.
-    fn touch(&mut self, keys: BTreeSet<Key>, by_edit: bool, now: Moment) {
+    fn touch(&mut self, keys: BTreeSet<Key>, cause: Cause, now: Moment) {
         if keys.is_empty() {
             return;
         }
         let touched = self.touched.get_or_insert_with(|| Touched { first: now, ..Touched::default() });
         touched.last = now;
-        if by_edit { touched.by_edit.extend(keys) } else { touched.by_list.extend(keys) }
+        match cause {
+            Cause::List => touched.by_list.extend(keys),
+            Cause::Edit => touched.by_edit.extend(keys),
+            Cause::Word => touched.by_word.extend(keys),
+        }
     }
 
     /// Another configuration counts when everything is known that it needs.
     fn configured(&mut self, translator: Translator, now: Moment, effects: &mut Vec<Effect>) {
         let touched = self.snapshot.act_by(translator.config(), translator.subdomain());
-        self.touch(touched, false, now);
+        self.touch(touched, Cause::List, now);
         self.belief.configure(translator.config());
         if !self.snapshot.is_complete() {
             self.pending = Some(translator);
@@ -244,7 +271,7 @@ impl Engine {
         self.look_at_territory(now);
         let changes = self.desired.reconfigure(translator, &self.snapshot);
         self.publisher.extend(self.desired.bound().cloned());
-        self.changed(changes, false, now, effects);
+        self.changed(changes, Cause::List, now, effects);
     }
 
     /// Everything that follows from an event without another one.
@@ -267,6 +294,9 @@ impl Engine {
             }
         }
         self.publisher.wake(now);
+        if self.voice.wake(now) {
+            self.territory.says(&Word::default());
+        }
         self.tell_of_borrowed(effects);
         if self.writing && self.begun && self.may_write() {
             self.send(now, effects);
@@ -325,8 +355,8 @@ impl Engine {
         }
         // What stayed as it was goes on doing so until it is translated: what was wanted
         // of it before is out of date.
-        self.touch(by_edit, true, now);
-        self.touch(by_list, false, now);
+        self.touch(by_edit, Cause::Edit, now);
+        self.touch(by_list, Cause::List, now);
         let is_due = |t: &Touched| now >= t.last + QUIET || now >= t.first + PATIENCE;
         // The first translation waits for nothing but the cluster.
         let is_time = !self.translated || self.pending.is_some() || self.touched.as_ref().is_some_and(is_due);
@@ -344,10 +374,16 @@ impl Engine {
         // Lists first: what a list and an edit both lead to is not explained by
         // the edit, as that may have been about something else.
         let lists = self.desired.update(&self.snapshot, &touched.by_list);
-        self.changed(lists, false, now, effects);
+        self.changed(lists, Cause::List, now, effects);
+        let words = self.desired.update(&self.snapshot, &touched.by_word);
+        let shares_names = |key: &Key| matches!(key, Key::Namespace(name) if self.shares_names(name));
+        // Where there are no names in common, nothing can have been taken over by them.
+        let cause = if touched.by_word.iter().any(shares_names) { Cause::Word } else { Cause::Edit };
+        self.changed(words, cause, now, effects);
         let edits = self.desired.update(&self.snapshot, &touched.by_edit);
-        self.changed(edits, true, now, effects);
-        self.publisher.extend(touched.by_list.iter().chain(&touched.by_edit).filter_map(resource_of));
+        self.changed(edits, Cause::Edit, now, effects);
+        let all = touched.by_list.iter().chain(&touched.by_word).chain(&touched.by_edit);
+        self.publisher.extend(all.filter_map(resource_of));
         self.translated = true;
         // What nobody asks for any more, nobody will take over.
         self.look(self.guard.expected().clone(), now);
@@ -356,7 +392,7 @@ impl Engine {
     /// Finds out which namespaces changed hands, if any can have.
     fn look_at_territory(&mut self, now: Moment) {
         let is_about_them = |key: &Key| matches!(key, Key::Instances | Key::Handover | Key::Namespace(_));
-        let is_news = |t: &Touched| t.by_edit.iter().chain(&t.by_list).any(is_about_them);
+        let is_news = |t: &Touched| t.by_edit.iter().chain(&t.by_list).chain(&t.by_word).any(is_about_them);
         if self.translated && !self.touched.as_ref().is_some_and(is_news) {
             return;
         }
@@ -366,7 +402,7 @@ impl Engine {
         self.territory.note_under_way(&given_away, &self.agenda.in_doubt());
         self.controller.leave(&given_away);
         self.controller.share(self.snapshot.may_share_controller());
-        self.touch(touched, !by_list, now);
+        self.touch(touched, Cause::of(!by_list), now);
         self.freeze(now);
     }
 
@@ -379,9 +415,9 @@ impl Engine {
         self.look(affected, now);
     }
 
-    fn changed(&mut self, changes: Changes, by_edit: bool, now: Moment, effects: &mut Vec<Effect>) {
+    fn changed(&mut self, changes: Changes, cause: Cause, now: Moment, effects: &mut Vec<Effect>) {
         // That everything goes is what `deleteConfig` says.
-        let by_edit = by_edit || self.desired.translator().config().delete_config;
+        let by_edit = cause == Cause::Edit || self.desired.translator().config().delete_config;
         self.counters.translated += changes.translated as u64;
         self.counters.assembled += changes.assembled as u64;
         for key in &changes.objects {
@@ -393,7 +429,7 @@ impl Engine {
                 }
             }
             // Before both sides are known, there is nothing to be lost.
-            if by_edit && self.begun {
+            if (by_edit || cause == Cause::Word && self.is_named_after_us(key)) && self.begun {
                 self.guard.explain(key);
             } else {
                 self.guard.unexplain(key);
@@ -508,11 +544,28 @@ impl Engine {
         } else {
             let left_behind = self.left_behind(key);
             left_behind.iter().for_each(|namespace| self.territory.found_left_behind(namespace));
-            if !left_behind.is_empty() && left_behind.iter().all(|name| self.territory.was_taken_over(name)) {
+            let has = |name: &Arc<str>| self.territory.was_taken_over(name);
+            let shares_names = left_behind.iter().any(|namespace| self.shares_names(namespace));
+            let is_ours_alone = self.is_named_after_us(key) || !shares_names;
+            if !left_behind.is_empty() && is_ours_alone && left_behind.iter().all(has) {
                 return self.guard.explain(key);
             }
             self.guard.condemn(key, loss, !left_behind.is_empty());
         }
+    }
+
+    /// Whether no other instance of this cluster name has an object of that name; that of
+    /// a VsVip goes with its virtual service. Another instance takes over by the name, so
+    /// what has its name, too, and still bears us as the owner was not taken over, whatever
+    /// was said.
+    fn is_named_after_us(&self, key: &ObjectKey) -> bool {
+        key.kind == Kind::VsVip || key.name.starts_with(self.desired.translator().shared_prefix())
+    }
+
+    /// Whether the owner of a namespace calls its objects as we do ours.
+    fn shares_names(&self, namespace: &str) -> bool {
+        let rival = self.snapshot.rival(namespace);
+        rival.is_some_and(|rival| *rival.cluster == self.desired.translator().config().cluster_name)
     }
 
     /// The namespaces of another instance for which an object was made that bears our

@@ -10,7 +10,7 @@ use ako_core::handover::Word;
 use ako_elect::Moment;
 use ako_translate::UnitKey;
 
-use crate::agenda::Phase;
+use crate::agenda::{Phase, Work};
 use crate::controller;
 use crate::engine::Engine;
 use crate::event::Effect;
@@ -45,6 +45,11 @@ impl Voice {
         self.again = Some(now + AGAIN);
     }
 
+    /// Whether the time is over in which the watch need not show what was said.
+    pub(crate) fn wake(&mut self, now: Moment) -> bool {
+        self.again.take_if(|again| *again <= now).is_some()
+    }
+
     pub(crate) fn deadline(&self) -> Option<Moment> {
         self.again
     }
@@ -64,7 +69,6 @@ impl Engine {
     }
 
     fn say_with(&mut self, voice: &mut Voice, now: Moment, effects: &mut Vec<Effect>) {
-        voice.again.take_if(|again| *again <= now);
         let shown = self.snapshot.me().and_then(|me| self.snapshot.installation(me)).map(|own| &own.word);
         // Where there is no StatefulSet, nobody would hear it.
         let Some(shown) = shown.cloned().filter(|_| !voice.under_way) else { return };
@@ -74,7 +78,7 @@ impl Engine {
             &self.snapshot,
             &said,
             &|key| !self.agenda.is_in_doubt(key),
-            &|namespace, since| self.is_in_place(namespace, since),
+            &|namespace, since| self.is_in_place(namespace, since, now),
             &mut || next.token(),
         );
         self.territory = territory;
@@ -84,19 +88,27 @@ impl Engine {
             return;
         }
         *voice = Voice { said: word.clone(), under_way: true, again: None, ..next };
+        self.territory.says(&word);
         effects.push(Effect::Say(word));
     }
 
     /// Whether all that is wanted of a namespace is on the controller, by a reading of
-    /// after a moment.
-    fn is_in_place(&self, namespace: &Arc<str>, since: Moment) -> bool {
-        let is_known = self.is_translated() && self.pending.is_none() && self.controller.was_read_since(since);
+    /// after a moment and by a view of the cluster that is proven.
+    fn is_in_place(&self, namespace: &Arc<str>, since: Moment, now: Moment) -> bool {
+        let is_known =
+            self.is_translated() && self.pending.is_none() && self.controller.was_read_since(since);
         let asks = !self.desired.translator().config().delete_config && self.snapshot.barred().is_none();
         let key = Key::Namespace(namespace.clone());
-        is_known && asks && self.desired.readers_of(&key).all(|unit| self.is_unit_in_place(unit))
+        let is_sure =
+            self.unreadable.is_empty() && self.belief.knows_all(self.desired.translator().config(), now);
+        is_known && is_sure && asks && self.desired.readers_of(&key).all(|unit| self.is_unit_in_place(unit))
     }
 
     fn is_unit_in_place(&self, unit: &UnitKey) -> bool {
+        // What stays as it is waits for another namespace that it is for.
+        if self.desired.is_unit_frozen(unit) {
+            return false;
+        }
         let keys: BTreeSet<_> = self.desired.unit_objects(unit).iter().map(|object| object.key()).collect();
         keys.iter().all(|key| self.is_ours_in_place(key))
             && self.desired.fronts_of(unit).all(|front| {
@@ -111,9 +123,18 @@ impl Engine {
         if key.kind.is_borrowed() {
             return true;
         }
-        let work = self.agenda.get(key);
-        let is_done = work.is_none_or(|work| matches!(work.phase(), Phase::Held | Phase::Unproven));
+        let is_done = match self.agenda.get(key).map(Work::phase) {
+            None => true,
+            Some(Phase::Held | Phase::Unproven) => self.lacks_nothing(key),
+            Some(_) => false,
+        };
         is_done && self.is_ours(key)
+    }
+
+    /// Whether writing an object would add nothing that serves.
+    fn lacks_nothing(&self, key: &ObjectKey) -> bool {
+        let (wanted, observed) = (self.desired.get(key), self.controller.get(key));
+        wanted.zip(observed).is_some_and(|(wanted, observed)| observed.body.losses(wanted).is_empty())
     }
 
     fn is_ours(&self, key: &ObjectKey) -> bool {

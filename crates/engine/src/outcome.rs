@@ -8,9 +8,9 @@ use ako_avi_types::{ErrorClass, Failure, Object, ObjectKey, Observed};
 use ako_core::{Reason, ResourceId, annotation};
 use ako_elect::Moment;
 
-use crate::belief::margin;
 use crate::agenda::{Lane, Phase};
 use crate::backoff;
+use crate::belief::margin;
 use crate::controller;
 use crate::engine::{Engine, Pace};
 use crate::event::{Effect, Notice};

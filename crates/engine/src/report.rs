@@ -138,6 +138,12 @@ impl Engine {
         self.territory.departures().map(|(name, to)| (name.clone(), to.clone())).collect()
     }
 
+    /// The namespaces that are this instance's and are not served yet: their former
+    /// owner may still be writing, or what this instance said of them stands.
+    pub fn awaited(&self) -> Vec<Arc<str>> {
+        self.territory.awaited().cloned().collect()
+    }
+
     /// Lets pass what is held, if it is what was shown with that digest.
     pub(crate) fn release(&mut self, digest: &str) {
         if self.held().is_none_or(|held| held.digest != digest) {
@@ -269,7 +275,7 @@ impl Engine {
     /// What is wrong with the engine's books: always nothing, unless there is a
     /// mistake in this crate. For tests, and for an operator's diagnosis.
     pub fn inconsistencies(&self) -> Vec<String> {
-        let mut found = self.agenda.inconsistencies();
+        let mut found = self.agenda.inconsistencies(&|key| self.desired.is_frozen(key));
         if self.is_translated() {
             found.extend(self.publisher.inconsistencies(&self.snapshot));
         }

@@ -101,6 +101,8 @@ pub(crate) struct Territory {
     /// When the tokens were first seen of what is let go to this instance: what it
     /// knows of the controller from before that may have been changed since.
     heard: BTreeMap<Arc<str>, Moment>,
+    /// What this instance says while the watch need not show it.
+    unshown: Word,
     /// Tokens of what was let go to this instance and was lost again: such a word is
     /// about an earlier time.
     spent: BTreeSet<Arc<str>>,
@@ -124,7 +126,7 @@ impl Territory {
                     looked.given_away.insert(name.clone());
                 }
             }
-            if tenure == Tenure::Own && says_it_let_go(snapshot, &name) {
+            if tenure == Tenure::Own && self.says_it_let_go(snapshot, &name) {
                 // Others go by that word until it is withdrawn.
                 self.arrivals.entry(name.clone()).or_default();
             }
@@ -182,11 +184,29 @@ impl Territory {
         self.departures.insert(name.clone(), departure);
     }
 
+    /// A leadership of this process begins: it asks for answers of its own.
+    pub(crate) fn lead(&mut self) {
+        self.taken_over.clear();
+        self.departures.values_mut().for_each(|departure| departure.taken_over = None);
+    }
+
+    /// This is being said, and the watch need not show it yet.
+    pub(crate) fn says(&mut self, word: &Word) {
+        self.unshown.clone_from(word);
+    }
+
+    /// Whether this instance says that it let a namespace go, to whomever.
+    fn says_it_let_go(&self, snapshot: &Snapshot, name: &str) -> bool {
+        let says = |word: &Word| word.let_go.contains_key(name);
+        own_word(snapshot).is_some_and(says) || says(&self.unshown)
+    }
+
     /// Something that bears our name was found in a namespace, and is expected to be
     /// taken over by its owner.
     pub(crate) fn found_left_behind(&mut self, name: &Arc<str>) {
         if let Some(Tenure::Foreign(Some(to))) = self.tenures.get(name).cloned()
             && !self.departures.contains_key(name)
+            && !self.taken_over.contains(name)
         {
             self.depart(name, &to, None);
         }
@@ -215,7 +235,8 @@ impl Territory {
             if departure.frozen_until.take_if(|until| *until <= now).is_some() {
                 passed.by_list.insert(Key::Namespace(name.clone()));
             }
-            if departure.taken_over.is_none() && is_taken_over(snapshot, name, &departure.to) {
+            let is_known = self.outdated.is_empty() && departure.taken_over.is_none();
+            if is_known && is_taken_over(snapshot, name, &departure.to) {
                 departure.taken_over = Some(now);
                 passed.observe = true;
             }
@@ -225,7 +246,8 @@ impl Territory {
 
     fn pass_arrivals(&mut self, snapshot: &mut Snapshot, now: Moment, passed: &mut Passed) {
         let mut over = Vec::new();
-        for (name, arrival) in &mut self.arrivals {
+        let mut arrivals = std::mem::take(&mut self.arrivals);
+        for (name, arrival) in &mut arrivals {
             let has_let_go = |former: &Option<Arc<str>>| {
                 former.as_ref().is_some_and(|former| has_let_go(snapshot, former, name, &self.spent))
             };
@@ -234,12 +256,16 @@ impl Territory {
                 arrival.until = None;
             }
             let is_own = self.tenures.get(name) == Some(&Tenure::Own);
-            if arrival.until.is_none() && !(is_own && says_it_let_go(snapshot, name)) {
+            if arrival.until.is_none() && !(is_own && self.says_it_let_go(snapshot, name)) {
                 over.push(name.clone());
             }
         }
+        self.arrivals = arrivals;
         for name in over {
             self.arrivals.remove(&name);
+            // Until now its former owner may have been writing, whatever it had said.
+            let tokens = let_go_to_us(snapshot, &name).map(|let_go| (let_go.token.clone(), now));
+            self.heard.extend(tokens);
             let arrived = !snapshot.await_namespace(&name, false).is_empty();
             passed.observe |= arrived;
             self.arrived |= arrived;
@@ -278,19 +304,22 @@ impl Territory {
         token: &mut dyn FnMut() -> Arc<str>,
     ) -> Word {
         let mut word = Word::default();
+        let mut new = Vec::new();
         for (name, departure) in &mut self.departures {
             departure.under_way.retain(|key| !is_answered(key));
             let hears = snapshot.installation(&departure.to).is_some_and(|installation| installation.is_ours);
-            let is_over = departure.taken_over.is_some();
-            if is_over || !hears || !departure.under_way.is_empty() || word.let_go.len() == MOST {
+            if departure.taken_over.is_some() || !hears || !departure.under_way.is_empty() {
                 continue;
             }
             // A word that stands goes on standing: nothing was written since.
             let standing = own_word(snapshot).and_then(|own| own.lets_go(name, &departure.to));
-            let standing = standing.or_else(|| said.lets_go(name, &departure.to)).cloned();
-            let let_go = standing.unwrap_or_else(|| LetGo { to: departure.to.clone(), token: token() });
-            word.let_go.insert(name.clone(), let_go);
+            match standing.or_else(|| said.lets_go(name, &departure.to)) {
+                Some(standing) => _ = word.let_go.insert(name.clone(), standing.clone()),
+                None => new.push((name.clone(), departure.to.clone())),
+            }
         }
+        new.truncate(MOST.saturating_sub(word.let_go.len()));
+        word.let_go.extend(new.into_iter().map(|(name, to)| (name, LetGo { to, token: token() })));
         for (name, let_go) in words(snapshot).flat_map(|word| &word.let_go) {
             let is_ours = Some(&let_go.to) == snapshot.me() && self.tenures.get(name) == Some(&Tenure::Own);
             if !is_ours || self.arrivals.contains_key(name) || word.taken_over.len() == MOST {
@@ -387,11 +416,6 @@ fn tenure(snapshot: &Snapshot, name: &str) -> Tenure {
 /// What this instance says, as far as the watch shows it.
 fn own_word(snapshot: &Snapshot) -> Option<&Word> {
     snapshot.installation(snapshot.me()?).map(|installation| &installation.word)
-}
-
-/// Whether this instance says that it let a namespace go, to whomever.
-fn says_it_let_go(snapshot: &Snapshot, name: &str) -> bool {
-    own_word(snapshot).is_some_and(|word| word.let_go.contains_key(name))
 }
 
 /// What the other instances say.

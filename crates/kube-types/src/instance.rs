@@ -69,7 +69,9 @@ impl Convert for StatefulSet {
             namespace: metadata::namespaced_name(&self.metadata).namespace,
             is_ours: annotations.contains_key(annotation::LEADERSHIP_NOTE),
             removal: metadata::annotation(&self.metadata, annotation::REMOVAL).map(Into::into),
-            word: metadata::annotation(&self.metadata, annotation::HANDOVER).map(Word::parse).unwrap_or_default(),
+            word: metadata::annotation(&self.metadata, annotation::HANDOVER)
+                .map(Word::parse)
+                .unwrap_or_default(),
         };
         Converted { resource: Some(Resource::Installation(installation)), diagnostics: Vec::new() }
     }

@@ -122,7 +122,11 @@ fn a_former_owner_whose_watch_of_namespaces_is_silent_does_not_fight() {
         let mut world = at_rest(false).await;
         let silent = |client: &str| {
             let silence = Action::Silence { breaks: false };
-            Fault::new(silence).verb("watch").resource("namespaces").client(client).lasting(Duration::from_mins(4))
+            Fault::new(silence)
+                .verb("watch")
+                .resource("namespaces")
+                .client(client)
+                .lasting(Duration::from_mins(4))
         };
         for pod in ["ako-0", "ako-1"] {
             world.kube.inject(silent(&format!("avi-system/{pod}/cluster")));

@@ -169,6 +169,12 @@ fn waiting(state: &Value) -> Markup {
                 " until it is confirmed that what is known is up to date of: " (word(&unproven["sources"]))
             }
         }
+        @for namespace in list(state, "/awaited") {
+            div.note {
+                "Namespace " code { (word(namespace)) } " is not served by this instance yet: its former owner may "
+                "still be writing"
+            }
+        }
         @for departure in list(state, "/handed_over") {
             div.note {
                 "Namespace " code { (word(&departure["namespace"])) } " waits for the instance in "

@@ -82,6 +82,8 @@ pub struct Report {
     /// The namespaces that wait for another instance to take them over from this one,
     /// each with that instance.
     pub(crate) departures: Vec<(Arc<str>, Arc<str>)>,
+    /// The namespaces that wait for their former owner.
+    pub(crate) awaited: Vec<Arc<str>>,
     /// The kinds that are not read and have objects on the controller, and how many.
     pub(crate) left_alone: BTreeMap<&'static str, usize>,
     pub(crate) counters: Counters,
@@ -145,6 +147,7 @@ impl Report {
             held: engine.held(),
             unproven: engine.unproven(now),
             departures: engine.departures(),
+            awaited: engine.awaited(),
             left_alone: engine.controller().unread().fold(BTreeMap::new(), |mut counts, (_, kind)| {
                 *counts.entry(kind).or_default() += 1;
                 counts
@@ -242,6 +245,7 @@ pub(crate) fn state(startup: &Startup, report: Option<&Report>) -> Value {
         "held": report.held.as_ref().map(held),
         "unproven": report.unproven.as_ref().map(|(count, sources)| json!({"count": count, "sources": sources})),
         "handed_over": report.departures.iter().take(SHOWN).map(departure).collect::<Vec<_>>(),
+        "awaited": report.awaited.iter().take(SHOWN).collect::<Vec<_>>(),
         "left_alone": report.left_alone,
         "fronts": report.virtual_services.iter().map(virtual_service).collect::<Vec<_>>(),
         "last_writes": report.last_writes.iter().map(write).collect::<Vec<_>>(),

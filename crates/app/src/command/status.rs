@@ -208,6 +208,13 @@ fn not_done(state: &Value, out: &mut String) {
             sources.join(", ")
         );
     }
+    for namespace in state["awaited"].as_array().into_iter().flatten() {
+        let _ = writeln!(
+            out,
+            "\nWAITING: namespace {} is not served by this instance yet: its former owner may still be writing",
+            word(namespace)
+        );
+    }
     for departure in state["handed_over"].as_array().into_iter().flatten() {
         let _ = writeln!(
             out,
@@ -286,7 +293,9 @@ mod tests {
         let (mut state, ..) = one_instance();
         assert!(!super::text(&state).contains("WAITING"));
         state["handed_over"] = serde_json::json!([{"namespace": "red", "to": "blue"}]);
-        assert!(super::text(&state).contains("WAITING: namespace red for the instance in blue to take it over"));
+        assert!(
+            super::text(&state).contains("WAITING: namespace red for the instance in blue to take it over")
+        );
     }
 
     #[test]

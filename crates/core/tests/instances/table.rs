@@ -52,7 +52,12 @@ impl Case {
         let installation = |(namespace, instance): (&Arc<str>, &Instance)| {
             (
                 namespace.clone(),
-                Installation { namespace: namespace.clone(), is_ours: !instance.ako, removal: None, word: Word::default() },
+                Installation {
+                    namespace: namespace.clone(),
+                    is_ours: !instance.ako,
+                    removal: None,
+                    word: Word::default(),
+                },
             )
         };
         Instances::of(&claims, &self.instances.iter().map(installation).collect(), Some(&own))

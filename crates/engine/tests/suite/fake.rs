@@ -73,7 +73,8 @@ impl Fake {
     /// The pools that a virtual service leads to.
     pub(crate) fn served_pools(&self) -> BTreeSet<ObjectKey> {
         let services = self.objects.keys().filter(|key| key.kind == Kind::VirtualService);
-        let (mut left, mut seen): (Vec<_>, BTreeSet<ObjectKey>) = (services.cloned().collect(), BTreeSet::new());
+        let (mut left, mut seen): (Vec<_>, BTreeSet<ObjectKey>) =
+            (services.cloned().collect(), BTreeSet::new());
         while let Some(key) = left.pop() {
             let Some(stored) = self.objects.get(&key).filter(|_| !seen.contains(&key)) else { continue };
             let target = |reference: &Ref| {

@@ -16,7 +16,11 @@ use crate::town::{MARGIN, Town, installation, labelled};
 /// An instance with a namespace `red`, and one that will have it.
 fn town() -> Town {
     let mut all = objects();
-    all.extend([service("web", ServiceType::ClusterIp), slice("web", &[1]), service("lb", ServiceType::LoadBalancer)]);
+    all.extend([
+        service("web", ServiceType::ClusterIp),
+        slice("web", &[1]),
+        service("lb", ServiceType::LoadBalancer),
+    ]);
     let mut town = Town::new(&two(), all);
     // A process that has just begun does not know what went before.
     town.run(MARGIN);
@@ -287,4 +291,68 @@ fn what_kept_its_name_is_not_deleted() {
     town.label("red", "b");
     town.run(Duration::from_secs(5));
     assert_served_by(&town, 1);
+}
+
+/// The new owner cannot miss what it does not know of.
+#[test]
+fn what_the_new_owner_does_not_know_of_stays() {
+    let mut town = town();
+    let late = service("late", ServiceType::LoadBalancer);
+    town.cluster.insert(late.id(), late.clone());
+    town.tell(0, Event::Cluster(Delta::Apply(late.clone())));
+    town.run(Duration::from_secs(5));
+    let served = town.served();
+    assert_eq!(served, 4);
+    town.take_writes();
+    town.label("red", "b");
+    town.run(MARGIN * 10);
+    assert_eq!(town.served(), served, "{:?}", town.take_writes());
+    town.restart(0);
+    town.run(MARGIN * 10);
+    assert_eq!((town.served(), town.least_served), (served, 3));
+    assert!(town.pools().contains(&("c1--red-late-TCP-80".to_owned(), OWNERS[0].to_owned())));
+    town.tell(1, Event::Cluster(Delta::Apply(late)));
+    town.run(Duration::from_secs(2));
+    town.observe(0);
+    town.run(Duration::from_secs(2));
+    let pools = town.pools();
+    assert!(pools.iter().all(|(_, owner)| owner == OWNERS[1]), "{pools:?}");
+    assert_eq!((town.served(), town.instances[0].engine.held()), (served, None));
+}
+
+/// A driver sleeps until the engine's deadline: one that is past would keep it busy.
+#[test]
+fn nothing_is_left_to_wake_up_for_after_a_word() {
+    let mut town = town();
+    town.label("red", "b");
+    town.run(Duration::from_millis(30));
+    assert_ne!(word_of(&town, 0), Word::default());
+    town.tell(0, Event::Leads(None));
+    town.tell(0, Event::Writing(false));
+    town.tell(0, Event::Said(Ok(())));
+    town.run(MARGIN * 4);
+    for instance in &town.instances {
+        assert!(
+            instance.engine.deadline().is_none_or(|at| at > town.now),
+            "{:?}",
+            instance.engine.deadline()
+        );
+    }
+}
+
+/// Instances that call the cluster differently have no names in common.
+#[test]
+fn between_different_cluster_names_everything_is_made_anew() {
+    let [primary, secondary] = two();
+    let primary = ako_core::Config { cluster_name: "c1-blue".into(), ..primary };
+    let mut all = objects();
+    all.push(service("lb", ServiceType::LoadBalancer));
+    let other = ako_core::Config { operator_namespace: "op1".into(), ..primary.clone() };
+    let mut town = Town::new(&[primary, other, secondary], all);
+    town.least_served = usize::MAX;
+    town.label("red", "b");
+    town.run(MARGIN * 2);
+    let pools = town.pools();
+    assert!(pools.iter().all(|(name, owner)| name.starts_with("c1--") && owner == OWNERS[1]), "{pools:?}");
+    assert_eq!((pools.len(), town.least_served, town.instances[0].engine.held()), (3, 3, None));
 }

@@ -11,9 +11,7 @@ use ako_core::scope::Requirement;
 use ako_core::{Claim, Config, Delta, NamespacedName, Resource, ResourceId, ResourceKind, Scope};
 use ako_engine::{Engine, Event};
 
-use crate::cluster::{
-    class, config, ingress, plain_ingress, secret, secure_ingress, service, translator,
-};
+use crate::cluster::{class, config, ingress, plain_ingress, secret, secure_ingress, service, translator};
 use crate::fake::Fault;
 use crate::town::{MARGIN, Town, labelled};
 

@@ -56,7 +56,8 @@ impl Town {
         let mut cluster: BTreeMap<_, _> = objects.into_iter().map(|object| (object.id(), object)).collect();
         for (config, created) in configs.iter().zip(1..) {
             let claim = Resource::Claim(Claim::of(config, created));
-            let installation = Resource::Installation(installation(&config.operator_namespace, Word::default()));
+            let installation =
+                Resource::Installation(installation(&config.operator_namespace, Word::default()));
             cluster.extend([claim, installation].map(|object| (object.id(), object)));
         }
         let mut town = Self {
@@ -71,7 +72,14 @@ impl Town {
         for config in configs {
             let translator = translator(config.clone());
             let engine = Engine::new(translator.clone());
-            town.instances.push(Instance { translator, engine, under_way: Vec::new(), runs: true, ends_after: None, sees: None });
+            town.instances.push(Instance {
+                translator,
+                engine,
+                under_way: Vec::new(),
+                runs: true,
+                ends_after: None,
+                sees: None,
+            });
         }
         (0..configs.len()).for_each(|i| town.begin(i));
         town.run(Duration::from_secs(5));
@@ -160,7 +168,9 @@ impl Town {
         self.cluster.insert(object.id(), object.clone());
         for i in 0..self.instances.len() {
             let seen = match (&object, &self.instances[i].sees) {
-                (Resource::Installation(one), Some(old)) if one.namespace == old.namespace => Resource::Installation(old.clone()),
+                (Resource::Installation(one), Some(old)) if one.namespace == old.namespace => {
+                    Resource::Installation(old.clone())
+                }
                 _ => object.clone(),
             };
             self.tell(i, Event::Cluster(Delta::Apply(seen)));
@@ -261,6 +271,11 @@ impl Town {
                 assert_ne!(meta.last_modified, version, "{operation} of {owner} by {own}");
             }
         }
+    }
+
+    /// Whether a conflict keeps something as it is.
+    pub(crate) fn is_contested(&self) -> bool {
+        self.instances.iter().any(|instance| instance.engine.is_contested())
     }
 
     /// How many pools are reached through a virtual service.

@@ -8,6 +8,7 @@ use std::time::Duration;
 use ako_elect::{Event, News, RECORD_NAME};
 use futures::StreamExt;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod};
+use k8s_openapi::jiff::Timestamp;
 use kube::runtime::WatchStreamExt;
 use kube::runtime::watcher::{self, watch_object, watcher};
 use kube::{Api, Client};
@@ -133,8 +134,8 @@ async fn find_own(client: &Client, namespace: &str, pod: &str, period: Duration)
             Err(error) if !complained => {
                 complained = true;
                 tracing::error!(
-                    "pod {namespace}/{pod} cannot be read: {}; until it is, the Lease is kept as for several replicas. \
-                     Set POD_NAME and POD_NAMESPACE, and allow get on pods",
+                    "pod {namespace}/{pod} cannot be read: {}; until it is, nobody leads, for a pod of AKO 2.2.1 may be \
+                     running beside it. Set POD_NAME and POD_NAMESPACE, and allow get on pods",
                     describe(&error)
                 );
             }
@@ -164,8 +165,8 @@ enum Whose {
     Ours,
     /// Of the reference implementation.
     Theirs,
-    /// Theirs, unless it says otherwise by then.
-    Undecided(Instant),
+    /// Theirs, unless it says otherwise by then or is started anew.
+    Undecided(Instant, Option<Timestamp>),
 }
 
 impl Peers {
@@ -195,7 +196,7 @@ impl Peers {
     fn patience(&self) -> Option<Duration> {
         let now = Instant::now();
         let undecided = self.pods.values().filter_map(|peer| match peer.whose {
-            Whose::Undecided(until) if until > now => Some(until - now),
+            Whose::Undecided(until, _) if until > now => Some(until - now),
             _ => None,
         });
         undecided.min()
@@ -208,7 +209,7 @@ impl Peers {
         let is_theirs = |whose| match whose {
             Whose::Ours => false,
             Whose::Theirs => true,
-            Whose::Undecided(until) => until <= Instant::now(),
+            Whose::Undecided(until, _) => until <= Instant::now(),
         };
         let foreign = self.pods.values().any(|peer| is_theirs(peer.whose));
         let fit = self.pods.values().any(|peer| peer.fit);
@@ -226,7 +227,11 @@ fn note(peers: &mut BTreeMap<String, Peer>, pod: &Pod, own: &OwnPod, own_name: &
         return;
     }
     let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
-    let running = phase == Some("Running");
+    let statuses = pod.status.as_ref().and_then(|status| status.container_statuses.as_ref());
+    let running = statuses.into_iter().flatten().filter_map(|one| one.state.as_ref()?.running.as_ref());
+    let started = running.filter_map(|running| running.started_at.as_ref()).map(|at| at.0).max();
+    // One that ends again and again is in phase Running all the time.
+    let running = phase == Some("Running") && (started.is_some() || statuses.is_none());
     let word = pod.metadata.annotations.as_ref().and_then(|all| all.get(NOTE)).map(String::as_str);
     let leaving = pod.metadata.deletion_timestamp.is_some();
     let whose = match word {
@@ -235,8 +240,8 @@ fn note(peers: &mut BTreeMap<String, Peer>, pod: &Pod, own: &OwnPod, own_name: &
         Some(CANDIDATE | STANDING_BACK) => Whose::Ours,
         Some(_) if images(pod) == own.images => Whose::Ours,
         Some(_) => match peers.get(name).map(|peer| peer.whose) {
-            Some(known @ Whose::Undecided(_)) => known,
-            _ => Whose::Undecided(Instant::now() + PATIENCE),
+            Some(known @ Whose::Undecided(_, since)) if since == started => known,
+            _ => Whose::Undecided(Instant::now() + PATIENCE, started),
         },
         None => Whose::Theirs,
     };

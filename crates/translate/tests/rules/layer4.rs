@@ -186,7 +186,8 @@ fn the_key_of_a_shared_vip_is_a_name_too() {
 fn beside(other: Claim, is_ours: bool, created: i64) -> Vec<String> {
     let own = Config { operator_namespace: "own".into(), primary: false, ..config() };
     let own_claim = Claim::of(&own, 2);
-    let installation = Installation { namespace: other.namespace.clone(), is_ours, removal: None, word: Word::default() };
+    let installation =
+        Installation { namespace: other.namespace.clone(), is_ours, removal: None, word: Word::default() };
     let services = [at("a", "b-c", created), at("a-b", "c", 2)].map(Resource::Service);
     let instances =
         [Resource::Claim(own_claim), Resource::Claim(other), Resource::Installation(installation)];
