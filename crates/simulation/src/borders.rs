@@ -104,21 +104,24 @@ impl Borders {
         (!is_handed_over).then(|| format!("{touched}; {namespace} is of {team:?}, and was lost {lost:?} ago"))
     }
 
-    /// Why a write of its own is against what an instance says: it let the namespace go,
-    /// and the new owner has not said that it has everything.
+    /// Why a write of its own is against what an instance says: it let the namespace go.
     fn broken_word(&self, me: &Member, method: &str, object: &Value) -> Option<String> {
+        let to = self.let_go_to(me, object).filter(|_| method != "DELETE")?;
         let namespace = namespace_of(object, self.setup)?;
-        if self.tenures().get(namespace)?.team == me.team {
-            // A process that has just begun need not know what the last one said.
-            return None;
-        }
+        Some(format!("{} says that it let {namespace} go to {}", me.owner, to.owner))
+    }
+
+    /// The instance that an object's namespace was let go to by another one, and that has not
+    /// said that it has everything.
+    pub fn let_go_to(&self, me: &Member, object: &Value) -> Option<&'static Member> {
+        let namespace = namespace_of(object, self.setup)?;
+        let team = self.tenures().get(namespace)?.team;
         let word = self.word(me.namespace);
         let let_go = word.let_go.get(namespace)?;
-        let is_taken_over = || self.word(&let_go.to).taken_over.contains(&let_go.token);
-        if method == "DELETE" && is_taken_over() {
-            return None;
-        }
-        Some(format!("{} says that it let {namespace} go to {}", me.owner, let_go.to))
+        let to = self.setup.members().iter().find(|member| *member.namespace == *let_go.to)?;
+        let is_taken_over = self.word(to.namespace).taken_over.contains(&let_go.token);
+        // A process that has just begun need not know what the last one said.
+        (team == to.team && !is_taken_over).then_some(to)
     }
 
     /// What an instance says of namespaces that change hands.

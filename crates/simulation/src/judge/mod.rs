@@ -79,6 +79,9 @@ impl Judge {
 
     /// What is wrong with a write to the controller that leaves a process now.
     pub fn unasked(&self, me: &Member, line: &str, body: &Value) -> Option<String> {
+        if let Some(to) = self.has_not_taken_over(me, line) {
+            return Some(format!("{line} deletes what {to} has not taken over yet, and asks for"));
+        }
         let loss = self.loss(me, line, body)?;
         let keeps = |wanted: &Wanted| {
             let object = wanted.object(loss.kind, &loss.key);
@@ -97,6 +100,17 @@ impl Judge {
         let named: Vec<_> = gone.intersection(&object).take(3).collect();
         let what = if gone.is_empty() { "the object".to_owned() } else { format!("{named:?}") };
         Some(format!("{line} takes {what} from {kind} {key}, which no state of the last {BOUND:?} asks for"))
+    }
+
+    /// The instance that was let go what is deleted now, and wants it under that name.
+    fn has_not_taken_over(&self, me: &Member, line: &str) -> Option<&'static str> {
+        let uuid = line.strip_prefix("DELETE ")?.split('?').next()?.strip_prefix("/api/")?.split_once('/')?.1;
+        let (kind, key, _) = self.avi.shown(uuid)?;
+        let object = self.avi.object(uuid)?;
+        let is_mine = self.borders.owner(&object).is_some_and(|owner| owner.namespace == me.namespace);
+        let to = self.borders.let_go_to(me, &object).filter(|_| is_mine)?;
+        let verdict = self.search(to, |wanted| wanted.object(kind, &key).is_some());
+        matches!(verdict, Verdict::Unasked(_)).then_some(to.owner)
     }
 
     /// What is wrong with a status that leaves a process now: an address goes that is
