@@ -128,7 +128,7 @@ mod tests {
 
     #[test]
     fn one_replica_has_none() {
-        assert!(!is_wanted(1, false));
-        assert!(is_wanted(1, true) && is_wanted(2, false) && is_wanted(0, false));
+        assert!(!is_wanted(1));
+        assert!(is_wanted(2) && is_wanted(0));
     }
 }

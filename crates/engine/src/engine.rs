@@ -543,7 +543,9 @@ impl Engine {
             self.guard.explain(key);
         } else {
             let left_behind = self.left_behind(key);
-            left_behind.iter().for_each(|namespace| self.territory.found_left_behind(namespace));
+            for namespace in &left_behind {
+                self.territory.found_left_behind(namespace);
+            }
             let has = |name: &Arc<str>| self.territory.was_taken_over(name);
             let shares_names = left_behind.iter().any(|namespace| self.shares_names(namespace));
             let is_ours_alone = self.is_named_after_us(key) || !shares_names;

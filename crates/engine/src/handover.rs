@@ -99,8 +99,8 @@ impl Engine {
             self.is_translated() && self.pending.is_none() && self.controller.was_read_since(since);
         let asks = !self.desired.translator().config().delete_config && self.snapshot.barred().is_none();
         let key = Key::Namespace(namespace.clone());
-        let is_sure =
-            self.unreadable.is_empty() && self.belief.knows_all(self.desired.translator().config(), now);
+        let is_understood = !self.unreadable.iter().any(|resource| resource.name.namespace == *namespace);
+        let is_sure = is_understood && self.belief.knows_all(self.desired.translator().config(), now);
         is_known && is_sure && asks && self.desired.readers_of(&key).all(|unit| self.is_unit_in_place(unit))
     }
 

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use ako_core::config::ServiceMode;
+use ako_core::handover::Word;
 use ako_core::instance::{Claim, Conflict, Contest, Installation, Instances};
 use ako_core::resource::Namespace;
 use ako_core::scope::{Requirement, Scope};

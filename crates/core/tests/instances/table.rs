@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use ako_core::handover::Word;
 use ako_core::instance::{Claim, Conflict, Installation, Instances};
 use ako_core::resource::Namespace;
 use ako_core::{Config, conflict::NAMED};

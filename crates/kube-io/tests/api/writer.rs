@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use ako_core::annotation::{CLUSTER_UUID, NODE_PORT_LOCAL_ENABLED, TENANT, VS_UUID_MAP};
+use ako_core::annotation::{CLUSTER_UUID, NODE_PORT_LOCAL_ENABLED, REMOVAL, TENANT, VS_UUID_MAP};
 use ako_core::id::NamespacedName;
 use ako_core::resource::{Published, PublishedAddress};
 use ako_core::secret::Redacted;
@@ -216,7 +216,7 @@ async fn nothing_is_patched_without_a_permit() {
         let result = writer.publish(&ten_seconds(), &ingress(), &Published::default(), &wanted).await;
         assert_eq!(result.unwrap_err().class(), ErrorClass::Fenced);
         assert!(fake.take_seen().is_empty());
-        let noted = writer.note(&ten_seconds(), "ns", annotation::REMOVAL, Some("Done")).await;
+        let noted = writer.note(&ten_seconds(), "ns", REMOVAL, Some("Done")).await;
         assert_eq!(noted.unwrap_err().class(), ErrorClass::Fenced);
         assert!(fake.take_seen().is_empty());
     }

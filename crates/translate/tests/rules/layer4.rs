@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ako_avi_types::{Kind, Object};
 use ako_core::config::AutoFqdn;
+use ako_core::handover::Word;
 use ako_core::resource::{Namespace, Protocol, Service, ServiceType};
 use ako_core::{Claim, Config, Facts, Installation, Reason, Resource, Scope, annotation};
 
