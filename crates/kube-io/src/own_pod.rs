@@ -19,6 +19,13 @@ pub struct OwnPod {
     pub images: BTreeSet<String>,
 }
 
+impl OwnPod {
+    /// What is known of a pod that is not there.
+    pub(crate) fn none(namespace: &str, name: &str) -> Self {
+        Self { reference: unread_pod(namespace, name), controller: None, images: BTreeSet::new() }
+    }
+}
+
 /// Reads our pod; its names come from `POD_NAMESPACE` and `POD_NAME`.
 pub async fn own_pod(client: &Client, namespace: &str, name: &str) -> kube::Result<OwnPod> {
     let pod = Api::<Pod>::namespaced(client.clone(), namespace).get(name).await?;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::pin::pin;
 use std::time::Duration;
 
+use ako_core::Installation;
 use ako_elect::{Event, News, RECORD_NAME};
 use futures::StreamExt;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod};
@@ -131,6 +132,8 @@ async fn find_own(client: &Client, namespace: &str, pod: &str, period: Duration)
     loop {
         match own_pod(client, namespace, pod).await {
             Ok(own) => return own,
+            // It runs outside of the cluster. Beside it may be the pods of an installation.
+            Err(kube::Error::Api(status)) if status.code == 404 => return OwnPod::none(namespace, pod),
             Err(error) if !complained => {
                 complained = true;
                 tracing::error!(
@@ -221,7 +224,10 @@ fn note(peers: &mut BTreeMap<String, Peer>, pod: &Pod, own: &OwnPod, own_name: &
     let name = pod.metadata.name.as_deref().unwrap_or_default();
     let controller = own.controller.as_ref().map(|owner| &owner.uid);
     let mut owners = pod.metadata.owner_references.iter().flatten();
-    let same = owners.any(|owner| owner.controller == Some(true) && Some(&owner.uid) == controller);
+    let same = owners.any(|owner| {
+        let is_named = owner.kind == "StatefulSet" && owner.name == Installation::STATEFUL_SET;
+        owner.controller == Some(true) && controller.map_or(is_named, |uid| owner.uid == *uid)
+    });
     if name == own_name || !same {
         peers.remove(name);
         return;
