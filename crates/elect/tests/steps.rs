@@ -277,17 +277,17 @@ fn another_record_that_has_the_version_of_the_known_one_is_waited_for_anew() {
     hand.tell(&Event::WriteDone(Err(WriteError::Conflict)));
     let mut follow = |epoch: &str, seconds: u64| {
         for _ in 0..seconds {
-            hand.wait(SECOND);
             if hand.actions.iter().any(|action| matches!(action, Action::Read { .. })) {
                 hand.tell(&Event::RecordRead(Ok(Some(held(epoch)))));
             }
             if let Some((record, _)) = hand.update() {
                 return Some(record.epoch.number());
             }
+            hand.wait(SECOND);
         }
         None
     };
     assert_eq!(follow("4", 14), None);
     assert_eq!(follow("5", 14), None, "it was led anew meanwhile");
-    assert_eq!(follow("5", 4), Some(6));
+    assert_eq!(follow("5", 5), Some(6));
 }
