@@ -183,7 +183,9 @@ impl Engine {
                 if leadership.is_some() {
                     self.territory.lead();
                 }
-                self.voice.lead(leadership.map(|leadership| leadership.name));
+                if self.voice.lead(leadership.map(|leadership| leadership.name)) {
+                    self.territory.says(&Word::default());
+                }
             }
             Event::Said(_) => self.voice.answered(now),
             Event::Proven(source, at) => self.belief.hear(source, at),

@@ -32,11 +32,12 @@ pub(crate) struct Voice {
 
 impl Voice {
     /// This process leads under that name, or does not lead. What it said before, others
-    /// may have taken back.
-    pub(crate) fn lead(&mut self, term: Option<Arc<str>>) {
+    /// may have taken back. Answers whether nothing of it is on its way.
+    pub(crate) fn lead(&mut self, term: Option<Arc<str>>) -> bool {
         self.said = Word::default();
         self.again = None;
         self.term = term.unwrap_or_default();
+        !self.under_way
     }
 
     /// What was said is written, or not.

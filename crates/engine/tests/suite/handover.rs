@@ -356,3 +356,24 @@ fn between_different_cluster_names_everything_is_made_anew() {
     assert!(pools.iter().all(|(name, owner)| name.starts_with("c1--") && owner == OWNERS[1]), "{pools:?}");
     assert_eq!((pools.len(), town.least_served, town.instances[0].engine.held()), (3, 3, None));
 }
+
+/// What a process said under an earlier leadership, and somebody withdrew since, does not
+/// keep it from serving.
+#[test]
+fn a_word_of_an_earlier_leadership_is_not_kept_to_for_ever() {
+    let mut town = town();
+    town.stop(1);
+    town.label("red", "b");
+    town.run(Duration::from_millis(60));
+    assert!(word_of(&town, 0).let_go.contains_key("red"));
+    town.tell(0, Event::Writing(false));
+    town.tell(0, Event::Leads(None));
+    let namespace = town.instances[0].translator.config().operator_namespace.clone();
+    town.apply(Resource::Installation(installation(&namespace, Word::default())));
+    town.label("red", "a");
+    town.run(MARGIN * 2);
+    town.begin(0);
+    town.run(MARGIN);
+    assert_eq!(town.instances[0].engine.awaited(), Vec::<std::sync::Arc<str>>::new());
+    assert_served_by(&town, 0);
+}
