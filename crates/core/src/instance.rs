@@ -6,6 +6,7 @@
 //! order of precedence gives way, for the contested part alone.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::net::Ipv6Addr;
 use std::sync::Arc;
 
@@ -91,11 +92,32 @@ fn controller(address: &str) -> Arc<str> {
     inside.unwrap_or(host).into()
 }
 
+/// Whether a ServiceAccount may do the work of an operator: write the status of
+/// Ingresses in all namespaces. No Role can grant that, so nobody who may write in single
+/// namespaces only can make such a ServiceAccount.
+/// Source: Kubernetes documentation, "Using RBAC Authorization", "SubjectAccessReview".
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Authority {
+    /// This instance lacks the permission to ask.
+    #[default]
+    Unknown,
+    /// It may.
+    Granted,
+    /// It may not.
+    Refused,
+}
+
 /// The StatefulSet of an instance.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Installation {
     /// The namespace that it is in.
     pub namespace: Arc<str>,
+    /// The ServiceAccount of its pods.
+    pub account: Arc<str>,
+    /// Whether that may do the work of an operator.
+    pub authority: Authority,
+    /// Whether it is scaled to zero and has no pods.
+    pub is_idle: bool,
     /// Whether its pods are of this implementation: they bear
     /// [`crate::annotation::LEADERSHIP_NOTE`]. Those of AKO 2.2.1 cannot give
     /// way.
@@ -110,6 +132,59 @@ pub struct Installation {
 impl Installation {
     /// The name of the StatefulSet of an instance.
     pub const STATEFUL_SET: &'static str = "ako";
+    /// The ServiceAccount of pods whose template names none.
+    pub const DEFAULT_ACCOUNT: &'static str = "default";
+
+    /// One of this implementation of which nothing else is known.
+    pub fn new(namespace: Arc<str>) -> Self {
+        Self {
+            namespace,
+            account: Self::DEFAULT_ACCOUNT.into(),
+            authority: Authority::Unknown,
+            is_idle: false,
+            is_ours: true,
+            removal: None,
+            word: Word::default(),
+        }
+    }
+
+    /// Why what its ConfigMap claims does not count, if it does not. One of ours that is
+    /// scaled to zero counts: it is in its hand over whom it hands its namespaces to. AKO
+    /// 2.2.1 says nothing, so without pods it is as if it were not there.
+    pub fn disregarded(&self) -> Option<Disregarded> {
+        if self.authority == Authority::Refused {
+            Some(Disregarded::NoAuthority(self.account.clone()))
+        } else if self.is_idle && !self.is_ours {
+            Some(Disregarded::Idle)
+        } else {
+            None
+        }
+    }
+}
+
+/// Why what a ConfigMap claims takes nothing from anybody.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Disregarded {
+    /// There is no StatefulSet `ako` beside it.
+    NotInstalled,
+    /// The ServiceAccount of its pods may not do the work of an operator.
+    NoAuthority(Arc<str>),
+    /// It is AKO 2.2.1, scaled to zero, and has no pods.
+    Idle,
+}
+
+impl fmt::Display for Disregarded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotInstalled => {
+                write!(f, "there is no StatefulSet {} beside it", Installation::STATEFUL_SET)
+            }
+            Self::NoAuthority(account) => {
+                write!(f, "its ServiceAccount {account} may not patch ingresses/status in all namespaces")
+            }
+            Self::Idle => f.write_str("it is AKO 2.2.1, scaled to zero, and has no pods"),
+        }
+    }
 }
 
 /// Another instance on the same controller.
@@ -134,13 +209,22 @@ pub struct Ranked {
     /// The earlier instance that leaves it nothing, and why. AKO 2.2.1 never
     /// is: it writes whatever we think of it.
     pub barred: Option<(Arc<str>, Contest)>,
+    /// Whether the others know of it: this instance's own claim stands behind all others
+    /// while it does not count for them.
+    pub counts: bool,
 }
 
 /// The claims of a cluster in order of precedence: those of AKO 2.2.1, which
 /// cannot give way, then by age, then by name.
+///
+/// A claim counts only if a StatefulSet stands beside it that can be an operator's
+/// ([`Installation::disregarded`]): what somebody made up who may write in one namespace,
+/// or what was left of a former installation, takes nothing from anybody.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Instances {
     ranked: Vec<Ranked>,
+    /// The other claims, by namespace, and why they do not count.
+    disregarded: BTreeMap<Arc<str>, Disregarded>,
     /// The instance that is barred only because it acts by what its ConfigMap
     /// said before.
     outdated: Option<Arc<str>>,
@@ -148,19 +232,24 @@ pub struct Instances {
 
 impl Instances {
     /// Sorts claims out, as the instance sees it that acts by `own`. A
-    /// StatefulSet without a note is one of AKO 2.2.1; an instance without a
-    /// StatefulSet is of this implementation.
+    /// StatefulSet without a note is one of AKO 2.2.1.
     ///
     /// What an instance does counts for it, not what its ConfigMap says
     /// meanwhile: if it would be another one by that, it is behind all others
-    /// until it is restarted.
+    /// until it is restarted. It is behind all others, too, if its own claim does not
+    /// count for them: it runs outside of the cluster, say.
     pub fn of<'a>(
         claims: impl IntoIterator<Item = &'a Claim>,
         installations: &BTreeMap<Arc<str>, Installation>,
         own: Option<&Claim>,
     ) -> Self {
+        let why_not = |claim: &Claim| match installations.get(&claim.namespace) {
+            Some(installation) => installation.disregarded(),
+            None => Some(Disregarded::NotInstalled),
+        };
         let rank = |claim: Claim| Ranked {
             is_ours: installations.get(&claim.namespace).is_none_or(|i| i.is_ours),
+            counts: why_not(&claim).is_none(),
             claim,
             barred: None,
         };
@@ -171,20 +260,29 @@ impl Instances {
             Some(claim) if own.acts_like(claim) => Claim { created: claim.created, ..own },
             _ => own,
         });
-        let others = claims.iter().filter(|claim| !is_own(claim)).copied().cloned();
-        let mut instances = Self { ranked: others.chain(acting).map(rank).collect(), outdated: None };
+        let (others, disregarded): (Vec<_>, Vec<_>) =
+            claims.iter().filter(|claim| !is_own(claim)).partition(|claim| why_not(claim).is_none());
+        let mut instances = Self {
+            ranked: others.into_iter().copied().cloned().chain(acting).map(rank).collect(),
+            disregarded: disregarded
+                .into_iter()
+                .filter_map(|claim| Some((claim.namespace.clone(), why_not(claim)?)))
+                .collect(),
+            outdated: None,
+        };
         instances.sort();
-        if let (Some(own), Some(_)) = (own, configured)
+        if let (Some(own), Some(configured)) = (own, configured)
+            && !own.acts_like(configured)
             && instances.barred(&own.namespace).is_some()
         {
-            let restarted = Self::of(claims, installations, None);
+            let restarted = Self::of(claims, installations, Some(configured));
             instances.outdated = restarted.barred(&own.namespace).is_none().then(|| own.namespace.clone());
         }
         instances
     }
 
     fn sort(&mut self) {
-        let place = |r: &Ranked| (r.is_ours, r.claim.created, r.claim.namespace.clone());
+        let place = |r: &Ranked| (!r.counts, r.is_ours, r.claim.created, r.claim.namespace.clone());
         self.ranked.sort_by_key(place);
         for later in 0..self.ranked.len() {
             let (before, rest) = self.ranked.split_at(later);
@@ -196,6 +294,11 @@ impl Instances {
     /// The instances in order of precedence.
     pub fn ranked(&self) -> &[Ranked] {
         &self.ranked
+    }
+
+    /// The claims that do not count, by namespace, and why.
+    pub fn disregarded(&self) -> &BTreeMap<Arc<str>, Disregarded> {
+        &self.disregarded
     }
 
     /// Whether an instance is barred only because it acts by what its ConfigMap
@@ -307,7 +410,8 @@ mod tests {
             ..Config::default()
         };
         let claims = [Claim::of(&of("blue"), 1)];
-        let instances = Instances::of(&claims, &BTreeMap::new(), None);
+        let installations = BTreeMap::from([("blue".into(), Installation::new("blue".into()))]);
+        let instances = Instances::of(&claims, &installations, None);
         for (owner, cluster, known) in [
             ("ako-c1", "c1", true),
             ("ako-c1-blue", "c1", true),

@@ -336,9 +336,10 @@ impl Snapshot {
         &self.instances
     }
 
-    /// The StatefulSet of the instance of a namespace.
+    /// The StatefulSet of the instance of a namespace: this one's, or one that counts.
     pub fn installation(&self, namespace: &str) -> Option<&Installation> {
-        self.installations.get(namespace)
+        let is_own = self.me().is_some_and(|me| **me == *namespace);
+        self.installations.get(namespace).filter(|found| is_own || found.disregarded().is_none())
     }
 
     /// The pods that a Service selects, by name: those that NodePortLocal made

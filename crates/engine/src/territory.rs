@@ -115,6 +115,7 @@ impl Territory {
     /// long a former owner may be writing that sees nothing.
     pub(crate) fn look(&mut self, snapshot: &mut Snapshot, margin: Duration, now: Moment) -> Looked {
         let mut looked = Looked::default();
+        let waited = self.awaited().next().is_some();
         let names: Vec<_> = snapshot.namespaces().map(|namespace| namespace.name.clone()).collect();
         for name in names {
             let tenure = tenure(snapshot, &name);
@@ -134,6 +135,8 @@ impl Territory {
             looked.touched.extend(snapshot.await_namespace(&name, awaited));
         }
         self.forget_what_is_gone(snapshot);
+        // What waited for a namespace goes on when that is another's again.
+        self.arrived |= waited && self.awaited().next().is_none();
         self.known_since.get_or_insert(now);
         looked
     }

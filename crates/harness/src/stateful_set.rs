@@ -11,15 +11,36 @@ use crate::cluster;
 pub const NOTE: &str = "ako-rs.io/leadership";
 
 const NAME: &str = "ako";
+/// The ServiceAccount of AKO's chart.
+pub const ACCOUNT: &str = "ako-sa";
 
-/// Creates the StatefulSet, or changes its number of replicas. No pod comes or
-/// goes by it.
+/// Lets the ServiceAccount of a namespace do the part of an operator's work by which others
+/// know it, as the chart does.
+pub async fn allow(client: &Client, namespace: &str) -> anyhow::Result<()> {
+    let group = "rbac.authorization.k8s.io";
+    let version = format!("{group}/v1");
+    let rules =
+        json!([{"apiGroups": ["networking.k8s.io"], "resources": ["ingresses/status"], "verbs": ["patch"]}]);
+    let role =
+        json!({"apiVersion": version, "kind": "ClusterRole", "metadata": {"name": "ako-cr"}, "rules": rules});
+    let binding = json!({
+        "apiVersion": version, "kind": "ClusterRoleBinding", "metadata": {"name": format!("ako-crb-{namespace}")},
+        "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": "ako-cr"},
+        "subjects": [{"kind": "ServiceAccount", "name": ACCOUNT, "namespace": namespace}],
+    });
+    cluster::apply(client, &role).await?;
+    cluster::apply(client, &binding).await
+}
+
+/// Creates the StatefulSet, or changes its number of replicas, with a ServiceAccount that
+/// may do the work of an operator. No pod comes or goes by it.
 pub async fn scale(client: &Client, namespace: &str, replicas: usize) -> anyhow::Result<()> {
+    allow(client, namespace).await?;
     let labels = json!({"app.kubernetes.io/name": NAME});
     let mut set = named(namespace);
     set["spec"] = json!({
         "replicas": replicas, "serviceName": NAME, "selector": {"matchLabels": labels},
-        "template": {"metadata": {"labels": labels, "annotations": {NOTE: "starting"}}, "spec": containers()},
+        "template": {"metadata": {"labels": labels, "annotations": {NOTE: "starting"}}, "spec": pod_spec()},
     });
     cluster::apply(client, &set).await
 }
@@ -37,7 +58,7 @@ pub async fn add_pod(client: &Client, namespace: &str, pod: &str) -> anyhow::Res
             "name": pod, "namespace": namespace, "labels": {"app.kubernetes.io/name": NAME},
             "annotations": {NOTE: "starting"}, "ownerReferences": [owner],
         },
-        "spec": containers(),
+        "spec": pod_spec(),
         "status": {"phase": "Running"},
     });
     cluster::apply(client, &object).await
@@ -54,6 +75,6 @@ fn named(namespace: &str) -> Value {
     json!({"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {"name": NAME, "namespace": namespace}})
 }
 
-fn containers() -> Value {
-    json!({"containers": [{"name": NAME, "image": NAME}]})
+fn pod_spec() -> Value {
+    json!({"serviceAccountName": ACCOUNT, "containers": [{"name": NAME, "image": NAME}]})
 }

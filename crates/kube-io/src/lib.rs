@@ -15,6 +15,7 @@
 //! decode in full, so the log targets `kube_client` and `kube_runtime` must be
 //! kept at `error`.
 
+mod authority;
 mod config_source;
 mod connect;
 mod discovery;

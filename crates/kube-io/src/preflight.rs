@@ -36,6 +36,9 @@ pub enum Purpose {
     Status,
     /// To create Events.
     Events,
+    /// To tell the installations of other operators from what anybody made up: without it
+    /// each StatefulSet `ako` counts.
+    Instances,
     /// To store the authentication token that replaces one that expires.
     Token,
 }
@@ -55,6 +58,7 @@ impl fmt::Display for Purpose {
             Self::Watching(kind) => write!(f, "to watch {}", kind.as_str()),
             Self::Status => f.write_str("to write statuses and annotations"),
             Self::Events => f.write_str("to create Events"),
+            Self::Instances => f.write_str("to tell other instances from made-up ones"),
             Self::Token => f.write_str("to store a renewed authtoken"),
         }
     }
@@ -139,8 +143,8 @@ impl Need {
 }
 
 /// What every instance needs, beside the watches.
-fn always() -> [Need; 14] {
-    use Purpose::{Configuration, Events, Leading, Status};
+fn always() -> [Need; 15] {
+    use Purpose::{Configuration, Events, Instances, Leading, Status};
     let (networking, coordination) = ("networking.k8s.io", "coordination.k8s.io");
     [
         Need::new(Leading, "", "configmaps", &["create"]).own(),
@@ -157,6 +161,7 @@ fn always() -> [Need; 14] {
         Need::new(Status, networking, "ingresses/status", &["patch"]),
         Need::new(Status, "apps", "statefulsets", &["patch"]).own(),
         Need::new(Events, "", "events", &["create"]),
+        Need::new(Instances, "authorization.k8s.io", "subjectaccessreviews", &["create"]),
     ]
 }
 

@@ -8,12 +8,13 @@ use ako_core::{Delta, Diagnostic, ResourceId, ResourceKind};
 use ako_elect::Moment;
 use ako_kube_types::{
     BlockAffinity, CiliumNode, ConfigMap, EndpointSlice, HostSubnet, Ingress, IngressClass, Namespace, Node,
-    Pod, Secret, Service, StatefulSet,
+    Pod, Secret, Service,
 };
 use kube::Client;
 use tokio::sync::{mpsc, watch as signal};
 use tokio::task::JoinSet;
 
+use crate::authority::watch_installations;
 use crate::leadership::BootClock;
 use crate::proof::{Demand, Feed};
 use crate::watch::watch;
@@ -159,6 +160,6 @@ fn start(task: &mut JoinSet<()>, kind: ResourceKind, feed: Feed) {
         ResourceKind::HostSubnet => task.spawn(watch::<HostSubnet>(feed)),
         ResourceKind::CiliumNode => task.spawn(watch::<CiliumNode>(feed)),
         ResourceKind::ConfigMap => task.spawn(watch::<ConfigMap>(feed)),
-        ResourceKind::StatefulSet => task.spawn(watch::<StatefulSet>(feed)),
+        ResourceKind::StatefulSet => task.spawn(watch_installations(feed)),
     };
 }

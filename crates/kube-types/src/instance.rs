@@ -40,16 +40,31 @@ pub struct StatefulSet {
     #[serde(default, deserialize_with = "metadata::slim")]
     metadata: ObjectMeta,
     spec: Option<Spec>,
+    status: Option<Status>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
 struct Spec {
+    replicas: Option<i32>,
     template: Option<Template>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+struct Status {
+    /// How many pods there are.
+    replicas: Option<i32>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
 struct Template {
     metadata: Option<TemplateMetadata>,
+    spec: Option<PodSpec>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct PodSpec {
+    service_account_name: Option<String>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -63,15 +78,21 @@ impl Convert for StatefulSet {
     const KIND: ResourceKind = ResourceKind::StatefulSet;
 
     fn convert(self) -> Converted {
-        let template = self.spec.and_then(|spec| spec.template).and_then(|template| template.metadata);
-        let annotations = template.and_then(|metadata| metadata.annotations).unwrap_or_default();
+        let Spec { replicas, template } = self.spec.unwrap_or_default();
+        let Template { metadata, spec } = template.unwrap_or_default();
+        let annotations = metadata.and_then(|metadata| metadata.annotations).unwrap_or_default();
+        let account = spec.and_then(|spec| spec.service_account_name).filter(|name| !name.is_empty());
+        let pods = self.status.and_then(|status| status.replicas).unwrap_or_default();
+        let new = Installation::new(metadata::namespaced_name(&self.metadata).namespace);
         let installation = Installation {
-            namespace: metadata::namespaced_name(&self.metadata).namespace,
+            account: account.map_or(new.account, Into::into),
+            is_idle: replicas == Some(0) && pods == 0,
             is_ours: annotations.contains_key(annotation::LEADERSHIP_NOTE),
             removal: metadata::annotation(&self.metadata, annotation::REMOVAL).map(Into::into),
             word: metadata::annotation(&self.metadata, annotation::HANDOVER)
                 .map(Word::parse)
                 .unwrap_or_default(),
+            ..new
         };
         Converted { resource: Some(Resource::Installation(installation)), diagnostics: Vec::new() }
     }
@@ -79,7 +100,7 @@ impl Convert for StatefulSet {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use crate::convert::from_json;
 
@@ -98,18 +119,38 @@ mod tests {
         assert_eq!(from_json(&other).unwrap().resource, None);
     }
 
+    fn installation(annotations: &Value, replicas: &Value, pods: &Value, account: &str) -> Installation {
+        let object = json!({"apiVersion": "apps/v1", "kind": "StatefulSet",
+            "metadata": {"name": "ako", "namespace": "blue"},
+            "spec": {"replicas": replicas, "template": {
+                "metadata": {"annotations": annotations}, "spec": {"serviceAccountName": account}}},
+            "status": {"replicas": pods}});
+        match from_json(&object).unwrap().resource {
+            Some(Resource::Installation(installation)) => installation,
+            other => panic!("{other:?}"),
+        }
+    }
+
     #[test]
     fn a_note_on_its_pods_tells_whose_a_stateful_set_is() {
-        let of = |annotations: serde_json::Value| {
-            let object = json!({"apiVersion": "apps/v1", "kind": "StatefulSet",
-                "metadata": {"name": "ako", "namespace": "blue"},
-                "spec": {"template": {"metadata": {"annotations": annotations}}}});
-            match from_json(&object).unwrap().resource {
-                Some(Resource::Installation(installation)) => installation.is_ours,
-                other => panic!("{other:?}"),
-            }
-        };
+        let of = |annotations| installation(&annotations, &json!(1), &json!(1), "ako-sa").is_ours;
         assert!(of(json!({"ako-rs.io/leadership": "starting"})));
         assert!(!of(json!(null)));
+    }
+
+    #[test]
+    fn a_stateful_set_is_idle_when_it_is_scaled_to_zero_and_its_last_pod_is_gone() {
+        let is_idle = |replicas, pods| installation(&json!({}), &replicas, &pods, "").is_idle;
+        assert!(is_idle(json!(0), json!(0)));
+        assert!(is_idle(json!(0), json!(null)));
+        assert!(!is_idle(json!(0), json!(1)));
+        assert!(!is_idle(json!(1), json!(0)));
+        assert!(!is_idle(json!(null), json!(null)), "one replica, if none is given");
+    }
+
+    #[test]
+    fn pods_without_a_service_account_have_the_default_one() {
+        let account = |name| installation(&json!({}), &json!(1), &json!(1), name).account;
+        assert_eq!((&*account("ako-sa"), &*account("")), ("ako-sa", "default"));
     }
 }

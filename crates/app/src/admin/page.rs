@@ -239,6 +239,9 @@ fn refused_parts(state: &Value) -> Markup {
 fn instances(state: &Value) -> Markup {
     let (instances, conflicts) = (list(state, "/instances"), list(state, "/conflicts"));
     html! {
+        @for claim in list(state, "/disregarded") {
+            p { "ConfigMap " code { (word(&claim["namespace"])) "/avi-k8s-config" } " does not count: " (word(&claim["why"])) }
+        }
         @if instances.len() > 1 {
             (table("Instances", &html! {
                 thead { tr { th { "Namespace" } th { "Owner marker" } th { "Primary" } th { "Selects" } th { "Is" } } }
@@ -256,6 +259,7 @@ fn instances(state: &Value) -> Markup {
                         td { (word(&instance["scope"])) }
                         td {
                             (word(&instance["implementation"]))
+                            @if instance["counts"] == false { ", " span.warn { "does not count for the others" } }
                             @if let Some(by) = instance["barred"]["by"].as_str() {
                                 ", " span.bad { "barred by " (by) " (" (word(&instance["barred"]["contest"])) ")" }
                             }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use ako_avi_io::Traffic;
 use ako_core::instance::{Conflict, Ranked};
-use ako_core::{Diagnostic, Reason, ResourceId, ResourceKind};
+use ako_core::{Diagnostic, Reason, ResourceId, ResourceKind, Snapshot};
 use ako_elect::Moment;
 use ako_engine::{Counters, Engine, Held, Notice, Pending, VirtualServiceReport};
 use ako_kube_io::{Rule, Standing};
@@ -60,6 +60,8 @@ pub struct Report {
     pub(crate) me: Arc<str>,
     /// The instances of the cluster in order of precedence.
     pub(crate) instances: Vec<Ranked>,
+    /// Claims that do not count, by namespace, and why: the first [`SHOWN`] of them.
+    pub(crate) disregarded: Vec<(Arc<str>, String)>,
     /// What they cannot both have.
     pub(crate) conflicts: Vec<Conflict>,
     /// The namespaces that this instance serves.
@@ -131,6 +133,7 @@ impl Report {
             owner: config.owner(),
             me: config.operator_namespace.clone(),
             instances: snapshot.instances().ranked().to_vec(),
+            disregarded: disregarded(snapshot),
             // Of half a cluster nothing is said.
             conflicts: if snapshot.is_complete() { snapshot.conflicts() } else { Vec::new() },
             served: known.filter(|namespace| snapshot.serves(namespace)).cloned().collect(),
@@ -233,6 +236,8 @@ pub(crate) fn state(startup: &Startup, report: Option<&Report>) -> Value {
             "total": created + updated + deleted,
         },
         "instances": report.instances.iter().map(|ranked| instance(ranked, &report.me)).collect::<Vec<_>>(),
+        "disregarded": report.disregarded.iter()
+            .map(|(namespace, why)| json!({"namespace": namespace, "why": why})).collect::<Vec<_>>(),
         "conflicts": report.conflicts.iter().take(SHOWN).map(conflict).collect::<Vec<_>>(),
         "served": {
             "count": report.served.len(),
@@ -286,6 +291,11 @@ fn missing_rule(rule: &Rule) -> Value {
     })
 }
 
+fn disregarded(snapshot: &Snapshot) -> Vec<(Arc<str>, String)> {
+    let claims = snapshot.instances().disregarded().iter().take(SHOWN);
+    claims.map(|(namespace, why)| (namespace.clone(), why.to_string())).collect()
+}
+
 fn instance(ranked: &Ranked, me: &Arc<str>) -> Value {
     let claim = &ranked.claim;
     json!({
@@ -296,6 +306,7 @@ fn instance(ranked: &Ranked, me: &Arc<str>) -> Value {
         "scope": claim.scope.to_string(),
         "implementation": if ranked.is_ours { "ako-rs" } else { "AKO 2.2.1" },
         "me": claim.namespace == *me,
+        "counts": ranked.counts,
         "barred": ranked.barred.as_ref().map(|(by, contest)| json!({"by": by, "contest": contest.as_str()})),
     })
 }
@@ -400,7 +411,7 @@ pub(crate) mod tests {
     use ako_core::facts::CloudType;
     use ako_core::resource::Namespace;
     use ako_core::scope::{Requirement, Scope};
-    use ako_core::{Claim, Delta, Facts, Resource};
+    use ako_core::{Claim, Delta, Facts, Installation, Resource};
     use ako_engine::Event;
     use ako_translate::Translator;
 
@@ -433,6 +444,10 @@ pub(crate) mod tests {
                     .iter()
                     .zip(1..)
                     .map(|(c, created)| Resource::Claim(Claim::of(c, created)))
+                    .collect(),
+                ResourceKind::StatefulSet => configs
+                    .iter()
+                    .map(|c| Resource::Installation(Installation::new(c.operator_namespace.clone())))
                     .collect(),
                 ResourceKind::Namespace => ["a", "b"]
                     .map(|app| {
@@ -467,9 +482,10 @@ pub(crate) mod tests {
         let (state, ..) = two_instances();
         let expected = json!([
             {"namespace": "avi-system", "cluster": "c1", "owner": "ako-c1", "primary": true, "scope": "app=a",
-             "implementation": "ako-rs", "me": false, "barred": null},
+             "implementation": "ako-rs", "me": false, "counts": true, "barred": null},
             {"namespace": "blue", "cluster": "c1", "owner": "ako-c1", "primary": true, "scope": "app=b",
-             "implementation": "ako-rs", "me": true, "barred": {"by": "avi-system", "contest": "SameOwner"}},
+             "implementation": "ako-rs", "me": true, "counts": true,
+             "barred": {"by": "avi-system", "contest": "SameOwner"}},
         ]);
         assert_eq!(state["instances"], expected);
         assert_eq!(state["conflicts"][0]["contest"], "SameOwner");

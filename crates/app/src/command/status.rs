@@ -167,6 +167,9 @@ pub(crate) fn text(state: &Value) -> String {
         section("Conflicts of instances", "/conflicts", &conflict);
         section("Instances", "/instances", &instance);
     }
+    section("ConfigMaps of instances that do not count", "/disregarded", &|claim| {
+        format!("{}: {}", word(&claim["namespace"]), word(&claim["why"]))
+    });
     section("Configuration", "/issues", &|i| format!("{}: {}", word(&i["key"]), word(&i["message"])));
     section("Not as wanted", "/pending", &|p| {
         let failure = p["failure"].as_str().map(|f| format!(": {f}")).unwrap_or_default();
@@ -251,13 +254,14 @@ fn instance(instance: &Value) -> String {
     let barred = instance["barred"]["by"].as_str();
     let barred = barred.map(|by| format!("; barred by {by} ({})", word(&instance["barred"]["contest"])));
     format!(
-        "{}{}: {}, {}, {}; {}{}",
+        "{}{}: {}, {}, {}; {}{}{}",
         word(&instance["namespace"]),
         if instance["me"] == true { " (this one)" } else { "" },
         word(&instance["owner"]),
         if instance["primary"] == true { "primary" } else { "secondary" },
         word(&instance["implementation"]),
         word(&instance["scope"]),
+        if instance["counts"] == false { "; does not count for the others" } else { "" },
         barred.unwrap_or_default()
     )
 }

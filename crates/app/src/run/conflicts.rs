@@ -68,7 +68,7 @@ fn decides(kind: ResourceKind) -> bool {
 #[cfg(test)]
 mod tests {
     use ako_core::Config;
-    use ako_core::instance::{Claim, Contest};
+    use ako_core::instance::{Claim, Contest, Installation};
 
     use super::*;
 
@@ -78,6 +78,9 @@ mod tests {
         let older = Config { operator_namespace: "avi-system".into(), ..Config::default() };
         let (mut snapshot, mut conflicts) = (Snapshot::default(), Conflicts::default());
         snapshot.act_by(&config, None);
+        let installations = [&older, &config]
+            .map(|c| Resource::Installation(Installation::new(c.operator_namespace.clone())));
+        snapshot.apply(Delta::Reset(ResourceKind::StatefulSet, installations.to_vec()));
         let claims = [(&older, 1), (&config, 2)].map(|(c, created)| Resource::Claim(Claim::of(c, created)));
         let first = claims[0].clone();
         let mut apply = |delta: Delta| {
@@ -86,7 +89,9 @@ mod tests {
             conflicts.renew(&snapshot)
         };
         assert_eq!(apply(Delta::Reset(ResourceKind::ConfigMap, claims.to_vec())), News::default());
-        let rest = ResourceKind::ALL.into_iter().filter(|kind| *kind != ResourceKind::ConfigMap);
+        let is_left =
+            |kind: &ResourceKind| !matches!(kind, ResourceKind::ConfigMap | ResourceKind::StatefulSet);
+        let rest = ResourceKind::ALL.into_iter().filter(is_left);
         let news: Vec<_> = rest.flat_map(|kind| apply(Delta::Reset(kind, Vec::new())).refused).collect();
         assert_eq!(news.iter().map(|c| c.contest).collect::<Vec<_>>(), [Contest::Owner]);
         assert_eq!(apply(Delta::Apply(first.clone())), News::default());

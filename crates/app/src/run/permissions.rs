@@ -263,7 +263,13 @@ mod tests {
         allow(&sim, "ako-cr", rules_of_ako()).await;
         let operator = start(&sim);
         tokio::time::sleep(Duration::from_secs(1)).await;
-        let lacking = ["create configmaps", "update configmaps", "delete leases", "patch pods"];
+        let lacking = [
+            "create configmaps",
+            "update configmaps",
+            "delete leases",
+            "patch pods",
+            "create subjectaccessreviews",
+        ];
         assert_eq!(missing(&operator), lacking);
         assert_eq!(operator.events.counts().queued, 1, "one Event for all of them");
         tokio::time::sleep(ASK_AGAIN * 3).await;
@@ -272,6 +278,7 @@ mod tests {
             {"apiGroups": [""], "resources": ["configmaps"], "verbs": ["create", "update"]},
             {"apiGroups": [""], "resources": ["pods"], "verbs": ["patch"]},
             {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["delete"]},
+            {"apiGroups": ["authorization.k8s.io"], "resources": ["subjectaccessreviews"], "verbs": ["create"]},
         ]);
         allow(&sim, "ako-rs", rest).await;
         tokio::time::sleep(ASK_AGAIN + Duration::from_secs(1)).await;
@@ -288,7 +295,7 @@ mod tests {
         let all = reviews(&sim);
         assert_eq!(all, needed(&settings("")).len());
         tokio::time::sleep(ASK_AGAIN).await;
-        assert_eq!(reviews(&sim), all + 4);
+        assert_eq!(reviews(&sim), all + 5);
         allow(&sim, "everything", json!([{"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}])).await;
         tokio::time::sleep(ASK_AGAIN).await;
         let settled = reviews(&sim);
@@ -309,7 +316,7 @@ mod tests {
         allow(&sim, "ako-cr", rules_of_ako()).await;
         operator.standing.send_replace(standing(Phase::Competing));
         tokio::time::sleep(Duration::from_secs(1)).await;
-        assert_eq!(missing(&operator).len(), 4);
+        assert_eq!(missing(&operator).len(), 5);
     }
 
     #[tokio::test(start_paused = true)]

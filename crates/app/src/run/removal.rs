@@ -128,8 +128,6 @@ fn words(progress: Option<Progress>) -> (&'static str, &'static str) {
 
 #[cfg(test)]
 mod tests {
-    use ako_core::handover::Word;
-
     use super::*;
 
     fn at(minutes: u64) -> Moment {
@@ -138,7 +136,7 @@ mod tests {
 
     fn set(removal: &str) -> Installation {
         let removal = Some(removal).filter(|removal| !removal.is_empty()).map(Into::into);
-        Installation { namespace: "avi-system".into(), is_ours: true, removal, word: Word::default() }
+        Installation { removal, ..Installation::new("avi-system".into()) }
     }
 
     fn told(announcement: Option<Announcement>) -> Option<&'static str> {

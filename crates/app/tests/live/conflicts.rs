@@ -1,6 +1,6 @@
 //! What another instance in the same cluster has is told.
 
-use ako_harness::eventually;
+use ako_harness::{eventually, stateful_set};
 use serde_json::{Value, json};
 
 use crate::world::{SOON, World, config};
@@ -9,7 +9,7 @@ use crate::world::{SOON, World, config};
 fn ako(namespace: &str, data: &Value) -> [Value; 3] {
     let template = json!({
         "metadata": {"labels": {"app": "ako"}},
-        "spec": {"containers": [{"name": "ako", "image": "ako:2.2.1"}]},
+        "spec": {"serviceAccountName": stateful_set::ACCOUNT, "containers": [{"name": "ako", "image": "ako:2.2.1"}]},
     });
     [
         json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}),
@@ -45,6 +45,7 @@ async fn what_another_instance_has_is_told_where_people_look() {
         "clusterName": "c1", "controllerIP": world.address, "primaryInstance": "false",
         "nsSyncLabelKey": "key", "nsSyncLabelValue": "v",
     });
+    stateful_set::allow(&world.client, "blue").await.unwrap();
     world.apply(&ako("blue", &data)).await;
     says(&world, "/readyz", &["ok\nNamespaceContested: ", "both select namespace shop, "]).await;
     says(
@@ -72,4 +73,23 @@ async fn what_another_instance_has_is_told_where_people_look() {
     says(&world, "/readyz", &[barred, "set primaryInstance=false in ConfigMap avi-system/avi-k8s-config"])
         .await;
     says(&world, "/metrics", &["ako_served_namespaces 0\n"]).await;
+}
+
+/// Whoever may write in one namespace can make all that an instance consists of, but no
+/// ServiceAccount that may do its work.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_team_made_up_takes_nothing_from_anybody() {
+    let Some(world) = World::start(&config(&[]), "avi-system").await else { return };
+    let data = json!({"clusterName": "c1", "controllerIP": world.address});
+    world.apply(&ako("team", &data)).await;
+    let why = "its ServiceAccount ako-sa may not patch ingresses/status in all namespaces";
+    says(&world, "/", &["ConfigMap <code>team/avi-k8s-config</code> does not count", why]).await;
+    says(&world, "/readyz", &["ok\n"]).await;
+    says(&world, "/metrics", &["ako_served_namespaces "]).await;
+    let (_, metrics) = world.operator.get("/metrics").await.unwrap();
+    assert!(!metrics.contains("ako_served_namespaces 0\n"), "{metrics}");
+    assert!(!metrics.contains("ako_instance_conflicts{"), "{metrics}");
+    // An administrator makes it one.
+    stateful_set::allow(&world.client, "team").await.unwrap();
+    says(&world, "/readyz", &["this instance writes nothing: SameOwner with the instance in team"]).await;
 }

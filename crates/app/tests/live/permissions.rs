@@ -75,6 +75,8 @@ async fn a_replica_with_akos_role_says_what_it_lacks_and_leads_when_it_has_it() 
         "delete leases \"ako-lease-lock\" (group coordination.k8s.io) in namespace avi-system, needed to lead",
         "patch pods (group core) in namespace avi-system, needed to lead",
     ];
+    let unasked = "create subjectaccessreviews (group authorization.k8s.io) in the cluster, needed to tell other instances \
+         from made-up ones";
     // In sync, so that nothing else keeps it from being ready.
     let only_lacking = async || {
         let (status, text) = world.operator.get("/readyz").await.map_err(|e| format!("{e:#}"))?;
@@ -89,8 +91,12 @@ async fn a_replica_with_akos_role_says_what_it_lacks_and_leads_when_it_has_it() 
     let (_, shown) = ako(&world, &["status", "--local", "--port", &port.to_string()]).await;
     let event = eventually(SOON, async || told(&world, "PermissionsMissing").await).await.unwrap();
     let state = world.operator.get_json("/api/v1/state").await.unwrap();
-    assert_eq!(state["permissions"]["missing"].as_array().map(Vec::len), Some(lacking.len()), "{state:#}");
-    for rule in lacking {
+    assert_eq!(
+        state["permissions"]["missing"].as_array().map(Vec::len),
+        Some(lacking.len() + 1),
+        "{state:#}"
+    );
+    for rule in lacking.into_iter().chain([unasked]) {
         for (place, text) in [("status", &shown), ("Event", &event), ("log", &world.operator.log())] {
             assert!(text.replace("\\\"", "\"").contains(rule), "{place} does not name {rule}: {text}");
         }

@@ -4,8 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use ako_core::config::ServiceMode;
-use ako_core::handover::Word;
-use ako_core::instance::{Claim, Conflict, Contest, Installation, Instances};
+use ako_core::instance::{Authority, Claim, Conflict, Contest, Installation, Instances};
 use ako_core::resource::Namespace;
 use ako_core::scope::{Requirement, Scope};
 use proptest::collection::{btree_map, btree_set, vec};
@@ -55,7 +54,12 @@ fn claim() -> impl Strategy<Value = Claim> {
     )
 }
 
-/// Instances of a cluster, the StatefulSets of some, and namespaces.
+fn authority() -> impl Strategy<Value = Authority> {
+    use Authority::{Granted, Refused, Unknown};
+    prop::sample::select(vec![Granted, Granted, Unknown, Refused])
+}
+
+/// Instances of a cluster, with the StatefulSets of most, and namespaces.
 #[derive(Clone, Debug)]
 struct World {
     claims: Vec<Claim>,
@@ -65,14 +69,18 @@ struct World {
 
 fn worlds() -> impl Strategy<Value = World> {
     let claims = btree_map(pick(INSTANCES), claim(), 1..5);
-    let installations = btree_map(pick(INSTANCES), prop::bool::weighted(0.7), 0..4);
+    let installed =
+        (prop::bool::weighted(0.7), authority(), prop::bool::weighted(0.2), prop::bool::weighted(0.9));
+    let installations = btree_map(pick(INSTANCES), installed, INSTANCES.len());
     let namespaces = btree_map(pick(NAMESPACES), btree_map(pick(KEYS), pick(VALUES), 0..3), 0..4);
     (claims, installations, namespaces).prop_map(|(claims, installations, namespaces)| World {
         claims: claims.into_iter().map(|(namespace, claim)| Claim { namespace, ..claim }).collect(),
         installations: installations
             .into_iter()
-            .map(|(namespace, is_ours)| {
-                (namespace.clone(), Installation { namespace, is_ours, removal: None, word: Word::default() })
+            .filter(|(_, (.., is_there))| *is_there)
+            .map(|(namespace, (is_ours, authority, is_idle, _))| {
+                let new = Installation::new(namespace.clone());
+                (namespace, Installation { is_ours, authority, is_idle, ..new })
             })
             .collect(),
         namespaces: namespaces
@@ -103,8 +111,18 @@ impl World {
     }
 
     fn pairs(&self) -> impl Iterator<Item = (&Claim, &Claim)> {
-        let pairs = self.claims.iter().flat_map(|a| self.claims.iter().map(move |b| (a, b)));
+        let pairs = self.counting().flat_map(|a| self.counting().map(move |b| (a, b)));
         pairs.filter(|(a, b)| a.namespace != b.namespace)
+    }
+
+    /// Whether the others know of it.
+    fn counts(&self, claim: &Claim) -> bool {
+        let installation = self.installations.get(&claim.namespace);
+        installation.is_some_and(|installation| installation.disregarded().is_none())
+    }
+
+    fn counting(&self) -> impl Iterator<Item = &Claim> {
+        self.claims.iter().filter(|claim| self.counts(claim))
     }
 
     fn is_ours(&self, claim: &Claim) -> bool {
@@ -122,16 +140,37 @@ proptest! {
     #[test]
     fn all_see_the_same_owners(world in worlds()) {
         let instances = world.instances();
-        for claim in &world.claims {
+        for claim in world.counting() {
             let seen = world.seen_by(claim);
             prop_assert_eq!(&seen, &instances);
         }
         for namespace in &world.namespaces {
             let owner = World::owner_of(&instances, namespace);
-            let asking = world.claims.iter().filter(|c| c.scope.accepts(&namespace.name, Some(&namespace.labels)));
+            let asking = world.counting().filter(|c| c.scope.accepts(&namespace.name, Some(&namespace.labels)));
             let asking: Vec<_> = asking.filter(|c| instances.barred(&c.namespace).is_none()).collect();
             prop_assert_eq!(owner.is_some(), !asking.is_empty());
             prop_assert!(owner.is_none_or(|owner| asking.iter().any(|c| c.namespace == owner)));
+        }
+    }
+
+    /// Whoever runs without a claim that the others know of keeps out of their way.
+    #[test]
+    fn a_claim_that_does_not_count_takes_nothing_from_anybody(world in worlds()) {
+        let all = world.instances();
+        let made_up = world.claims.iter().filter(|claim| !world.counts(claim));
+        for claim in made_up {
+            prop_assert!(all.ranked().iter().all(|ranked| ranked.claim != *claim));
+            prop_assert!(all.disregarded().contains_key(&claim.namespace));
+            let seen = world.seen_by(claim);
+            for namespace in &world.namespaces {
+                if let Some(owner) = World::owner_of(&all, namespace) {
+                    prop_assert_eq!(World::owner_of(&seen, namespace), Some(owner));
+                }
+            }
+            for other in world.counting() {
+                prop_assert_eq!(seen.barred(&other.namespace), all.barred(&other.namespace));
+                prop_assert_eq!(seen.owns_routes(&other.namespace), all.owns_routes(&other.namespace));
+            }
         }
     }
 
@@ -153,7 +192,7 @@ proptest! {
             prop_assert!(claim.primary && places.insert((&claim.controller, &claim.cloud)));
         }
         // And one at least, if somebody asks for them and may.
-        for claim in world.claims.iter().filter(|c| c.primary && instances.barred(&c.namespace).is_none()) {
+        for claim in world.counting().filter(|c| c.primary && instances.barred(&c.namespace).is_none()) {
             prop_assert!(places.contains(&(&claim.controller, &claim.cloud)));
         }
     }
@@ -192,7 +231,7 @@ proptest! {
             }
         }
         // And who is barred tells why.
-        for claim in &world.claims {
+        for claim in world.counting() {
             if let Some((by, why)) = instances.barred(&claim.namespace) {
                 prop_assert!(told(claim).iter().any(|c| c.refused && c.with == *by && c.contest == *why));
             }

@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use ako_core::handover::Word;
-use ako_core::instance::{Claim, Conflict, Installation, Instances};
+use ako_core::instance::{Authority, Claim, Conflict, Installation, Instances};
 use ako_core::resource::Namespace;
 use ako_core::{Config, conflict::NAMED};
 use serde::Deserialize;
@@ -27,12 +26,28 @@ struct Instance {
     created: i64,
     #[serde(default)]
     ako: bool,
+    /// Why it does not count, perhaps.
+    #[serde(default)]
+    is: Is,
     /// What differs from the usual in its ConfigMap.
     #[serde(default)]
     config: BTreeMap<String, String>,
     /// What its ConfigMap said when it started, if something else. The verdict
     /// is its own then.
     started_with: Option<BTreeMap<String, String>>,
+}
+
+#[derive(Default, Deserialize, PartialEq)]
+#[serde(rename_all = "lowercase")]
+enum Is {
+    #[default]
+    Installed,
+    /// Its ServiceAccount may not do the work of an operator.
+    Refused,
+    /// Its StatefulSet is scaled to zero.
+    Idle,
+    /// Its StatefulSet is gone.
+    Gone,
 }
 
 impl Instance {
@@ -54,14 +69,22 @@ impl Case {
             (
                 namespace.clone(),
                 Installation {
-                    namespace: namespace.clone(),
                     is_ours: !instance.ako,
-                    removal: None,
-                    word: Word::default(),
+                    authority: if instance.is == Is::Refused {
+                        Authority::Refused
+                    } else {
+                        Authority::Granted
+                    },
+                    is_idle: instance.is == Is::Idle,
+                    ..Installation::new(namespace.clone())
                 },
             )
         };
-        Instances::of(&claims, &self.instances.iter().map(installation).collect(), Some(&own))
+        Instances::of(
+            &claims,
+            &self.instances.iter().filter(|(_, i)| i.is != Is::Gone).map(installation).collect(),
+            Some(&own),
+        )
     }
 
     fn namespaces(&self) -> Vec<Namespace> {

@@ -158,3 +158,30 @@ proptest! {
         }
     }
 }
+
+/// A namespace comes and goes while another one is on its way the other way round.
+#[test]
+fn what_waits_for_a_namespace_goes_on_when_that_is_anothers_again() {
+    let of = |operator: &str, requirements| Config {
+        primary: false,
+        operator_namespace: operator.into(),
+        scope: Scope { requirements, ..Scope::default() },
+        ..config()
+    };
+    let configs = [of("op0", vec![Requirement::equals("team", "a")]), of("op1", Vec::new())];
+    let id = NamespacedName::new("red", "i0");
+    let application = vec![Resource::Ingress(Ingress { id, ..plain_ingress("", &[host(0)]) })];
+    let mut town = town(&configs, &[0, 1, 1, 0], application);
+    town.label("red-a", "a");
+    town.run(Duration::ZERO);
+    town.label("red", "b");
+    town.run(Duration::from_secs(11));
+    town.label("red-a", "b");
+    town.run(MARGIN * 4);
+    for i in 0..configs.len() {
+        town.observe(i);
+    }
+    town.run(MARGIN);
+    assert!(town.instances.iter().all(|instance| instance.engine.is_settled()));
+    check(&town).unwrap();
+}

@@ -307,7 +307,7 @@ impl Town {
 }
 
 pub(crate) fn installation(namespace: &Arc<str>, word: Word) -> Installation {
-    Installation { namespace: namespace.clone(), is_ours: true, removal: None, word }
+    Installation { word, ..Installation::new(namespace.clone()) }
 }
 
 pub(crate) fn labelled(name: &str, team: &str) -> Resource {

@@ -1,7 +1,7 @@
 //! An API server in this process: lists with pages, watches, merge patches,
 //! creations, and faults on demand.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -76,6 +76,8 @@ struct State {
     silent: bool,
     /// Bookmarks tell this version, as a cache that lags behind does.
     lagging: Option<u64>,
+    /// The users who may do what a review is about.
+    permitted: BTreeSet<String>,
 }
 
 impl Fake {
@@ -91,6 +93,7 @@ impl Fake {
             page_limit: usize::MAX,
             silent: false,
             lagging: None,
+            permitted: BTreeSet::new(),
         };
         Self { state: Arc::new(Mutex::new(state)), changed: watch::channel(0).0 }
     }
@@ -167,6 +170,16 @@ impl Fake {
         self.state().page_limit = limit;
     }
 
+    /// A user may do what reviews are about from now on, or may not any more.
+    pub(crate) fn permit(&self, user: &str, permitted: bool) {
+        let mut state = self.state();
+        if permitted {
+            state.permitted.insert(user.to_owned())
+        } else {
+            state.permitted.remove(user)
+        };
+    }
+
     /// The next request to which it applies goes wrong.
     pub(crate) fn fail(&self, kind: FaultKind, applies: impl Fn(&Seen) -> bool + Send + 'static) {
         self.state().faults.push_back(Fault { applies: Box::new(applies), kind });
@@ -217,10 +230,25 @@ impl Fake {
                 self.signal();
                 patched
             }
-            (&Method::POST, []) => Some(review(&seen.body)),
+            (&Method::POST, []) => Some(self.review(&seen.body)),
             _ => None,
         };
         answer.map_or_else(|| failure(404), |body| whole(StatusCode::OK, &body))
+    }
+
+    /// What a creation answers. One may oneself do everything but patch.
+    fn review(&self, body: &Value) -> Value {
+        let mut answer = body.clone();
+        let spec = &body["spec"];
+        let allowed = match body["kind"].as_str() {
+            Some("SelfSubjectAccessReview") => spec["resourceAttributes"]["verb"] != "patch",
+            Some("SubjectAccessReview") => {
+                spec["user"].as_str().is_some_and(|user| self.state().permitted.contains(user))
+            }
+            _ => return answer,
+        };
+        answer["status"] = json!({"allowed": allowed});
+        answer
     }
 
     fn watch(&self, collection: &str, seen: &Seen) -> Answer {
@@ -347,16 +375,6 @@ impl State {
         json!({"kind": "List", "apiVersion": "v1", "items": &all[start..end],
             "metadata": {"resourceVersion": self.version.to_string(), "continue": more}})
     }
-}
-
-/// What a creation answers: a review is allowed unless it is about patching.
-fn review(body: &Value) -> Value {
-    let mut answer = body.clone();
-    if body["kind"] == "SelfSubjectAccessReview" {
-        let allowed = body["spec"]["resourceAttributes"]["verb"] != "patch";
-        answer["status"] = json!({"allowed": allowed});
-    }
-    answer
 }
 
 /// The collection without its namespace, the namespace, and what follows.

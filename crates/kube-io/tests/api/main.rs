@@ -3,6 +3,7 @@
 // The exemption of tests does not reach functions beside them.
 #![allow(clippy::expect_used, clippy::panic)]
 
+mod authority;
 mod config;
 mod events;
 mod fake;

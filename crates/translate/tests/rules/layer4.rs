@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ako_avi_types::{Kind, Object};
 use ako_core::config::AutoFqdn;
-use ako_core::handover::Word;
 use ako_core::resource::{Namespace, Protocol, Service, ServiceType};
 use ako_core::{Claim, Config, Facts, Installation, Reason, Resource, Scope, annotation};
 
@@ -187,8 +186,7 @@ fn the_key_of_a_shared_vip_is_a_name_too() {
 fn beside(other: Claim, is_ours: bool, created: i64) -> Vec<String> {
     let own = Config { operator_namespace: "own".into(), primary: false, ..config() };
     let own_claim = Claim::of(&own, 2);
-    let installation =
-        Installation { namespace: other.namespace.clone(), is_ours, removal: None, word: Word::default() };
+    let installation = Installation { is_ours, ..Installation::new(other.namespace.clone()) };
     let services = [at("a", "b-c", created), at("a-b", "c", 2)].map(Resource::Service);
     let instances =
         [Resource::Claim(own_claim), Resource::Claim(other), Resource::Installation(installation)];

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use ako_avi_types::{Kind, Object};
 use ako_core::config::{IpFamily, ServiceMode};
 use ako_core::facts::CloudType;
-use ako_core::instance::Claim;
+use ako_core::instance::{Claim, Installation};
 use ako_core::resource::{Node, NodeSubnets};
 use ako_core::{Config, Delta, Diagnostic, Facts, Key, Reason, Resource, ResourceKind, Snapshot};
 use ako_translate::{Translator, UnitKey, UnitOutput};
@@ -195,8 +195,13 @@ fn the_vrf_is_wanted_by_its_owner_only_and_also_without_nodes() {
     assert_eq!(routes_of(routed("ncp"), nsx, vec![]).0, None);
     // An older primary instance has them.
     let other = Config { operator_namespace: "older".into(), ..routed("") };
-    let rival = Resource::Claim(Claim::of(&other, 1));
-    assert_eq!(routes_of(routed(""), facts(), vec![rival]).0, None);
+    assert_eq!(routes_of(routed(""), facts(), instance(&other)).0, None);
+}
+
+/// An older instance.
+fn instance(config: &Config) -> Vec<Resource> {
+    let installation = Installation::new(config.operator_namespace.clone());
+    vec![Resource::Claim(Claim::of(config, 1)), Resource::Installation(installation)]
 }
 
 #[test]
@@ -211,7 +216,7 @@ fn every_instance_that_stands_labels_its_group() {
     assert_eq!(label(config(), vec![]), None);
     // An instance that would share the owner's name with an older one is barred.
     let twin = Config { operator_namespace: "older".into(), ..routed("") };
-    assert_eq!(label(routed(""), vec![Resource::Claim(Claim::of(&twin, 1))]), None);
+    assert_eq!(label(routed(""), instance(&twin)), None);
 }
 
 #[test]
