@@ -41,6 +41,8 @@ pub(crate) enum Resource {
     Kind(Kind),
     Login,
     UserToken,
+    /// What claims a cluster's name.
+    StringGroup,
     /// Singletons such as `/api/cluster`.
     Controller,
 }
@@ -52,6 +54,7 @@ impl Resource {
             Self::Kind(kind) => kind.segment(),
             Self::Login => "login",
             Self::UserToken => "user-token",
+            Self::StringGroup => "stringgroup",
             Self::Controller => "controller",
         }
     }

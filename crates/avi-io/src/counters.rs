@@ -10,7 +10,7 @@ use crate::call::Resource;
 use crate::transport::Broken;
 
 const METHODS: [&str; 4] = ["GET", "POST", "PUT", "DELETE"];
-const RESOURCES: usize = Kind::ALL.len() + 3;
+const RESOURCES: usize = Kind::ALL.len() + 4;
 /// `failed`: sent, without an answer. `not_sent`: nothing left this process.
 const OUTCOMES: [&str; 7] = ["1xx", "2xx", "3xx", "4xx", "5xx", "failed", "not_sent"];
 
@@ -115,7 +115,7 @@ impl Counters {
 }
 
 fn resources() -> impl Iterator<Item = Resource> {
-    let others = [Resource::Login, Resource::UserToken, Resource::Controller];
+    let others = [Resource::Login, Resource::UserToken, Resource::StringGroup, Resource::Controller];
     Kind::ALL.iter().map(|kind| Resource::Kind(*kind)).chain(others)
 }
 

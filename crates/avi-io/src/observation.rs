@@ -1,5 +1,6 @@
 //! What the controller holds of ours.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use ako_avi_types::{Failure, Kind, Meta, Object, ObjectKey, Observed, Ref};
@@ -15,8 +16,8 @@ use crate::reading::ListQuery;
 /// Whose objects to observe.
 #[derive(Clone, Debug)]
 pub struct Scope {
-    /// The value of `created_by`, `ako-<cluster>`.
-    pub owner: Arc<str>,
+    /// The values of `created_by`: `ako-<cluster>`, and that of a former role.
+    pub owners: Vec<Arc<str>>,
     /// The value of the marker `clustername`.
     pub cluster_name: Arc<str>,
     /// The start of all names, `<cluster>--`.
@@ -91,9 +92,10 @@ impl Observer {
     }
 
     async fn observe_made(&self, scope: &Scope) -> Result<Observation, Failure> {
-        let lists = Kind::WRITTEN.iter().map(|kind| async {
-            let query = ListQuery { kind: *kind, tenant: scope.header(), filters: scope.filters(*kind) };
-            (*kind, self.client.list_as(&query, |body| scope.take(*kind, body)).await)
+        let queries = Kind::WRITTEN.iter().flat_map(|kind| scope.queries(*kind));
+        let lists = queries.map(|query| async move {
+            let kind = query.kind;
+            (kind, self.client.list_as(&query, |body| scope.take(kind, body)).await)
         });
         let mut observation = Observation::default();
         for (kind, list) in join_all(lists).await {
@@ -102,7 +104,8 @@ impl Observer {
                 Err(failure) => observation.failed.push((kind, failure)),
             }
         }
-        if observation.failed.len() == Kind::WRITTEN.len()
+        let all: BTreeSet<_> = observation.failed.iter().map(|(kind, _)| *kind).collect();
+        if all.len() == Kind::WRITTEN.len()
             && let Some((_, failure)) = observation.failed.pop()
         {
             return Err(failure);
@@ -119,15 +122,22 @@ impl Scope {
         }
     }
 
+    /// What is asked for of a kind: one list for each owner, where an object has one.
+    fn queries(&self, kind: Kind) -> Vec<ListQuery> {
+        let owners = if kind.has_created_by() { &*self.owners } else { &[Arc::from("")] };
+        let query = |owner| ListQuery { kind, tenant: self.header(), filters: self.filters(kind, owner) };
+        owners.iter().map(query).collect()
+    }
+
     /// What the controller filters by.
-    fn filters(&self, kind: Kind) -> Vec<(String, String)> {
+    fn filters(&self, kind: Kind, owner: &Arc<str>) -> Vec<(String, String)> {
         let mut filters = Vec::new();
         let mut add = |key: &str, value: &str| filters.push((key.to_owned(), value.to_owned()));
         if kind.has_cloud() {
             add("cloud_ref.name", &self.cloud);
         }
         if kind.has_created_by() {
-            add("created_by", &self.owner);
+            add("created_by", owner);
         } else {
             add("label_key", "clustername");
             add("label_value", &self.cluster_name);
@@ -149,9 +159,13 @@ impl Scope {
         let named = text(body, "name").is_some_and(|name| name.starts_with(&*self.name_prefix));
         let marked = self.is_marked(body);
         if kind.has_created_by() {
-            return named && marked != Some(false) && text(body, "created_by") == Some(&*self.owner);
+            return named && marked != Some(false) && self.is_owner(text(body, "created_by"));
         }
         named && marked == Some(true)
+    }
+
+    fn is_owner(&self, owner: Option<&str>) -> bool {
+        owner.is_some_and(|owner| self.owners.iter().any(|ours| **ours == *owner))
     }
 
     /// Whether the marker names our cluster, if there is one.
@@ -229,7 +243,7 @@ mod tests {
 
     fn scope(owner: &str, cluster: &str) -> Scope {
         Scope {
-            owner: owner.into(),
+            owners: vec![owner.into()],
             cluster_name: cluster.into(),
             name_prefix: format!("{cluster}--").into(),
             cloud: "Default-Cloud".into(),

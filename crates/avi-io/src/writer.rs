@@ -14,6 +14,7 @@ use crate::answer::{Reply, unanswered};
 use crate::borrowed;
 use crate::call::{Call, Resource, Tenant, Verb, segment};
 use crate::client::AviClient;
+use crate::cluster_claim::ClusterClaim;
 use crate::observation::observed;
 use crate::permission::{Leave, Permission, before_sending, no_permit};
 use crate::vsvip_update;
@@ -31,13 +32,21 @@ pub struct Writer {
     pub(crate) client: AviClient,
     /// Whether this process leads and does not hand over.
     pub(crate) leads: watch::Receiver<bool>,
+    /// The claim of the cluster to its name, without which nothing is written.
+    pub(crate) claim: Option<ClusterClaim>,
 }
 
 impl Writer {
     /// A writer that sends through a client while `leads` says that this process
     /// leads and does not hand over.
     pub fn new(client: AviClient, leads: watch::Receiver<bool>) -> Self {
-        Self { client, leads }
+        Self { client, leads, claim: None }
+    }
+
+    /// The same writer, which writes only where the cluster has its name.
+    #[must_use]
+    pub fn claiming(self, claim: ClusterClaim) -> Self {
+        Self { claim: Some(claim), ..self }
     }
 
     /// Carries out one operation.
@@ -134,6 +143,9 @@ impl Writer {
     }
 
     async fn mutate(&self, key: &ObjectKey, meta: Option<&Meta>, verb: Verb<'_>) -> Result<Reply, Failure> {
+        if let (Some(claim), Some(leave)) = (&self.claim, verb.leave()) {
+            claim.hold(&key.tenant, leave).await?;
+        }
         let resource = Resource::Kind(key.kind);
         let target = match meta {
             Some(meta) => format!("{}/{}", resource.path(), segment(&meta.uuid)),

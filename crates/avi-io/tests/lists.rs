@@ -74,7 +74,7 @@ async fn a_list_that_changed_once_is_whole() {
 
 fn scope() -> Scope {
     Scope {
-        owner: "ako-c".into(),
+        owners: vec!["ako-c".into()],
         cluster_name: "c".into(),
         name_prefix: "c--".into(),
         cloud: "Default-Cloud".into(),

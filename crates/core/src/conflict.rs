@@ -94,19 +94,26 @@ impl Instances {
         for other in self.ranked().iter().filter(|other| other.claim.namespace != own.claim.namespace) {
             let contested: Vec<_> =
                 asked.iter().filter(|n| selects(&other.claim, n)).map(|n| &n.name).collect();
+            let with = || other.claim.namespace.clone();
             let yields = self.yields(own, other);
-            let pair =
-                if yields { Pair { first: other, second: own } } else { Pair { first: own, second: other } };
-            conflicts.extend(pair.contests(&contested).into_iter().map(|(contest, message)| Conflict {
+            let pair = Pair::of(own, other, yields);
+            conflicts.extend(pair.contests().into_iter().map(|(contest, message)| Conflict {
                 contest,
-                with: other.claim.namespace.clone(),
+                with: with(),
                 refused: yields && !contest.is_note(),
-                namespaces: match contest {
-                    Contest::Namespaces => contested.iter().take(NAMED).copied().cloned().collect(),
-                    _ => Vec::new(),
-                },
+                namespaces: Vec::new(),
                 message: message.into(),
             }));
+            if !contested.is_empty() {
+                let refused = self.leaves_namespaces(own, other);
+                conflicts.push(Conflict {
+                    contest: Contest::Namespaces,
+                    with: with(),
+                    refused,
+                    namespaces: contested.iter().take(NAMED).copied().cloned().collect(),
+                    message: Pair::of(own, other, refused).namespaces(&contested).into(),
+                });
+            }
         }
         if let Some(restart) = self.restart(own) {
             // What a restart settles needs no other way out.
@@ -125,6 +132,18 @@ impl Instances {
         }
         let place = |of: &Ranked| self.ranked().iter().position(|r| r.claim.namespace == of.claim.namespace);
         place(me) > place(other)
+    }
+
+    /// Whether the first of two instances leaves the namespaces that both select: the one
+    /// whose selector cannot be read does.
+    fn leaves_namespaces(&self, me: &Ranked, other: &Ranked) -> bool {
+        let leaves = |one: &Ranked, another: &Ranked| {
+            one.claim.scope.is_unreadable && another.is_readable_to_all() && another.barred.is_none()
+        };
+        if me.barred.is_none() && other.barred.is_none() && leaves(me, other) != leaves(other, me) {
+            return leaves(me, other);
+        }
+        self.yields(me, other)
     }
 
     fn restart(&self, own: &Ranked) -> Option<Conflict> {
@@ -147,8 +166,15 @@ struct Pair<'a> {
     second: &'a Ranked,
 }
 
-impl Pair<'_> {
-    fn contests(&self, contested: &[&Arc<str>]) -> Vec<(Contest, String)> {
+impl<'a> Pair<'a> {
+    /// An instance and another one, and whether the former gives way.
+    fn of(own: &'a Ranked, other: &'a Ranked, yields: bool) -> Self {
+        let (first, second) = if yields { (other, own) } else { (own, other) };
+        Self { first, second }
+    }
+
+    /// What they cannot both have, but for namespaces.
+    fn contests(&self) -> Vec<(Contest, String)> {
         let (a, b) = (&self.first.claim, &self.second.claim);
         let mut contests = Vec::new();
         let same_owner = share_owner(self.first, self.second);
@@ -161,9 +187,6 @@ impl Pair<'_> {
         // Two primary instances of one owner have more to settle than routes.
         if a.primary && b.primary && a.same_cloud(b) && !same_owner {
             contests.push((Contest::Primary, self.primary()));
-        }
-        if !contested.is_empty() {
-            contests.push((Contest::Namespaces, self.namespaces(contested)));
         }
         if !a.same_controller(b) {
             contests.push((Contest::Controller, self.differs("controllerIP", &a.controller, &b.controller)));

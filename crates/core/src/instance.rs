@@ -10,9 +10,11 @@ use std::fmt;
 use std::net::Ipv6Addr;
 use std::sync::Arc;
 
+use crate::CONTROLLER_NAME;
 use crate::config::{Config, ServiceMode};
 pub use crate::conflict::{Conflict, Contest};
 use crate::handover::Word;
+use crate::resource::{Service, ServiceType};
 use crate::scope::Scope;
 
 /// What an instance claims, according to its configuration.
@@ -34,6 +36,42 @@ pub struct Claim {
     pub service_mode: ServiceMode,
     /// The namespaces that it serves.
     pub scope: Scope,
+    /// Which Services it serves, and in which tenant.
+    pub services: ServiceRule,
+}
+
+/// Which Services of type LoadBalancer an instance serves. Source: L4 and network, A3.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ServiceRule {
+    /// `layer7Only`: none.
+    pub none: bool,
+    /// `defaultLBController`: those without a class, too.
+    pub without_class: bool,
+    /// `tenantName`, where their namespace has no other.
+    pub tenant: Arc<str>,
+    /// `dedicatedTenantMode`: none in another tenant.
+    pub dedicated_tenant: bool,
+}
+
+impl ServiceRule {
+    /// That of a configuration.
+    pub fn of(config: &Config) -> Self {
+        Self {
+            none: config.layer7_only,
+            without_class: config.default_lb_controller,
+            tenant: config.tenant.clone(),
+            dedicated_tenant: config.dedicated_tenant,
+        }
+    }
+
+    /// Whether a Service is served.
+    pub fn serves(&self, service: &Service) -> bool {
+        let asked = match &service.class {
+            Some(class) => &**class == CONTROLLER_NAME,
+            None => self.without_class,
+        };
+        service.service_type == ServiceType::LoadBalancer && asked && !self.none
+    }
 }
 
 impl Claim {
@@ -51,6 +89,7 @@ impl Claim {
             primary: config.primary,
             service_mode: config.service_mode,
             scope: config.scope.clone(),
+            services: ServiceRule::of(config),
         }
     }
 
@@ -62,7 +101,8 @@ impl Claim {
     /// Whether two claims of one instance lead to the same objects; which
     /// namespaces it serves may change at any time.
     fn acts_like(&self, other: &Self) -> bool {
-        let other = Self { created: self.created, scope: self.scope.clone(), ..other.clone() };
+        let (scope, services) = (self.scope.clone(), self.services.clone());
+        let other = Self { created: self.created, scope, services, ..other.clone() };
         *self == other
     }
 
@@ -194,6 +234,8 @@ pub struct Rival<'a> {
     pub namespace: &'a Arc<str>,
     /// `clusterName`: with this instance's, its objects may have the same names.
     pub cluster: &'a Arc<str>,
+    /// Which Services it serves.
+    pub services: &'a ServiceRule,
     /// Whether it sees this instance, and gives way where it came later;
     /// AKO 2.2.1 does not.
     pub gives_way: bool,
@@ -212,6 +254,14 @@ pub struct Ranked {
     /// Whether the others know of it: this instance's own claim stands behind all others
     /// while it does not count for them.
     pub counts: bool,
+}
+
+impl Ranked {
+    /// Whether all others know what it selects: not if it acts by what its ConfigMap said
+    /// before, or does not count for them.
+    pub(crate) fn is_readable_to_all(&self) -> bool {
+        !self.claim.scope.is_unreadable && self.counts && self.claim.created < i64::MAX
+    }
 }
 
 /// The claims of a cluster in order of precedence: those of AKO 2.2.1, which
@@ -257,7 +307,12 @@ impl Instances {
         let is_own = |claim: &&&Claim| own.is_some_and(|own| own.namespace == claim.namespace);
         let configured = claims.iter().find(is_own).copied();
         let acting = own.cloned().map(|own| match configured {
-            Some(claim) if own.acts_like(claim) => Claim { created: claim.created, ..own },
+            Some(claim) if own.acts_like(claim) => {
+                // Others go by what stands there, and that may be less than what it acts by.
+                let is_unreadable = claim.scope.is_unreadable;
+                let scope = Scope { is_unreadable, ..own.scope.clone() };
+                Claim { created: claim.created, scope, ..own }
+            }
             _ => own,
         });
         let (others, disregarded): (Vec<_>, Vec<_>) =
@@ -312,14 +367,22 @@ impl Instances {
         self.ranked.iter().map(|r| &r.claim).filter(move |claim| &*claim.namespace != me)
     }
 
-    /// The instance that a namespace belongs to; nobody's if none selects it.
+    /// The instance that a namespace belongs to; nobody's if none selects it. One whose
+    /// selector cannot be read has what nobody else selects.
     pub fn owner_of(
         &self,
         namespace: &str,
         labels: Option<&BTreeMap<Arc<str>, Arc<str>>>,
     ) -> Option<&Arc<str>> {
         let standing = self.ranked.iter().filter(|r| r.barred.is_none());
-        standing.map(|r| &r.claim).find(|c| c.scope.accepts(namespace, labels)).map(|c| &c.namespace)
+        let mut asking = standing.filter(|r| r.claim.scope.accepts(namespace, labels));
+        let first = asking.next()?;
+        let owner = if first.claim.scope.is_unreadable {
+            asking.find(|r| r.is_readable_to_all()).unwrap_or(first)
+        } else {
+            first
+        };
+        Some(&owner.claim.namespace)
     }
 
     /// The earlier instance that leaves an instance nothing at all, and why.
@@ -361,6 +424,7 @@ impl Instances {
         is_rival.then_some(Rival {
             namespace: &other.claim.namespace,
             cluster: &other.claim.cluster,
+            services: &other.claim.services,
             gives_way: other.is_ours || !own.is_ours,
         })
     }

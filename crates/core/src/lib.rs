@@ -29,7 +29,7 @@ pub use diagnostic::{Diagnostic, Reason};
 pub use facts::Facts;
 pub use id::NamespacedName;
 pub use index::Index;
-pub use instance::{Authority, Claim, Disregarded, Installation, Instances};
+pub use instance::{Authority, Claim, Disregarded, Installation, Instances, ServiceRule};
 pub use resource::{Resource, ResourceId, ResourceKind};
 pub use scope::Scope;
 pub use snapshot::{Delta, Key, Snapshot};

@@ -55,6 +55,8 @@ pub struct Scope {
     pub requirements: Vec<Requirement>,
     /// Never served, whatever their labels.
     pub blocked: BTreeSet<Arc<str>>,
+    /// Part of it cannot be read, so this may be more than is meant.
+    pub is_unreadable: bool,
 }
 
 impl Scope {
@@ -68,6 +70,9 @@ impl Scope {
 
 impl fmt::Display for Scope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_unreadable {
+            f.write_str("a selector that cannot be read: what nobody else selects of ")?;
+        }
         if self.requirements.is_empty() {
             f.write_str("all namespaces")?;
         }

@@ -116,6 +116,11 @@ impl Agenda {
         self.works.get(key).is_some_and(|work| work.refused)
     }
 
+    /// Everything that something is to be done about.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &ObjectKey> {
+        self.works.keys()
+    }
+
     /// Whether an answer about an object is under way.
     pub(crate) fn is_in_flight(&self, key: &ObjectKey) -> bool {
         self.works.get(key).is_some_and(|work| matches!(work.phase, Phase::Sending(_) | Phase::Reading))

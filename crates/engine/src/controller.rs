@@ -118,6 +118,16 @@ impl Controller {
 
     /// Takes a complete reading over and answers what changed.
     pub fn replace(&mut self, observation: Observation) -> BTreeSet<ObjectKey> {
+        self.replace_where(observation, &|_| false)
+    }
+
+    /// The same of somebody who knows which namespaces are ours: what is gone that was made for
+    /// those was removed by hand, and not taken over.
+    pub(crate) fn replace_where(
+        &mut self,
+        observation: Observation,
+        is_ours: &dyn Fn(&str) -> bool,
+    ) -> BTreeSet<ObjectKey> {
         let mut changed = BTreeSet::new();
         let newer = |at: Option<&Moment>| at.is_some_and(|at| *at >= observation.started);
         let mut seen = BTreeSet::new();
@@ -136,6 +146,7 @@ impl Controller {
         let gone = self.entries.iter().filter(|(key, e)| !seen.contains(*key) && !newer(e.touched.as_ref()));
         let gone: Vec<_> = gone.map(|(key, _)| key.clone()).collect();
         for key in gone {
+            self.release_if(&key, is_ours);
             self.take(&key);
             changed.insert(key);
         }
@@ -163,6 +174,16 @@ impl Controller {
         let released = Released { service: key.clone(), namespaces };
         let vsvips = self.vsvips_of(key).into_iter();
         self.released.extend(vsvips.map(|vsvip| (vsvip, released.clone())));
+    }
+
+    /// Somebody else removed an object: what it used is not in use any more, if it was made for
+    /// namespaces of ours only.
+    fn release_if(&mut self, key: &ObjectKey, is_ours: &dyn Fn(&str) -> bool) {
+        let Some(entry) = self.entries.get(key) else { return };
+        let namespaces = purpose::values(entry.observed.body.markers(), "Namespace");
+        if !namespaces.is_empty() && namespaces.iter().all(|namespace| is_ours(namespace)) {
+            self.release(key);
+        }
     }
 
     /// Namespaces are another instance's now: what our virtual services there used may

@@ -162,7 +162,9 @@ impl Engine {
             Event::Configured(translator) => self.configured(*translator, now, &mut effects),
             Event::Observed(observation) => {
                 let handed_over = self.territory.observed(observation.started);
-                let mut affected = self.controller.replace(observation);
+                let snapshot = &self.snapshot;
+                let is_ours = |namespace: &str| snapshot.serves(namespace);
+                let mut affected = self.controller.replace_where(observation, &is_ours);
                 let woken: Vec<_> = affected.iter().flat_map(|key| self.agenda.wake(key)).collect();
                 affected.extend(woken);
                 self.publisher.extend(self.desired.bound().cloned());
@@ -532,7 +534,7 @@ impl Engine {
     /// instance: it still bears that one's name, and is that one's to remove.
     fn was_not_taken_over(&self, key: &ObjectKey) -> bool {
         let owner = self.controller.get(key).and_then(|observed| observed.body.created_by());
-        let is_anothers = |owner: &Arc<str>| **owner != *self.desired.translator().config().owner();
+        let is_anothers = |owner: &Arc<str>| !self.desired.translator().config().is_owner(owner);
         !key.kind.is_borrowed() && self.desired.get(key).is_none() && owner.is_some_and(is_anothers)
     }
 

@@ -46,7 +46,7 @@ pub(crate) fn of(
     agenda: &Agenda,
 ) -> Finding {
     let need = |need| Finding { need, left_out: Vec::new() };
-    let Some(wanted) = desired.get(key) else { return need(deletion(key, desired, controller)) };
+    let Some(wanted) = desired.get(key) else { return need(deletion(key, desired, controller, agenda)) };
     if desired.is_frozen(key) {
         return need(Need::Nothing);
     }
@@ -54,10 +54,7 @@ pub(crate) fn of(
     let is_missing = |target: &ObjectKey| !controller.contains(target) || agenda.is_leaving(target);
     let mut missing: Vec<_> = targets.into_iter().filter(is_missing).collect();
     // The last one is the last to be created, so that is when to look again.
-    let is_coming = |target: &&ObjectKey| {
-        desired.get(target).is_some() && !desired.is_frozen(target) && !agenda.is_refused(target)
-    };
-    if let Some(last) = missing.iter().rev().find(is_coming) {
+    if let Some(last) = missing.iter().rev().find(|target| is_coming(target, desired, agenda)) {
         return need(Need::After(last.clone()));
     }
     if let Some(observed) = controller.get(key).filter(|_| !missing.is_empty()) {
@@ -90,16 +87,34 @@ fn effective(key: &ObjectKey, wanted: &Arc<Object>, missing: &[ObjectKey]) -> Op
     wanted.without(&|reference| controller::target(key, reference).is_some_and(|t| missing.contains(&t)))
 }
 
-fn deletion(key: &ObjectKey, desired: &Desired, controller: &Controller) -> Need {
+fn deletion(key: &ObjectKey, desired: &Desired, controller: &Controller, agenda: &Agenda) -> Need {
     let Some(observed) = controller.get(key) else { return Need::Nothing };
     let may_delete = controller.may_delete(key, desired.translator().shared_prefix());
     if key.kind.is_borrowed() || !may_delete || is_left_alone(key, desired, controller) {
         return Need::Nothing;
     }
+    if is_of_the_former_role(observed, desired)
+        && let Some(coming) = agenda.keys().find(|other| is_coming(other, desired, agenda))
+    {
+        return Need::After(coming.clone());
+    }
     match controller.referrers(key).next() {
         Some(referrer) => Need::After(referrer.clone()),
         None => Need::Ready(Operation { key: key.clone(), change: Change::Delete(observed.meta.clone()) }),
     }
+}
+
+/// Whether an object is from before this instance became the primary one: what replaces it
+/// may have another name, and has to be there first.
+fn is_of_the_former_role(observed: &Observed, desired: &Desired) -> bool {
+    let config = desired.translator().config();
+    let former = config.former_owner().filter(|_| !config.delete_config);
+    former.is_some_and(|former| observed.body.created_by().is_some_and(|owner| **owner == *former))
+}
+
+/// Whether an object is still to be made, or made equal, and can be.
+fn is_coming(key: &ObjectKey, desired: &Desired, agenda: &Agenda) -> bool {
+    desired.get(key).is_some() && !desired.is_frozen(key) && !agenda.is_refused(key)
 }
 
 /// Whether an object that nobody asks for stays, as it was made for a kind that

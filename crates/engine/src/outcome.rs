@@ -172,7 +172,7 @@ impl Engine {
             // A VsVip tells its cluster only.
             return marker("clustername").is_some();
         };
-        if **owner == *config.owner() {
+        if config.is_owner(owner) {
             return true;
         }
         // What tells no namespace is for those that name its host.
@@ -194,7 +194,7 @@ impl Engine {
     /// to take over.
     fn unsure_until(&self, body: &Object, now: Moment) -> Option<Moment> {
         let config = self.desired.translator().config();
-        let is_anothers = body.created_by().is_some_and(|owner| **owner != *config.owner());
+        let is_anothers = body.created_by().is_some_and(|owner| !config.is_owner(owner));
         if is_anothers && !self.belief.knows_territory(now) {
             // Whose it is may have changed unseen.
             return Some(now + UNSURE);

@@ -40,7 +40,7 @@ pub use discovery::routes_served;
 pub use error::ErrorClass;
 pub use event::{About, COMPONENT, EventCounts, EventWriter, Occurrence, QUEUE_LIMIT, Severity, WallClock};
 pub use leadership::{BootClock, Candidate, Handle, NOTE, Standing};
-pub use own_pod::{OwnPod, own_pod, replicas, unread_pod};
+pub use own_pod::{OwnPod, cluster_uid, own_pod, replicas, unread_pod};
 pub use preflight::{Purpose, Rule, missing_rules, needed_rules, token_rules};
 pub use proof::Demand;
 pub use recent::{RECENT_LIMIT, REPEAT_WINDOW};

@@ -4,9 +4,11 @@ use std::collections::BTreeSet;
 
 use k8s_openapi::Resource as _;
 use k8s_openapi::api::apps::v1::{ReplicaSet, StatefulSet};
-use k8s_openapi::api::core::v1::{ObjectReference, Pod};
+use k8s_openapi::api::core::v1::{Namespace, ObjectReference, Pod};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::{Api, Client, Resource};
+
+use crate::error::{code_of, describe};
 
 /// Our pod.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,6 +34,19 @@ pub async fn own_pod(client: &Client, namespace: &str, name: &str) -> kube::Resu
     let owners = pod.metadata.owner_references.iter().flatten();
     let controller = owners.into_iter().find(|owner| owner.controller == Some(true)).cloned();
     Ok(OwnPod { reference: pod.object_ref(&()), controller, images: images(&pod) })
+}
+
+/// The uid of namespace `kube-system`, which tells a cluster from all others; `None` if it may
+/// not be read, or is not there.
+///
+/// # Errors
+/// Why the API server does not answer.
+pub async fn cluster_uid(client: &Client) -> Result<Option<String>, String> {
+    match Api::<Namespace>::all(client.clone()).get("kube-system").await {
+        Ok(namespace) => Ok(namespace.metadata.uid),
+        Err(error) if matches!(code_of(&error), Some(403 | 404)) => Ok(None),
+        Err(error) => Err(describe(&error)),
+    }
 }
 
 /// The images of a pod's containers.

@@ -39,6 +39,9 @@ pub enum Purpose {
     /// To tell the installations of other operators from what anybody made up: without it
     /// each StatefulSet `ako` counts.
     Instances,
+    /// To tell this cluster from others on the controller: without it the cluster's name is not
+    /// claimed there.
+    ClusterName,
     /// To store the authentication token that replaces one that expires.
     Token,
 }
@@ -59,6 +62,7 @@ impl fmt::Display for Purpose {
             Self::Status => f.write_str("to write statuses and annotations"),
             Self::Events => f.write_str("to create Events"),
             Self::Instances => f.write_str("to tell other instances from made-up ones"),
+            Self::ClusterName => f.write_str("to tell this cluster from others on the controller"),
             Self::Token => f.write_str("to store a renewed authtoken"),
         }
     }
@@ -143,8 +147,8 @@ impl Need {
 }
 
 /// What every instance needs, beside the watches.
-fn always() -> [Need; 15] {
-    use Purpose::{Configuration, Events, Instances, Leading, Status};
+fn always() -> [Need; 16] {
+    use Purpose::{ClusterName, Configuration, Events, Instances, Leading, Status};
     let (networking, coordination) = ("networking.k8s.io", "coordination.k8s.io");
     [
         Need::new(Leading, "", "configmaps", &["create"]).own(),
@@ -161,6 +165,7 @@ fn always() -> [Need; 15] {
         Need::new(Status, networking, "ingresses/status", &["patch"]),
         Need::new(Status, "apps", "statefulsets", &["patch"]).own(),
         Need::new(Events, "", "events", &["create"]),
+        Need::new(ClusterName, "", "namespaces", &["get"]),
         Need::new(Instances, "authorization.k8s.io", "subjectaccessreviews", &["create"]),
     ]
 }

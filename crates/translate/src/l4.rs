@@ -11,9 +11,9 @@ use ako_avi_types::virtual_service::{L4PolicyAttachment, Listener};
 use ako_avi_types::{Kind, L4PolicySet, Marker, Object, Ref, ServiceMetadata, VirtualService, go_json};
 use ako_core::annotation;
 use ako_core::config::ServiceMode;
-use ako_core::resource::{Protocol, Service, ServicePort, ServiceType};
+use ako_core::resource::{Protocol, Service, ServicePort};
 use ako_core::snapshot::shared_vip_key;
-use ako_core::{CONTROLLER_NAME, NamespacedName, Reason};
+use ako_core::{NamespacedName, Reason, ServiceRule};
 
 use crate::context::Translator;
 use crate::endpoints::{self, BackendPort};
@@ -38,7 +38,9 @@ pub(crate) fn translate(t: &Translator, view: &View<'_>, id: &NamespacedName, ou
         Ok(tenant) => t.in_tenant(&tenant),
         Err(message) => return out.tell(&source, Reason::TenantNotRead, message),
     };
-    if !namesake::may_be_named(t, view, &UnitKey::Service(id.clone()), &[service], out) {
+    if !namesake::may_be_named(t, view, &UnitKey::Service(id.clone()), &[service], out)
+        || !namesake::may_have_pools(t, view, service, None, out)
+    {
         return;
     }
     let name: Arc<str> = t.names().l4_vs(&id.namespace, &id.name).into();
@@ -65,11 +67,7 @@ pub(crate) fn translate(t: &Translator, view: &View<'_>, id: &NamespacedName, ou
 
 /// Whether a Service asks for a load balancer, and asks us.
 pub(crate) fn is_ours(t: &Translator, service: &Service) -> bool {
-    let asked = match &service.class {
-        Some(class) => &**class == CONTROLLER_NAME,
-        None => t.config.default_lb_controller,
-    };
-    service.service_type == ServiceType::LoadBalancer && asked && !t.config.layer7_only
+    ServiceRule::of(&t.config).serves(service)
 }
 
 /// Whether a Service can be served in the mode that we are in; if not, it is

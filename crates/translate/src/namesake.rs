@@ -1,15 +1,15 @@
 //! Units of layer 4 whose objects would have one name: Service `c` in namespace
 //! `a-b` and Service `b-c` in `a`, or a Service called as the key under which
-//! others share a VIP. The oldest has the name, and the others are told.
+//! others share a VIP. The oldest has the name, and the others are told. Another instance's
+//! count as far as it serves them, by its own configuration.
 
 use std::sync::Arc;
 
-use ako_core::resource::Service;
+use ako_core::resource::{Service, ServicePort};
 use ako_core::snapshot::shared_vip_key;
-use ako_core::{NamespacedName, Reason};
+use ako_core::{NamespacedName, Reason, ServiceRule};
 
 use crate::context::Translator;
-use crate::l4;
 use crate::unit::{UnitKey, UnitOutput, service_id};
 use crate::view::View;
 
@@ -64,21 +64,105 @@ fn splits(key: &NamespacedName) -> impl Iterator<Item = NamespacedName> {
 /// A unit that gets objects on the same controller, from this instance or from
 /// another one.
 fn namesake<'a>(t: &Translator, view: &View<'a>, unit: &UnitKey) -> Option<Namesake<'a>> {
-    let (service, namespace, tenant) = match unit {
+    match unit {
         UnitKey::Service(id) => {
-            let service = view.service(id).filter(|s| l4::is_ours(t, s) && shared_vip_key(s).is_none())?;
-            (service, &id.namespace, t.tenant_of(view, &id.namespace).ok()?)
+            let service = view.service(id).filter(|service| shared_vip_key(service).is_none())?;
+            candidate(t, view, service, None)
         }
         UnitKey::SharedVip(key) => {
-            let ours = view.shared_vip(key).into_iter().filter(|service| l4::is_ours(t, service));
-            let oldest = ours.min_by(|a, b| (a.created, &a.id).cmp(&(b.created, &b.id)))?;
-            (oldest, &key.namespace, t.config.tenant.clone())
+            let all = view.shared_vip(key).into_iter();
+            let theirs = all.filter_map(|service| candidate(t, view, service, Some(&key.name)));
+            theirs.min_by(|a, b| (a.service.created, &a.service.id).cmp(&(b.service.created, &b.service.id)))
         }
-        UnitKey::Host(_) | UnitKey::StaticRoutes | UnitKey::ServiceEngineGroup => return None,
-    };
-    if view.owns(namespace) {
-        return Some(Namesake { service, tenant, insists: false });
+        UnitKey::Host(_) | UnitKey::StaticRoutes | UnitKey::ServiceEngineGroup => None,
     }
-    let rival = view.rival(namespace).filter(|rival| *rival.cluster == t.config.cluster_name)?;
-    Some(Namesake { service, tenant, insists: !rival.gives_way })
+}
+
+/// A Service that gets objects on the same controller, with the key of its shared VIP.
+fn candidate<'a>(
+    t: &Translator,
+    view: &View<'a>,
+    service: &'a Arc<Service>,
+    shared: Option<&str>,
+) -> Option<Namesake<'a>> {
+    let namespace = &service.id.namespace;
+    let own = ServiceRule::of(&t.config);
+    let (rule, insists) = if view.owns(namespace) {
+        (&own, false)
+    } else {
+        let rival = view.rival(namespace).filter(|rival| *rival.cluster == t.config.cluster_name)?;
+        (rival.services, !rival.gives_way)
+    };
+    let annotated = view.namespace(namespace).and_then(|namespace| namespace.tenant.clone());
+    // What shares a VIP is in the tenant of the configuration.
+    let tenant = annotated.filter(|_| shared.is_none()).unwrap_or_else(|| rule.tenant.clone());
+    if rule.dedicated_tenant && tenant != rule.tenant {
+        return None;
+    }
+    rule.serves(service).then_some(Namesake { service, tenant, insists })
+}
+
+/// Whether the pools of a Service have their names for themselves, or it came first;
+/// otherwise it is told. Service `web` that shares a VIP under key `vip` has pools of the
+/// same names as Service `web-vip`.
+pub(crate) fn may_have_pools(
+    t: &Translator,
+    view: &View<'_>,
+    service: &Arc<Service>,
+    shared: Option<&str>,
+    out: &mut UnitOutput,
+) -> bool {
+    let has_port_of = |other: &Service| {
+        let is_there = |port: &ServicePort| {
+            service.ports.iter().any(|own| (own.protocol, own.port) == (port.protocol, port.port))
+        };
+        other.ports.iter().any(is_there)
+    };
+    let others = namesakes_of_pools(t, view, &service.id, shared);
+    let mut older: Vec<_> = others
+        .into_iter()
+        .filter(|other| other.tenant == t.tenant && has_port_of(other.service))
+        .filter(|other| {
+            other.insists || (other.service.created, &other.service.id) < (service.created, &service.id)
+        })
+        .collect();
+    older.sort_by_key(|other| (!other.insists, other.service.created, other.service.id.clone()));
+    let Some(first) = older.first() else { return true };
+    let message = format!(
+        "its pools would be called as those of Service {} are already: rename the Service{}",
+        first.service.id,
+        if shared.is_some() { " or the key of its shared VIP" } else { "" }
+    );
+    out.tell(&service_id(&service.id), Reason::NameTaken, message);
+    false
+}
+
+/// The Services whose pools have names that begin as those of this one do, one of both
+/// sharing a VIP. Of two that share none, the virtual services have one name already.
+fn namesakes_of_pools<'a>(
+    t: &Translator,
+    view: &View<'a>,
+    id: &NamespacedName,
+    shared: Option<&str>,
+) -> Vec<Namesake<'a>> {
+    let named = match shared {
+        Some(key) => NamespacedName::new(id.namespace.clone(), format!("{}-{key}", id.name)),
+        None => id.clone(),
+    };
+    let mut others = Vec::new();
+    for split in splits(&named) {
+        if shared.is_some()
+            && let Some(service) = view.service(&split).filter(|service| shared_vip_key(service).is_none())
+        {
+            others.extend(candidate(t, view, service, None));
+        }
+        for (at, _) in split.name.match_indices('-') {
+            let (name, key) = (&split.name[..at], &split.name[at + 1..]);
+            let service = view.service(&NamespacedName::new(split.namespace.clone(), name));
+            let sharing = service.filter(|service| shared_vip_key(service).is_some_and(|k| *k.name == *key));
+            let sharing = sharing.filter(|service| shared.is_none() || service.id != *id);
+            others.extend(sharing.and_then(|service| candidate(t, view, service, Some(key))));
+        }
+    }
+    others
 }

@@ -28,7 +28,7 @@ pub(crate) fn translate(t: &Translator, view: &View<'_>, key: &NamespacedName, o
     if !namesake::may_be_named(t, view, &UnitKey::SharedVip(key.clone()), &services, out) {
         return;
     }
-    let Some(members) = members(t, &services, key, out) else { return };
+    let Some(members) = members(t, view, &services, key, out) else { return };
     let name: Arc<str> = t.names().l4_vs(&key.namespace, &key.name).into();
     let mut pools = Vec::new();
     let mut hostnames = Vec::new();
@@ -77,6 +77,7 @@ struct Members<'a> {
 /// that wants another address, or a port that is taken, stays out and is told.
 fn members<'a>(
     t: &Translator,
+    view: &View<'a>,
     services: &[&'a Arc<Service>],
     key: &NamespacedName,
     out: &mut UnitOutput,
@@ -85,7 +86,9 @@ fn members<'a>(
     let mut members: Option<Members<'a>> = None;
     for service in services {
         let id = service_id(&service.id);
-        if !l4::is_servable(t, service, out) {
+        if !l4::is_servable(t, service, out)
+            || !namesake::may_have_pools(t, view, service, Some(&key.name), out)
+        {
             continue;
         }
         let Ok(address) = l4::wanted_address(service, out) else { continue };

@@ -18,6 +18,12 @@ pub(crate) fn render(startup: &Startup, report: Option<&Report>) -> prometheus::
     gauge(&registry, "ako_controller_connected", help, connected)?;
     let missing = number(startup.missing_rules().len());
     gauge(&registry, "ako_missing_permissions", "RBAC rules that the operator needs and lacks.", missing)?;
+    let help = "1 if the Avi Controller's certificate is verified.";
+    let verified = number(usize::from(startup.is_certificate_verified()));
+    gauge(&registry, "ako_controller_certificate_verified", help, verified)?;
+    let help = "1 while another Kubernetes cluster has the cluster's name on the Avi Controller.";
+    let taken = number(usize::from(startup.cluster_name_taken().is_some()));
+    gauge(&registry, "ako_cluster_name_taken", help, taken)?;
     if let Some(report) = report {
         leadership(&registry, report)?;
         objects(&registry, report)?;

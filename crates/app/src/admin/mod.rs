@@ -45,6 +45,7 @@ pub fn router(startup: Startup, inputs: mpsc::Sender<Input>) -> Router {
         .route("/api/v1/state", get(state))
         .route("/api/v1/release-deletions", post(release))
         .route("/api/v1/yield", post(hand_over))
+        .route("/api/v1/take-cluster-name", post(take_cluster_name))
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics_page))
@@ -114,7 +115,9 @@ async fn readyz(State(shared): State<Shared>) -> Response {
         (None, None) => "the driver does not answer\n".to_owned(),
         (None, Some(report)) if !report.synced => format!("waiting for {}\n", report.missing.join(", ")),
         (None, Some(report)) if lacking.is_empty() => {
-            return (StatusCode::OK, report.ready()).into_response();
+            let taken = shared.startup.cluster_name_taken();
+            let taken = taken.map(|why| format!("{why}\n")).unwrap_or_default();
+            return (StatusCode::OK, report.ready() + &taken).into_response();
         }
         (None, Some(_)) => String::new(),
     };
@@ -156,6 +159,22 @@ async fn hand_over(
     headers: HeaderMap,
 ) -> Response {
     order(&shared, caller, &headers, Input::Yield).await
+}
+
+/// Whom the cluster's name is taken from.
+#[derive(serde::Deserialize)]
+struct TakeClusterName {
+    #[serde(default)]
+    from: String,
+}
+
+async fn take_cluster_name(
+    State(shared): State<Shared>,
+    ConnectInfo(caller): ConnectInfo<SocketAddr>,
+    headers: HeaderMap,
+    Query(take): Query<TakeClusterName>,
+) -> Response {
+    order(&shared, caller, &headers, |answer| Input::TakeClusterName(take.from, answer)).await
 }
 
 /// Has the driver change something, if whoever asks may.

@@ -188,10 +188,21 @@ impl Report {
     }
 }
 
-/// The page `/api/v1/state`.
-pub(crate) fn state(startup: &Startup, report: Option<&Report>) -> Value {
+fn controller(startup: &Startup) -> Value {
     let (connection, errors) = startup.controller();
     let (certificate, certificate_problem) = startup.tls();
+    json!({
+        "state": connection,
+        "errors": errors.iter().map(|(e, t)| json!({"error": e, "timestamp": t})).collect::<Vec<_>>(),
+        "login_refused": startup.login_refused(),
+        "cluster_name_taken": startup.cluster_name_taken(),
+        "certificate": certificate,
+        "certificate_problem": certificate_problem,
+    })
+}
+
+/// The page `/api/v1/state`.
+pub(crate) fn state(startup: &Startup, report: Option<&Report>) -> Value {
     let (pod, namespace) = startup.identity();
     let issues: Vec<_> = startup
         .issues()
@@ -205,13 +216,7 @@ pub(crate) fn state(startup: &Startup, report: Option<&Report>) -> Value {
         "role": report.and_then(|r| r.standing.as_ref()).map_or("starting", Standing::role),
         "phase": phase(startup, report),
         "settled": report.is_some_and(|r| r.settled),
-        "controller": {
-            "state": connection,
-            "errors": errors.iter().map(|(e, t)| json!({"error": e, "timestamp": t})).collect::<Vec<_>>(),
-            "login_refused": startup.login_refused(),
-            "certificate": certificate,
-            "certificate_problem": certificate_problem,
-        },
+        "controller": controller(startup),
         "permissions": {
             "missing": startup.missing_rules().iter().map(missing_rule).collect::<Vec<_>>(),
             "way_out": permissions::WAY_OUT,

@@ -44,7 +44,7 @@ fn operator() -> (Router, Startup, Arc<Asked>) {
                     counted.signs_of_life.fetch_add(1, SeqCst);
                     let _ = answer.send(());
                 }
-                Input::Release(_, answer) | Input::Yield(answer) => {
+                Input::Release(_, answer) | Input::Yield(answer) | Input::TakeClusterName(_, answer) => {
                     counted.orders.fetch_add(1, SeqCst);
                     drop(answer.send(Ok("done".to_owned())));
                 }
@@ -132,7 +132,7 @@ async fn whoever_asks_on_loopback_gets_the_state_of_now() {
 #[tokio::test(start_paused = true)]
 async fn what_may_not_order_does_not_reach_the_driver() {
     let (router, _, asked) = operator();
-    for path in ["/api/v1/release-deletions", "/api/v1/yield"] {
+    for path in ["/api/v1/release-deletions", "/api/v1/yield", "/api/v1/take-cluster-name"] {
         let (status, why) = call(&router, HERE, Method::POST, path, &[]).await;
         assert_eq!(status, StatusCode::FORBIDDEN);
         assert!(why.contains("X-Ako-Order"), "{why}");

@@ -46,6 +46,12 @@ enum Command {
     /// Has to be run in the leader's pod: the operator takes it from loopback
     /// only.
     Yield(order::Arguments),
+    /// Take the cluster's name on the controller from another Kubernetes cluster, which is gone.
+    ///
+    /// As when a cluster was built anew under its name. What the other one left on the
+    /// controller is this one's then, and removed where nobody asks for it. Has to be run in
+    /// the leader's pod: the operator takes it from loopback only.
+    TakeClusterName(order::TakeClusterName),
 }
 
 #[cfg(test)]
@@ -94,6 +100,7 @@ impl Cli {
                 }
                 Command::Status(arguments) => status::run(&arguments).await,
                 Command::ReleaseDeletions(arguments) => order::release(&arguments).await,
+                Command::TakeClusterName(arguments) => order::take_cluster_name(&arguments).await,
                 Command::Yield(arguments) => order::run(&arguments, "/api/v1/yield").await,
                 Command::Translate(_) => Ok(ExitCode::SUCCESS),
             }

@@ -34,11 +34,17 @@ pub(super) async fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let settings = settings::read_once(&client, &arguments.cluster.namespace).await?;
     // Nobody leads here: nothing is written.
     let (_, leads) = watch::channel(false);
-    let connection = connection::connect(&settings, clock::boot_time(), None, leads)?;
+    let uid = ako_kube_io::cluster_uid(&client).await.map_err(anyhow::Error::msg)?;
+    let connection = connection::connect(&settings, uid, clock::boot_time(), None, leads)?;
     let translator = connection.translator(&settings.config).await.context("the Avi Controller")?;
     let (snapshot, observation) = tokio::try_join!(snapshot(client, &translator), async {
         connection.observe(&settings.config, translator.facts()).await.map_err(Into::into)
     })?;
+    if let Some(claim) = &connection.claim
+        && let Some(said) = claim.at_home().borrow().as_ref().and_then(|by| claim.says(by))
+    {
+        tracing::warn!("{said}");
+    }
     let desired = Desired::of(translator, &snapshot);
     let mut controller = Controller::default();
     controller.replace(observation);

@@ -139,9 +139,11 @@ pub(crate) fn text(state: &Value) -> String {
         let value = state.pointer(pointer).map_or_else(|| "-".to_owned(), word);
         let _ = writeln!(out, "{label:<18} {value}");
     }
-    for (title, pointer) in
-        [("LOGIN", "/controller/login_refused"), ("CERTIFICATE", "/controller/certificate_problem")]
-    {
+    for (title, pointer) in [
+        ("LOGIN", "/controller/login_refused"),
+        ("CLUSTER NAME", "/controller/cluster_name_taken"),
+        ("CERTIFICATE", "/controller/certificate_problem"),
+    ] {
         if let Some(why) = state.pointer(pointer).and_then(Value::as_str) {
             let _ = writeln!(out, "\n{title}: {why}");
         }

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use ako_avi_io::{
-    AviClient, Borrowed, Clock, Credentials, Dial, Endpoint, NetworkName, Observer, Options, Scheme, Scope,
-    ScopeTenant, Secret, Tenant, Tls, Wanted, Writer,
+    AviClient, Borrowed, Clock, ClusterClaim, ClusterIdentity, Credentials, Dial, Endpoint, NetworkName,
+    Observer, Options, Scheme, Scope, ScopeTenant, Secret, Tenant, Tls, Wanted, Writer,
 };
 use ako_avi_types::{ErrorClass, Failure, Kind, Meta, Object, ObjectKey, Observed};
 use ako_core::facts::{CloudType, choose_vrf};
@@ -16,6 +17,7 @@ use ako_translate::Translator;
 use tokio::sync::watch;
 use tracing::warn;
 
+use super::cluster_name::is_anothers;
 use super::settings::Settings;
 use super::state::Startup;
 
@@ -25,16 +27,23 @@ pub struct Connection {
     pub client: AviClient,
     /// The one door for writes.
     pub writer: Writer,
+    /// The claim of the cluster to its name, if the cluster's uid is known.
+    pub claim: Option<ClusterClaim>,
     clock: Clock,
+    /// Whether something on the controller may be from before this instance became the
+    /// primary one.
+    had_another_role: AtomicBool,
 }
 
 /// Prepares a connection, by a way of its own if one is given; nothing is sent
-/// yet, and nothing is written but while `leads` says that this process leads.
+/// yet, and nothing is written but while `leads` says that this process leads, and only where
+/// the cluster with that uid has its name.
 ///
 /// # Errors
 /// If the controller's address or its certificate authority cannot be read.
 pub fn connect(
     settings: &Settings,
+    cluster_uid: Option<String>,
     clock: Clock,
     dialer: Option<Arc<dyn Dial>>,
     leads: watch::Receiver<bool>,
@@ -46,7 +55,22 @@ pub fn connect(
     }
     let options = Options::new(endpoint, tls, credentials(&settings.credentials), clock.clone());
     let client = AviClient::new(Options { dialer, ..options })?;
-    Ok(Connection { writer: Writer::new(client.clone(), leads), client, clock })
+    let config = &settings.config;
+    let claim = cluster_uid.map(|uid| {
+        let cluster = ClusterIdentity { name: config.cluster_name.clone(), uid: uid.into() };
+        ClusterClaim::new(client.clone(), clock.clone(), cluster, config.tenant.clone(), scope_tenant(config))
+    });
+    let writer = Writer::new(client.clone(), leads);
+    let writer = match &claim {
+        Some(claim) => writer.claiming(claim.clone()),
+        None => writer,
+    };
+    Ok(Connection { client, writer, claim, clock, had_another_role: AtomicBool::new(true) })
+}
+
+/// Where the operator may look.
+fn scope_tenant(config: &Config) -> ScopeTenant {
+    if config.dedicated_tenant { ScopeTenant::Own(config.tenant.clone()) } else { ScopeTenant::All }
 }
 
 /// How the controller's certificate is judged: by the authority of the Secret.
@@ -66,7 +90,7 @@ pub fn credentials(given: &ako_kube_io::Credentials) -> Credentials {
 }
 
 /// What is said of a certificate that is verified.
-const VERIFIED: &str = "verified by certificateAuthorityData";
+pub(super) const VERIFIED: &str = "verified by certificateAuthorityData";
 /// What is said of one that is not, and the way out.
 const UNVERIFIED: &str = "NOT verified: put certificateAuthorityData into Secret avi-secret";
 /// What is said of a connection without TLS.
@@ -177,18 +201,18 @@ impl Connection {
     /// absent.
     pub async fn observe(&self, config: &Config, facts: &Facts) -> Result<Observation, Failure> {
         let started = (self.clock)();
+        let former = config.former_owner().filter(|_| self.had_another_role.load(Ordering::Relaxed));
         let scope = Scope {
-            owner: config.owner().into(),
+            owners: [Some(config.owner()), former.clone()].into_iter().flatten().map(Into::into).collect(),
             cluster_name: config.cluster_name.clone(),
             name_prefix: Names::new(config).prefix().into(),
             cloud: config.cloud_name.clone(),
-            tenant: if config.dedicated_tenant {
-                ScopeTenant::Own(config.tenant.clone())
-            } else {
-                ScopeTenant::All
-            },
+            tenant: scope_tenant(config),
             borrowed: borrowed(config, facts.cloud, &facts.vrf),
         };
+        if let Some(claim) = &self.claim {
+            claim.look().await?;
+        }
         let mut observation = Observer::new(self.client.clone()).observe(&scope).await?;
         if let Some((kind, failure)) = observation.failed.pop() {
             let message = format!("the list of {kind} could not be read: {}", failure.message);
@@ -197,6 +221,11 @@ impl Connection {
         for unreadable in &observation.unreadable {
             warn!(object = %unreadable.key, message = unreadable.message, "an object on the controller cannot be read");
         }
+        // What is left of a former role goes, and does not come again.
+        let is_left = observation.objects.iter().any(|(_, observed)| {
+            former.as_deref().is_some_and(|former| observed.body.created_by().is_some_and(|o| **o == *former))
+        });
+        self.had_another_role.store(is_left, Ordering::Relaxed);
         Ok(Observation { started, objects: observation.objects })
     }
 
@@ -207,7 +236,12 @@ impl Connection {
     pub async fn probe(&self, config: &Config) -> Result<(), Failure> {
         let name = format!("{}probe", Names::new(config).prefix());
         let tenant = Tenant::Named(config.tenant.clone());
-        self.client.find(Kind::VirtualService, &tenant, &name).await.map(drop)
+        self.client.find(Kind::VirtualService, &tenant, &name).await?;
+        // It may be given back at any time.
+        match &self.claim {
+            Some(claim) if is_anothers(&claim.at_home()) => claim.look().await.map(drop),
+            _ => Ok(()),
+        }
     }
 
     /// Reads one object of a cloud, whoever it belongs to.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use ako_avi_io::Clock;
+use ako_avi_io::{ClaimedBy, Clock, ClusterClaim};
 use ako_avi_types::{ErrorClass, Failure, ObjectKey, Operation};
 use ako_core::handover::Word;
 use ako_core::resource::Published;
@@ -18,6 +18,7 @@ use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::task::{JoinError, JoinSet};
 use tracing::{debug, error, info, warn};
 
+use super::cluster_name::{self, GivingUp};
 use super::conflicts::Conflicts;
 use super::connection::Connection;
 use super::history::History;
@@ -54,6 +55,23 @@ pub enum Input {
     Release(String, oneshot::Sender<Answer>),
     /// Somebody asks that another replica leads; answered likewise.
     Yield(oneshot::Sender<Answer>),
+    /// Somebody takes the cluster's name on the controller from the cluster with this uid;
+    /// answered likewise.
+    TakeClusterName(String, oneshot::Sender<Answer>),
+}
+
+/// What became of a request.
+enum Done {
+    /// The engine is told.
+    Engine(Box<Event>),
+    /// It was about the cluster's name: whether that is given up, if it was to be.
+    ClusterName(Option<bool>),
+}
+
+impl Done {
+    fn engine(event: Event) -> Self {
+        Self::Engine(Box::new(event))
+    }
 }
 
 /// What becomes of an order, or why nothing does, in words for people.
@@ -87,8 +105,11 @@ pub(super) struct Driver {
     config: Config,
     facts: ako_core::Facts,
     leading: Leading,
-    /// Requests under way. Each ends with what the engine is told of it.
-    requests: JoinSet<Event>,
+    /// Requests under way. Each ends with whom it is about.
+    requests: JoinSet<Done>,
+    /// Whom the cluster's name belongs to on the controller; `None` if it is not claimed.
+    claimed: Option<watch::Receiver<Option<ClaimedBy>>>,
+    giving_up: GivingUp,
     /// Findings of the conversion, before translation.
     findings: BTreeMap<ResourceId, Vec<Diagnostic>>,
     conflicts: Conflicts,
@@ -108,6 +129,7 @@ pub(super) struct Driver {
 impl Driver {
     pub(super) fn new(parts: Parts, translator: Translator) -> Self {
         parts.demand.send_modify(|demand| demand.period = proof_period(translator.config()));
+        let claimed = parts.connection.claim.as_ref().map(ClusterClaim::at_home);
         Self {
             leading: Leading::new(&parts.candidate, translator.config().leader_election.lease_duration),
             parts,
@@ -115,6 +137,8 @@ impl Driver {
             facts: translator.facts().clone(),
             engine: Engine::new(translator),
             requests: JoinSet::new(),
+            claimed,
+            giving_up: GivingUp::default(),
             findings: BTreeMap::new(),
             conflicts: Conflicts::default(),
             troubles: BTreeMap::new(),
@@ -136,8 +160,14 @@ impl Driver {
         let mut standing = self.parts.candidate.standing.clone();
         standing.mark_changed();
         let mut batch = Vec::with_capacity(BATCH);
+        let mut claimed = self.claimed.clone();
         loop {
-            let deadlines = [self.engine.deadline(), self.leading.look_again(), self.removal.deadline()];
+            let deadlines = [
+                self.engine.deadline(),
+                self.leading.look_again(),
+                self.removal.deadline(),
+                self.giving_up.deadline(),
+            ];
             let next = deadlines.into_iter().flatten().min();
             let sleep = next.map_or(LONGEST_SLEEP, |at| at.since(self.now()).min(LONGEST_SLEEP));
             tokio::select! {
@@ -151,6 +181,7 @@ impl Driver {
                     self.turn(standing);
                 }
                 Some(done) = self.requests.join_next() => self.done(done)?,
+                () = changed(&mut claimed) => self.judge_name(),
                 () = tokio::time::sleep(sleep) => self.step(Event::Tick),
             }
             while let Some(done) = self.requests.try_join_next() {
@@ -173,12 +204,19 @@ impl Driver {
 
     /// A request has its answer. One that has none, as its task failed, would
     /// be waited for for ever.
-    fn done(&mut self, done: Result<Event, JoinError>) -> anyhow::Result<()> {
+    fn done(&mut self, done: Result<Done, JoinError>) -> anyhow::Result<()> {
+        let now = self.now();
         let event = match done {
-            Ok(event) => event,
+            Ok(Done::Engine(event)) => *event,
+            Ok(Done::ClusterName(given_up)) => {
+                self.leading.answered(false, now);
+                if let Some(well) = given_up {
+                    self.giving_up.answered(well, now);
+                }
+                return Ok(());
+            }
             Err(error) => bail!("a request failed: {error}"),
         };
-        let now = self.now();
         match &event {
             Event::Sent(key, result) => {
                 self.history.answered(key, result.as_ref().err(), now);
@@ -229,6 +267,7 @@ impl Driver {
             Input::Yield(answer) => {
                 let _ = answer.send(self.leading.hand_over(&self.parts.candidate));
             }
+            Input::TakeClusterName(from, answer) => self.take_name(from, answer),
         }
     }
 
@@ -286,7 +325,9 @@ impl Driver {
             demand.leads = true;
         });
         let client = self.parts.client.clone();
-        self.requests.spawn(async move { Event::RoutesServed(ako_kube_io::routes_served(&client).await) });
+        self.requests.spawn(async move {
+            Done::engine(Event::RoutesServed(ako_kube_io::routes_served(&client).await))
+        });
     }
 
     /// What was found while nobody was told is told now.
@@ -297,7 +338,76 @@ impl Driver {
             self.tell(report::notice(finding));
         }
         self.conflicts.refused().flat_map(publishing::contested).for_each(|notice| self.tell(notice));
-        self.step(Event::Writing(true));
+        self.judge_name();
+    }
+
+    /// Whether another cluster has this one's name on the controller: nothing of this one
+    /// could be told from what is that one's.
+    fn has_lost_its_name(&self) -> bool {
+        self.claimed.as_ref().is_some_and(cluster_name::is_anothers)
+    }
+
+    /// Writing begins, or ends, with the cluster's name.
+    fn judge_name(&mut self) {
+        if self.leading.writes() {
+            self.step(Event::Writing(!self.has_lost_its_name()));
+        }
+    }
+
+    /// Takes the name from a cluster that is gone.
+    fn take_name(&mut self, from: String, answer: oneshot::Sender<Answer>) {
+        let claim = self.parts.connection.claim.clone();
+        let may = self.leading.must_lead().and_then(|()| {
+            claim.ok_or_else(|| {
+                "the uid of namespace kube-system is not known: see the missing permissions".into()
+            })
+        });
+        let (claim, permit) = match (may, self.leading.standing().permit) {
+            (Ok(claim), Some(permit)) => (claim, permit),
+            (Err(why), _) => return drop(answer.send(Err(why))),
+            (_, None) => {
+                return drop(answer.send(Err("this replica is about to lead; try again".to_owned())));
+            }
+        };
+        self.leading.starts_write();
+        let writer = self.parts.connection.writer.clone();
+        self.requests.spawn(async move {
+            let name = &claim.cluster().name;
+            let taken = writer.take_cluster_name(&permit, &from).await;
+            let told = match taken {
+                Ok(()) => {
+                    warn!(from, "the cluster's name on the controller is taken over");
+                    Ok(format!("the name {name} on this controller belongs to this cluster now"))
+                }
+                Err(failure) => Err(failure.to_string()),
+            };
+            // Whoever asked may have gone.
+            let _ = answer.send(told);
+            Done::ClusterName(None)
+        });
+    }
+
+    /// Gives the cluster's name up when everything else is removed, unless another instance
+    /// needs it. Answers whether that is done.
+    fn give_name_up(&mut self, removed: bool) -> bool {
+        let is_needed = self.engine.snapshot().may_share_controller();
+        if self.claimed.is_none() || is_needed || !removed {
+            self.giving_up.begins(false, self.now());
+            return removed;
+        }
+        if self.giving_up.begins(true, self.now()) {
+            let permit = self.leading.starts_write();
+            let writer = self.parts.connection.writer.clone();
+            self.requests.spawn(async move {
+                let Some(permit) = permit else { return Done::ClusterName(Some(false)) };
+                let given_up = writer.give_cluster_name_up(&permit).await;
+                if let Err(failure) = &given_up {
+                    warn!(%failure, "the cluster's name on the controller could not be given up; trying again");
+                }
+                Done::ClusterName(Some(given_up.is_ok()))
+            });
+        }
+        self.giving_up == GivingUp::Done
     }
 
     /// An Event on an object. Standbys find the same; one Event is enough.
@@ -313,7 +423,8 @@ impl Driver {
             // What a watch in trouble shows may be old.
             warm: self.engine.is_synced() && self.troubles.is_empty(),
             reachable: self.parts.startup.is_connected(),
-            idle: !self.engine.has_open_work(),
+            // No replica makes progress while another cluster has the name.
+            idle: !self.engine.has_open_work() || self.has_lost_its_name(),
         };
         let now = self.now();
         self.leading.tell(&self.parts.candidate, facts, now);
@@ -418,7 +529,7 @@ impl Driver {
                 Some(permit) => writer.send(&permit, &operation).await.map(|written| written.observed),
                 None => Err(not_leading(&operation.key)),
             };
-            Event::Sent(operation.key, result)
+            Done::engine(Event::Sent(operation.key, result))
         });
     }
 
@@ -427,7 +538,7 @@ impl Driver {
         let cloud = self.engine.desired().translator().config().cloud_name.clone();
         self.requests.spawn(async move {
             let result = connection.read(&key, &cloud).await;
-            Event::Read(key, result)
+            Done::engine(Event::Read(key, result))
         });
     }
 
@@ -450,7 +561,7 @@ impl Driver {
                 }
                 None => Err("this replica does not lead".to_owned()),
             };
-            Event::Published(object, result)
+            Done::engine(Event::Published(object, result))
         });
     }
 
@@ -461,9 +572,11 @@ impl Driver {
         }
         let config = self.engine.desired().translator().config();
         let namespace = config.operator_namespace.clone();
+        let wanted = config.delete_config;
+        let settled = self.engine.is_settled() && !self.has_lost_its_name();
+        let settled = if wanted { self.give_name_up(settled) } else { settled };
         let set = self.engine.snapshot().installation(&namespace);
         let is_shown = set.is_some();
-        let (wanted, settled) = (config.delete_config, self.engine.is_settled());
         let now = self.now();
         let Some(news) = self.removal.announce(wanted, settled, set, now) else { return };
         let (reason, message) = news.event;
@@ -478,13 +591,13 @@ impl Driver {
             name: NamespacedName::new(namespace, Installation::STATEFUL_SET),
         };
         let noted = self.note(annotation::REMOVAL, value);
-        self.requests.spawn(async move { Event::Published(object, noted.await) });
+        self.requests.spawn(async move { Done::engine(Event::Published(object, noted.await)) });
     }
 
     /// Says something to the other instances.
     fn say(&mut self, word: &Word) {
         let noted = self.note(annotation::HANDOVER, word.to_text());
-        self.requests.spawn(async move { Event::Said(noted.await) });
+        self.requests.spawn(async move { Done::engine(Event::Said(noted.await)) });
     }
 
     /// Notes something on the own StatefulSet.
@@ -581,6 +694,17 @@ impl Driver {
         report.writes = self.leading.writes();
         report.last_writes = self.history.newest().cloned().collect();
         report
+    }
+}
+
+/// Waits until something else is known; for ever, if nothing is followed.
+async fn changed<T>(followed: &mut Option<watch::Receiver<T>>) {
+    let is_news = match followed {
+        Some(followed) => followed.changed().await.is_ok(),
+        None => false,
+    };
+    if !is_news {
+        std::future::pending::<()>().await;
     }
 }
 

@@ -1,6 +1,7 @@
 //! `ako run`: start, supervision, end.
 
 pub mod clock;
+mod cluster_name;
 mod conflicts;
 pub mod connection;
 pub mod driver;
@@ -249,14 +250,10 @@ async fn work(begun: Begun, tasks: &mut JoinSet<&'static str>) -> anyhow::Result
         reader.follow(settings_sender, settings_inputs).await;
         "the follow-up of the configuration"
     });
-    let connection =
-        Arc::new(connection::connect(&settings, clock.clone(), dialer, candidate.leads.clone())?);
-    connection.show_tls(&settings.credentials, &startup);
-    let (login, told, told_events) = (connection.client.login(), startup.clone(), events.clone());
-    tasks.spawn(async move {
-        login::follow(login, told, told_events).await;
-        "the follow-up of logins"
-    });
+    let uid = supervised(tasks, async { Ok(cluster_name::cluster_uid(&client).await) }).await?;
+    let leads = candidate.leads.clone();
+    let connection = Arc::new(connection::connect(&settings, uid, clock.clone(), dialer, leads)?);
+    tell_of(&connection, &settings, &startup, &events, tasks);
     let asking = facts(&connection, settings_receiver.clone(), &startup);
     let translator = supervised(tasks, Box::pin(asking)).await?;
     let writer = ClusterWriter::new(client.clone(), clock.clone(), candidate.leads.clone());
@@ -299,6 +296,33 @@ async fn work(begun: Begun, tasks: &mut JoinSet<&'static str>) -> anyhow::Result
         "the upkeep of the token"
     });
     Box::pin(supervised(tasks, driver.run(driver_inputs))).await
+}
+
+/// Tells how the connection is, now and when that changes.
+fn tell_of(
+    connection: &Connection,
+    settings: &Settings,
+    startup: &Startup,
+    events: &EventWriter,
+    tasks: &mut JoinSet<&'static str>,
+) {
+    connection.show_tls(&settings.credentials, startup);
+    if !startup.is_certificate_verified() {
+        let how = startup.tls().0.unwrap_or_default();
+        let said =
+            format!("the Avi Controller may be anybody who answers at its address: its certificate is {how}");
+        publishing::warn_of(events, "ControllerNotVerified", &said);
+    }
+    let (claim, told, told_events) = (connection.claim.clone(), startup.clone(), events.clone());
+    tasks.spawn(async move {
+        cluster_name::follow(claim, told, told_events).await;
+        "the follow-up of the cluster's name"
+    });
+    let (login, told, told_events) = (connection.client.login(), startup.clone(), events.clone());
+    tasks.spawn(async move {
+        login::follow(login, told, told_events).await;
+        "the follow-up of logins"
+    });
 }
 
 /// Takes part in the election.

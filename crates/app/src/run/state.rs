@@ -28,6 +28,7 @@ struct Inner {
     errors: Vec<(String, String)>,
     missing_rules: Vec<Rule>,
     login_refused: Option<String>,
+    cluster_name_taken: Option<String>,
     tls: Option<&'static str>,
     tls_problem: Option<String>,
 }
@@ -104,10 +105,26 @@ impl Startup {
         self.write(|inner| inner.login_refused = why);
     }
 
+    /// Which other cluster has the cluster's name on the controller, if one has, and what
+    /// to do about it.
+    pub fn cluster_name_taken(&self) -> Option<String> {
+        self.read(|inner| inner.cluster_name_taken.clone())
+    }
+
+    /// Another cluster has the name on the controller, or `None`: none has.
+    pub(crate) fn set_cluster_name_taken(&self, why: Option<String>) {
+        self.write(|inner| inner.cluster_name_taken = why);
+    }
+
     /// How the controller's certificate is judged, and why not as the Secret
     /// asks for.
     pub fn tls(&self) -> (Option<&'static str>, Option<String>) {
         self.read(|inner| (inner.tls, inner.tls_problem.clone()))
+    }
+
+    /// Whether the controller proves who it is.
+    pub fn is_certificate_verified(&self) -> bool {
+        self.tls().0 == Some(super::connection::VERIFIED)
     }
 
     /// The controller's certificate is judged so.

@@ -64,5 +64,5 @@ impl Dial for Line {
 
 /// A connection to a simulated controller.
 pub(super) fn connection(sim: &SimAvi, clock: Clock, leads: watch::Receiver<bool>) -> Connection {
-    connect(&settings(), clock, Some(Arc::new(Line(sim.clone()))), leads).unwrap()
+    connect(&settings(), None, clock, Some(Arc::new(Line(sim.clone()))), leads).unwrap()
 }

@@ -213,7 +213,7 @@ mod tests {
         let leads = watch::Sender::new(true);
         let connect = |settings: &Settings| {
             let clock = Arc::new(|| Moment::from_millis(0));
-            Arc::new(connection::connect(settings, clock, None, leads.subscribe()).unwrap())
+            Arc::new(connection::connect(settings, None, clock, None, leads.subscribe()).unwrap())
         };
         let first = connect(&settings).writer.refresh_token(&rehearsal::endless(), "", now()).await.unwrap();
         let AviSecret::Token(token) = first.unwrap().secret else { panic!("no token") };

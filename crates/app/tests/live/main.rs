@@ -19,4 +19,5 @@ mod placement;
 mod protection;
 mod replicas;
 mod routes;
+mod twins;
 mod world;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use ako_harness::control_plane::{ControlPlane, Loan};
@@ -19,7 +20,8 @@ pub(crate) struct World {
     pub(crate) sim: SimAvi,
     pub(crate) address: String,
     ca_pem: String,
-    _serving: Running,
+    /// Shared with a twin.
+    serving: Arc<Running>,
     pub(crate) installed: Installed,
     pub(crate) operator: Operator,
     /// After the operator, which must have ended before another test has it.
@@ -55,17 +57,35 @@ impl World {
 
     /// As [`World::start`], without waiting for the operator to be ready.
     pub(crate) async fn start_unready(config: &BTreeMap<String, String>, namespace: &str) -> Option<Self> {
+        // Before anything else, as there may be none.
         let control_plane = ControlPlane::lend().await.unwrap()?;
-        let client = control_plane.client().await.unwrap();
         let environment = golden::environment().unwrap();
         let sim = SimAvi::with_environment(&environment, Options::default()).unwrap();
         let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
         let serving = sim.serve(loopback, Tls::SelfSigned).await.unwrap();
+        Some(Self::start_with(control_plane, sim, Arc::new(serving), config, namespace).await)
+    }
+
+    /// Another cluster, with the same controller.
+    pub(crate) async fn twin(&self, config: &BTreeMap<String, String>, namespace: &str) -> Self {
+        let control_plane = ControlPlane::lend().await.unwrap().unwrap();
+        let (sim, serving) = (self.sim.clone(), self.serving.clone());
+        Self::start_with(control_plane, sim, serving, config, namespace).await
+    }
+
+    async fn start_with(
+        control_plane: Loan,
+        sim: SimAvi,
+        serving: Arc<Running>,
+        config: &BTreeMap<String, String>,
+        namespace: &str,
+    ) -> Self {
+        let client = control_plane.client().await.unwrap();
         let (address, ca_pem) = (serving.address.to_string(), serving.ca_pem.clone().unwrap());
         let controller = controller(&address, &ca_pem);
         let installed = install(&client, namespace, &impatient(config), controller).await.unwrap();
         let operator = start_operator(&control_plane, &installed);
-        Some(Self { client, sim, address, ca_pem, _serving: serving, installed, operator, control_plane })
+        Self { client, sim, address, ca_pem, serving, installed, operator, control_plane }
     }
 
     /// Replaces the operator's process by a new one.

@@ -289,6 +289,17 @@ impl Config {
         instance::owner(&self.cluster_name, self.primary, &self.operator_namespace)
     }
 
+    /// `created_by` of what a primary instance owned before it had that role: no other instance
+    /// can have the same. What a secondary one owned when it was primary is the next one's.
+    pub fn former_owner(&self) -> Option<String> {
+        self.primary.then(|| instance::owner(&self.cluster_name, false, &self.operator_namespace))
+    }
+
+    /// Whether an owner's name is this instance's, now or from before.
+    pub fn is_owner(&self, owner: &str) -> bool {
+        owner == self.owner() || self.former_owner().is_some_and(|former| owner == former)
+    }
+
     /// Whether a virtual service is shared between hosts by namespace.
     pub fn shares_by_namespace(&self) -> bool {
         self.evh && self.vip_per_namespace

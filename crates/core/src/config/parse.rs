@@ -226,13 +226,17 @@ impl Parser<'_> {
         if let Some(selector) = self.get("namespaceSelector") {
             match parse_selector(selector) {
                 Ok(requirements) => c.scope.requirements.extend(requirements),
-                Err(error) => self.fatal(
-                    "namespaceSelector",
-                    &format!("is no label selector: {error}; write it as for `kubectl get -l`"),
-                ),
+                Err(error) => {
+                    c.scope.is_unreadable = true;
+                    self.fatal(
+                        "namespaceSelector",
+                        &format!("is no label selector: {error}; write it as for `kubectl get -l`"),
+                    );
+                }
             }
         }
         let blocked = self.json::<Vec<String>>("blockedNamespaceList");
+        c.scope.is_unreadable |= self.issues.iter().any(|issue| issue.key == "blockedNamespaceList");
         c.scope.blocked = blocked.into_iter().map(Arc::from).collect();
     }
 

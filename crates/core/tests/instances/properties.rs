@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use ako_core::config::ServiceMode;
-use ako_core::instance::{Authority, Claim, Conflict, Contest, Installation, Instances};
+use ako_core::instance::{Authority, Claim, Conflict, Contest, Installation, Instances, ServiceRule};
 use ako_core::resource::Namespace;
 use ako_core::scope::{Requirement, Scope};
 use proptest::collection::{btree_map, btree_set, vec};
@@ -32,8 +32,8 @@ fn requirement() -> impl Strategy<Value = Requirement> {
 }
 
 fn scope() -> impl Strategy<Value = Scope> {
-    (vec(requirement(), 0..3), btree_set(pick(NAMESPACES), 0..2))
-        .prop_map(|(requirements, blocked)| Scope { requirements, blocked })
+    (vec(requirement(), 0..3), btree_set(pick(NAMESPACES), 0..2), prop::bool::weighted(0.15))
+        .prop_map(|(requirements, blocked, is_unreadable)| Scope { requirements, blocked, is_unreadable })
 }
 
 fn claim() -> impl Strategy<Value = Claim> {
@@ -50,6 +50,7 @@ fn claim() -> impl Strategy<Value = Claim> {
             primary,
             service_mode,
             scope,
+            services: ServiceRule::default(),
         },
     )
 }
@@ -175,6 +176,19 @@ proptest! {
     }
 
     #[test]
+    fn a_selector_that_cannot_be_read_takes_nothing_from_one_that_can(world in worlds()) {
+        let instances = world.instances();
+        for namespace in &world.namespaces {
+            let Some(owner) = World::owner_of(&instances, namespace) else { continue };
+            let is_unreadable = |c: &Claim| c.scope.is_unreadable;
+            let others = world.counting().filter(|c| !is_unreadable(c) && instances.barred(&c.namespace).is_none());
+            let asked = others.filter(|c| c.scope.accepts(&namespace.name, Some(&namespace.labels))).count();
+            let is_its = world.counting().any(|c| c.namespace == owner && is_unreadable(c));
+            prop_assert!(!is_its || asked == 0, "{} has {}", owner, namespace.name);
+        }
+    }
+
+    #[test]
     fn the_order_in_which_they_are_seen_does_not_matter(world in worlds(), turn in 0..5_usize) {
         let mut other = world.clone();
         let middle = turn % other.claims.len();
@@ -247,7 +261,8 @@ proptest! {
             prop_assert_eq!(alone.barred(&claim.namespace), None);
             prop_assert_eq!(alone.owns_routes(&claim.namespace), claim.primary);
             for namespace in &world.namespaces {
-                if claim.scope.accepts(&namespace.name, Some(&namespace.labels)) {
+                let is_asked = claim.scope.accepts(&namespace.name, Some(&namespace.labels));
+                if is_asked && !claim.scope.is_unreadable {
                     prop_assert_eq!(World::owner_of(&alone, namespace), Some(claim.namespace.clone()));
                 }
             }

@@ -126,8 +126,8 @@ impl Fake {
     }
 
     /// Everything that says it is ours.
-    pub(crate) fn observe(&self, owner: &str) -> Vec<(ObjectKey, Observed)> {
-        let ours = |stored: &&Stored| stored.body.created_by().is_none_or(|by| &**by == owner);
+    pub(crate) fn observe(&self, is_owner: impl Fn(&str) -> bool) -> Vec<(ObjectKey, Observed)> {
+        let ours = |stored: &&Stored| stored.body.created_by().is_none_or(|by| is_owner(by));
         let ours = self.objects.iter().filter(|(_, stored)| ours(stored));
         ours.map(|(key, stored)| (key.clone(), observed(stored))).collect()
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use ako_avi_types::{Change, ErrorClass, Kind, Operation};
 use ako_core::handover::Word;
 use ako_core::resource::ServiceType;
-use ako_core::{Delta, Installation, Resource, ResourceKind};
+use ako_core::{Config, Delta, Installation, Resource, ResourceKind};
 use ako_engine::Event;
 
 use crate::cluster::{service, slice};
@@ -134,6 +134,24 @@ fn nothing_goes_to_an_instance_that_does_not_run_before_somebody_decides() {
         town.run(Duration::from_mins(10));
         assert_eq!(town.pools(), []);
     }
+}
+
+/// With EVH a certificate tells its host and no namespace.
+#[test]
+fn the_certificate_of_a_host_is_kept_when_all_else_is_taken_over() {
+    let evh = two().map(|config| Config { evh: true, ..config });
+    let mut town = Town::new(&evh, objects());
+    town.run(MARGIN);
+    let is_taken_over = |operation: &Operation| {
+        operation.key.kind == Kind::SslKeyAndCertificate && !matches!(operation.change, Change::Delete(_))
+    };
+    town.fake.fail(usize::MAX, Fault::Refused(ErrorClass::Rejected), is_taken_over);
+    town.label("red", "b");
+    for _ in 0..4 {
+        town.run(Duration::from_mins(20));
+        town.observe(0);
+    }
+    assert_eq!(town.fake.names(Kind::SslKeyAndCertificate).len(), 1);
 }
 
 #[test]

@@ -94,6 +94,29 @@ fn the_address_of_a_service_goes_with_it() {
     assert_eq!(vsvips(&town), 0);
 }
 
+/// Somebody removes the virtual service on the controller, and the Service goes.
+#[test]
+fn the_address_of_a_virtual_service_that_was_removed_by_hand_goes_with_the_service() {
+    let mut all = objects();
+    let balancer = service("lb", ServiceType::LoadBalancer);
+    all.push(balancer.clone());
+    let mut town = Town::new(&two(), all);
+    let named = |town: &Town, kind| {
+        town.fake.keys().into_iter().find(|key| key.kind == kind && key.name.contains("red-lb"))
+    };
+    let service = named(&town, Kind::VirtualService).unwrap();
+    town.fake.remove(&service);
+    // Before it can be made anew.
+    town.tell(0, Event::Writing(false));
+    town.observe(0);
+    town.delete(&balancer.id());
+    town.run(Duration::from_secs(5));
+    town.tell(0, Event::Writing(true));
+    town.run(Duration::from_secs(5));
+    assert_eq!(named(&town, Kind::VsVip), None);
+    assert_eq!(named(&town, Kind::VirtualService), None);
+}
+
 #[test]
 fn a_process_that_did_not_see_a_namespace_come_waits_for_the_former_owner() {
     let mut town = Town::new(&two(), objects());
@@ -222,9 +245,7 @@ fn an_older_instance_that_takes_a_younger_ones_owner_deletes_nothing_of_it() {
     let mut town = Town::new(&[older.clone(), primary], objects());
     town.take_writes();
     let taken = Config { primary: true, ..older };
-    town.instances[0].translator = translator(taken.clone());
-    town.apply(edited(&taken, 1));
-    town.restart(0);
+    town.restart_as(0, &taken);
     town.run(Duration::from_mins(30));
     assert_eq!(town.take_writes(), []);
 }
@@ -239,12 +260,36 @@ fn an_instance_that_was_made_primary_and_not_restarted_gives_way() {
     let former = Config { primary: false, ..primary };
     town.apply(edited(&former, 1));
     let new = Config { primary: true, ..secondary };
-    town.instances[1].translator = translator(new.clone());
-    town.apply(edited(&new, 2));
-    town.restart(1);
+    town.restart_as(1, &new);
     town.apply(plain("late", 7));
     town.run(Duration::from_mins(10));
     assert_eq!(town.take_writes(), [], "the namespace is not the new primary's, and the old one gives way");
+}
+
+/// What it made before it had the role bears another owner and other shared names.
+#[test]
+fn what_is_left_of_a_former_role_goes_when_what_replaces_it_is_there() {
+    let [_, secondary] = two();
+    let mut town = Town::new(std::slice::from_ref(&secondary), objects());
+    town.label("red", "b");
+    town.run(Duration::from_secs(5));
+    assert_eq!(town.pools().iter().filter(|(_, owner)| owner == "ako-c1-blue").count(), 2);
+    let all = town.fake.keys().len();
+    town.take_writes();
+    town.least_served = usize::MAX;
+    let primary = Config { primary: true, ..secondary };
+    town.restart_as(0, &primary);
+    town.run(Duration::from_mins(1));
+    assert!(town.fake.keys().iter().all(|key| !key.name.contains("--blue-")), "{:?}", town.fake.keys());
+    assert!(town.pools().iter().all(|(_, owner)| owner == "ako-c1"), "{:?}", town.pools());
+    assert_eq!((town.fake.keys().len(), town.least_served), (all, 2));
+    let writes: Vec<_> = town.take_writes().into_iter().map(|(_, write)| write).collect();
+    let first_deletion = writes.iter().position(|write| write.starts_with("delete")).unwrap();
+    let last_other = writes.iter().rposition(|write| !write.starts_with("delete")).unwrap();
+    assert!(last_other < first_deletion, "{writes:#?}");
+    town.restart(0);
+    town.run(Duration::from_mins(1));
+    assert_eq!(town.take_writes(), []);
 }
 
 #[test]
@@ -369,9 +414,7 @@ fn the_primary_role_is_handed_over_as_documented() {
     assert_eq!(owner(&town), BTreeSet::from(["ako-c1-avi-system".to_owned()]));
     // Then the new one is: what is left under the primary's name goes.
     let new = Config { primary: true, ..secondary };
-    town.instances[1].translator = translator(new.clone());
-    town.apply(edited(&new, 2));
-    town.restart(1);
+    town.restart_as(1, &new);
     town.run(Duration::from_hours(1));
     assert_eq!(town.fake.names(Kind::Pool), pools);
     assert!(town.fake.names(Kind::VirtualService).iter().all(|name| !name.starts_with("c1--Shared")));

@@ -416,7 +416,7 @@ proptest! {
 
 fn controller(fake: &Fake) -> Controller {
     let mut controller = Controller::default();
-    let objects = fake.observe("ako-c1");
+    let objects = fake.observe(|by| by == "ako-c1");
     controller.replace(Observation { started: Moment::from_millis(0), objects });
     controller
 }

@@ -112,6 +112,14 @@ impl Town {
         self.begin(i);
     }
 
+    /// The same with another configuration.
+    pub(crate) fn restart_as(&mut self, i: usize, config: &Config) {
+        self.instances[i].translator = translator(config.clone());
+        let claim = Resource::Claim(Claim::of(config, i64::try_from(i).unwrap_or_default() + 1));
+        self.apply(claim);
+        self.restart(i);
+    }
+
     /// An instance ends; its calls under way are not answered.
     pub(crate) fn stop(&mut self, i: usize) {
         self.instances[i].runs = false;
@@ -136,14 +144,18 @@ impl Town {
     /// The instance has no StatefulSet, so nobody hears it.
     pub(crate) fn silence(&mut self, i: usize) {
         let namespace = self.instances[i].translator.config().operator_namespace.clone();
-        let id = Resource::Installation(installation(&namespace, Word::default())).id();
-        self.cluster.remove(&id);
+        self.delete(&Resource::Installation(installation(&namespace, Word::default())).id());
+    }
+
+    /// An object of the cluster is deleted.
+    pub(crate) fn delete(&mut self, id: &ResourceId) {
+        self.cluster.remove(id);
         (0..self.instances.len()).for_each(|i| self.tell(i, Event::Cluster(Delta::Delete(id.clone()))));
     }
 
     pub(crate) fn observe(&mut self, i: usize) {
         let config = self.instances[i].translator.config();
-        let mut objects = self.fake.observe(&config.owner());
+        let mut objects = self.fake.observe(|owner| config.is_owner(owner));
         // What bears our owner's name and not our cluster's is another cluster's.
         let prefix = format!("{}--", config.cluster_name);
         objects.retain(|(key, _)| key.kind.is_borrowed() || key.name.starts_with(&prefix));
@@ -258,8 +270,11 @@ impl Town {
 
     /// Nobody deletes what is another's, or changes it, unless it takes it over.
     fn check_owner(&self, i: usize, operation: &Operation) {
-        let own = self.instances[i].translator.config().owner();
-        let Some(owner) = self.owner_of(&operation.key).filter(|owner| *owner != own) else { return };
+        let config = self.instances[i].translator.config();
+        let own = config.owner();
+        let Some(owner) = self.owner_of(&operation.key).filter(|owner| !config.is_owner(owner)) else {
+            return;
+        };
         match &operation.change {
             Change::Create(_) => {}
             Change::Update(_, body) => {

@@ -146,7 +146,10 @@ impl World {
     }
 
     pub(crate) fn observation(&self) -> Observation {
-        Observation { started: self.now, objects: self.fake.observe(&self.translator.config().owner()) }
+        Observation {
+            started: self.now,
+            objects: self.fake.observe(|owner| self.translator.config().is_owner(owner)),
+        }
     }
 
     /// Reads the whole controller.
@@ -327,7 +330,7 @@ impl World {
         assert_eq!(plan(self.desired(), self.engine.controller()), []);
         let owner = self.translator.config().owner();
         let is_made = |key: &ObjectKey| !key.kind.is_borrowed();
-        let ours = self.fake.observe(&owner).into_iter().map(|(key, _)| key);
+        let ours = self.fake.observe(|by| by == owner).into_iter().map(|(key, _)| key);
         let wanted = self.desired().objects().map(|(key, _)| key.clone());
         assert_eq!(ours.filter(is_made).collect::<Vec<_>>(), wanted.filter(is_made).collect::<Vec<_>>());
         for (key, object) in self.desired().objects().filter(|(key, _)| self.fake.get(key).is_some()) {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use ako_avi_types::{Kind, Object};
 use ako_core::config::AutoFqdn;
 use ako_core::resource::{Namespace, Protocol, Service, ServiceType};
-use ako_core::{Claim, Config, Facts, Installation, Reason, Resource, Scope, annotation};
+use ako_core::{Claim, Config, Facts, Installation, Reason, Resource, Scope, ServiceRule, annotation};
 
 use crate::cluster::{Translated, config, facts, port, service, translate, translate_with};
 
@@ -195,7 +195,7 @@ fn beside(other: Claim, is_ours: bool, created: i64) -> Vec<String> {
 
 #[test]
 fn the_service_of_another_instance_takes_a_name_too() {
-    let scope = Scope { requirements: Vec::new(), blocked: BTreeSet::from(["a-b".into()]) };
+    let scope = Scope { blocked: BTreeSet::from(["a-b".into()]), ..Scope::default() };
     let other = Claim { scope, ..Claim::of(&Config { operator_namespace: "other".into(), ..config() }, 1) };
     assert_eq!(beside(other.clone(), true, 1), ["NameTaken Service a-b/c"]);
     assert_eq!(beside(other.clone(), true, 3), Vec::<String>::new());
@@ -203,5 +203,34 @@ fn the_service_of_another_instance_takes_a_name_too() {
     assert_eq!(beside(other.clone(), false, 3), ["NameTaken Service a-b/c"]);
     // What it calls the cluster is in front of its names.
     assert_eq!(beside(Claim { cluster: "c2".into(), ..other.clone() }, true, 1), Vec::<String>::new());
-    assert_eq!(beside(Claim { controller: "other".into(), ..other }, true, 1), Vec::<String>::new());
+    assert_eq!(beside(Claim { controller: "other".into(), ..other.clone() }, true, 1), Vec::<String>::new());
+    // It is judged by its own configuration.
+    let serving = |services| Claim { services, ..other.clone() };
+    let rule = other.services.clone();
+    for rule in [
+        ServiceRule { none: true, ..rule.clone() },
+        ServiceRule { without_class: false, ..rule.clone() },
+        ServiceRule { tenant: "theirs".into(), ..rule },
+    ] {
+        assert_eq!(beside(serving(rule), true, 1), Vec::<String>::new());
+    }
+}
+
+/// The pools of a Service that shares a VIP are called by both its name and the key.
+#[test]
+fn a_service_and_the_key_of_its_shared_vip_can_be_the_name_of_another_service() {
+    let under = |name: &str, created, ports: &[(u16, Protocol)], key: &str| {
+        let mut service = sharing(name, created, ports);
+        service.annotations.insert(annotation::SHARED_VIP.into(), key.into());
+        service
+    };
+    let tcp80 = [(80, Protocol::Tcp)];
+    let told = |created| all([under("web", created, &tcp80, "vip"), at("red", "web-vip", 2)]).told;
+    assert_eq!(told(1), ["NameTaken Service red/web-vip"]);
+    assert_eq!(told(3), ["NameTaken Service red/web"]);
+    let others =
+        all([under("web", 1, &[(81, Protocol::Tcp), (80, Protocol::Udp)], "vip"), at("red", "web-vip", 2)]);
+    assert_eq!(others.told, Vec::<String>::new(), "no pool of the same name");
+    let both = all([under("web", 1, &tcp80, "a-b"), under("web-a", 2, &tcp80, "b")]);
+    assert_eq!(both.told, ["NameTaken Service red/web-a"]);
 }

@@ -1,0 +1,139 @@
+//! The cluster's name on the controller: follows whose it is and tells when that changes,
+//! and gives it up at the end of everything.
+
+use std::time::Duration;
+
+use ako_avi_io::{ClaimedBy, ClusterClaim};
+use ako_elect::Moment;
+use ako_kube_io::EventWriter;
+use tokio::sync::watch;
+use tracing::{error, info, warn};
+
+use super::publishing;
+use super::state::Startup;
+
+/// How long after a failure the name is given up again.
+const AGAIN: Duration = Duration::from_secs(5);
+
+/// How often the uid of the cluster is asked for until there is an answer.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// The uid that the cluster has as long as it exists: that of its namespace `kube-system`.
+/// `None` if it may not be read; then the name is not claimed.
+pub(super) async fn cluster_uid(client: &kube::Client) -> Option<String> {
+    let mut complained = false;
+    loop {
+        match ako_kube_io::cluster_uid(client).await {
+            Ok(uid) => return uid,
+            Err(problem) => {
+                if !std::mem::replace(&mut complained, true) {
+                    warn!(problem, "namespace kube-system cannot be read; trying again");
+                }
+                tokio::time::sleep(RETRY).await;
+            }
+        }
+    }
+}
+
+/// Follows whom the name belongs to, for ever.
+pub(super) async fn follow(claim: Option<ClusterClaim>, startup: Startup, events: EventWriter) {
+    let Some(claim) = claim else { return std::future::pending().await };
+    let mut at_home = claim.at_home();
+    at_home.mark_changed();
+    while at_home.changed().await.is_ok() {
+        let Some(by) = at_home.borrow_and_update().clone() else { continue };
+        let was_anothers = startup.cluster_name_taken().is_some();
+        let said = claim.says(&by);
+        let is_anothers = matches!(by, ClaimedBy::Another(_));
+        startup.set_cluster_name_taken(said.clone().filter(|_| is_anothers));
+        match said {
+            Some(said) if is_anothers => {
+                error!("{said}");
+                publishing::warn_of(&events, "ClusterNameTaken", &said);
+            }
+            Some(said) => {
+                warn!("{said}");
+                publishing::warn_of(&events, "ClusterNameUnknown", &said);
+            }
+            None if was_anothers => {
+                let said = "the cluster's name on the controller belongs to no other cluster any more";
+                info!("{said}");
+                publishing::tell_own_pod(&events, "ClusterNameFree", said);
+            }
+            None => {}
+        }
+    }
+    // The client is gone: nobody looks any more.
+    std::future::pending::<()>().await;
+}
+
+/// Whether a watch of the claim says that the name is another cluster's.
+pub(super) fn is_anothers(at_home: &watch::Receiver<Option<ClaimedBy>>) -> bool {
+    matches!(*at_home.borrow(), Some(ClaimedBy::Another(_)))
+}
+
+/// How far it is that the name is given up, after everything was removed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum GivingUp {
+    /// Nothing was tried, or something is wanted again.
+    #[default]
+    Not,
+    /// It is being given up.
+    UnderWay,
+    /// It is to be tried again.
+    Failed(Moment),
+    /// It is given up.
+    Done,
+}
+
+impl GivingUp {
+    /// Whether to begin now. `wanted` says that everything else is removed.
+    pub(super) fn begins(&mut self, wanted: bool, now: Moment) -> bool {
+        if !wanted {
+            if *self != Self::UnderWay {
+                *self = Self::Not;
+            }
+            return false;
+        }
+        let begins = match *self {
+            Self::Not => true,
+            Self::Failed(at) => at <= now,
+            Self::UnderWay | Self::Done => false,
+        };
+        if begins {
+            *self = Self::UnderWay;
+        }
+        begins
+    }
+
+    /// What became of it.
+    pub(super) fn answered(&mut self, well: bool, now: Moment) {
+        *self = if well { Self::Done } else { Self::Failed(now + AGAIN) };
+    }
+
+    /// When to try again.
+    pub(super) fn deadline(self) -> Option<Moment> {
+        if let Self::Failed(at) = self { Some(at) } else { None }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_name_is_given_up_once_and_again_if_that_failed() {
+        let at = |seconds: u64| Moment::from_millis(seconds * 1000);
+        let mut giving_up = GivingUp::default();
+        assert!(!giving_up.begins(false, at(0)));
+        assert!(giving_up.begins(true, at(1)) && !giving_up.begins(true, at(2)));
+        giving_up.answered(false, at(3));
+        assert!(!giving_up.begins(true, at(4)));
+        assert_eq!(giving_up.deadline(), Some(at(8)));
+        assert!(giving_up.begins(true, at(8)));
+        giving_up.answered(true, at(9));
+        assert!(!giving_up.begins(true, at(20)) && giving_up == GivingUp::Done);
+        // deleteConfig is unset, and set again.
+        assert!(!giving_up.begins(false, at(21)) && giving_up.begins(true, at(22)));
+    }
+}
