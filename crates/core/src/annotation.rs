@@ -50,6 +50,8 @@ pub const NODE_PORT_LOCAL_ENABLED: &str = "nodeportlocal.antrea.io/enabled";
 pub const LEADERSHIP_NOTE: &str = "ako-rs.io/leadership";
 /// Out, StatefulSet of the operator: how far `deleteConfig` is.
 pub const REMOVAL: &str = "AviObjectDeletionStatus";
+/// In and out, StatefulSet of an operator: the uuid of the controller that it is logged in to.
+pub const CONTROLLER: &str = "ako-rs.io/controller";
 /// In and out, StatefulSet of an operator: what it says of namespaces that change
 /// hands, as JSON.
 pub const HANDOVER: &str = "ako-rs.io/handover";

@@ -188,7 +188,7 @@ impl<'a> Pair<'a> {
         if a.primary && b.primary && a.same_cloud(b) && !same_owner {
             contests.push((Contest::Primary, self.primary()));
         }
-        if !a.same_controller(b) {
+        if a.controller != b.controller {
             contests.push((Contest::Controller, self.differs("controllerIP", &a.controller, &b.controller)));
         } else if a.cloud != b.cloud {
             contests.push((Contest::Cloud, self.differs("cloudName", &a.cloud, &b.cloud)));
@@ -202,13 +202,19 @@ impl<'a> Pair<'a> {
     fn owner(&self) -> String {
         let (a, b) = (&self.first.claim, &self.second.claim);
         let way_out = if a.primary && b.primary { "primaryInstance=false" } else { "another clusterName" };
+        let place = match (&a.controller_id, &b.controller_id) {
+            _ if a.controller == b.controller => format!("controller {}", a.controller),
+            (Some(_), Some(_)) => {
+                format!("the controller that they call {} and {}", a.controller, b.controller)
+            }
+            _ => format!("{} and {}, which may be one controller", a.controller, b.controller),
+        };
         format!(
-            "the objects of the instances in {} and {} have the same owner {} on controller {}, so the one in {} \
+            "the objects of the instances in {} and {} have the same owner {} on {place}, so the one in {} \
              writes nothing: set {way_out} in ConfigMap {} and restart StatefulSet {}",
             a.namespace,
             b.namespace,
             a.owner(),
-            a.controller,
             b.namespace,
             config_map(b),
             stateful_set(b)

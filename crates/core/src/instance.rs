@@ -26,6 +26,8 @@ pub struct Claim {
     pub created: i64,
     /// `controllerIP`, in one spelling for one controller.
     pub controller: Arc<str>,
+    /// The uuid of that controller, as far as the instance says it.
+    pub controller_id: Option<Arc<str>>,
     /// `cloudName`
     pub cloud: Arc<str>,
     /// `clusterName`
@@ -84,6 +86,7 @@ impl Claim {
             namespace: config.operator_namespace.clone(),
             created,
             controller: controller(&config.controller_host),
+            controller_id: None,
             cloud: config.cloud_name.clone(),
             cluster: config.cluster_name.clone(),
             primary: config.primary,
@@ -102,16 +105,23 @@ impl Claim {
     /// namespaces it serves may change at any time.
     fn acts_like(&self, other: &Self) -> bool {
         let (scope, services) = (self.scope.clone(), self.services.clone());
-        let other = Self { created: self.created, scope, services, ..other.clone() };
+        let (created, controller_id) = (self.created, self.controller_id.clone());
+        let other = Self { created, controller_id, scope, services, ..other.clone() };
         *self == other
     }
 
-    pub(crate) fn same_controller(&self, other: &Self) -> bool {
-        self.controller == other.controller
+    /// Whether two instances use one controller, however they spell it. If one of them does
+    /// not say which one it is, they may.
+    pub fn same_controller(&self, other: &Self) -> bool {
+        let may_be_one = match (&self.controller_id, &other.controller_id) {
+            (Some(one), Some(other)) => one == other,
+            _ => true,
+        };
+        self.controller == other.controller || may_be_one
     }
 
     /// Whether both look after objects in the same place.
-    pub(crate) fn same_cloud(&self, other: &Self) -> bool {
+    pub fn same_cloud(&self, other: &Self) -> bool {
         self.same_controller(other) && self.cloud == other.cloud
     }
 }
@@ -162,6 +172,8 @@ pub struct Installation {
     /// [`crate::annotation::LEADERSHIP_NOTE`]. Those of AKO 2.2.1 cannot give
     /// way.
     pub is_ours: bool,
+    /// Annotation [`crate::annotation::CONTROLLER`]: the uuid of its controller.
+    pub controller_id: Option<Arc<str>>,
     /// Annotation [`crate::annotation::REMOVAL`]: how far the removal of
     /// everything is.
     pub removal: Option<Arc<str>>,
@@ -183,6 +195,7 @@ impl Installation {
             authority: Authority::Unknown,
             is_idle: false,
             is_ours: true,
+            controller_id: None,
             removal: None,
             word: Word::default(),
         }
@@ -297,6 +310,11 @@ impl Instances {
             Some(installation) => installation.disregarded(),
             None => Some(Disregarded::NotInstalled),
         };
+        let known = |claim: &Claim| {
+            let installation = installations.get(&claim.namespace);
+            let controller_id = installation.and_then(|installation| installation.controller_id.clone());
+            Claim { controller_id, ..claim.clone() }
+        };
         let rank = |claim: Claim| Ranked {
             is_ours: installations.get(&claim.namespace).is_none_or(|i| i.is_ours),
             counts: why_not(&claim).is_none(),
@@ -318,7 +336,7 @@ impl Instances {
         let (others, disregarded): (Vec<_>, Vec<_>) =
             claims.iter().filter(|claim| !is_own(claim)).partition(|claim| why_not(claim).is_none());
         let mut instances = Self {
-            ranked: others.into_iter().copied().cloned().chain(acting).map(rank).collect(),
+            ranked: others.into_iter().copied().map(known).chain(acting).map(rank).collect(),
             disregarded: disregarded
                 .into_iter()
                 .filter_map(|claim| Some((claim.namespace.clone(), why_not(claim)?)))

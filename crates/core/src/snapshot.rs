@@ -79,6 +79,8 @@ pub struct Snapshot {
     installations: BTreeMap<Arc<str>, Installation>,
     /// What this instance claims by the configuration that it acts by.
     own: Option<Claim>,
+    /// The uuid of the controller that it is logged in to.
+    controller_id: Option<Arc<str>>,
     /// What follows from all that.
     instances: Instances,
     /// Namespaces of this instance that another one may still be writing for.
@@ -106,6 +108,7 @@ impl Default for Snapshot {
             claims: BTreeMap::new(),
             installations: BTreeMap::new(),
             own: None,
+            controller_id: None,
             instances: Instances::default(),
             awaited: BTreeSet::new(),
             slices_of: Index::default(),
@@ -174,7 +177,7 @@ impl Snapshot {
     pub fn act_by(&mut self, config: &Config, subdomain: Option<Arc<str>>) -> BTreeSet<Key> {
         let mut touched = BTreeSet::new();
         self.required = config.kinds();
-        self.own = Some(Claim::of(config, i64::MAX));
+        self.own = Some(Claim { controller_id: self.controller_id.clone(), ..Claim::of(config, i64::MAX) });
         self.judge(&mut touched);
         if self.subdomain == subdomain {
             return touched;
@@ -188,6 +191,28 @@ impl Snapshot {
             self.index_ingress(ingress, &mut touched);
         }
         touched
+    }
+
+    /// Says which controller this instance is logged in to, by its uuid. Answers what that
+    /// touched.
+    pub fn act_on(&mut self, controller_id: &Arc<str>) -> BTreeSet<Key> {
+        let mut touched = BTreeSet::new();
+        self.controller_id = Some(controller_id.clone()).filter(|id| !id.is_empty());
+        if let Some(own) = &mut self.own {
+            own.controller_id.clone_from(&self.controller_id);
+        }
+        self.judge(&mut touched);
+        touched
+    }
+
+    /// The uuid of the controller that others have to know, as they call it something else;
+    /// `None` if there is nobody who does, or if it is said already.
+    pub fn unsaid_controller(&self) -> Option<&Arc<str>> {
+        let own = self.own.as_ref()?;
+        let id = self.controller_id.as_ref()?;
+        let is_said = self.installations.get(&own.namespace)?.controller_id.as_ref() == Some(id);
+        let mut others = self.instances.others(&own.namespace);
+        (!is_said && others.any(|other| other.controller != own.controller)).then_some(id)
     }
 
     /// The instance that a namespace belongs to; nobody's if none selects it.

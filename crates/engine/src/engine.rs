@@ -129,6 +129,7 @@ impl Engine {
         let mut snapshot = Snapshot::default();
         let belief = Belief::new(translator.config());
         snapshot.act_by(translator.config(), translator.subdomain());
+        snapshot.act_on(&translator.facts().cluster_uuid);
         Self {
             snapshot,
             desired: Desired::new(translator),
@@ -264,7 +265,8 @@ impl Engine {
 
     /// Another configuration counts when everything is known that it needs.
     fn configured(&mut self, translator: Translator, now: Moment, effects: &mut Vec<Effect>) {
-        let touched = self.snapshot.act_by(translator.config(), translator.subdomain());
+        let mut touched = self.snapshot.act_by(translator.config(), translator.subdomain());
+        touched.extend(self.snapshot.act_on(&translator.facts().cluster_uuid));
         self.touch(touched, Cause::List, now);
         self.belief.configure(translator.config());
         if !self.snapshot.is_complete() {

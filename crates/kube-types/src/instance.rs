@@ -88,6 +88,7 @@ impl Convert for StatefulSet {
             account: account.map_or(new.account, Into::into),
             is_idle: replicas == Some(0) && pods == 0,
             is_ours: annotations.contains_key(annotation::LEADERSHIP_NOTE),
+            controller_id: metadata::annotation(&self.metadata, annotation::CONTROLLER).map(Into::into),
             removal: metadata::annotation(&self.metadata, annotation::REMOVAL).map(Into::into),
             word: metadata::annotation(&self.metadata, annotation::HANDOVER)
                 .map(Word::parse)

@@ -61,6 +61,7 @@ async fn snapshot(client: kube::Client, translator: &Translator) -> anyhow::Resu
     let reading = async {
         let mut snapshot = Snapshot::default();
         snapshot.act_by(translator.config(), translator.subdomain());
+        snapshot.act_on(&translator.facts().cluster_uuid);
         while !snapshot.is_complete() {
             match events.recv().await {
                 Some(SourceEvent::Delta(delta)) => {

@@ -1,19 +1,14 @@
-//! The cluster's name on the controller: follows whose it is and tells when that changes,
-//! and gives it up at the end of everything.
+//! The cluster's name on the controller: follows whose it is, and tells when that changes.
 
 use std::time::Duration;
 
 use ako_avi_io::{ClaimedBy, ClusterClaim};
-use ako_elect::Moment;
 use ako_kube_io::EventWriter;
 use tokio::sync::watch;
 use tracing::{error, info, warn};
 
 use super::publishing;
 use super::state::Startup;
-
-/// How long after a failure the name is given up again.
-const AGAIN: Duration = Duration::from_secs(5);
 
 /// How often the uid of the cluster is asked for until there is an answer.
 const RETRY: Duration = Duration::from_secs(1);
@@ -70,70 +65,4 @@ pub(super) async fn follow(claim: Option<ClusterClaim>, startup: Startup, events
 /// Whether a watch of the claim says that the name is another cluster's.
 pub(super) fn is_anothers(at_home: &watch::Receiver<Option<ClaimedBy>>) -> bool {
     matches!(*at_home.borrow(), Some(ClaimedBy::Another(_)))
-}
-
-/// How far it is that the name is given up, after everything was removed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum GivingUp {
-    /// Nothing was tried, or something is wanted again.
-    #[default]
-    Not,
-    /// It is being given up.
-    UnderWay,
-    /// It is to be tried again.
-    Failed(Moment),
-    /// It is given up.
-    Done,
-}
-
-impl GivingUp {
-    /// Whether to begin now. `wanted` says that everything else is removed.
-    pub(super) fn begins(&mut self, wanted: bool, now: Moment) -> bool {
-        if !wanted {
-            if *self != Self::UnderWay {
-                *self = Self::Not;
-            }
-            return false;
-        }
-        let begins = match *self {
-            Self::Not => true,
-            Self::Failed(at) => at <= now,
-            Self::UnderWay | Self::Done => false,
-        };
-        if begins {
-            *self = Self::UnderWay;
-        }
-        begins
-    }
-
-    /// What became of it.
-    pub(super) fn answered(&mut self, well: bool, now: Moment) {
-        *self = if well { Self::Done } else { Self::Failed(now + AGAIN) };
-    }
-
-    /// When to try again.
-    pub(super) fn deadline(self) -> Option<Moment> {
-        if let Self::Failed(at) = self { Some(at) } else { None }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_name_is_given_up_once_and_again_if_that_failed() {
-        let at = |seconds: u64| Moment::from_millis(seconds * 1000);
-        let mut giving_up = GivingUp::default();
-        assert!(!giving_up.begins(false, at(0)));
-        assert!(giving_up.begins(true, at(1)) && !giving_up.begins(true, at(2)));
-        giving_up.answered(false, at(3));
-        assert!(!giving_up.begins(true, at(4)));
-        assert_eq!(giving_up.deadline(), Some(at(8)));
-        assert!(giving_up.begins(true, at(8)));
-        giving_up.answered(true, at(9));
-        assert!(!giving_up.begins(true, at(20)) && giving_up == GivingUp::Done);
-        // deleteConfig is unset, and set again.
-        assert!(!giving_up.begins(false, at(21)) && giving_up.begins(true, at(22)));
-    }
 }

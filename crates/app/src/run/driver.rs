@@ -18,7 +18,8 @@ use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::task::{JoinError, JoinSet};
 use tracing::{debug, error, info, warn};
 
-use super::cluster_name::{self, GivingUp};
+use super::attempt::Attempt;
+use super::cluster_name;
 use super::conflicts::Conflicts;
 use super::connection::Connection;
 use super::history::History;
@@ -66,6 +67,8 @@ enum Done {
     Engine(Box<Event>),
     /// It was about the cluster's name: whether that is given up, if it was to be.
     ClusterName(Option<bool>),
+    /// It told others which controller this is, or failed.
+    Controller(bool),
 }
 
 impl Done {
@@ -109,7 +112,10 @@ pub(super) struct Driver {
     requests: JoinSet<Done>,
     /// Whom the cluster's name belongs to on the controller; `None` if it is not claimed.
     claimed: Option<watch::Receiver<Option<ClaimedBy>>>,
-    giving_up: GivingUp,
+    /// Giving the cluster's name up, after everything was removed.
+    giving_up: Attempt,
+    /// Telling other instances which controller this is.
+    telling: Attempt,
     /// Findings of the conversion, before translation.
     findings: BTreeMap<ResourceId, Vec<Diagnostic>>,
     conflicts: Conflicts,
@@ -138,7 +144,8 @@ impl Driver {
             engine: Engine::new(translator),
             requests: JoinSet::new(),
             claimed,
-            giving_up: GivingUp::default(),
+            giving_up: Attempt::default(),
+            telling: Attempt::default(),
             findings: BTreeMap::new(),
             conflicts: Conflicts::default(),
             troubles: BTreeMap::new(),
@@ -167,6 +174,7 @@ impl Driver {
                 self.leading.look_again(),
                 self.removal.deadline(),
                 self.giving_up.deadline(),
+                self.telling.deadline(),
             ];
             let next = deadlines.into_iter().flatten().min();
             let sleep = next.map_or(LONGEST_SLEEP, |at| at.since(self.now()).min(LONGEST_SLEEP));
@@ -194,6 +202,7 @@ impl Driver {
             self.notice_changes();
             self.removal.wake(self.now());
             self.announce_removal();
+            self.announce_controller();
             self.tell_elector();
         }
     }
@@ -213,6 +222,11 @@ impl Driver {
                 if let Some(well) = given_up {
                     self.giving_up.answered(well, now);
                 }
+                return Ok(());
+            }
+            Ok(Done::Controller(well)) => {
+                self.leading.answered(false, now);
+                self.telling.answered(well, now);
                 return Ok(());
             }
             Err(error) => bail!("a request failed: {error}"),
@@ -407,7 +421,7 @@ impl Driver {
                 Done::ClusterName(Some(given_up.is_ok()))
             });
         }
-        self.giving_up == GivingUp::Done
+        self.giving_up == Attempt::Done
     }
 
     /// An Event on an object. Standbys find the same; one Event is enough.
@@ -592,6 +606,16 @@ impl Driver {
         };
         let noted = self.note(annotation::REMOVAL, value);
         self.requests.spawn(async move { Done::engine(Event::Published(object, noted.await)) });
+    }
+
+    /// Says which controller this is, if another instance calls it something else or has
+    /// another one.
+    fn announce_controller(&mut self) {
+        let id = self.engine.snapshot().unsaid_controller().filter(|_| self.leading.writes()).cloned();
+        if self.telling.begins(id.is_some(), self.now()) {
+            let noted = self.note(annotation::CONTROLLER, id.map(|id| id.to_string()));
+            self.requests.spawn(async move { Done::Controller(noted.await.is_ok()) });
+        }
     }
 
     /// Says something to the other instances.

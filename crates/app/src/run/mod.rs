@@ -1,5 +1,6 @@
 //! `ako run`: start, supervision, end.
 
+mod attempt;
 pub mod clock;
 mod cluster_name;
 mod conflicts;

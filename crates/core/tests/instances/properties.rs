@@ -45,6 +45,7 @@ fn claim() -> impl Strategy<Value = Claim> {
             namespace: "".into(),
             created,
             controller,
+            controller_id: None,
             cloud,
             cluster,
             primary,
@@ -70,8 +71,9 @@ struct World {
 
 fn worlds() -> impl Strategy<Value = World> {
     let claims = btree_map(pick(INSTANCES), claim(), 1..5);
-    let installed =
-        (prop::bool::weighted(0.7), authority(), prop::bool::weighted(0.2), prop::bool::weighted(0.9));
+    let controller_id = prop::option::of(pick(&["u", "u", "v"]));
+    let share = prop::bool::weighted;
+    let installed = (share(0.7), authority(), share(0.2), controller_id, share(0.9));
     let installations = btree_map(pick(INSTANCES), installed, INSTANCES.len());
     let namespaces = btree_map(pick(NAMESPACES), btree_map(pick(KEYS), pick(VALUES), 0..3), 0..4);
     (claims, installations, namespaces).prop_map(|(claims, installations, namespaces)| World {
@@ -79,9 +81,9 @@ fn worlds() -> impl Strategy<Value = World> {
         installations: installations
             .into_iter()
             .filter(|(_, (.., is_there))| *is_there)
-            .map(|(namespace, (is_ours, authority, is_idle, _))| {
+            .map(|(namespace, (is_ours, authority, is_idle, controller_id, _))| {
                 let new = Installation::new(namespace.clone());
-                (namespace, Installation { is_ours, authority, is_idle, ..new })
+                (namespace, Installation { is_ours, authority, is_idle, controller_id, ..new })
             })
             .collect(),
         namespaces: namespaces
@@ -98,7 +100,7 @@ impl World {
 
     fn seen_by(&self, own: &Claim) -> Instances {
         // What a running instance knows of itself lacks the age.
-        let own = Claim { created: i64::MAX, ..own.clone() };
+        let own = Claim { created: i64::MAX, ..self.known(own) };
         Instances::of(&self.claims, &self.installations, Some(&own))
     }
 
@@ -114,6 +116,17 @@ impl World {
     fn pairs(&self) -> impl Iterator<Item = (&Claim, &Claim)> {
         let pairs = self.counting().flat_map(|a| self.counting().map(move |b| (a, b)));
         pairs.filter(|(a, b)| a.namespace != b.namespace)
+    }
+
+    /// With the controller that it says it uses.
+    fn known(&self, claim: &Claim) -> Claim {
+        let installation = self.installations.get(&claim.namespace);
+        let controller_id = installation.and_then(|installation| installation.controller_id.clone());
+        Claim { controller_id, ..claim.clone() }
+    }
+
+    fn share_controller(&self, a: &Claim, b: &Claim) -> bool {
+        self.known(a).same_controller(&self.known(b))
     }
 
     /// Whether the others know of it.
@@ -201,13 +214,14 @@ proptest! {
     #[test]
     fn the_routes_of_a_cloud_have_one_owner_at_most(world in worlds()) {
         let instances = world.instances();
-        let mut places = BTreeSet::new();
-        for claim in world.claims.iter().filter(|c| instances.owns_routes(&c.namespace)) {
-            prop_assert!(claim.primary && places.insert((&claim.controller, &claim.cloud)));
+        let share = |a: &Claim, b: &Claim| world.share_controller(a, b) && a.cloud == b.cloud;
+        let owns = |claim: &Claim| instances.owns_routes(&claim.namespace);
+        for (a, b) in world.pairs() {
+            prop_assert!(!(share(a, b) && owns(a) && owns(b)));
         }
         // And one at least, if somebody asks for them and may.
         for claim in world.counting().filter(|c| c.primary && instances.barred(&c.namespace).is_none()) {
-            prop_assert!(places.contains(&(&claim.controller, &claim.cloud)));
+            prop_assert!(owns(claim) || world.pairs().any(|(a, b)| a == claim && b.primary && share(a, b)));
         }
     }
 
@@ -218,7 +232,7 @@ proptest! {
             let acts = |claim: &Claim| instances.barred(&claim.namespace).is_none();
             let told_apart = a.cluster != b.cluster && world.is_ours(a) && world.is_ours(b);
             let is_ours = world.is_ours(a) || world.is_ours(b);
-            if acts(a) && acts(b) && is_ours && a.controller == b.controller && !told_apart {
+            if acts(a) && acts(b) && is_ours && world.share_controller(a, b) && !told_apart {
                 prop_assert_ne!(a.owner(), b.owner());
             }
         }
@@ -234,7 +248,7 @@ proptest! {
             let contested = world.namespaces.iter().any(|n| accepts(a, n) && accepts(b, n));
             prop_assert_eq!(of(&of_a, Contest::Namespaces, b).is_some(), contested);
             let told_apart = a.cluster != b.cluster && world.is_ours(a) && world.is_ours(b);
-            let same_owner = a.controller == b.controller && a.owner() == b.owner();
+            let same_owner = world.share_controller(a, b) && a.owner() == b.owner();
             prop_assert_eq!(of(&of_a, Contest::Owner, b).is_some(), same_owner && !told_apart);
             for ours in of_a.iter().filter(|c| c.with == b.namespace) {
                 let theirs = of(&of_b, ours.contest, a);

@@ -29,6 +29,9 @@ struct Instance {
     /// Why it does not count, perhaps.
     #[serde(default)]
     is: Is,
+    /// The uuid of its controller; `unknown` if it does not say it. Otherwise each spelling is
+    /// another one's.
+    id: Option<Arc<str>>,
     /// What differs from the usual in its ConfigMap.
     #[serde(default)]
     config: BTreeMap<String, String>,
@@ -54,7 +57,9 @@ impl Instance {
     fn claim(&self, namespace: &str, config: &BTreeMap<String, String>) -> Claim {
         let usual = [("clusterName", "c1"), ("controllerIP", "avi")].map(|(k, v)| (k.into(), v.into()));
         let data = usual.into_iter().chain(config.clone()).collect();
-        Claim::of(&Config::parse(namespace, &data).0, self.created)
+        let claim = Claim::of(&Config::parse(namespace, &data).0, self.created);
+        let id = self.id.clone().or_else(|| Some(claim.controller.clone()));
+        Claim { controller_id: id.filter(|id| **id != *"unknown"), ..claim }
     }
 }
 
@@ -69,6 +74,7 @@ impl Case {
             (
                 namespace.clone(),
                 Installation {
+                    controller_id: instance.claim(namespace, &instance.config).controller_id,
                     is_ours: !instance.ako,
                     authority: if instance.is == Is::Refused {
                         Authority::Refused
