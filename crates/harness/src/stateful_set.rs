@@ -47,6 +47,23 @@ pub async fn scale(client: &Client, namespace: &str, replicas: usize) -> anyhow:
 
 /// Creates a pod of the StatefulSet, which runs at once.
 pub async fn add_pod(client: &Client, namespace: &str, pod: &str) -> anyhow::Result<()> {
+    add_pod_with(client, namespace, pod, &json!({NOTE: "starting"}), pod_spec()).await
+}
+
+/// The same of AKO 2.2.1: without the annotation, and of another image.
+pub async fn add_pod_of_ako(client: &Client, namespace: &str, pod: &str) -> anyhow::Result<()> {
+    let mut spec = pod_spec();
+    spec["containers"][0]["image"] = json!("ako:2.2.1");
+    add_pod_with(client, namespace, pod, &json!({}), spec).await
+}
+
+async fn add_pod_with(
+    client: &Client,
+    namespace: &str,
+    pod: &str,
+    annotations: &Value,
+    spec: Value,
+) -> anyhow::Result<()> {
     let set = cluster::get(client, &named(namespace)).await?.context("there is no StatefulSet ako")?;
     let owner = json!({
         "apiVersion": "apps/v1", "kind": "StatefulSet", "name": NAME, "uid": set["metadata"]["uid"],
@@ -56,9 +73,9 @@ pub async fn add_pod(client: &Client, namespace: &str, pod: &str) -> anyhow::Res
         "apiVersion": "v1", "kind": "Pod",
         "metadata": {
             "name": pod, "namespace": namespace, "labels": {"app.kubernetes.io/name": NAME},
-            "annotations": {NOTE: "starting"}, "ownerReferences": [owner],
+            "annotations": annotations, "ownerReferences": [owner],
         },
-        "spec": pod_spec(),
+        "spec": spec,
         "status": {"phase": "Running"},
     });
     cluster::apply(client, &object).await

@@ -217,7 +217,7 @@ fn permissions(state: &Value) -> Markup {
 /// Why the operator cannot log in, or judges a certificate as before.
 fn login(state: &Value) -> Markup {
     html! {
-        @for pointer in ["/controller/login_refused", "/controller/cluster_name_taken", "/controller/certificate_problem"] {
+        @for pointer in ["/leadership/beside", "/controller/login_refused", "/controller/cluster_name_taken", "/controller/certificate_problem"] {
             @if let Some(why) = state.pointer(pointer).and_then(Value::as_str) {
                 div.note role="alert" { (why) }
             }

@@ -66,6 +66,8 @@ pub struct Report {
     pub(crate) conflicts: Vec<Conflict>,
     /// The namespaces that this instance serves.
     pub(crate) served: Vec<Arc<str>>,
+    /// Why nobody of ours leads beside pods of AKO 2.2.1, if some run.
+    pub(crate) beside: Option<String>,
     /// Whether both sides are known.
     pub(crate) synced: bool,
     /// What is not known yet.
@@ -137,6 +139,7 @@ impl Report {
             // Of half a cluster nothing is said.
             conflicts: if snapshot.is_complete() { snapshot.conflicts() } else { Vec::new() },
             served: known.filter(|namespace| snapshot.serves(namespace)).cloned().collect(),
+            beside: None,
             synced: engine.is_synced(),
             missing,
             settled: engine.is_settled(),
@@ -181,6 +184,7 @@ impl Report {
     /// as a restart would not help it.
     pub(crate) fn ready(&self) -> String {
         let mut lines = vec!["ok".to_owned()];
+        lines.extend(self.beside.clone());
         lines.extend(self.barred().map(|why| format!("this instance writes nothing: {why}")));
         let refused = self.conflicts.iter().filter(|conflict| conflict.refused);
         lines.extend(refused.take(SHOWN).map(ToString::to_string));
@@ -334,6 +338,7 @@ fn leadership(standing: &Standing, report: &Report) -> Value {
         "since": standing.since.map(|since| since.to_string()),
         "grants": standing.grants,
         "writes": report.writes,
+        "beside": report.beside,
         "heard_ms": standing.heard.map(|at| ms(now.since(at))),
         "permit_ms": standing.permit.and_then(|permit| permit.remaining(now)).map(ms),
     })

@@ -141,6 +141,7 @@ pub(crate) fn text(state: &Value) -> String {
     }
     for (title, pointer) in [
         ("LOGIN", "/controller/login_refused"),
+        ("LEADERSHIP", "/leadership/beside"),
         ("CLUSTER NAME", "/controller/cluster_name_taken"),
         ("CERTIFICATE", "/controller/certificate_problem"),
     ] {

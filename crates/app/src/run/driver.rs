@@ -168,6 +168,8 @@ impl Driver {
         standing.mark_changed();
         let mut batch = Vec::with_capacity(BATCH);
         let mut claimed = self.claimed.clone();
+        let mut pods_of_ako = self.parts.candidate.beside.clone();
+        pods_of_ako.mark_changed();
         loop {
             let deadlines = [
                 self.engine.deadline(),
@@ -190,6 +192,7 @@ impl Driver {
                 }
                 Some(done) = self.requests.join_next() => self.done(done)?,
                 () = changed(&mut claimed) => self.judge_name(),
+                Ok(()) = pods_of_ako.changed() => self.tell_beside(&pods_of_ako.borrow_and_update()),
                 () = tokio::time::sleep(sleep) => self.step(Event::Tick),
             }
             while let Some(done) = self.requests.try_join_next() {
@@ -365,6 +368,14 @@ impl Driver {
     fn judge_name(&mut self) {
         if self.leading.writes() {
             self.step(Event::Writing(!self.has_lost_its_name()));
+        }
+    }
+
+    /// Pods of AKO 2.2.1 begin to run beside this one, or are gone.
+    fn tell_beside(&self, pods: &[String]) {
+        if let Some(why) = beside(pods) {
+            warn!("{why}");
+            publishing::warn_of(&self.parts.events, "BesideAKO", &why);
         }
     }
 
@@ -716,9 +727,20 @@ impl Driver {
         report.troubles = self.troubles.clone();
         report.standing = Some(self.leading.standing().clone());
         report.writes = self.leading.writes();
+        report.beside = beside(&self.parts.candidate.beside.borrow());
         report.last_writes = self.history.newest().cloned().collect();
         report
     }
+}
+
+/// Why nobody of ours leads beside pods of AKO 2.2.1, if some run.
+fn beside(pods: &[String]) -> Option<String> {
+    let first = pods.first()?;
+    let more = if pods.len() > 1 { format!(" and {} more", pods.len() - 1) } else { String::new() };
+    Some(format!(
+        "no replica leads, as pod {first}{more} of the same StatefulSet runs AKO 2.2.1, which may write without the \
+         Lease: when it is gone, a replica leads at once; a rolling update replaces it"
+    ))
 }
 
 /// Waits until something else is known; for ever, if nothing is followed.

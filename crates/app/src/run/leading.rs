@@ -252,7 +252,8 @@ mod tests {
         let (events, _) = mpsc::channel(1);
         let competing = Standing { permit: None, ..standing(Phase::Competing, 0) };
         let leads = watch::channel(false).1;
-        let handle = Handle { standing: watch::channel(competing).1, leads, events };
+        let beside = watch::channel(Vec::new()).1;
+        let handle = Handle { standing: watch::channel(competing).1, leads, events, beside };
         let mut leading = Leading::new(&handle, LEASE);
         assert_eq!(leading.turn(standing(Phase::Leading, 1), now), Turn::Granted { epoch: 1 });
         leading
@@ -274,8 +275,8 @@ mod tests {
     fn a_grant_from_before_the_driver_ran_is_noticed_before_anything_is_written() {
         let (events, _) = mpsc::channel(1);
         let leads = standing(Phase::Leading, 1);
-        let handle =
-            Handle { standing: watch::channel(leads.clone()).1, leads: watch::channel(true).1, events };
+        let (may_start, beside) = (watch::channel(true).1, watch::channel(Vec::new()).1);
+        let handle = Handle { standing: watch::channel(leads.clone()).1, leads: may_start, events, beside };
         let mut leading = Leading::new(&handle, LEASE);
         assert!(!leading.may_write_after(at(9)), "what was read may be from before the grant");
         assert_eq!(leading.turn(leads.clone(), at(10)), Turn::Granted { epoch: 1 });
@@ -302,6 +303,7 @@ mod tests {
             standing: watch::channel(standing(Phase::Leading, 1)).1,
             leads: watch::channel(true).1,
             events,
+            beside: watch::channel(Vec::new()).1,
         };
         let facts = Facts { warm: true, reachable: true, idle: false };
         let mut drained = |leading: &mut Leading| {

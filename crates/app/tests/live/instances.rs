@@ -10,18 +10,18 @@ use serde_json::{Value, json};
 use crate::world::{SOON, World, config, ingress, ingress_class, service};
 
 /// Whose objects bear which owner.
-const PRIMARY: &str = "ako-c1";
-const SECONDARY: &str = "ako-c1-blue";
+pub(crate) const PRIMARY: &str = "ako-c1";
+pub(crate) const SECONDARY: &str = "ako-c1-blue";
 
-struct Fleet {
+pub(crate) struct Fleet {
     /// The processes, by namespace and pod.
-    running: BTreeMap<(String, String), Operator>,
+    pub(crate) running: BTreeMap<(String, String), Operator>,
     /// Last: its control plane must have no other user left.
-    world: World,
+    pub(crate) world: World,
 }
 
 impl Fleet {
-    async fn start() -> Option<Self> {
+    pub(crate) async fn start() -> Option<Self> {
         let migrate = [("nsSyncLabelKey", "app"), ("nsSyncLabelValue", "migrate")];
         let mut world = World::start_unready(&config(&migrate), "avi-system").await?;
         // The world's own operator has no pod.
@@ -39,7 +39,7 @@ impl Fleet {
         Some(fleet)
     }
 
-    async fn start_replicas(&mut self, installed: &Installed, count: usize) {
+    pub(crate) async fn start_replicas(&mut self, installed: &Installed, count: usize) {
         let (client, namespace) = (&self.world.client, &installed.namespace);
         stateful_set::scale(client, namespace, count).await.unwrap();
         for number in 0..count {
@@ -75,7 +75,7 @@ impl Fleet {
     }
 
     /// Waits until the leader of an instance says what is asked for.
-    async fn says(&self, namespace: &str, what: &str, is_so: impl Fn(&Value) -> bool) -> Value {
+    pub(crate) async fn says(&self, namespace: &str, what: &str, is_so: impl Fn(&Value) -> bool) -> Value {
         eventually(SOON, async || {
             let (_, state) = self.leader(namespace).await;
             if is_so(&state) { Ok(state) } else { Err(format!("{namespace} does not say {what}: {state:#}")) }
@@ -84,7 +84,7 @@ impl Fleet {
         .unwrap_or_else(|error| self.fail(&error))
     }
 
-    async fn label(&self, namespace: &str, labels: &[(&str, &str)]) {
+    pub(crate) async fn label(&self, namespace: &str, labels: &[(&str, &str)]) {
         let labels: BTreeMap<_, _> = labels.iter().copied().collect();
         let object = json!({
             "apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace, "labels": labels},
@@ -99,7 +99,7 @@ impl Fleet {
         self.put(namespace, objects).await;
     }
 
-    async fn put(&self, namespace: &str, mut objects: Vec<Value>) {
+    pub(crate) async fn put(&self, namespace: &str, mut objects: Vec<Value>) {
         for object in &mut objects {
             object["metadata"]["namespace"] = json!(namespace);
         }
@@ -114,7 +114,7 @@ impl Fleet {
         pools.filter(is_of).map(|pool| pool["created_by"].as_str().unwrap_or_default().to_owned()).collect()
     }
 
-    async fn owned_by(&self, namespace: &str, owner: &str) {
+    pub(crate) async fn owned_by(&self, namespace: &str, owner: &str) {
         let wanted = BTreeSet::from([owner.to_owned()]);
         eventually(SOON, async || match self.owners(namespace) {
             owners if owners == wanted => Ok(()),
@@ -144,7 +144,7 @@ impl Fleet {
     }
 
     /// The last request to the controller.
-    fn position(&self) -> u64 {
+    pub(crate) fn position(&self) -> u64 {
         self.world.sim.requests().last().map_or(0, |request| request.seq)
     }
 
@@ -155,7 +155,7 @@ impl Fleet {
         writes.map(|request| (request.kind, request.name)).collect()
     }
 
-    fn fail(&self, error: &anyhow::Error) -> ! {
+    pub(crate) fn fail(&self, error: &anyhow::Error) -> ! {
         for ((namespace, pod), operator) in &self.running {
             let log = operator.log();
             let tail: Vec<_> = log.lines().rev().take(20).collect();

@@ -1,6 +1,7 @@
 //! What goes wrong around the leadership: networks, clocks that went on without
 //! a process, people who edit.
 
+use ako_harness::operator::{Operator, OperatorOptions};
 use ako_harness::{Network, cluster, eventually, stateful_set};
 use ako_sim_avi::{Action, Fault};
 use k8s_openapi::api::core::v1::ConfigMap;
@@ -8,7 +9,7 @@ use kube::api::{Api, Patch, PatchParams};
 use serde_json::{Value, json};
 
 use crate::replicas::{Replicas, backend};
-use crate::world::{SOON, World, ingress};
+use crate::world::{SOON, World, config, ingress, ingress_class, service};
 
 const NAMESPACE: &str = "avi-system";
 
@@ -204,4 +205,37 @@ async fn pods_of_the_same_name_and_a_scale_to_zero_are_ordinary() {
     let holder = replicas.lease_holder().await.unwrap_or_default();
     assert!(holder.starts_with(&leader), "the Lease shows {holder:?}, {leader} leads");
     replicas.assert_nothing_twice();
+}
+
+/// AKO that began with a single replica writes without the Lease: `helm upgrade` from its
+/// chart to ours adds `ako-1` beside it, and replaces `ako-0` afterwards.
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_leads_beside_a_pod_of_ako_and_one_does_when_it_is_gone() {
+    let Some(mut world) = World::start_unready(&config(&[]), NAMESPACE).await else { return };
+    world.operator.kill();
+    stateful_set::scale(&world.client, NAMESPACE, 2).await.unwrap();
+    stateful_set::add_pod_of_ako(&world.client, NAMESPACE, "ako-0").await.unwrap();
+    stateful_set::add_pod(&world.client, NAMESPACE, "ako-1").await.unwrap();
+    let kubeconfig = world.control_plane.kubeconfig();
+    let options = OperatorOptions::new(env!("CARGO_BIN_EXE_ako"), kubeconfig, &world.installed);
+    world.operator = Operator::start(options.pod_name("ako-1")).unwrap();
+    world.operator.wait_ready().await.unwrap();
+    world.apply(&[ingress_class(), ingress("shop", "foo.com", "/", "web")]).await;
+    world.apply(&service("web", "ClusterIP", &["10.244.1.5"])).await;
+    // Ready, so that the rolling update goes on, and it says what it waits for.
+    eventually(SOON, async || {
+        let (status, page) = world.operator.get("/readyz").await.map_err(|e| e.to_string())?;
+        let (_, shown) = world.operator.get("/").await.map_err(|e| e.to_string())?;
+        let is_said = [&page, &shown]
+            .iter()
+            .all(|text| text.contains("pod ako-0 of the same StatefulSet runs AKO 2.2.1"));
+        if status == 200 && is_said { Ok(()) } else { Err(format!("{status}: {page}")) }
+    })
+    .await
+    .unwrap_or_else(|e| world.fail(&e));
+    assert_eq!(world.writes(), 0);
+    let state = world.operator.get_json("/api/v1/state").await.unwrap();
+    assert_ne!(state["role"], "leader");
+    stateful_set::remove_pod(&world.client, NAMESPACE, "ako-0").await.unwrap();
+    world.published("Ingress", "default", "shop").await;
 }

@@ -13,6 +13,7 @@ mod leadership;
 mod leadership_faults;
 mod lifecycle;
 mod login;
+mod moving;
 mod node_ports;
 mod permissions;
 mod placement;

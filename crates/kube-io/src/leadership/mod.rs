@@ -124,6 +124,9 @@ pub struct Handle {
     pub leads: watch::Receiver<bool>,
     /// Facts and requests for the elector.
     pub events: mpsc::Sender<Event>,
+    /// The pods of AKO 2.2.1 that run in the own StatefulSet: while there are some, nobody
+    /// of ours leads.
+    pub beside: watch::Receiver<Vec<String>>,
 }
 
 impl Candidate {
@@ -137,14 +140,16 @@ impl Candidate {
         let (leads, may_start) = watch::channel(false);
         let (events, facts) = mpsc::channel(QUEUE);
         let (news, told) = mpsc::channel(QUEUE);
-        let handle = Handle { standing: receiver, leads: may_start, events };
+        let (foreign, beside) = watch::channel(Vec::new());
+        let handle = Handle { standing: receiver, leads: may_start, events, beside };
         let run = async move {
             let (note, stand_back) = watch::channel(None);
             let (client, namespace, period) = (&self.client, &self.namespace, self.timing.retry());
             let mut beside = JoinSet::new();
             beside.spawn(note::keep(client.clone(), namespace.clone(), self.pod.clone(), period, stand_back));
             beside.spawn(peers::watch_record(client.clone(), namespace.clone(), news.clone()));
-            beside.spawn(peers::follow(client.clone(), namespace.clone(), self.pod.clone(), period, news));
+            let tell = peers::Tell { news, foreign };
+            beside.spawn(peers::follow(client.clone(), namespace.clone(), self.pod.clone(), period, tell));
             let mut driver = Driver::new(&self, me, Published { standing, leads, note });
             tokio::select! {
                 ended = driver.run(facts, told) => {

@@ -13,7 +13,7 @@ use k8s_openapi::jiff::Timestamp;
 use kube::runtime::WatchStreamExt;
 use kube::runtime::watcher::{self, watch_object, watcher};
 use kube::{Api, Client};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use super::note::{CANDIDATE, NOTE, STANDING_BACK};
@@ -50,14 +50,16 @@ pub(super) async fn watch_record(client: Client, namespace: String, news: mpsc::
     }
 }
 
+/// Whom to tell.
+pub(super) struct Tell {
+    pub(super) news: mpsc::Sender<News>,
+    /// For people: the pods of AKO 2.2.1 that run.
+    pub(super) foreign: watch::Sender<Vec<String>>,
+}
+
 /// Tells how many replicas there are to be, and what the present ones are like.
-pub(super) async fn follow(
-    client: Client,
-    namespace: String,
-    pod: String,
-    period: Duration,
-    news: mpsc::Sender<News>,
-) {
+pub(super) async fn follow(client: Client, namespace: String, pod: String, period: Duration, tell: Tell) {
+    let Tell { news, foreign } = tell;
     let own = find_own(&client, &namespace, &pod, period).await;
     let pods = Api::<Pod>::namespaced(client.clone(), &namespace);
     let mut pods = pin!(watcher(pods, watcher::Config::default()).default_backoff());
@@ -77,6 +79,8 @@ pub(super) async fn follow(
             },
             () = tokio::time::sleep(peers.patience().unwrap_or(period * LOOK_EVERY)) => {}
         }
+        let theirs = peers.theirs();
+        foreign.send_if_modified(|known| std::mem::replace(known, theirs.clone()) != theirs);
         let mut now = peers.news();
         // First, so that the Lease is held before a replica needs it.
         now.insert(0, News::Replicas(set.replicas().await));
@@ -162,6 +166,16 @@ struct Peer {
     fit: bool,
 }
 
+impl Peer {
+    fn is_theirs(&self) -> bool {
+        match self.whose {
+            Whose::Ours => false,
+            Whose::Theirs => true,
+            Whose::Undecided(until, _) => until <= Instant::now(),
+        }
+    }
+}
+
 /// Whose a pod is.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Whose {
@@ -205,16 +219,17 @@ impl Peers {
         undecided.min()
     }
 
+    /// The pods of the reference implementation that run.
+    fn theirs(&self) -> Vec<String> {
+        let theirs = self.pods.iter().filter(|(_, peer)| peer.is_theirs());
+        theirs.map(|(name, _)| name.clone()).collect()
+    }
+
     fn news(&self) -> Vec<News> {
         if !self.known {
             return Vec::new();
         }
-        let is_theirs = |whose| match whose {
-            Whose::Ours => false,
-            Whose::Theirs => true,
-            Whose::Undecided(until, _) => until <= Instant::now(),
-        };
-        let foreign = self.pods.values().any(|peer| is_theirs(peer.whose));
+        let foreign = self.pods.values().any(Peer::is_theirs);
         let fit = self.pods.values().any(|peer| peer.fit);
         vec![News::ReferencePods(foreign), News::Elector(Event::FitPeer(fit))]
     }

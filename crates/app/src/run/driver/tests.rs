@@ -37,7 +37,7 @@ impl Driven {
             writer: ClusterWriter::new(client.clone(), boot.clone(), may_start.clone()),
             connection,
             events: EventWriter::new(client, None, clock::wall_time()),
-            candidate: Handle { standing, leads: may_start, events },
+            candidate: Handle { standing, leads: may_start, events, beside: watch::channel(Vec::new()).1 },
             clock: boot,
             wall: clock::wall_time(),
             observe: Arc::new(Notify::new()),

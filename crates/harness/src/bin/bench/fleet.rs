@@ -80,6 +80,17 @@ impl Fleet {
         rests.max().flatten().context("no log tells of a rest")
     }
 
+    /// Whether all pools are an instance's, or why not.
+    pub(crate) async fn has_moved(&self, to: usize) -> Result<(), String> {
+        let dump = self.simulated.sim.dump();
+        let owner =
+            self.running[to].get_json("/api/v1/state").await.map_err(|error| error.to_string())?["owner"]
+                .clone();
+        let pools = dump["pool"].as_object().into_iter().flatten();
+        let others = pools.filter(|(_, pool)| pool["created_by"] != owner).count();
+        if others == 0 { Ok(()) } else { Err(format!("{others} pools are not {owner}'s")) }
+    }
+
     /// How many pools the controller has.
     pub(crate) fn pools(&self) -> usize {
         pools_of(&self.simulated)

@@ -4,6 +4,7 @@ mod endpoint_change;
 mod handover;
 mod instances;
 mod live;
+mod moves;
 mod nodes;
 mod restart;
 mod start;
@@ -39,6 +40,8 @@ pub(crate) enum Scenario {
     Takeover,
     /// Ten instances share a cluster and a controller
     Instances,
+    /// A namespace of 100 Ingresses goes from one instance to another and back
+    Moves,
     /// 5,000 Nodes are created while the operator writes static routes
     Nodes,
 }
@@ -46,10 +49,11 @@ pub(crate) enum Scenario {
 impl Scenario {
     /// In the order in which they run: the cluster only grows, and what one
     /// leaves behind is the next one's start.
-    pub(crate) const ALL: [Self; 11] = [
+    pub(crate) const ALL: [Self; 12] = [
         Self::Translate,
         Self::Nodes,
         Self::Instances,
+        Self::Moves,
         Self::Live300,
         Self::StartSni,
         Self::EndpointChange,
@@ -72,6 +76,7 @@ impl Scenario {
             Self::Crash => "crash",
             Self::Takeover => "takeover",
             Self::Instances => "instances",
+            Self::Moves => "moves",
             Self::Nodes => "nodes",
         }
     }
@@ -79,7 +84,7 @@ impl Scenario {
     /// Whether it needs a cluster that no other scenario sees: what it creates
     /// would be the others' work, too.
     fn is_apart(self) -> bool {
-        matches!(self, Self::Instances | Self::Nodes)
+        matches!(self, Self::Instances | Self::Moves | Self::Nodes)
     }
 }
 
@@ -113,6 +118,9 @@ pub(crate) async fn run_live(
 async fn run_apart(scenarios: &[Scenario], arguments: &Arguments, report: &mut Report) {
     if scenarios.contains(&Scenario::Nodes) {
         report.scenario(Scenario::Nodes.name(), 0, nodes::run(arguments).await);
+    }
+    if scenarios.contains(&Scenario::Moves) {
+        report.scenario(Scenario::Moves.name(), moves::SIZE, moves::run(arguments).await);
     }
     if scenarios.contains(&Scenario::Instances) {
         for size in &arguments.sizes {
@@ -160,7 +168,11 @@ impl Runs<'_> {
                     _ => handover::takeover(self.stage, self.size).await,
                 }
             }
-            Scenario::Translate | Scenario::Live300 | Scenario::Instances | Scenario::Nodes => Ok(Vec::new()),
+            Scenario::Translate
+            | Scenario::Live300
+            | Scenario::Instances
+            | Scenario::Moves
+            | Scenario::Nodes => Ok(Vec::new()),
         }
     }
 
