@@ -185,6 +185,8 @@ impl Engine {
                 self.belief.lead(leadership.as_ref().map(|leadership| leadership.since));
                 if leadership.is_some() {
                     self.territory.lead();
+                    // What was heard before it led explains nothing any more.
+                    self.look(self.guard.explained().clone(), now);
                 }
                 if self.voice.lead(leadership.map(|leadership| leadership.name)) {
                     self.territory.says(&Word::default());
@@ -284,8 +286,8 @@ impl Engine {
     fn settle(&mut self, now: Moment, effects: &mut Vec<Effect>) {
         self.translate(now, effects);
         if self.is_translated() && self.pending.is_none() {
-            let took_over = self.territory.translated();
-            if self.belief.translated() || took_over {
+            let has_taken_over = self.territory.translated();
+            if self.belief.translated() || has_taken_over {
                 self.look_at_unproven(now);
             }
         }
@@ -407,6 +409,10 @@ impl Engine {
         let Looked { touched, given_away } = self.territory.look(&mut self.snapshot, margin, now);
         self.territory.note_under_way(&given_away, &self.agenda.in_doubt());
         self.controller.leave(&given_away);
+        if !given_away.is_empty() {
+            // What explained a removal was said before another instance had the namespace.
+            self.look(self.guard.explained().clone(), now);
+        }
         self.controller.share(self.snapshot.may_share_controller());
         self.touch(touched, Cause::of(!by_list), now);
         self.freeze(now);
@@ -548,7 +554,7 @@ impl Engine {
         } else if self.desired.translator().config().delete_config {
             self.guard.explain(key);
         } else {
-            let left_behind = self.left_behind(key);
+            let left_behind = self.left_behind(key, need);
             for namespace in &left_behind {
                 self.territory.found_left_behind(namespace);
             }
@@ -577,12 +583,28 @@ impl Engine {
     }
 
     /// The namespaces of another instance for which an object was made that bears our
-    /// name and is not wanted: that instance will take it over. It may not have been
-    /// restarted yet, after it was another one.
-    fn left_behind(&self, key: &ObjectKey) -> BTreeSet<Arc<str>> {
-        let observed = self.controller.get(key).filter(|_| self.desired.get(key).is_none());
-        let markers = observed.map(|observed| observed.body.markers()).unwrap_or_default();
-        purpose::those_of_another(&self.snapshot, markers)
+    /// name and is not wanted, or for which a shared one has a host: that instance will
+    /// take it over. It may not have been restarted yet, after it was another one.
+    fn left_behind(&self, key: &ObjectKey, need: &Need) -> BTreeSet<Arc<str>> {
+        let Some(observed) = self.controller.get(key) else { return BTreeSet::new() };
+        let markers = observed.body.markers();
+        let hosts: BTreeSet<_> = match need {
+            _ if self.desired.get(key).is_none() => {
+                if !purpose::values(markers, "Namespace").is_empty() {
+                    return purpose::those_of_another(&self.snapshot, markers);
+                }
+                // A certificate tells its host only.
+                purpose::values(markers, "Host").iter().cloned().collect()
+            }
+            Need::Ready(Operation { change: Change::Update(_, body), .. }) if self.desired.is_shared(key) => {
+                body.losses(&observed.body).hosts
+            }
+            _ => return BTreeSet::new(),
+        };
+        // A host may be asked for in a namespace that was never ours, by an older Ingress.
+        let mut theirs = purpose::hosts_of_another(&self.snapshot, &hosts);
+        theirs.retain(|namespace| self.territory.is_leaving(namespace));
+        theirs
     }
 
     fn judge_routes(&mut self, key: &ObjectKey, need: &Need) {
@@ -626,6 +648,12 @@ impl Engine {
             let Some(key) = self.agenda.next_queued() else { return };
             // Much may have changed since it was queued.
             let found = need::of(&key, &self.desired, &mut self.controller, &self.agenda);
+            // So may have what explained it.
+            let was_suspect = self.guard.is_suspect(&key);
+            self.judge(&key, &found.need);
+            if was_suspect != self.guard.is_suspect(&key) {
+                holds = None;
+            }
             let Need::Ready(operation) = found.need else {
                 self.look(BTreeSet::from([key]), now);
                 holds = None;

@@ -34,8 +34,10 @@ const MOST_PASSED: usize = 10_000;
 /// by mistake looks just like that.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Guard {
-    /// Those that an edit explains, or somebody released.
+    /// Those that an edit explains.
     explained: BTreeSet<ObjectKey>,
+    /// Losses that a person let pass.
+    released: BTreeSet<ObjectKey>,
     /// Those that nothing explains, each with how much it loses: a deletion one,
     /// a shared object its hosts.
     unexplained: BTreeMap<ObjectKey, usize>,
@@ -62,12 +64,17 @@ impl Guard {
     /// explain that.
     pub(crate) fn unexplain(&mut self, key: &ObjectKey) {
         self.explained.remove(key);
+        self.released.remove(key);
     }
 
     /// An object is to be deleted, or loses that much; or another instance is
     /// expected to take it over.
     pub(crate) fn condemn(&mut self, key: &ObjectKey, loss: usize, expected: bool) {
-        if self.explained.contains(key) {
+        if expected {
+            // Whatever explained it, it was before another instance had it.
+            self.explained.remove(key);
+        }
+        if self.explained.contains(key) || self.released.contains(key) {
             return;
         }
         self.unexplained.insert(key.clone(), loss);
@@ -81,6 +88,7 @@ impl Guard {
     /// An object is gone, or wanted as it is again.
     pub(crate) fn clear(&mut self, key: &ObjectKey) {
         self.explained.remove(key);
+        self.released.remove(key);
         self.unexplained.remove(key);
         self.expected.remove(key);
     }
@@ -102,7 +110,7 @@ impl Guard {
 
     /// Lets the present losses pass; later ones are judged anew.
     pub(crate) fn release(&mut self) {
-        self.explained.extend(std::mem::take(&mut self.unexplained).into_keys());
+        self.released.extend(std::mem::take(&mut self.unexplained).into_keys());
         self.expected.clear();
         // Whoever releases them has seen the ones before.
         self.passed.clear();
@@ -146,6 +154,11 @@ impl Guard {
             || by_kind.iter().any(|(kind, loss)| is_beyond(limits, *loss, of(kind)))
     }
 
+    /// The losses that something explains.
+    pub(crate) fn explained(&self) -> &BTreeSet<ObjectKey> {
+        &self.explained
+    }
+
     /// The keys of what is held.
     pub(crate) fn suspects(&self) -> impl ExactSizeIterator<Item = &ObjectKey> {
         self.unexplained.keys()
@@ -158,7 +171,7 @@ impl Guard {
 
     /// How many losses are known.
     pub(crate) fn len(&self) -> usize {
-        self.explained.len() + self.unexplained.len()
+        self.explained.len() + self.released.len() + self.unexplained.len()
     }
 }
 

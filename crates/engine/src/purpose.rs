@@ -73,13 +73,16 @@ fn serving(config: &Config) -> [ResourceKind; 2] {
 /// still has what it was made for: that instance is going to take it over. Nobody asks
 /// for it otherwise.
 pub(crate) fn those_of_another(snapshot: &Snapshot, markers: &[Marker]) -> BTreeSet<Arc<str>> {
-    let named = values(markers, "Namespace");
-    if !named.is_empty() {
-        let is_theirs = |name: &&Arc<str>| snapshot.is_of_another(name) && is_there(snapshot, name, markers);
-        return named.iter().filter(is_theirs).cloned().collect();
-    }
-    // A certificate tells its host only.
-    let ingresses = values(markers, "Host").iter().flat_map(|host| snapshot.ingresses_of(host));
+    let named = values(markers, "Namespace").iter();
+    named.filter(|name| snapshot.is_of_another(name) && is_there(snapshot, name, markers)).cloned().collect()
+}
+
+/// The namespaces of other instances that have one of these hosts.
+pub(crate) fn hosts_of_another<'a>(
+    snapshot: &Snapshot,
+    hosts: impl IntoIterator<Item = &'a Arc<str>>,
+) -> BTreeSet<Arc<str>> {
+    let ingresses = hosts.into_iter().flat_map(|host| snapshot.ingresses_of(host));
     let namespaces = ingresses.map(|ingress| &ingress.id.namespace);
     namespaces.filter(|name| snapshot.is_of_another(name)).cloned().collect()
 }

@@ -96,6 +96,8 @@ pub(crate) struct Territory {
     tenures: BTreeMap<Arc<str>, Tenure>,
     arrivals: BTreeMap<Arc<str>, Arrival>,
     departures: BTreeMap<Arc<str>, Departure>,
+    /// Those that were ours, or have something of ours, and were not taken over since.
+    had: BTreeSet<Arc<str>>,
     /// Those whose new owner has taken them over: what is left there is superfluous.
     taken_over: BTreeSet<Arc<str>>,
     /// When the tokens were first seen of what is let go to this instance: what it
@@ -108,6 +110,8 @@ pub(crate) struct Territory {
     spent: BTreeSet<Arc<str>>,
     /// Whether a namespace is not waited for any more, and was not translated since.
     arrived: bool,
+    /// Whether it was so when they were last translated: [`Territory::takes_over`].
+    took_over: bool,
 }
 
 impl Territory {
@@ -115,7 +119,6 @@ impl Territory {
     /// long a former owner may be writing that sees nothing.
     pub(crate) fn look(&mut self, snapshot: &mut Snapshot, margin: Duration, now: Moment) -> Looked {
         let mut looked = Looked::default();
-        let waited = self.awaited().next().is_some();
         let names: Vec<_> = snapshot.namespaces().map(|namespace| namespace.name.clone()).collect();
         for name in names {
             let tenure = tenure(snapshot, &name);
@@ -135,8 +138,6 @@ impl Territory {
             looked.touched.extend(snapshot.await_namespace(&name, awaited));
         }
         self.forget_what_is_gone(snapshot);
-        // What waited for a namespace goes on when that is another's again.
-        self.arrived |= waited && self.awaited().next().is_none();
         self.known_since.get_or_insert(now);
         looked
     }
@@ -145,6 +146,7 @@ impl Territory {
         self.tenures.retain(|name, _| snapshot.namespace(name).is_some());
         self.departures.retain(|name, _| snapshot.namespace(name).is_some());
         self.taken_over.retain(|name| snapshot.namespace(name).is_some());
+        self.had.retain(|name| snapshot.namespace(name).is_some());
         let shown = words(snapshot).flat_map(|word| word.let_go.values()).map(|let_go| &let_go.token);
         let shown: BTreeSet<_> = shown.collect();
         self.spent.retain(|token| shown.contains(token));
@@ -165,6 +167,9 @@ impl Territory {
             let arrival = self.arrivals.entry(name.clone()).or_default();
             arrival.until = Some(now + margin);
             arrival.from.insert(former.clone());
+        }
+        if matches!(old, Some(Tenure::Own | Tenure::Contested(_))) {
+            self.had.insert(name.clone());
         }
         if old == Some(&Tenure::Own) {
             self.spent.extend(let_go_to_us(snapshot, name).map(|let_go| let_go.token.clone()));
@@ -211,6 +216,7 @@ impl Territory {
             && !self.departures.contains_key(name)
             && !self.taken_over.contains(name)
         {
+            self.had.insert(name.clone());
             self.depart(name, &to, None);
         }
     }
@@ -285,9 +291,15 @@ impl Territory {
         let over: Vec<_> = over.into_iter().map(|(name, _)| name.clone()).collect();
         for name in &over {
             self.departures.remove(name);
+            self.had.remove(name);
             self.taken_over.insert(name.clone());
         }
         over.into_iter().map(Key::Namespace).collect()
+    }
+
+    /// Whether another instance is to take a namespace over from us, and has not.
+    pub(crate) fn is_leaving(&self, name: &str) -> bool {
+        self.had.contains(name) && self.departures.contains_key(name)
     }
 
     /// Whether the owner of a namespace has taken it over from us.
@@ -396,9 +408,12 @@ impl Territory {
         self.arrived || self.awaited().next().is_some()
     }
 
-    /// All namespaces are translated; answers whether one had arrived.
+    /// All namespaces are translated; answers whether none is awaited any more, so that
+    /// things may be taken away again.
     pub(crate) fn translated(&mut self) -> bool {
-        std::mem::take(&mut self.arrived)
+        self.arrived = false;
+        let takes_over = self.takes_over();
+        std::mem::replace(&mut self.took_over, takes_over) && !takes_over
     }
 
     /// Whether an earlier instance has something that this one asks for.

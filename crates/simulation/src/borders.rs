@@ -27,15 +27,32 @@ pub struct Borders {
     kube: SimKube,
     avi: SimAvi,
     tenures: Arc<Mutex<BTreeMap<&'static str, Tenure>>>,
+    /// The teams whose namespaces instances select, where that is not their own.
+    selections: Arc<Mutex<BTreeMap<&'static str, &'static str>>>,
+    /// Since when another cluster has the cluster's name on the controller.
+    without_name: Arc<Mutex<Option<Instant>>>,
 }
 
 /// To whom a namespace belongs.
 struct Tenure {
+    /// Its label.
+    label: Option<&'static str>,
+    /// The team of the instance that it belongs to.
     team: Option<&'static str>,
     /// When the others lost it.
     lost: BTreeMap<&'static str, Instant>,
     /// Those that said since that they let it go, and to whom.
     let_go: BTreeSet<(&'static str, &'static str)>,
+}
+
+impl Tenure {
+    fn belongs_to(&mut self, team: Option<&'static str>) {
+        if team != self.team {
+            self.lost.extend(self.team.map(|before| (before, Instant::now())));
+            self.team = team;
+            self.let_go.clear();
+        }
+    }
 }
 
 /// Whether the controller refuses a write of an object, as it is about another
@@ -49,18 +66,65 @@ pub fn is_refused(method: &str, body: &Value, object: &Value) -> bool {
 impl Borders {
     /// As they are in the beginning.
     pub fn new(setup: Setup, kube: SimKube, avi: SimAvi) -> Self {
-        let tenure = |team| Tenure { team, lost: BTreeMap::new(), let_go: BTreeSet::new() };
+        let tenure = |team| Tenure { label: team, team, lost: BTreeMap::new(), let_go: BTreeSet::new() };
         let tenures = setup.namespaces().iter().map(|(name, team)| (*name, tenure(*team)));
-        Self { setup, kube, avi, tenures: Arc::new(Mutex::new(tenures.collect())) }
+        Self {
+            setup,
+            kube,
+            avi,
+            tenures: Arc::new(Mutex::new(tenures.collect())),
+            selections: Arc::default(),
+            without_name: Arc::default(),
+        }
+    }
+
+    /// Another cluster has the name now, or this one has it.
+    pub fn has_lost_its_name(&self, lost: bool) {
+        let mut without = self.without_name.lock().unwrap_or_else(PoisonError::into_inner);
+        *without = lost.then(|| without.unwrap_or_else(Instant::now));
+    }
+
+    /// Whether another one has had it for so long that everybody knows.
+    pub fn is_without_name(&self) -> bool {
+        let without = *self.without_name.lock().unwrap_or_else(PoisonError::into_inner);
+        without.is_some_and(|since| since.elapsed() > MARGIN * 4)
+    }
+
+    /// An instance selects the namespaces of a team now.
+    pub fn select(&self, me: &'static Member, team: &'static str) {
+        self.selections.lock().unwrap_or_else(PoisonError::into_inner).insert(me.namespace, team);
+        self.sort_out();
+    }
+
+    /// Each instance selects its own.
+    pub fn select_own(&self) {
+        self.selections.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.sort_out();
+    }
+
+    /// The team of the first instance that selects a label; all are of one age, so the name
+    /// decides.
+    fn owner_of(&self, label: Option<&'static str>) -> Option<&'static str> {
+        let selections = self.selections.lock().unwrap_or_else(PoisonError::into_inner);
+        let selects = |member: &&Member| {
+            label.is_some() && selections.get(member.namespace).copied().or(member.team) == label
+        };
+        let member = self.setup.members().iter().find(selects)?;
+        member.team
+    }
+
+    fn sort_out(&self) {
+        for tenure in self.tenures().values_mut() {
+            tenure.belongs_to(self.owner_of(tenure.label));
+        }
     }
 
     /// A namespace has this label now.
     pub fn label(&self, namespace: &'static str, team: Option<&'static str>) {
-        let mut tenures = self.tenures();
-        let Some(tenure) = tenures.get_mut(namespace) else { return };
-        let before = std::mem::replace(&mut tenure.team, team).filter(|before| Some(*before) != team);
-        tenure.lost.extend(before.map(|before| (before, Instant::now())));
-        tenure.let_go.clear();
+        if let Some(tenure) = self.tenures().get_mut(namespace) {
+            tenure.label = team;
+        }
+        self.sort_out();
     }
 
     /// What is wrong with a write that leaves a process of an instance now.
@@ -85,7 +149,7 @@ impl Borders {
             return Some(format!("{touched}; it is not for a namespace"));
         };
         let mut tenures = self.tenures();
-        let Tenure { team, lost, let_go } = tenures.get_mut(namespace)?;
+        let Tenure { team, lost, let_go, .. } = tenures.get_mut(namespace)?;
         let since = |team: &str| lost.get(team).map(Instant::elapsed);
         if method == "DELETE" {
             // It names no owner, so a former one may not know yet that it is in use

@@ -13,6 +13,7 @@ use kube::api::{Api, Patch, PatchParams};
 use serde_json::{Map, Value, json};
 use tokio::time::sleep;
 
+use crate::instance::Instance;
 use crate::replica::Replica;
 use crate::script::{Connection, Step};
 use crate::setup::{LIVELY, Member};
@@ -22,6 +23,8 @@ use crate::world::World;
 /// How long lists may lag behind after [`Step::StaleLists`], and in how many requests.
 const STALE_FOR: Duration = Duration::from_secs(10);
 const STALE_LISTS: u32 = 3;
+
+const POD_OF_AKO: &str = "ako-9";
 
 /// How long the API server is away while etcd is restored: longer than
 /// `renewDeadline`, as docs/high-availability.md asks for. A record that is put back in
@@ -60,6 +63,10 @@ impl World {
             Step::RestoreCluster | Step::SetBackCluster => self.restore_cluster(step).await?,
             Step::Configure(key, value) => self.configure(instance, key, *value).await?,
             Step::Password => self.change_password().await?,
+            Step::Select(team) => self.select(instance, team).await?,
+            Step::Forge(there) => self.forge(*there).await?,
+            Step::Beside(there) => self.stand_beside(instance, *there).await?,
+            Step::LoseName | Step::RegainName => self.claim_name(matches!(step, Step::LoseName)),
             Step::Apply(..)
             | Step::Delete(_)
             | Step::Endpoints(..)
@@ -257,6 +264,44 @@ impl World {
         let begun = workload::config(self.instances[instance].member, self.evh, self.routes);
         let value = value.or_else(|| begun.get(key).map(String::as_str));
         self.patch_config(instance, &json!({key: value})).await
+    }
+
+    /// An instance selects the namespaces of a team, its own or another's.
+    async fn select(&self, instance: usize, team: &'static str) -> anyhow::Result<()> {
+        self.borders.select(self.instances[instance].member, team);
+        self.patch_config(instance, &json!({"namespaceSelector": format!("team={team}")})).await
+    }
+
+    /// Somebody who may write in one namespace makes up what an installation consists of.
+    pub(crate) async fn forge(&self, there: bool) -> anyhow::Result<()> {
+        for object in workload::made_up(LIVELY) {
+            self.apply(&if there { object } else { deleted(object) }).await?;
+        }
+        Ok(())
+    }
+
+    /// A pod of AKO 2.2.1 comes, or goes.
+    pub(crate) async fn stand_beside(&self, instance: usize, there: bool) -> anyhow::Result<()> {
+        let Instance { member, leadership, .. } = &self.instances[instance];
+        let client = self.kube.client();
+        leadership.stands_beside_ako(there);
+        if there {
+            stateful_set::add_pod_of_ako(&client, member.namespace, POD_OF_AKO).await
+        } else {
+            stateful_set::remove_pod(&client, member.namespace, POD_OF_AKO).await
+        }
+    }
+
+    /// The claim on the controller is another cluster's, or this one's again.
+    pub(crate) fn claim_name(&self, is_lost: bool) {
+        let own = self.kube.get("", "namespaces", "", "kube-system");
+        let uid = match own {
+            Some(own) if !is_lost => own["metadata"]["uid"].clone(),
+            _ => json!("another"),
+        };
+        let claim = json!({"kv": [{"key": "kube-system", "value": uid}]});
+        let is_there = self.avi.edit("stringgroup", "admin", "ako-cluster-c1", &claim);
+        self.borders.has_lost_its_name(is_lost && is_there);
     }
 
     /// Keys that need a restart are what they were in the beginning.

@@ -30,6 +30,7 @@ impl Instance {
             last: Arc::default(),
             restored: Arc::default(),
             by_hand: Arc::default(),
+            beside: Arc::default(),
         };
         Self { member, replicas: Vec::new(), leadership }
     }
@@ -66,6 +67,8 @@ pub struct Leadership {
     restored: Arc<Mutex<Option<Value>>>,
     /// When somebody last deleted, emptied or restored it.
     by_hand: Arc<Mutex<Option<Instant>>>,
+    /// Since when a pod of AKO 2.2.1 runs beside.
+    beside: Arc<Mutex<Option<Instant>>>,
 }
 
 impl Leadership {
@@ -73,6 +76,18 @@ impl Leadership {
     pub fn leader(&self) -> Holder {
         let last = || self.last.lock().unwrap_or_else(PoisonError::into_inner).clone();
         self.recorded().or_else(last).unwrap_or_else(Holder::nobody)
+    }
+
+    /// A pod of AKO 2.2.1 runs beside from now on, or no longer.
+    pub fn stands_beside_ako(&self, stands: bool) {
+        let mut beside = self.beside.lock().unwrap_or_else(PoisonError::into_inner);
+        *beside = stands.then(|| beside.unwrap_or_else(Instant::now));
+    }
+
+    /// Whether one has run for so long that everybody knows.
+    pub fn is_beside_ako(&self) -> bool {
+        let beside = *self.beside.lock().unwrap_or_else(PoisonError::into_inner);
+        beside.is_some_and(|since| since.elapsed() > MARGIN * 2)
     }
 
     /// Notes that the record is now one from a backup.

@@ -198,10 +198,12 @@ impl Replica {
         let _ = self.ask(Method::POST, "/api/v1/yield").await;
     }
 
-    /// Lets the deletions pass that it holds, as a person would who looked at them.
+    /// Lets the deletions pass that it holds, as a person would who looked at them: not
+    /// while it waits for another instance.
     pub async fn release_deletions(&mut self) {
         let state = self.state().await.unwrap_or_default();
-        if state["held"].is_null() {
+        let waits = state["handed_over"].as_array().is_some_and(|departures| !departures.is_empty());
+        if state["held"].is_null() || waits {
             return;
         }
         let path = match state["held"]["digest"].as_str() {

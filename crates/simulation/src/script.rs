@@ -23,6 +23,8 @@ const LONGEST_PAUSE_MS: u64 = 8_000;
 
 /// How often a namespace changes hands, where they do.
 const MOVES: f64 = 0.1;
+/// How often an instance selects something else instead.
+const SELECTIONS: f64 = 0.15;
 /// How wrong a clock may run, in parts per million.
 const WRONG_PPM: i64 = 10_000;
 
@@ -68,7 +70,7 @@ impl Script {
         let mut rng = StdRng::seed_from_u64(seed);
         let evh = rng.random_bool(0.3);
         let routes = setup == Setup::One && rng.random_bool(0.4);
-        let moves = setup == Setup::Two && rng.random();
+        let moves = setup != Setup::One && rng.random();
         let page_size = rng.random_bool(0.3).then(|| rng.random_range(3..20));
         let mut script = Self { evh, routes, moves, page_size, ..Self::empty(setup) };
         script.fast_ppm.fill_with(|| rng.random_range(-WRONG_PPM..=WRONG_PPM));
@@ -78,7 +80,7 @@ impl Script {
             let later = at + Duration::from_millis(rng.random_range(100..40_000));
             let instance = if setup == Setup::One { 0 } else { rng.random_range(0..setup.members().len()) };
             let (now, then) = if moves && rng.random_bool(MOVES) {
-                (Step::draw_label(&mut rng, setup), None)
+                Step::draw_move(&mut rng, setup, instance)
             } else {
                 Step::draw(&mut rng, &script, instance)
             };
@@ -97,11 +99,23 @@ impl Step {
             Self::Configure(key, _) => takes_away(key),
             Self::Remove(_)
             | Self::Edit(_)
+            | Self::Select(_)
             | Self::RestoreController
             | Self::RestoreCluster
             | Self::SetBackCluster => true,
             _ => false,
         }
+    }
+
+    /// An instance selects something else for a while, or a namespace goes to another one.
+    fn draw_move(rng: &mut StdRng, setup: Setup, instance: usize) -> (Self, Option<Self>) {
+        if rng.random_bool(SELECTIONS) {
+            let teams: Vec<_> = setup.members().iter().filter_map(|member| member.team).collect();
+            let other = teams.get(rng.random_range(0..=teams.len())).copied().unwrap_or("nobody");
+            let own = setup.members()[instance].team.unwrap_or(other);
+            return (Self::Select(other), Some(Self::Select(own)));
+        }
+        (Self::draw_label(rng, setup), None)
     }
 
     /// A namespace goes to one of the instances, or to nobody.
@@ -119,10 +133,7 @@ impl Step {
         let replica = rng.random_range(0..replicas);
         let number = rng.random_range(0..MOST);
         let path = ["/", "/api", "/shop", "/v1"][rng.random_range(0..4)];
-        // A namespace is handed over by time, and time says nothing to an instance
-        // that does not see: where namespaces move, no single connection fails.
-        let sorts = if script.moves { 100 } else { 152 };
-        match rng.random_range(0..sorts) {
+        match rng.random_range(0..158) {
             roll @ 100.. => Self::draw_more(rng, script, instance, replica, roll),
             0..30 => (Self::Apply(number, path), None),
             30..36 => (Self::Delete(number), None),
@@ -195,7 +206,12 @@ impl Step {
             143..145 => (Self::Remove(rng.random_range(0..1_000)), None),
             145..148 => (Self::BackupController, Some(Self::RestoreController)),
             148..150 => (Self::Addresses(false), Some(Self::Addresses(true))),
-            150 => (Self::BackupCluster, Some(Self::RestoreCluster)),
+            150..153 => (Self::Forge(true), Some(Self::Forge(false))),
+            153..155 => (Self::Beside(true), Some(Self::Beside(false))),
+            155 => (Self::LoseName, Some(Self::RegainName)),
+            // What instances say of namespaces is of the time since.
+            _ if script.moves => (Self::Forge(true), Some(Self::Forge(false))),
+            156 => (Self::BackupCluster, Some(Self::RestoreCluster)),
             _ => (Self::BackupCluster, Some(Self::SetBackCluster)),
         }
     }

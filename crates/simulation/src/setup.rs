@@ -8,6 +8,8 @@ pub enum Setup {
     /// Two on the same controller, a primary and a secondary, each for the
     /// namespaces of its team.
     Two,
+    /// Three of them.
+    Three,
 }
 
 /// An instance of them.
@@ -29,6 +31,8 @@ pub const LIVELY: &str = "lively";
 /// change hands.
 const CALM: &str = "calm";
 const ROVING: &str = "roving";
+/// The same for the third of three.
+const DISTANT: &str = "distant";
 
 const ALONE: [Member; 1] = [Member { namespace: "avi-system", team: None, owner: "ako-c1" }];
 const PAIR: [Member; 2] = [
@@ -36,12 +40,28 @@ const PAIR: [Member; 2] = [
     Member { namespace: "blue", team: Some("b"), owner: "ako-c1-blue" },
 ];
 
+const TRIO: [Member; 3] = [
+    Member { namespace: "avi-system", team: Some("a"), owner: "ako-c1" },
+    Member { namespace: "blue", team: Some("b"), owner: "ako-c1-blue" },
+    Member { namespace: "green", team: Some("c"), owner: "ako-c1-green" },
+];
+
 impl Setup {
+    /// That with so many instances.
+    pub fn of(instances: u8) -> Self {
+        match instances {
+            ..=1 => Self::One,
+            2 => Self::Two,
+            _ => Self::Three,
+        }
+    }
+
     /// Its instances, the primary first.
     pub fn members(self) -> &'static [Member] {
         match self {
             Self::One => &ALONE,
             Self::Two => &PAIR,
+            Self::Three => &TRIO,
         }
     }
 
@@ -49,7 +69,7 @@ impl Setup {
     pub fn replicas(self) -> usize {
         match self {
             Self::One => 3,
-            Self::Two => 2,
+            Self::Two | Self::Three => 2,
         }
     }
 
@@ -58,6 +78,13 @@ impl Setup {
         match self {
             Self::One => &[(STILL, None), (LIVELY, None)],
             Self::Two => &[(STILL, Some("a")), (CALM, Some("b")), (LIVELY, Some("a")), (ROVING, Some("b"))],
+            Self::Three => &[
+                (STILL, Some("a")),
+                (CALM, Some("b")),
+                (DISTANT, Some("c")),
+                (LIVELY, Some("a")),
+                (ROVING, Some("b")),
+            ],
         }
     }
 
@@ -66,6 +93,7 @@ impl Setup {
         match self {
             Self::One => &[STILL],
             Self::Two => &[STILL, CALM],
+            Self::Three => &[STILL, CALM, DISTANT],
         }
     }
 
@@ -73,14 +101,14 @@ impl Setup {
     pub fn moving(self) -> &'static [&'static str] {
         match self {
             Self::One => &[],
-            Self::Two => &[LIVELY, ROVING],
+            Self::Two | Self::Three => &[LIVELY, ROVING],
         }
     }
 
     /// The namespace of a lively Ingress of that number.
     pub fn lively(self, number: usize) -> &'static str {
         match self {
-            Self::Two if number % 2 == 1 => ROVING,
+            Self::Two | Self::Three if number % 2 == 1 => ROVING,
             _ => LIVELY,
         }
     }

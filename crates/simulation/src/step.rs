@@ -105,6 +105,16 @@ pub enum Step {
     Scale(usize),
     /// A namespace belongs to this team now, or to nobody.
     Label(&'static str, Option<&'static str>),
+    /// The instance selects the namespaces of this team now.
+    Select(&'static str),
+    /// A team makes up an installation of its own, or removes it.
+    Forge(bool),
+    /// A pod of AKO 2.2.1 runs in the StatefulSet, or is gone.
+    Beside(bool),
+    /// Another cluster takes the cluster's name on the controller.
+    LoseName,
+    /// It is this one's again.
+    RegainName,
 }
 
 impl Step {
@@ -119,6 +129,10 @@ impl Step {
             Self::Password => "change: password of the controller",
             Self::Node(..) => "change: Node",
             Self::Label(..) => "change: namespace given to an instance",
+            Self::Select(_) => "change: selector of an instance",
+            Self::Forge(true) => "change: installation that a team made up",
+            Self::Beside(true) => "process: pod of AKO 2.2.1 beside",
+            Self::LoseName => "controller: cluster's name taken by another cluster",
             Self::Configure(key, Some(_)) => return format!("change: key {key} of the ConfigMap"),
             Self::Scale(_) => "process: replicas of the StatefulSet",
             Self::Kill(_) => "process: killed",
@@ -154,6 +168,9 @@ impl Step {
             | Self::CutController(..)
             | Self::Addresses(true)
             | Self::Configure(_, None)
+            | Self::Forge(false)
+            | Self::Beside(false)
+            | Self::RegainName
             | Self::BackupController
             | Self::BackupCluster => "",
         };

@@ -60,6 +60,12 @@ impl Witness {
         if let Some(leader) = self.is_not_leader() {
             self.complaints.add(&format!("{} wrote while {leader} led: {line}", self.me));
         }
+        if self.leadership.is_beside_ako() {
+            self.complaints.add(&format!("{} wrote beside a pod of AKO: {line}", self.me));
+        }
+        if self.borders.is_without_name() {
+            self.complaints.add(&format!("{} wrote where another cluster has the name: {line}", self.me));
+        }
     }
 
     /// A write to the controller has left.

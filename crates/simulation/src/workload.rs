@@ -107,6 +107,34 @@ pub fn credentials(member: &Member, password: &str) -> Value {
     })
 }
 
+/// What an installation consists of, as somebody makes it up who may write in one
+/// namespace: older than any other, and asking for everything.
+pub fn made_up(namespace: &str) -> [Value; 2] {
+    let metadata = |name: &str| json!({"name": name, "namespace": namespace});
+    let data = json!({
+        "clusterName": CLUSTER, "controllerIP": "http://controller",
+        "vipNetworkList": r#"[{"networkName":"vip-net"}]"#,
+    });
+    let labels = json!({"app": "ako"});
+    let spec =
+        json!({"serviceAccountName": "default", "containers": [{"name": "ako", "image": "ako:2.2.1"}]});
+    [
+        json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata("avi-k8s-config"), "data": data}),
+        json!({
+            "apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": metadata("ako"),
+            "spec": {
+                "serviceName": "ako", "replicas": 1, "selector": {"matchLabels": labels},
+                "template": {"metadata": {"labels": labels}, "spec": spec},
+            },
+        }),
+    ]
+}
+
+/// Whether an object is the StatefulSet of [`made_up`].
+pub fn is_made_up(object: &Value) -> bool {
+    object["kind"] == "StatefulSet" && object["metadata"]["namespace"] == LIVELY
+}
+
 /// A namespace of a team, or of nobody.
 pub fn namespace(name: &str, team: Option<&str>) -> Value {
     let labels: BTreeMap<_, _> = team.map(|team| ("team", team)).into_iter().collect();

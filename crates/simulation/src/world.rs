@@ -8,7 +8,7 @@ use std::time::Duration;
 use ako_elect::Holder;
 use ako_harness::{cluster, stateful_set};
 use ako_sim_avi::{SimAvi, Weather};
-use ako_sim_kube::{Options, SimKube, Snapshot};
+use ako_sim_kube::{Authorization, Options, SimKube, Snapshot};
 
 use crate::borders::Borders;
 use crate::complaints::Complaints;
@@ -64,6 +64,7 @@ impl World {
             epoch: Some(jiff::Timestamp::UNIX_EPOCH),
             controllers: false,
             remember: BOUND,
+            authorization: Authorization::Rbac,
             ..Options::default()
         };
         let (kube, avi) = (SimKube::new(options), SimAvi::new(ako_sim_avi::Options::default()));
@@ -205,6 +206,12 @@ impl World {
         self.avi.set_latency(LATENCY);
         self.give_addresses(true);
         self.set_back_configuration().await?;
+        self.borders.select_own();
+        self.claim_name(false);
+        self.forge(false).await?;
+        for instance in 0..self.instances.len() {
+            self.stand_beside(instance, false).await?;
+        }
         for replica in self.replicas() {
             self.thaw(replica);
         }

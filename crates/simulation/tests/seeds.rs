@@ -45,6 +45,11 @@ fn whatever_fails_two_instances_leave_each_other_what_is_theirs() {
 }
 
 #[test]
+fn whatever_fails_three_instances_leave_each_other_what_is_theirs() {
+    nothing_goes_wrong(Setup::Three, 30);
+}
+
+#[test]
 fn a_seed_draws_the_same_changes_and_faults_again() {
     let scripts: Vec<String> = (0..20).map(|seed| Script::draw(Setup::Two, seed).to_string()).collect();
     let again: Vec<String> = (0..20).map(|seed| Script::draw(Setup::Two, seed).to_string()).collect();

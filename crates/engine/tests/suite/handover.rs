@@ -154,6 +154,29 @@ fn the_certificate_of_a_host_is_kept_when_all_else_is_taken_over() {
     assert_eq!(town.fake.names(Kind::SslKeyAndCertificate).len(), 1);
 }
 
+/// What was to be removed because nobody had the namespace is its next owner's to take over.
+#[test]
+fn what_nobody_asked_for_a_moment_ago_waits_for_the_next_owner_as_well() {
+    let mut town = town();
+    town.stop(1);
+    town.tell(0, Event::Writing(false));
+    town.label("red", "nobody");
+    town.run(Duration::from_secs(1));
+    town.label("red", "b");
+    town.run(MARGIN * 3);
+    town.tell(0, Event::Writing(true));
+    for _ in 0..4 {
+        town.run(Duration::from_mins(20));
+        town.observe(0);
+    }
+    let writes = town.take_writes();
+    let ends_something = |(_, write): &(usize, String)| {
+        write.starts_with("delete pool") || write.starts_with("delete virtualservice")
+    };
+    assert!(!writes.iter().any(ends_something), "{writes:?}");
+    assert_eq!((town.pools().len(), town.served()), (3, 3));
+}
+
 #[test]
 fn an_instance_that_is_back_takes_over_what_was_kept_for_it() {
     for mut wait in [Duration::from_secs(1), MARGIN, MARGIN * 3, MARGIN * 100] {

@@ -30,9 +30,9 @@ struct Arguments {
     /// The first one.
     #[arg(long, default_value_t = 0)]
     from: u64,
-    /// How many instances of the operator there are: with two, namespaces move
+    /// How many instances of the operator there are, up to three: with several, namespaces move
     /// between them.
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=2))]
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=3))]
     instances: u8,
     /// A JSON file that the sums are added to, as far as the run has come.
     #[arg(long, value_name = "FILE")]
@@ -80,7 +80,7 @@ fn run(setup: Setup, seeds: Range<u64>, arguments: &Arguments) -> anyhow::Result
 
 fn main() -> anyhow::Result<ExitCode> {
     let arguments = Arguments::parse();
-    let setup = if arguments.instances == 1 { Setup::One } else { Setup::Two };
+    let setup = Setup::of(arguments.instances);
     let end = arguments.from.saturating_add(arguments.seeds);
     if arguments.trace {
         let filter = EnvFilter::new("debug,hyper=warn,kube_client=warn,kube_runtime=warn,tower=warn");

@@ -5,7 +5,7 @@ use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash as _, Hasher as _};
 use std::time::Duration;
 
-use ako_core::annotation::PUBLISHED;
+use ako_core::annotation::{self, PUBLISHED};
 use ako_kube_io::CONFIG_MAP;
 use ako_sim_kube::{PastChange, SimKube, StoredObject};
 use serde_json::Value;
@@ -17,7 +17,10 @@ use crate::judgement::{TRANSLATED, Translated};
 /// kinds are of different moments.
 const MOST_STATES: usize = 256;
 
-/// The configuration, which is looked at beside the kinds that are translated.
+/// What instances consist of, beside their configuration.
+const INSTALLATION: Translated =
+    Translated { group: "apps", version: "v1", kind: "StatefulSet", plural: "statefulsets" };
+/// The configurations of all instances.
 const CONFIGURATION: Translated =
     Translated { group: "", version: "v1", kind: "ConfigMap", plural: "configmaps" };
 
@@ -27,7 +30,7 @@ type Objects = BTreeMap<String, StoredObject>;
 pub(super) struct Past {
     /// The path of the configuration.
     config: String,
-    /// By kind: its versions, the newest first. The last kind is the configuration.
+    /// By kind: its versions, the newest first. The last kind are the configurations.
     kinds: Vec<(Translated, Vec<Version>)>,
     /// Which kinds changed, the last change first.
     changes: Vec<usize>,
@@ -46,9 +49,10 @@ impl Past {
     /// Reads the last while, for the instance of a namespace.
     pub(super) fn read(kube: &SimKube, namespace: &str, bound: Duration) -> Self {
         let config = format!("{namespace}/{CONFIG_MAP}");
-        let kinds: Vec<Translated> = TRANSLATED.into_iter().chain([CONFIGURATION]).collect();
-        let mut now: Vec<Objects> = kinds.iter().map(|kind| objects(kube, kind, &config)).collect();
-        let mut versions: Vec<Vec<Version>> = now.iter().map(|now| vec![Version::of(now)]).collect();
+        let kinds: Vec<Translated> = TRANSLATED.into_iter().chain([INSTALLATION, CONFIGURATION]).collect();
+        let mut now: Vec<Objects> = kinds.iter().map(|kind| objects(kube, kind)).collect();
+        let mut versions: Vec<Vec<Version>> =
+            kinds.iter().zip(&now).map(|(kind, now)| vec![Version::of(kind, now)]).collect();
         let since = Instant::now().checked_sub(bound).unwrap_or_else(Instant::now);
         let mut changes = Vec::new();
         for change in kube.changes_since(since).into_iter().rev() {
@@ -57,7 +61,7 @@ impl Past {
             else {
                 continue;
             };
-            if kinds[kind].plural == CONFIGURATION.plural && change.path != config {
+            if kinds[kind].plural == CONFIGURATION.plural && !is_configuration(&change.path) {
                 continue;
             }
             let differs = differs(&change);
@@ -66,7 +70,7 @@ impl Past {
                 None => now[kind].remove(&change.path),
             };
             if differs {
-                versions[kind].push(Version::of(&now[kind]));
+                versions[kind].push(Version::of(&kinds[kind], &now[kind]));
                 changes.push(kind);
             }
         }
@@ -75,7 +79,7 @@ impl Past {
 
     /// The objects of a state that are translated.
     pub(super) fn objects(&self, state: &State) -> Vec<Value> {
-        let translated = self.kinds.iter().zip(state).take(TRANSLATED.len());
+        let translated = self.kinds.iter().zip(state);
         let all = translated.flat_map(|((kind, versions), version)| {
             versions[*version].objects.values().map(|object| kind.complete(object))
         });
@@ -99,20 +103,29 @@ impl Past {
     }
 }
 
-fn objects(kube: &SimKube, kind: &Translated, config: &str) -> Objects {
+fn is_configuration(path: &str) -> bool {
+    path.rsplit('/').next() == Some(CONFIG_MAP)
+}
+
+fn objects(kube: &SimKube, kind: &Translated) -> Objects {
     let mut objects = kube.objects(kind.group, kind.plural);
     if kind.plural == CONFIGURATION.plural {
-        objects.retain(|path, _| path == config);
+        objects.retain(|path, _| is_configuration(path));
     }
     objects
 }
 
 impl Version {
-    fn of(objects: &Objects) -> Self {
+    fn of(kind: &Translated, objects: &Objects) -> Self {
         let mut hasher = DefaultHasher::new();
         for (path, object) in objects {
             path.hash(&mut hasher);
-            object.identity().hash(&mut hasher);
+            if kind.plural == INSTALLATION.plural {
+                // What it says of namespaces changes with every step of a hand-over.
+                asked(object).to_string().hash(&mut hasher);
+            } else {
+                object.identity().hash(&mut hasher);
+            }
         }
         Self { objects: objects.clone(), hash: hasher.finish() }
     }
@@ -138,7 +151,8 @@ fn asked(object: &StoredObject) -> Value {
             metadata.remove(field);
         }
         if let Some(annotations) = metadata.get_mut("annotations").and_then(Value::as_object_mut) {
-            annotations.retain(|key, _| !PUBLISHED.contains(&key.as_str()));
+            let ours = [annotation::HANDOVER, annotation::REMOVAL, annotation::CONTROLLER];
+            annotations.retain(|key, _| !PUBLISHED.contains(&key.as_str()) && !ours.contains(&key.as_str()));
             if annotations.is_empty() {
                 metadata.remove("annotations");
             }

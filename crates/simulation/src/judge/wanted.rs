@@ -100,7 +100,8 @@ impl Translations {
         let input = Input {
             config,
             namespace: me.namespace.to_owned(),
-            objects: past.objects(state),
+            // Nobody who made it up may do the work of an operator.
+            objects: past.objects(state).into_iter().filter(|object| !workload::is_made_up(object)).collect(),
             environment: Environment::new(self.environment.clone()),
         };
         translate(input).ok().as_ref().map(Wanted::of)
