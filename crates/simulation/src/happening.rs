@@ -4,10 +4,11 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use ako_core::config::keys;
-use ako_elect::RECORD_NAME;
+use ako_elect::{LEASE_NAME, RECORD_NAME};
 use ako_harness::{Network, cluster, stateful_set};
 use ako_kube_io::CONFIG_MAP;
 use ako_sim_kube::{Action, Cut, Fault};
+use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::{Api, Patch, PatchParams};
 use serde_json::{Map, Value, json};
@@ -52,7 +53,7 @@ impl World {
             | Step::HealKube(number)
             | Step::CutController(number, _) => self.reach(instance, *number, step),
             Step::Edit(_) | Step::Remove(_) => self.interfere(instance, step),
-            Step::DeleteRecord | Step::ClearRecord | Step::DeleteLease => {
+            Step::DeleteRecord | Step::ClearRecord | Step::DeleteLease | Step::TakeLease => {
                 self.take_away_leadership(instance, step).await?;
             }
             Step::BackupCluster => {
@@ -195,7 +196,14 @@ impl World {
         let namespace = self.instances[instance].member.namespace;
         match step {
             Step::DeleteLease => {
-                self.apply(&doomed(namespace, "coordination.k8s.io/v1", "Lease", "ako-lease-lock")).await
+                self.apply(&doomed(namespace, "coordination.k8s.io/v1", "Lease", LEASE_NAME)).await
+            }
+            Step::TakeLease => {
+                let leases: Api<Lease> = Api::namespaced(self.kube.client(), namespace);
+                let patch = Patch::Merge(json!({"spec": {"holderIdentity": POD_OF_AKO}}));
+                // There may be none.
+                let _ = leases.patch(LEASE_NAME, &PatchParams::default(), &patch).await;
+                Ok(())
             }
             Step::DeleteRecord => {
                 self.instances[instance].leadership.remember();

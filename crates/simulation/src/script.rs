@@ -133,7 +133,7 @@ impl Step {
         let replica = rng.random_range(0..replicas);
         let number = rng.random_range(0..MOST);
         let path = ["/", "/api", "/shop", "/v1"][rng.random_range(0..4)];
-        match rng.random_range(0..158) {
+        match rng.random_range(0..161) {
             roll @ 100.. => Self::draw_more(rng, script, instance, replica, roll),
             0..30 => (Self::Apply(number, path), None),
             30..36 => (Self::Delete(number), None),
@@ -209,9 +209,12 @@ impl Step {
             150..153 => (Self::Forge(true), Some(Self::Forge(false))),
             153..155 => (Self::Beside(true), Some(Self::Beside(false))),
             155 => (Self::LoseName, Some(Self::RegainName)),
+            156..158 => (Self::TakeLease, None),
+            // The whole instance is gone for a while.
+            158 => (Self::Scale(0), Some(Self::Scale(script.setup.replicas()))),
             // What instances say of namespaces is of the time since.
             _ if script.moves => (Self::Forge(true), Some(Self::Forge(false))),
-            156 => (Self::BackupCluster, Some(Self::RestoreCluster)),
+            159 => (Self::BackupCluster, Some(Self::RestoreCluster)),
             _ => (Self::BackupCluster, Some(Self::SetBackCluster)),
         }
     }

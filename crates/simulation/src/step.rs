@@ -101,6 +101,8 @@ pub enum Step {
     ClearRecord,
     /// Somebody deletes the Lease.
     DeleteLease,
+    /// A pod of AKO 2.2.1 has taken the Lease, and does not renew it.
+    TakeLease,
     /// The StatefulSet has so many replicas now.
     Scale(usize),
     /// A namespace belongs to this team now, or to nobody.
@@ -159,6 +161,7 @@ impl Step {
             Self::DeleteRecord => "API server: leadership record deleted",
             Self::ClearRecord => "API server: leadership record emptied",
             Self::DeleteLease => "API server: Lease deleted",
+            Self::TakeLease => "API server: Lease taken by AKO 2.2.1",
             // Faults of requests are counted where they are applied.
             Self::Controller(_)
             | Self::Kube(_)

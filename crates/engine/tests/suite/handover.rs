@@ -6,12 +6,13 @@ use ako_avi_types::{Change, ErrorClass, Kind, Operation};
 use ako_core::handover::Word;
 use ako_core::resource::ServiceType;
 use ako_core::{Config, Delta, Installation, Resource, ResourceKind};
-use ako_engine::Event;
+use ako_engine::{Effect, Event, Source};
 
 use crate::cluster::{service, slice};
 use crate::fake::Fault;
 use crate::instances::{objects, two};
 use crate::town::{MARGIN, Town, installation, labelled};
+use crate::world::ALWAYS;
 
 /// An instance with a namespace `red`, and one that will have it.
 fn town() -> Town {
@@ -243,6 +244,82 @@ fn a_write_under_way_is_waited_for() {
     town.run(Duration::from_secs(4));
     assert_eq!(town.take_writes(), []);
     town.run(Duration::from_secs(4));
+    assert_served_by(&town, 1);
+}
+
+/// What it knows of the controller may have been changed by the former owner.
+#[test]
+fn nobody_answers_before_it_has_read_the_controller() {
+    let mut town = town();
+    town.blind = Some(1);
+    town.label("red", "b");
+    town.run(Duration::from_secs(10));
+    assert!(town.pools().iter().all(|(_, owner)| owner == OWNERS[1]), "{:?}", town.pools());
+    // Otherwise the former owner would have stopped waiting.
+    assert!(!word_of(&town, 0).let_go.is_empty());
+    town.blind = None;
+    town.observe(1);
+    town.run(Duration::from_secs(3));
+    assert_served_by(&town, 1);
+}
+
+#[test]
+fn nothing_is_removed_before_it_was_read_what_the_new_owner_has() {
+    let mut town = town();
+    let old = town.observation(0);
+    town.blind = Some(0);
+    town.label("red", "b");
+    town.run(Duration::from_secs(10));
+    // A reading that began before says nothing.
+    town.tell(0, Event::Observed(old));
+    town.run(Duration::from_secs(1));
+    assert!(town.pools().iter().all(|(_, owner)| owner == OWNERS[1]), "{:?}", town.pools());
+    assert!(town.take_writes().iter().all(|(i, _)| *i == 1));
+    town.blind = None;
+    town.observe(0);
+    town.run(Duration::from_secs(3));
+    assert_served_by(&town, 1);
+}
+
+/// Others go by what stands there.
+#[test]
+fn nothing_is_written_against_the_own_word() {
+    let mut town = town();
+    town.label("red", "b");
+    for _ in 0..100 {
+        if !word_of(&town, 0).let_go.is_empty() {
+            break;
+        }
+        town.run(Duration::from_millis(5));
+    }
+    assert!(!word_of(&town, 0).let_go.is_empty());
+    town.label("red", "a");
+    town.apply(slice("web", &[1, 2]));
+    town.take_writes();
+    // The word is taken back, which takes a while.
+    for _ in 0..800 {
+        let words = town.instances[0].under_way.iter_mut();
+        let words = words.filter(|(_, effect)| matches!(effect, Effect::Say(_)));
+        words.for_each(|(at, _)| *at = town.now + Duration::from_secs(1));
+        town.run(Duration::from_millis(5));
+    }
+    assert!(!word_of(&town, 0).let_go.is_empty());
+    assert!(town.take_writes().iter().all(|(i, _)| *i == 1));
+    town.run(Duration::from_secs(5));
+    assert_served_by(&town, 0);
+}
+
+#[test]
+fn nobody_answers_by_a_view_that_is_not_proven() {
+    let mut town = town();
+    let services = town.cluster.values().filter(|object| object.id().kind == ResourceKind::Service);
+    let services = services.cloned().collect();
+    town.tell(1, Event::Cluster(Delta::Reset(ResourceKind::Service, services)));
+    town.label("red", "b");
+    town.run(Duration::from_secs(10));
+    assert!(!word_of(&town, 0).let_go.is_empty());
+    town.tell(1, Event::Proven(Source::Kind(ResourceKind::Service), ALWAYS));
+    town.run(Duration::from_secs(3));
     assert_served_by(&town, 1);
 }
 

@@ -214,4 +214,5 @@ fn a_host_that_an_older_ingress_of_another_instance_asks_for_is_let_go() {
     town.label("red-a", "b");
     town.run(Duration::from_hours(1));
     check(&town).unwrap();
+    assert!(town.instances.iter().all(|instance| instance.engine.held().is_none()));
 }

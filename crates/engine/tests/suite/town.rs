@@ -41,6 +41,8 @@ pub(crate) struct Town {
     leaderships: u64,
     /// Who wrote what, in order.
     pub(crate) writes: Vec<(usize, String)>,
+    /// An instance that does not read the controller.
+    pub(crate) blind: Option<usize>,
     /// The fewest pools that were served after any write.
     pub(crate) least_served: usize,
 }
@@ -67,6 +69,7 @@ impl Town {
             now: Moment::from_millis(1),
             leaderships: 0,
             writes: Vec::new(),
+            blind: None,
             least_served: usize::MAX,
         };
         for config in configs {
@@ -154,12 +157,18 @@ impl Town {
     }
 
     pub(crate) fn observe(&mut self, i: usize) {
+        let observation = self.observation(i);
+        self.tell(i, Event::Observed(observation));
+    }
+
+    /// What a reading that begins now shows.
+    pub(crate) fn observation(&self, i: usize) -> Observation {
         let config = self.instances[i].translator.config();
         let mut objects = self.fake.observe(|owner| config.is_owner(owner));
         // What bears our owner's name and not our cluster's is another cluster's.
         let prefix = format!("{}--", config.cluster_name);
         objects.retain(|(key, _)| key.kind.is_borrowed() || key.name.starts_with(&prefix));
-        self.tell(i, Event::Observed(Observation { started: self.now, objects }));
+        Observation { started: self.now, objects }
     }
 
     pub(crate) fn tell(&mut self, i: usize, event: Event) {
@@ -168,10 +177,13 @@ impl Town {
             return;
         }
         for effect in instance.engine.step(event, self.now) {
-            if !matches!(effect, Effect::Tell(_)) {
+            let is_lost = matches!(effect, Effect::Observe) && self.blind == Some(i);
+            if !is_lost && !matches!(effect, Effect::Tell(_)) {
                 instance.under_way.push((self.now + LATENCY, effect));
             }
         }
+        // What takes longer is overtaken.
+        instance.under_way.sort_by_key(|(at, _)| *at);
         assert_eq!(instance.engine.inconsistencies(), Vec::<String>::new());
     }
 
