@@ -60,7 +60,8 @@ impl Witness {
         if let Some(leader) = self.is_not_leader() {
             self.complaints.add(&format!("{} wrote while {leader} led: {line}", self.me));
         }
-        if self.leadership.is_beside_ako() {
+        // A watch of pods may know a version that comes again.
+        if self.leadership.is_beside_ako() && !self.set_back.load(Ordering::Relaxed) {
             self.complaints.add(&format!("{} wrote beside a pod of AKO: {line}", self.me));
         }
         if self.borders.is_without_name() {

@@ -103,6 +103,12 @@ proptest! {
         }
         let everyone: Vec<usize> = (0..cluster.nodes.len()).collect();
         cluster.run(Duration::from_secs(25));
+        // One that was told to end while it was paused has ended only now.
+        for node in 0..cluster.nodes.len() {
+            if !cluster.nodes[node].up {
+                cluster.restart(node);
+            }
+        }
         cluster.until_led_by(&everyone, Duration::from_secs(25));
     }
 }

@@ -10,20 +10,23 @@ use ako_elect::{Event, News, RECORD_NAME};
 use futures::StreamExt;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod};
 use k8s_openapi::jiff::Timestamp;
+use kube::api::ListParams;
 use kube::runtime::WatchStreamExt;
 use kube::runtime::watcher::{self, watch_object, watcher};
 use kube::{Api, Client};
 use tokio::sync::{mpsc, watch};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use super::note::{CANDIDATE, NOTE, STANDING_BACK};
 use super::requests::seen;
 use crate::error::{describe, describe_watch};
 use crate::own_pod::{OwnPod, images, own_pod, replicas};
 
-/// How many periods pass between two looks at the number of replicas that no
-/// change of a pod asks for.
+/// How many periods pass between two looks at the number of replicas and at the pods that
+/// no change of a pod asks for. A watch may be silent while a pod of AKO 2.2.1 starts to write.
 const LOOK_EVERY: u32 = 5;
+/// How long the list of pods may take. The next one is not far away.
+const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 /// How long a pod of another image may run that bears our annotation as its template has
 /// it. One of ours changes it in the first second; AKO 2.2.1, after the image alone was set
 /// back, never does, and has to read the cluster and the controller before it writes.
@@ -61,8 +64,9 @@ pub(super) struct Tell {
 pub(super) async fn follow(client: Client, namespace: String, pod: String, period: Duration, tell: Tell) {
     let Tell { news, foreign } = tell;
     let own = find_own(&client, &namespace, &pod, period).await;
-    let pods = Api::<Pod>::namespaced(client.clone(), &namespace);
-    let mut pods = pin!(watcher(pods, watcher::Config::default()).default_backoff());
+    let api = Api::<Pod>::namespaced(client.clone(), &namespace);
+    let mut pods = pin!(watcher(api.clone(), watcher::Config::default()).default_backoff());
+    let mut listed = Instant::now();
     let mut peers = Peers::default();
     let mut said = Vec::new();
     let mut set = Set::new(client, own.clone());
@@ -78,6 +82,12 @@ pub(super) async fn follow(client: Client, namespace: String, pod: String, perio
                 Err(error) => tracing::warn!("the watch of pods in {namespace}: {}", describe_watch(&error)),
             },
             () = tokio::time::sleep(peers.patience().unwrap_or(period * LOOK_EVERY)) => {}
+        }
+        if listed.elapsed() >= period * LOOK_EVERY {
+            listed = Instant::now();
+            if let Ok(Ok(list)) = timeout(ANSWER_WITHIN, api.list(&ListParams::default())).await {
+                peers.replace(&list.items, &own, &pod);
+            }
         }
         let theirs = peers.theirs();
         foreign.send_if_modified(|known| std::mem::replace(known, theirs.clone()) != theirs);
@@ -207,6 +217,19 @@ impl Peers {
                 self.pods.remove(pod.metadata.name.as_deref().unwrap_or_default());
             }
         }
+    }
+
+    /// What a list says, apart from the one that the watch may be in the middle of.
+    fn replace(&mut self, pods: &[Pod], own: &OwnPod, own_name: &str) {
+        let before = std::mem::take(&mut self.pods);
+        for pod in pods {
+            let name = pod.metadata.name.as_deref().unwrap_or_default();
+            if let Some(known) = before.get(name) {
+                self.pods.insert(name.to_owned(), *known);
+            }
+            note(&mut self.pods, pod, own, own_name);
+        }
+        self.known = true;
     }
 
     /// How long until it is decided whose a pod is.
@@ -343,6 +366,29 @@ mod tests {
         peers.take(watcher::Event::Apply(pod_of("ours:2", Some("candidate"))), &own, "ako-0");
         assert_eq!(peers.news(), said(false, true));
         assert_eq!(news(vec![pod_of("ours:1", Some("starting"))]), said(false, false));
+    }
+
+    /// The watch was silent, or is in the middle of a list of its own.
+    #[tokio::test(start_paused = true)]
+    async fn a_list_says_what_the_watch_does_not() {
+        let own = OwnPod {
+            reference: k8s_openapi::api::core::v1::ObjectReference::default(),
+            controller: pod("ako-0", "Running", None).metadata.owner_references.unwrap().into_iter().next(),
+            images: ["ours:1".to_owned()].into(),
+        };
+        let undecided = pod_of("theirs:2.2.1", Some("starting"));
+        let mut peers = peers(vec![pod("ako-2", "Running", Some("candidate")), undecided.clone()]);
+        peers.take(watcher::Event::Init, &own, "ako-0");
+        peers.take(watcher::Event::InitApply(pod("ako-2", "Running", Some("candidate"))), &own, "ako-0");
+        tokio::time::advance(PATIENCE).await;
+        peers.replace(&[undecided], &own, "ako-0");
+        assert_eq!(
+            peers.news(),
+            said(true, false),
+            "a list makes a pod no younger, and what is not in it is gone"
+        );
+        peers.take(watcher::Event::InitDone, &own, "ako-0");
+        assert_eq!(peers.news(), said(false, true), "the list of the watch is whole");
     }
 
     #[test]
