@@ -1,6 +1,6 @@
 //! What is believed of the cluster, and whether it may take something away.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
 
@@ -104,6 +104,19 @@ impl Belief {
             return None;
         }
         self.freshness.until(&purpose.sources(config), now)
+    }
+
+    /// Until when it is known what stands on objects of a kind, and whose their namespaces
+    /// are, if it is now.
+    pub(crate) fn knows_statuses_until(
+        &self,
+        kind: ResourceKind,
+        config: &Config,
+        now: Moment,
+    ) -> Option<Moment> {
+        let kinds = BTreeSet::from([kind, ResourceKind::Namespace]);
+        let watched: BTreeSet<_> = kinds.intersection(&config.kinds()).copied().map(Source::Kind).collect();
+        self.freshness.until(&watched, now)
     }
 
     /// What keeps something of a purpose from being taken away.

@@ -28,9 +28,11 @@ pub(crate) enum Verdict {
     Unproven,
 }
 
-/// What is to become of a status that would lose something.
+/// What is to become of a status that is to be written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Lessening {
+pub(crate) enum Writable {
+    /// Whenever there is a permit.
+    Always,
     /// It may be written until then.
     Until(Moment),
     /// Not now: it is looked at again when the guard holds nothing, or something
@@ -134,16 +136,30 @@ impl Engine {
             let bodies = self.guard.suspects().filter_map(|key| self.controller.get(key));
             Served::by(bodies.map(|observed| observed.body.markers()))
         });
+        let config = self.desired.translator().config();
+        let others = self.snapshot.may_share_controller();
+        let kinds = [ResourceKind::Service, ResourceKind::Ingress];
+        let [service, ingress] = kinds.map(|kind| self.belief.knows_statuses_until(kind, config, now));
         let [layer4, layer7] =
             [Purpose::Layer4, Purpose::Layer7].map(|purpose| self.may_take_until(purpose, now));
-        let lessen = |resource: &ResourceId, current: &Published| {
-            if held.as_ref().is_some_and(|held| held.contains(resource, current)) {
-                return Lessening::NotYet;
+        let may_write = |resource: &ResourceId, current: &Published, loses: bool| {
+            if loses && held.as_ref().is_some_and(|held| held.contains(resource, current)) {
+                return Writable::NotYet;
             }
-            let until = if resource.kind == ResourceKind::Service { layer4 } else { layer7 };
-            until.map_or(Lessening::NotYet, Lessening::Until)
+            let is_service = resource.kind == ResourceKind::Service;
+            let seen = if is_service { service } else { ingress };
+            let proven = if is_service { layer4 } else { layer7 };
+            let until = match (loses, others) {
+                (false, false) => return Writable::Always,
+                // What is written replaces what stands there, also the address of another
+                // instance that was never seen.
+                (false, true) => seen,
+                (true, false) => proven,
+                (true, true) => seen.min(proven),
+            };
+            until.map_or(Writable::NotYet, Writable::Until)
         };
-        self.publisher.emit(&self.desired, &self.controller, &self.snapshot, &lessen, effects);
+        self.publisher.emit(&self.desired, &self.controller, &self.snapshot, &may_write, effects);
     }
 
     /// What waits to be taken away: how many changes, and for what, which is a source

@@ -9,7 +9,7 @@ use ako_core::resource::Published;
 use ako_core::{ResourceId, Snapshot};
 use ako_elect::Moment;
 
-use crate::caution::Lessening;
+use crate::caution::Writable;
 use crate::controller::Controller;
 use crate::desired::Desired;
 use crate::event::{Effect, Notice};
@@ -119,7 +119,7 @@ impl Publisher {
         desired: &Desired,
         controller: &Controller,
         snapshot: &Snapshot,
-        lessen: &dyn Fn(&ResourceId, &Published) -> Lessening,
+        may_write: &dyn Fn(&ResourceId, &Published, bool) -> Writable,
         effects: &mut Vec<Effect>,
     ) {
         let mut busy = BTreeSet::new();
@@ -148,10 +148,11 @@ impl Publisher {
                 continue;
             }
             self.waiting.remove(&object);
-            let until = match status::loses(current, &wanted).then(|| lessen(&object, current)) {
-                None => None,
-                Some(Lessening::Until(until)) => Some(until),
-                Some(Lessening::NotYet) => {
+            let changes = !status::same_addresses(current, &wanted);
+            let until = match changes.then(|| may_write(&object, current, status::loses(current, &wanted))) {
+                None | Some(Writable::Always) => None,
+                Some(Writable::Until(until)) => Some(until),
+                Some(Writable::NotYet) => {
                     self.no_timer(&object);
                     self.waiting.insert(object);
                     continue;

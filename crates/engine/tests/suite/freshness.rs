@@ -4,10 +4,12 @@ use std::time::Duration;
 
 use ako_avi_types::{Kind, Object};
 use ako_core::resource::{Endpoint, EndpointSlice};
-use ako_core::{Delta, Resource, ResourceId, ResourceKind};
+use ako_core::{Claim, Config, Delta, Installation, Resource, ResourceId, ResourceKind};
 use ako_engine::{Event, Source, bound};
 
 use crate::cluster::{base, config, host, id, ingress, service};
+use crate::instances::two;
+use crate::town::labelled;
 use crate::world::{World, leadership, sources};
 
 fn objects() -> Vec<Resource> {
@@ -19,7 +21,11 @@ fn objects() -> Vec<Resource> {
 
 /// A standby that is granted the leadership, with nothing proven yet.
 fn granted() -> World {
-    let mut world = World::at_rest(config(), objects());
+    granted_as(config(), objects())
+}
+
+fn granted_as(config: Config, objects: Vec<Resource>) -> World {
+    let mut world = World::at_rest(config, objects);
     world.stop();
     for kind in ResourceKind::ALL {
         world.list(kind);
@@ -83,6 +89,34 @@ fn silence_ends_the_right_to_delete_and_not_the_right_to_add() {
     world.prove();
     world.settle();
     assert!(!world.has(Kind::Pool, &host(2)));
+}
+
+/// What stands there may be the address that another instance published unseen.
+#[test]
+fn beside_another_instance_a_status_is_written_by_what_is_proven() {
+    let [primary, blue] = two();
+    let mut objects = objects();
+    objects.push(labelled("red", "a"));
+    for (created, config) in (0..).zip([&primary, &blue]) {
+        objects.push(Resource::Claim(Claim::of(config, created)));
+        objects.push(Resource::Installation(Installation::new(config.operator_namespace.clone())));
+    }
+    let mut world = granted_as(primary, objects);
+    world.prove();
+    world.run(bound(&config()));
+    world.apply(ingress("c", &[host(3)]));
+    world.run(Duration::from_mins(1));
+    assert!(world.has(Kind::Pool, &host(3)), "what is added is served");
+    assert_eq!(world.status(&ingress_id("c")).addresses, []);
+    let unproven = Source::Kind(ResourceKind::Namespace);
+    for source in sources().filter(|source| *source != unproven) {
+        world.event(Event::Proven(source, world.now));
+    }
+    world.run(Duration::from_secs(1));
+    assert_eq!(world.status(&ingress_id("c")).addresses, [], "the namespace may be another's");
+    world.event(Event::Proven(unproven, world.now));
+    world.settle();
+    assert_eq!(world.status(&ingress_id("c")).addresses.len(), 1);
 }
 
 /// What comes back before the proof does was never gone.
