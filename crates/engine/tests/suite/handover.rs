@@ -309,16 +309,19 @@ fn nothing_is_written_against_the_own_word() {
     assert_served_by(&town, 0);
 }
 
+/// It takes what it has not heard of for what is not there, and would answer for nothing.
 #[test]
 fn nobody_answers_by_a_view_that_is_not_proven() {
     let mut town = town();
-    let services = town.cluster.values().filter(|object| object.id().kind == ResourceKind::Service);
-    let services = services.cloned().collect();
-    town.tell(1, Event::Cluster(Delta::Reset(ResourceKind::Service, services)));
+    let ingresses = town.cluster.values().filter(|object| object.id().kind == ResourceKind::Ingress);
+    let ingresses: Vec<_> = ingresses.cloned().collect();
+    town.tell(1, Event::Cluster(Delta::Reset(ResourceKind::Ingress, Vec::new())));
     town.label("red", "b");
     town.run(Duration::from_secs(10));
     assert!(!word_of(&town, 0).let_go.is_empty());
-    town.tell(1, Event::Proven(Source::Kind(ResourceKind::Service), ALWAYS));
+    assert_eq!(town.served(), 3);
+    town.tell(1, Event::Cluster(Delta::Reset(ResourceKind::Ingress, ingresses)));
+    town.tell(1, Event::Proven(Source::Kind(ResourceKind::Ingress), ALWAYS));
     town.run(Duration::from_secs(3));
     assert_served_by(&town, 1);
 }

@@ -321,11 +321,14 @@ mod tests {
         peers(pods).news()
     }
 
-    fn peers(pods: Vec<Pod>) -> Peers {
-        let own = pod("ako-0", "Running", None);
-        let controller = own.metadata.owner_references.unwrap().into_iter().next();
+    fn own() -> OwnPod {
+        let controller = pod("ako-0", "Running", None).metadata.owner_references.unwrap().into_iter().next();
         let reference = k8s_openapi::api::core::v1::ObjectReference::default();
-        let own = OwnPod { reference, controller, images: ["ours:1".to_owned()].into() };
+        OwnPod { reference, controller, images: ["ours:1".to_owned()].into() }
+    }
+
+    fn peers(pods: Vec<Pod>) -> Peers {
+        let own = own();
         let mut peers = Peers::default();
         peers.take(watcher::Event::Init, &own, "ako-0");
         for pod in pods {
@@ -355,11 +358,7 @@ mod tests {
         assert_eq!(peers.patience(), Some(PATIENCE));
         tokio::time::advance(PATIENCE).await;
         assert_eq!((peers.news(), peers.patience()), (said(true, false), None));
-        let own = OwnPod {
-            reference: k8s_openapi::api::core::v1::ObjectReference::default(),
-            controller: pod("ako-0", "Running", None).metadata.owner_references.unwrap().into_iter().next(),
-            images: ["ours:1".to_owned()].into(),
-        };
+        let own = own();
         let again = watcher::Event::Apply(pod_of("theirs:2.2.1", Some("starting")));
         peers.take(again, &own, "ako-0");
         assert_eq!(peers.news(), said(true, false), "another event makes it no younger");
@@ -371,11 +370,7 @@ mod tests {
     /// The watch was silent, or is in the middle of a list of its own.
     #[tokio::test(start_paused = true)]
     async fn a_list_says_what_the_watch_does_not() {
-        let own = OwnPod {
-            reference: k8s_openapi::api::core::v1::ObjectReference::default(),
-            controller: pod("ako-0", "Running", None).metadata.owner_references.unwrap().into_iter().next(),
-            images: ["ours:1".to_owned()].into(),
-        };
+        let own = own();
         let undecided = pod_of("theirs:2.2.1", Some("starting"));
         let mut peers = peers(vec![pod("ako-2", "Running", Some("candidate")), undecided.clone()]);
         peers.take(watcher::Event::Init, &own, "ako-0");
