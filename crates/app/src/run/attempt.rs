@@ -24,20 +24,26 @@ pub(super) enum Attempt {
 impl Attempt {
     /// Whether to begin now.
     pub(super) fn begins(&mut self, wanted: bool, now: Moment) -> bool {
+        if !wanted {
+            self.is_not_wanted();
+            return false;
+        }
         let begins = match *self {
-            Self::UnderWay => false,
-            _ if !wanted => {
-                *self = Self::Not;
-                false
-            }
+            Self::UnderWay | Self::Done => false,
             Self::Not => true,
             Self::Failed(at) => at <= now,
-            Self::Done => false,
         };
         if begins {
             *self = Self::UnderWay;
         }
         begins
+    }
+
+    /// It is not wanted, or not by this process.
+    pub(super) fn is_not_wanted(&mut self) {
+        if *self != Self::UnderWay {
+            *self = Self::Not;
+        }
     }
 
     /// What became of it.

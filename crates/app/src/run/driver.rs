@@ -35,6 +35,9 @@ use crate::logging::LogControl;
 const BATCH: usize = 512;
 /// How long the driver sleeps at most.
 const LONGEST_SLEEP: Duration = Duration::from_mins(1);
+/// How long it sleeps at least, if nothing comes in: a deadline that has passed and that
+/// nobody takes back must not keep a core busy.
+const SHORTEST_SLEEP: Duration = Duration::from_millis(1);
 
 /// A message to the driver.
 #[derive(Debug)]
@@ -170,6 +173,7 @@ impl Driver {
         let mut claimed = self.claimed.clone();
         let mut pods_of_ako = self.parts.candidate.beside.clone();
         pods_of_ako.mark_changed();
+        let mut passed = None;
         loop {
             let deadlines = [
                 self.engine.deadline(),
@@ -179,7 +183,10 @@ impl Driver {
                 self.telling.deadline(),
             ];
             let next = deadlines.into_iter().flatten().min();
-            let sleep = next.map_or(LONGEST_SLEEP, |at| at.since(self.now()).min(LONGEST_SLEEP));
+            debug_assert!(passed.is_none() || passed != next, "a deadline has passed and still stands");
+            passed = None;
+            let sleep = next.map_or(LONGEST_SLEEP, |at| at.since(self.now()));
+            let sleep = sleep.clamp(SHORTEST_SLEEP, LONGEST_SLEEP);
             tokio::select! {
                 count = inputs.recv_many(&mut batch, BATCH) => {
                     if count == 0 {
@@ -193,7 +200,10 @@ impl Driver {
                 Some(done) = self.requests.join_next() => self.done(done)?,
                 () = changed(&mut claimed) => self.judge_name(),
                 Ok(()) = pods_of_ako.changed() => self.tell_beside(&pods_of_ako.borrow_and_update()),
-                () = tokio::time::sleep(sleep) => self.step(Event::Tick),
+                () = tokio::time::sleep(sleep) => {
+                    passed = next.filter(|at| *at <= self.now());
+                    self.step(Event::Tick);
+                }
             }
             while let Some(done) = self.requests.try_join_next() {
                 self.done(done)?;
@@ -417,7 +427,7 @@ impl Driver {
     fn give_name_up(&mut self, removed: bool) -> bool {
         let is_needed = self.engine.snapshot().may_share_controller();
         if self.claimed.is_none() || is_needed || !removed {
-            self.giving_up.begins(false, self.now());
+            self.giving_up.is_not_wanted();
             return removed;
         }
         if self.giving_up.begins(true, self.now()) {
@@ -592,12 +602,18 @@ impl Driver {
 
     /// Says how far the removal of everything is, if it is asked for.
     fn announce_removal(&mut self) {
-        if !self.leading.writes() || !self.engine.is_synced() {
+        let config = self.engine.desired().translator().config();
+        let (namespace, wanted) = (config.operator_namespace.clone(), config.delete_config);
+        let may_tell = self.leading.writes() && self.engine.is_synced();
+        if !may_tell {
+            self.removal.pause();
+        }
+        if !may_tell || !wanted {
+            self.giving_up.is_not_wanted();
+        }
+        if !may_tell {
             return;
         }
-        let config = self.engine.desired().translator().config();
-        let namespace = config.operator_namespace.clone();
-        let wanted = config.delete_config;
         let settled = self.engine.is_settled() && !self.has_lost_its_name();
         let settled = if wanted { self.give_name_up(settled) } else { settled };
         let set = self.engine.snapshot().installation(&namespace);

@@ -50,6 +50,8 @@ pub(super) struct Announcement {
 pub(super) struct Removal {
     /// Since when something is left to be removed.
     since: Option<Moment>,
+    /// Whether that is longer ago than anybody should have to wait.
+    is_late: bool,
     /// What was told last, where there is no StatefulSet that shows it.
     told: Option<Progress>,
     /// Whether an announcement is on its way.
@@ -93,12 +95,19 @@ impl Removal {
 
     /// When there is something new to tell at the latest.
     pub(super) fn deadline(&self) -> Option<Moment> {
-        self.since.map(|since| since + PATIENCE).into_iter().chain(self.again).min()
+        let patience = self.since.filter(|_| !self.is_late).map(|since| since + PATIENCE);
+        patience.into_iter().chain(self.again).min()
     }
 
     /// What was waited for is over.
     pub(super) fn wake(&mut self, now: Moment) {
         self.again.take_if(|again| *again <= now);
+        self.is_late = self.since.is_some_and(|since| now >= since + PATIENCE);
+    }
+
+    /// This process does not lead any more, or has lost sight of one of both sides.
+    pub(super) fn pause(&mut self) {
+        self.since = None;
     }
 
     fn progress(&mut self, settled: bool, now: Moment) -> Progress {
@@ -189,12 +198,15 @@ mod tests {
         removal.answered(at(0));
         removal.wake(at(1));
         assert_eq!(removal.deadline(), Some(at(30)));
+        removal.wake(at(30));
+        assert_eq!(removal.deadline(), None, "what has passed is not waited for");
         assert_eq!(
             told(removal.announce(true, false, Some(&set("Started")), at(30))),
             Some("AKODeleteConfigTimeout")
         );
-        removal.answered(at(0));
+        removal.answered(at(30));
         removal.wake(at(40));
+        assert_eq!(removal.deadline(), None);
         assert_eq!(
             told(removal.announce(true, true, Some(&set("Timeout")), at(40))),
             Some("AKODeleteConfigDone")
