@@ -167,7 +167,7 @@ impl Witness {
             if plural == "services" { ("", "Service") } else { ("networking.k8s.io", "Ingress") };
         let object = self.kube.get(group, plural, namespace, name)?;
         let is_ambiguous = self.set_back.load(Ordering::Relaxed);
-        self.judge.unasked_status(kind, &object, patch).filter(|_| !is_ambiguous)
+        self.judge.unasked_status(self.member, kind, &object, patch).filter(|_| !is_ambiguous)
     }
 
     /// The record is created with nobody as its holder, and changed by

@@ -170,8 +170,9 @@ fn a_status_loses_an_address_only_if_it_is_not_served() {
             let object = world.kube.get(group, plural, namespace, name).unwrap();
             let address = object["status"]["loadBalancer"]["ingress"][0]["ip"].as_str().unwrap();
             assert!(address.starts_with("100.64."), "{address}");
-            assert_eq!(world.judge.unasked_status(kind, &object, &object), None);
-            world.judge.unasked_status(kind, &object, &empty)
+            let me = &Setup::One.members()[0];
+            assert_eq!(world.judge.unasked_status(me, kind, &object, &object), None);
+            world.judge.unasked_status(me, kind, &object, &empty)
         };
         let of_ingress = |world: &World| verdict(world, "ingresses", "Ingress", "lively", "shop-0");
         let of_service = |world: &World| verdict(world, "services", "Service", "still", "web-9");

@@ -113,9 +113,9 @@ impl Judge {
         matches!(verdict, Verdict::Unasked(_)).then_some(to.owner)
     }
 
-    /// What is wrong with a status that leaves a process now: an address goes that is
-    /// served, by whichever instance.
-    pub fn unasked_status(&self, kind: &str, object: &Value, patch: &Value) -> Option<String> {
+    /// What is wrong with a status that leaves a process of an instance now: an address
+    /// goes that is served, by whichever instance.
+    pub fn unasked_status(&self, me: &Member, kind: &str, object: &Value, patch: &Value) -> Option<String> {
         let lost: Vec<_> = addresses(object).difference(&addresses(patch)).cloned().collect();
         if lost.is_empty() {
             return None;
@@ -132,7 +132,13 @@ impl Judge {
                 lost.iter().any(|(ip, host)| *host == binding.host && is_held(ip))
             })
         };
-        let is_asked = |member| matches!(self.search(member, keeps), Verdict::Asked);
+        let is_asked = |member: &Member| match self.search(member, keeps) {
+            Verdict::Asked => true,
+            // What another instance asks for is not known while its configuration cannot
+            // be used: it goes by one that may be older than the states that are kept.
+            Verdict::Unasked(None) => member.namespace != me.namespace,
+            Verdict::Unasked(Some(_)) => false,
+        };
         if self.members.iter().all(is_asked) {
             return None;
         }
