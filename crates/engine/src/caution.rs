@@ -28,16 +28,27 @@ pub(crate) enum Verdict {
     Unproven,
 }
 
-/// What is to become of a status that is to be written.
+/// What a status waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Writable {
-    /// Whenever there is a permit.
-    Always,
-    /// It may be written until then.
-    Until(Moment),
-    /// Not now: it is looked at again when the guard holds nothing, or something
-    /// is proven.
-    NotYet,
+pub(crate) enum Wait {
+    /// That the guard holds nothing that serves it.
+    Held,
+    /// Proofs.
+    Unproven,
+}
+
+/// Until when a status may be written, if there is an end to that; or what it waits for.
+pub(crate) type Writable = Result<Option<Moment>, Wait>;
+
+/// What waits for proofs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Unproven {
+    /// How many objects of the controller wait to be removed or to lose something.
+    pub removals: usize,
+    /// How many Ingresses and Services wait for their status.
+    pub statuses: usize,
+    /// What for: a source that is not proven, or the former owner of a namespace.
+    pub awaited: BTreeSet<String>,
 }
 
 impl Engine {
@@ -142,40 +153,45 @@ impl Engine {
         let [service, ingress] = kinds.map(|kind| self.belief.knows_statuses_until(kind, config, now));
         let [layer4, layer7] =
             [Purpose::Layer4, Purpose::Layer7].map(|purpose| self.may_take_until(purpose, now));
-        let may_write = |resource: &ResourceId, current: &Published, loses: bool| {
+        let may_write = |resource: &ResourceId, current: &Published, loses: bool| -> Writable {
             if loses && held.as_ref().is_some_and(|held| held.contains(resource, current)) {
-                return Writable::NotYet;
+                return Err(Wait::Held);
             }
             let is_service = resource.kind == ResourceKind::Service;
             let seen = if is_service { service } else { ingress };
             let proven = if is_service { layer4 } else { layer7 };
             let until = match (loses, others) {
-                (false, false) => return Writable::Always,
+                (false, false) => return Ok(None),
                 // What is written replaces what stands there, also the address of another
                 // instance that was never seen.
                 (false, true) => seen,
                 (true, false) => proven,
                 (true, true) => seen.min(proven),
             };
-            until.map_or(Writable::NotYet, Writable::Until)
+            until.map(Some).ok_or(Wait::Unproven)
         };
         self.publisher.emit(&self.desired, &self.controller, &self.snapshot, &may_write, effects);
     }
 
-    /// What waits to be taken away: how many changes, and for what, which is a source
-    /// that is not proven or the former owner of a namespace.
-    pub fn unproven(&self, now: Moment) -> Option<(usize, BTreeSet<String>)> {
-        let unproven = self.agenda.unproven();
-        if unproven.is_empty() {
+    /// What waits until it is proven that what is known is up to date, if anything does.
+    pub fn unproven(&self, now: Moment) -> Option<Unproven> {
+        let removals = self.agenda.unproven();
+        let statuses = || self.publisher.unproven();
+        if removals.is_empty() && statuses().next().is_none() {
             return None;
         }
         let config = self.desired.translator().config();
-        let purpose = |key| Purpose::of(key, self.controller.get(key).map(|observed| &*observed.body));
-        let purposes: BTreeSet<_> = unproven.iter().map(purpose).collect();
+        let of_removal = |key| Purpose::of(key, self.controller.get(key).map(|observed| &*observed.body));
+        let of_status = |resource: &ResourceId| match resource.kind {
+            ResourceKind::Service => Purpose::Layer4,
+            _ => Purpose::Layer7,
+        };
+        let purposes = removals.iter().map(of_removal).chain(statuses().map(of_status));
+        let purposes: BTreeSet<_> = purposes.collect();
         let doubts = purposes.into_iter().flat_map(|purpose| self.belief.doubts(purpose, config, now));
-        let awaited = self.territory.awaited();
-        let awaited =
-            awaited.map(|name| format!("namespace {name}, whose former owner may still be writing"));
-        Some((unproven.len(), doubts.chain(awaited).collect()))
+        let former = self.territory.awaited();
+        let former = former.map(|name| format!("namespace {name}, whose former owner may still be writing"));
+        let awaited = doubts.chain(former).collect();
+        Some(Unproven { removals: removals.len(), statuses: statuses().count(), awaited })
     }
 }

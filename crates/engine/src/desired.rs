@@ -86,11 +86,7 @@ impl Desired {
     /// Everything that a snapshot asks for.
     pub fn of(translator: Translator, snapshot: &Snapshot) -> Self {
         let mut desired = Self::new(translator);
-        if desired.translator.config().delete_config {
-            desired.translate(snapshot, standing());
-            return desired;
-        }
-        let units = desired.translator.units(snapshot).into_iter().collect();
+        let units = desired.asked_for(snapshot);
         desired.translate(snapshot, units);
         desired
     }
@@ -106,19 +102,13 @@ impl Desired {
         for key in touched {
             dirty.extend(self.readers.get(key).iter().cloned());
         }
-        if self.translator.config().delete_config {
-            dirty.retain(UnitKey::is_standing);
-        }
         self.translate(snapshot, dirty)
     }
 
     /// Translates everything anew, for another configuration or other facts.
     pub fn reconfigure(&mut self, translator: Translator, snapshot: &Snapshot) -> Changes {
-        if translator.config().delete_config {
-            return self.clear(translator, snapshot);
-        }
         self.translator = translator;
-        let mut all: BTreeSet<UnitKey> = self.translator.units(snapshot).into_iter().collect();
+        let mut all = self.asked_for(snapshot);
         all.extend(self.units.keys().cloned());
         let mut changes = self.translate(snapshot, all);
         let fronts: BTreeSet<_> = self.fronts.keys().cloned().collect();
@@ -126,14 +116,13 @@ impl Desired {
         changes
     }
 
-    /// Wants nothing any more, fronts included, and takes its part out of what
-    /// is borrowed.
-    fn clear(&mut self, translator: Translator, snapshot: &Snapshot) -> Changes {
-        let old = std::mem::replace(self, Self::new(translator));
-        let mut changes = self.translate(snapshot, standing());
-        changes.objects.extend(old.wanted.into_keys());
-        changes.resources.extend(old.bindings.keys().chain(old.requests.keys()).cloned());
-        changes
+    /// The units that the cluster asks for: with `deleteConfig` none but those that take
+    /// this instance's part out of what is borrowed.
+    fn asked_for(&self, snapshot: &Snapshot) -> BTreeSet<UnitKey> {
+        if self.translator.config().delete_config {
+            return UnitKey::STANDING.iter().filter_map(UnitKey::born_of).collect();
+        }
+        self.translator.units(snapshot).into_iter().collect()
     }
 
     /// Leaves the units that serve these namespaces as they are, and no others.
@@ -279,7 +268,9 @@ impl Desired {
         let mut changes = Changes::default();
         let mut fronts = BTreeSet::new();
         for key in dirty.into_iter().filter(|key| !self.frozen.contains(key)).collect::<Vec<_>>() {
-            let output = self.translator.unit(snapshot, &key);
+            let is_unasked = self.translator.config().delete_config && !key.is_standing();
+            let output =
+                if is_unasked { UnitOutput::default() } else { self.translator.unit(snapshot, &key) };
             changes.translated += 1;
             self.replace(key, output, &mut fronts, &mut changes);
         }
@@ -383,7 +374,10 @@ impl Desired {
             let units = self.fronts.get(&front).into_iter().flatten();
             let parts = units.filter_map(|unit| self.units.get(unit)).flat_map(|u| &u.contributions);
             let parts = parts.filter(|(key, _)| *key == front).map(|(_, part)| part);
-            let objects = self.translator.front(&front, parts);
+            let mut parts = parts.peekable();
+            // One that nothing is on any more stays, but for `deleteConfig`.
+            let is_unasked = self.translator.config().delete_config && parts.peek().is_none();
+            let objects = if is_unasked { Vec::new() } else { self.translator.front(&front, parts) };
             changes.assembled += 1;
             let old = self.front_objects.insert(front.clone(), objects.clone()).unwrap_or_default();
             self.remake(&Maker::Front(front), &old, &objects, changes);
@@ -420,11 +414,6 @@ impl Desired {
             changes.objects.insert(key);
         }
     }
-}
-
-/// The units that are there whatever is in the cluster.
-fn standing() -> BTreeSet<UnitKey> {
-    UnitKey::STANDING.iter().filter_map(UnitKey::born_of).collect()
 }
 
 impl std::fmt::Display for Maker {

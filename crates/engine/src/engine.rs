@@ -219,6 +219,12 @@ impl Engine {
         self.is_synced() && self.touched.is_none() && self.agenda.is_empty() && self.publisher.is_idle()
     }
 
+    /// Whether nothing is left to be done of a removal of everything: no other instance
+    /// has still to take over what this one served.
+    pub fn has_removed_everything(&self) -> bool {
+        self.is_settled() && self.territory.departures().next().is_none()
+    }
+
     /// Whether the cluster and the controller were read completely.
     pub fn is_synced(&self) -> bool {
         self.begun
@@ -421,7 +427,8 @@ impl Engine {
     /// Keeps what is to stay as it is from being translated and written; what
     /// need not stay any longer is looked at again.
     fn freeze(&mut self, now: Moment) {
-        let mut affected = self.desired.freeze(&self.territory.frozen());
+        let delete_config = self.desired.translator().config().delete_config;
+        let mut affected = self.desired.freeze(&self.territory.frozen(delete_config));
         // Whose what is held may have become known, too.
         affected.extend(self.agenda.held().iter().cloned());
         self.look(affected, now);
@@ -550,20 +557,23 @@ impl Engine {
     fn judge(&mut self, key: &ObjectKey, need: &Need) {
         let loss = self.loss(key, need);
         if loss == 0 {
-            self.guard.clear(key);
-        } else if self.desired.translator().config().delete_config {
+            return self.guard.clear(key);
+        }
+        let left_behind = self.left_behind(key, need);
+        for namespace in &left_behind {
+            self.territory.found_left_behind(namespace);
+        }
+        let has = |name: &Arc<str>| self.territory.was_taken_over(name);
+        let shares_names = left_behind.iter().any(|namespace| self.shares_names(namespace));
+        let is_ours_alone = self.is_named_after_us(key) || !shares_names;
+        let is_explained = if left_behind.is_empty() {
+            self.desired.translator().config().delete_config
+        } else {
+            is_ours_alone && left_behind.iter().all(has)
+        };
+        if is_explained {
             self.guard.explain(key);
         } else {
-            let left_behind = self.left_behind(key, need);
-            for namespace in &left_behind {
-                self.territory.found_left_behind(namespace);
-            }
-            let has = |name: &Arc<str>| self.territory.was_taken_over(name);
-            let shares_names = left_behind.iter().any(|namespace| self.shares_names(namespace));
-            let is_ours_alone = self.is_named_after_us(key) || !shares_names;
-            if !left_behind.is_empty() && is_ours_alone && left_behind.iter().all(has) {
-                return self.guard.explain(key);
-            }
             self.guard.condemn(key, loss, !left_behind.is_empty());
         }
     }

@@ -37,6 +37,7 @@ mod status;
 mod territory;
 
 pub use belief::{Source, bound};
+pub use caution::Unproven;
 pub use controller::{Controller, Observation};
 pub use desired::{Changes, Desired};
 pub use engine::Engine;

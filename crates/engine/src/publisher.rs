@@ -9,7 +9,7 @@ use ako_core::resource::Published;
 use ako_core::{ResourceId, Snapshot};
 use ako_elect::Moment;
 
-use crate::caution::Writable;
+use crate::caution::{Wait, Writable};
 use crate::controller::Controller;
 use crate::desired::Desired;
 use crate::event::{Effect, Notice};
@@ -66,8 +66,8 @@ pub(crate) struct Publisher {
     /// Services that were seen with a request for node ports, ours or one that
     /// we need: it is ours to take back.
     asking: BTreeSet<ResourceId>,
-    /// Those whose status would lose something that must not be lost now.
-    waiting: BTreeSet<ResourceId>,
+    /// Those whose status must not be written now, and what they wait for.
+    waiting: BTreeMap<ResourceId, Wait>,
 }
 
 impl Publisher {
@@ -98,7 +98,12 @@ impl Publisher {
 
     /// Those that wait are looked at again.
     pub(crate) fn wake_waiting(&mut self) {
-        self.dirty.append(&mut self.waiting);
+        self.dirty.extend(std::mem::take(&mut self.waiting).into_keys());
+    }
+
+    /// Those that wait for proofs.
+    pub(crate) fn unproven(&self) -> impl Iterator<Item = &ResourceId> {
+        self.waiting.iter().filter(|(_, wait)| **wait == Wait::Unproven).map(|(object, _)| object)
     }
 
     /// Objects whose time has come are looked at again.
@@ -149,16 +154,16 @@ impl Publisher {
             }
             self.waiting.remove(&object);
             let changes = !status::same_addresses(current, &wanted);
-            let until = match changes.then(|| may_write(&object, current, status::loses(current, &wanted))) {
-                None | Some(Writable::Always) => None,
-                Some(Writable::Until(until)) => Some(until),
-                Some(Writable::NotYet) => {
-                    self.no_timer(&object);
-                    self.waiting.insert(object);
+            self.no_timer(&object);
+            let may_write = || may_write(&object, current, status::loses(current, &wanted));
+            let until = if changes { may_write() } else { Ok(None) };
+            let until = match until {
+                Ok(until) => until,
+                Err(wait) => {
+                    self.waiting.insert(object, wait);
                     continue;
                 }
             };
-            self.no_timer(&object);
             self.no_longer_written(&object);
             let writing = Writing { before: current.clone(), wanted: wanted.clone() };
             self.under_way.insert(object.clone(), writing);
@@ -242,7 +247,8 @@ impl Publisher {
     /// What is kept of objects that are gone: nothing, unless there is a
     /// mistake in this file.
     pub(crate) fn inconsistencies(&self, snapshot: &Snapshot) -> Vec<String> {
-        let kept = self.written.keys().chain(self.failures.keys()).chain(&self.asking).chain(&self.waiting);
+        let kept =
+            self.written.keys().chain(self.failures.keys()).chain(&self.asking).chain(self.waiting.keys());
         let gone = kept.filter(|o| status::current(o, snapshot).is_none() && !self.dirty.contains(*o));
         let mut found: Vec<_> = gone.map(|o| format!("{o} is gone and its status remembered")).collect();
         let timers = self.failures.values().filter(|failures| failures.next.is_some()).count();

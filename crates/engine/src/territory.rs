@@ -376,14 +376,17 @@ impl Territory {
         arrivals.chain(self.departures.values().filter_map(|departure| departure.frozen_until)).min()
     }
 
-    /// The namespaces in which everything stays as it is.
-    pub(crate) fn frozen(&self) -> BTreeSet<Arc<str>> {
+    /// The namespaces in which everything stays as it is. With `deleteConfig` those are the
+    /// ones that another instance is to take over, for as long as it has not: what serves
+    /// them is not this instance's to end.
+    pub(crate) fn frozen(&self, delete_config: bool) -> BTreeSet<Arc<str>> {
         let stays = |(name, tenure): (&Arc<str>, &Tenure)| {
             let stays = match tenure {
-                Tenure::Own => self.arrivals.contains_key(name),
-                Tenure::Contested(_) => true,
+                Tenure::Own => !delete_config && self.arrivals.contains_key(name),
+                Tenure::Contested(_) => !delete_config,
                 Tenure::Foreign(_) => {
-                    self.departures.get(name).is_some_and(|departure| departure.frozen_until.is_some())
+                    let departure = self.departures.get(name);
+                    departure.is_some_and(|departure| delete_config || departure.frozen_until.is_some())
                 }
             };
             stays.then(|| name.clone())

@@ -165,7 +165,9 @@ fn waiting(state: &Value) -> Markup {
     html! {
         @if unproven.is_object() {
             div.note role="alert" {
-                strong { (word(&unproven["count"])) " removals wait" }
+                strong {
+                    (word(&unproven["count"])) " removals and " (word(&unproven["statuses"])) " statuses wait"
+                }
                 " until it is confirmed that what is known is up to date of: " (word(&unproven["sources"]))
             }
         }
@@ -404,13 +406,16 @@ mod tests {
     fn what_waits_is_told_with_what_it_waits_for() {
         let (mut state, ..) = one_instance();
         let page = super::content(&state).into_string();
-        assert!(!page.contains("removals wait") && !page.contains("after a restart"), "{page}");
-        state["unproven"] = json!({"count": 3, "sources": ["Ingress", "Service"]});
+        assert!(!page.contains("statuses wait") && !page.contains("after a restart"), "{page}");
+        state["unproven"] = json!({"count": 3, "statuses": 2, "sources": ["Ingress", "Service"]});
         state["left_alone"] = json!({"Route": 7});
         state["handed_over"] = json!([{"namespace": "red", "to": "blue"}]);
         state["restart_needed"] = json!(["cniPlugin"]);
         let page = super::content(&state).into_string();
-        assert!(page.contains("3 removals wait</strong>") && page.contains("of: Ingress, Service"), "{page}");
+        assert!(
+            page.contains("3 removals and 2 statuses wait</strong>") && page.contains("of: Ingress, Service"),
+            "{page}"
+        );
         assert!(page.contains("<code>red</code> waits for the instance in <code>blue</code>"), "{page}");
         assert!(page.contains("7 objects") && page.contains("of kind Route"), "{page}");
         assert!(page.contains("after a restart: cniPlugin"), "{page}");

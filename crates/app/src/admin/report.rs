@@ -1,13 +1,13 @@
 //! How things are, as the driver tells it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ako_avi_io::Traffic;
 use ako_core::instance::{Conflict, Ranked};
 use ako_core::{Diagnostic, Reason, ResourceId, ResourceKind, Snapshot};
 use ako_elect::Moment;
-use ako_engine::{Counters, Engine, Held, Notice, Pending, VirtualServiceReport};
+use ako_engine::{Counters, Engine, Held, Notice, Pending, Unproven, VirtualServiceReport};
 use ako_kube_io::{Rule, Standing};
 use serde_json::{Value, json};
 
@@ -81,8 +81,8 @@ pub struct Report {
     pub(crate) pending: Vec<Pending>,
     pub(crate) diagnostics: Vec<Diagnostic>,
     pub(crate) held: Option<Held>,
-    /// How many removals wait for proofs, and of what.
-    pub(crate) unproven: Option<(usize, BTreeSet<String>)>,
+    /// What waits for proofs.
+    pub(crate) unproven: Option<Unproven>,
     /// The namespaces that wait for another instance to take them over from this one,
     /// each with that instance.
     pub(crate) departures: Vec<(Arc<str>, Arc<str>)>,
@@ -257,7 +257,11 @@ pub(crate) fn state(startup: &Startup, report: Option<&Report>) -> Value {
         "pending": report.pending.iter().map(|p| pending(p, report.now)).collect::<Vec<_>>(),
         "diagnostics": report.diagnostics.iter().map(diagnostic).collect::<Vec<_>>(),
         "held": report.held.as_ref().map(held),
-        "unproven": report.unproven.as_ref().map(|(count, sources)| json!({"count": count, "sources": sources})),
+        "unproven": report.unproven.as_ref().map(|unproven| json!({
+            "count": unproven.removals,
+            "statuses": unproven.statuses,
+            "sources": unproven.awaited,
+        })),
         "handed_over": report.departures.iter().take(SHOWN).map(departure).collect::<Vec<_>>(),
         "awaited": report.awaited.iter().take(SHOWN).collect::<Vec<_>>(),
         "left_alone": report.left_alone,

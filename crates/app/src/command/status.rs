@@ -209,8 +209,9 @@ fn not_done(state: &Value, out: &mut String) {
         let sources: Vec<_> = unproven["sources"].as_array().into_iter().flatten().map(word).collect();
         let _ = writeln!(
             out,
-            "\nWAITING: {} removals, until it is confirmed that what is known is up to date of: {}",
+            "\nWAITING: {} removals and {} statuses, until it is confirmed that what is known is up to date of: {}",
             unproven["count"],
+            unproven["statuses"],
             sources.join(", ")
         );
     }

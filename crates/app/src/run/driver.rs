@@ -614,12 +614,12 @@ impl Driver {
         if !may_tell {
             return;
         }
-        let settled = self.engine.is_settled() && !self.has_lost_its_name();
-        let settled = if wanted { self.give_name_up(settled) } else { settled };
+        let removed = wanted && self.engine.has_removed_everything() && !self.has_lost_its_name();
+        let removed = wanted && self.give_name_up(removed);
         let set = self.engine.snapshot().installation(&namespace);
         let is_shown = set.is_some();
         let now = self.now();
-        let Some(news) = self.removal.announce(wanted, settled, set, now) else { return };
+        let Some(news) = self.removal.announce(wanted, removed, set, now) else { return };
         let (reason, message) = news.event;
         info!(reason, message);
         publishing::tell_own_pod(&self.parts.events, reason, message);

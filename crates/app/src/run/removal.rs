@@ -66,11 +66,11 @@ impl Removal {
     pub(super) fn announce(
         &mut self,
         wanted: bool,
-        settled: bool,
+        removed: bool,
         set: Option<&Installation>,
         now: Moment,
     ) -> Option<Announcement> {
-        let progress = wanted.then(|| self.progress(settled, now));
+        let progress = wanted.then(|| self.progress(removed, now));
         if !wanted {
             self.since = None;
         }
@@ -110,8 +110,8 @@ impl Removal {
         self.since = None;
     }
 
-    fn progress(&mut self, settled: bool, now: Moment) -> Progress {
-        if settled {
+    fn progress(&mut self, removed: bool, now: Moment) -> Progress {
+        if removed {
             self.since = None;
             return Progress::Done;
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use ako_avi_types::{Kind, Object};
 use ako_core::resource::{Endpoint, EndpointSlice};
 use ako_core::{Claim, Config, Delta, Installation, Resource, ResourceId, ResourceKind};
-use ako_engine::{Event, Source, bound};
+use ako_engine::{Event, Source, Unproven, bound};
 
 use crate::cluster::{base, config, host, id, ingress, service};
 use crate::instances::two;
@@ -51,7 +51,7 @@ fn a_new_leader_deletes_nothing_before_every_source_is_proven() {
     }
     world.run(Duration::from_secs(1));
     assert_eq!(world.take_writes(), Vec::<String>::new());
-    let (count, doubts) = world.engine.unproven(world.now).unwrap();
+    let Unproven { removals: count, awaited: doubts, .. } = world.engine.unproven(world.now).unwrap();
     assert!(count > 0 && doubts.iter().map(String::as_str).eq(["Ingress"]), "{doubts:?}");
     assert!(world.engine.pending(10).iter().any(|pending| pending.state.contains("confirmed")));
     world.event(Event::Proven(Source::Kind(ResourceKind::Ingress), world.now));
@@ -114,9 +114,13 @@ fn beside_another_instance_a_status_is_written_by_what_is_proven() {
     }
     world.run(Duration::from_secs(1));
     assert_eq!(world.status(&ingress_id("c")).addresses, [], "the namespace may be another's");
+    let waits = world.engine.unproven(world.now).unwrap();
+    assert_eq!((waits.removals, waits.statuses), (0, 1));
+    assert_eq!(waits.awaited, ["Namespace".to_owned()].into());
     world.event(Event::Proven(unproven, world.now));
     world.settle();
     assert_eq!(world.status(&ingress_id("c")).addresses.len(), 1);
+    assert_eq!(world.engine.unproven(world.now), None);
 }
 
 /// What comes back before the proof does was never gone.
@@ -224,7 +228,7 @@ fn a_cluster_with_routes_loses_nothing_of_layer_7() {
     world.delete(&ingress_id("b"));
     world.run(Duration::from_secs(5));
     assert!(world.has(Kind::Pool, &host(2)));
-    let (_, doubts) = world.engine.unproven(world.now).unwrap();
+    let doubts = world.engine.unproven(world.now).unwrap().awaited;
     assert!(doubts.iter().any(|doubt| doubt.contains("Routes")), "{doubts:?}");
 }
 

@@ -1,14 +1,15 @@
 //! Namespaces that change hands between instances.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use ako_avi_types::{Change, ErrorClass, Kind, Operation};
+use ako_avi_types::{Change, ErrorClass, Kind, ObjectKey, Operation};
 use ako_core::handover::Word;
 use ako_core::resource::ServiceType;
 use ako_core::{Config, Delta, Installation, Resource, ResourceKind};
 use ako_engine::{Effect, Event, Source};
 
-use crate::cluster::{service, slice};
+use crate::cluster::{service, slice, translator};
 use crate::fake::Fault;
 use crate::instances::{objects, two};
 use crate::town::{MARGIN, Town, installation, labelled};
@@ -497,4 +498,78 @@ fn a_word_of_an_earlier_leadership_is_not_kept_to_for_ever() {
     town.run(MARGIN);
     assert_eq!(town.instances[0].engine.awaited(), Vec::<std::sync::Arc<str>>::new());
     assert_served_by(&town, 0);
+}
+
+/// `deleteConfig` is set, or taken back, as far as an instance knows.
+fn delete_config(town: &mut Town, i: usize, delete_config: bool) {
+    let config = Config { delete_config, ..town.instances[i].translator.config().clone() };
+    town.instances[i].translator = translator(config);
+    let translator = town.instances[i].translator.clone();
+    town.tell(i, Event::Configured(Box::new(translator)));
+}
+
+#[test]
+fn delete_config_leaves_a_namespace_to_the_one_that_takes_it_over() {
+    for pause in [0, 1, 12, 20, 30, 60, 100, 200, 400] {
+        let mut town = town();
+        town.label("red", "b");
+        town.run(Duration::from_millis(pause));
+        delete_config(&mut town, 0, true);
+        town.run(MARGIN * 2);
+        assert_served_by(&town, 1);
+        assert_eq!(town.least_served, 3, "{pause} ms");
+        assert_eq!(objects_of(&town, 0), []);
+    }
+}
+
+#[test]
+fn what_delete_config_has_not_removed_when_a_namespace_leaves_is_left_to_its_new_owner() {
+    for pause in [0, 1, 5, 10, 12, 15, 20, 30, 60] {
+        let mut town = town();
+        delete_config(&mut town, 0, true);
+        town.run(Duration::from_millis(pause));
+        town.label("red", "b");
+        town.run(MARGIN * 2);
+        assert_served_by(&town, 1);
+        assert_eq!(objects_of(&town, 0), []);
+        let (mut written, mut deleted) = (BTreeSet::new(), Vec::new());
+        for (i, write) in town.take_writes() {
+            let (verb, key) = write.split_once(' ').unwrap();
+            match i {
+                1 => _ = written.insert(key.to_owned()),
+                _ if verb == "delete" && written.contains(key) => deleted.push(key.to_owned()),
+                _ => {}
+            }
+        }
+        assert_eq!(deleted, Vec::<String>::new(), "{pause} ms");
+        assert_eq!(town.fake.premature, Vec::<String>::new(), "{pause} ms");
+    }
+}
+
+fn objects_of(town: &Town, i: usize) -> Vec<ObjectKey> {
+    let is_its = |key: &ObjectKey| town.owner_of(key).as_deref() == Some(OWNERS[i]);
+    town.fake.keys().into_iter().filter(is_its).collect()
+}
+
+#[test]
+fn delete_config_waits_for_an_instance_that_does_not_run() {
+    let mut town = town();
+    town.stop(1);
+    town.label("red", "b");
+    town.run(MARGIN);
+    delete_config(&mut town, 0, true);
+    town.run(MARGIN * 10);
+    assert_eq!(town.served(), 3);
+    assert_eq!(town.instances[0].engine.departures().len(), 1);
+    assert!(!town.instances[0].engine.has_removed_everything());
+    // Another process of it never asked for anything.
+    town.restart(0);
+    town.run(MARGIN * 10);
+    assert_eq!(town.pools().len(), 3);
+    assert!(town.instances[0].engine.held().is_some());
+    // Whoever wants the end of it gives it back.
+    town.label("red", "a");
+    town.run(MARGIN * 3);
+    assert_eq!(objects_of(&town, 0), []);
+    assert!(town.instances[0].engine.has_removed_everything());
 }
