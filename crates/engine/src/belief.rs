@@ -7,7 +7,7 @@ use std::time::Duration;
 use ako_core::{Config, ResourceKind};
 use ako_elect::{Freshness, Moment};
 
-use crate::purpose::Purpose;
+use crate::purpose::{Purpose, TERRITORY};
 
 /// The shortest time for which a proof counts: proving a source takes some
 /// seconds.
@@ -114,9 +114,9 @@ impl Belief {
         config: &Config,
         now: Moment,
     ) -> Option<Moment> {
-        let kinds = BTreeSet::from([kind, ResourceKind::Namespace]);
-        let watched: BTreeSet<_> = kinds.intersection(&config.kinds()).copied().map(Source::Kind).collect();
-        self.freshness.until(&watched, now)
+        let watched = config.kinds();
+        let kinds = TERRITORY.into_iter().chain([kind]).filter(|kind| watched.contains(kind));
+        self.freshness.until(&kinds.map(Source::Kind).collect::<BTreeSet<_>>(), now)
     }
 
     /// What keeps something of a purpose from being taken away.
@@ -144,8 +144,7 @@ impl Belief {
 
     /// Whether it is known whose the namespaces are.
     pub(crate) fn knows_territory(&self, now: Moment) -> bool {
-        let kinds = [ResourceKind::Namespace, ResourceKind::ConfigMap, ResourceKind::StatefulSet];
-        kinds.into_iter().all(|kind| self.freshness.is_proven(&Source::Kind(kind), now))
+        TERRITORY.into_iter().all(|kind| self.freshness.is_proven(&Source::Kind(kind), now))
     }
 }
 

@@ -38,11 +38,10 @@ impl Purpose {
     /// The sources that say whether something of this purpose is wanted.
     pub(crate) fn sources(self, config: &Config) -> BTreeSet<Source> {
         use ResourceKind as Kind;
-        if config.delete_config {
-            return BTreeSet::from([Source::Configuration]);
-        }
-        let mut kinds = BTreeSet::from([Kind::Namespace, Kind::ConfigMap, Kind::StatefulSet]);
+        let mut kinds = BTreeSet::from(TERRITORY);
         match self {
+            // Whatever else there is, what is this instance's is not wanted.
+            _ if config.delete_config => {}
             Self::Routes => {
                 kinds.insert(Kind::Node);
                 kinds.extend(config.subnet_kind());
@@ -58,6 +57,10 @@ impl Purpose {
         kinds.chain([Source::Configuration]).collect()
     }
 }
+
+/// The kinds that say whose a namespace is.
+pub(crate) const TERRITORY: [ResourceKind; 3] =
+    [ResourceKind::Namespace, ResourceKind::ConfigMap, ResourceKind::StatefulSet];
 
 /// The kinds that the servers of pools come from.
 fn serving(config: &Config) -> [ResourceKind; 2] {

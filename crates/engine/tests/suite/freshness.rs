@@ -7,7 +7,7 @@ use ako_core::resource::{Endpoint, EndpointSlice};
 use ako_core::{Claim, Config, Delta, Installation, Resource, ResourceId, ResourceKind};
 use ako_engine::{Event, Source, Unproven, bound};
 
-use crate::cluster::{base, config, host, id, ingress, service};
+use crate::cluster::{base, config, host, id, ingress, service, translator};
 use crate::instances::two;
 use crate::town::labelled;
 use crate::world::{World, leadership, sources};
@@ -121,6 +121,25 @@ fn beside_another_instance_a_status_is_written_by_what_is_proven() {
     world.settle();
     assert_eq!(world.status(&ingress_id("c")).addresses.len(), 1);
     assert_eq!(world.engine.unproven(world.now), None);
+}
+
+/// What another instance is to take over, or has published, is not `deleteConfig`'s.
+#[test]
+fn delete_config_removes_nothing_before_it_is_proven_whose_the_namespaces_are() {
+    let mut world = granted();
+    world.event(Event::Configured(Box::new(translator(Config { delete_config: true, ..config() }))));
+    for source in [Source::Configuration, Source::Kind(ResourceKind::Ingress)] {
+        world.event(Event::Proven(source, world.now));
+    }
+    world.run(Duration::from_secs(2));
+    assert_eq!(world.take_writes(), Vec::<String>::new());
+    assert!(!world.status(&ingress_id("b")).is_empty());
+    for kind in [ResourceKind::Namespace, ResourceKind::ConfigMap, ResourceKind::StatefulSet] {
+        world.event(Event::Proven(Source::Kind(kind), world.now));
+    }
+    world.run(Duration::from_secs(2));
+    assert!(world.fake.keys().is_empty());
+    assert!(world.status(&ingress_id("b")).is_empty());
 }
 
 /// What comes back before the proof does was never gone.

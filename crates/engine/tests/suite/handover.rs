@@ -573,3 +573,29 @@ fn delete_config_waits_for_an_instance_that_does_not_run() {
     assert_eq!(objects_of(&town, 0), []);
     assert!(town.instances[0].engine.has_removed_everything());
 }
+
+/// Between two leaderships of a process, another replica had the namespace back and gave it
+/// away again, to an instance that does not run any more.
+#[test]
+fn an_answer_of_an_earlier_leadership_does_not_count() {
+    // Where names are in common, what bears ours was not taken over, whatever was said.
+    let [primary, blue] = two();
+    let mut all = objects();
+    all.push(service("lb", ServiceType::LoadBalancer));
+    let mut town = Town::new(&[Config { cluster_name: "c2".into(), ..primary }, blue], all);
+    town.run(MARGIN);
+    let before: Vec<_> = town.fake.keys().iter().filter_map(|key| town.fake.get(key).cloned()).collect();
+    town.label("red", "b");
+    town.run(MARGIN);
+    let pools = |town: &Town| town.pools().into_iter().filter(|(_, owner)| owner == "ako-c2").count();
+    assert_eq!(pools(&town), 0);
+    town.tell(0, Event::Writing(false));
+    town.tell(0, Event::Leads(None));
+    town.stop(1);
+    before.into_iter().for_each(|object| town.fake.edit(object));
+    town.take_writes();
+    town.begin(0);
+    town.run(MARGIN * 10);
+    assert_eq!(pools(&town), 3, "{:?}", town.take_writes());
+    assert!(town.instances[0].engine.held().is_some());
+}
