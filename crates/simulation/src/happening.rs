@@ -12,7 +12,7 @@ use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::{Api, Patch, PatchParams};
 use serde_json::{Map, Value, json};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use crate::instance::Instance;
 use crate::replica::Replica;
@@ -206,15 +206,20 @@ impl World {
                 Ok(())
             }
             Step::DeleteRecord => {
-                self.instances[instance].leadership.remember();
-                self.apply(&doomed(namespace, "v1", "ConfigMap", RECORD_NAME)).await
+                let (leadership, now) = (&self.instances[instance].leadership, Instant::now());
+                leadership.remember();
+                self.apply(&doomed(namespace, "v1", "ConfigMap", RECORD_NAME)).await?;
+                leadership.remember_since(now);
+                Ok(())
             }
             _ => {
-                self.instances[instance].leadership.remember();
+                let (leadership, now) = (&self.instances[instance].leadership, Instant::now());
+                leadership.remember();
                 let records: Api<ConfigMap> = Api::namespaced(self.kube.client(), namespace);
                 let patch = Patch::Merge(json!({"data": null}));
                 // There may be none.
                 let _ = records.patch(RECORD_NAME, &PatchParams::default(), &patch).await;
+                leadership.remember_since(now);
                 Ok(())
             }
         }

@@ -99,8 +99,20 @@ impl Leadership {
     /// Remembers who leads before somebody deletes, empties or restores the record.
     pub fn remember(&self) {
         *self.by_hand.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
-        if let Some(leader) = self.recorded() {
-            *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(leader);
+        self.led(self.recorded());
+    }
+
+    /// The same after that, for whoever began to lead since then and before it.
+    pub fn remember_since(&self, then: Instant) {
+        let path = format!("{}/{RECORD_NAME}", self.namespace);
+        let changes = self.kube.changes_since(then).into_iter();
+        let of_record = changes.filter(|change| *change.plural == *"configmaps" && *change.path == *path);
+        self.led(of_record.filter_map(|change| self.named_by(&*change.before?)).last());
+    }
+
+    fn led(&self, leader: Option<Holder>) {
+        if leader.is_some() {
+            *self.last.lock().unwrap_or_else(PoisonError::into_inner) = leader;
         }
     }
 
@@ -113,9 +125,12 @@ impl Leadership {
 
     /// Whom the record names; `None` if it is absent, or was emptied by hand.
     fn recorded(&self) -> Option<Holder> {
-        let record = self.kube.get("", "configmaps", self.namespace, RECORD_NAME)?;
+        self.named_by(&self.kube.get("", "configmaps", self.namespace, RECORD_NAME)?)
+    }
+
+    fn named_by(&self, record: &Value) -> Option<Holder> {
         // Its data alone may come again: epochs and renewals are counted from one.
-        if self.restored.lock().unwrap_or_else(PoisonError::into_inner).as_ref() == Some(&record) {
+        if self.restored.lock().unwrap_or_else(PoisonError::into_inner).as_ref() == Some(record) {
             return None;
         }
         let data = serde_json::from_value(record["data"].clone()).unwrap_or_default();
