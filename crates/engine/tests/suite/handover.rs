@@ -592,7 +592,9 @@ fn an_answer_of_an_earlier_leadership_does_not_count() {
     town.tell(0, Event::Writing(false));
     town.tell(0, Event::Leads(None));
     town.stop(1);
-    before.into_iter().for_each(|object| town.fake.edit(object));
+    for object in before {
+        town.fake.edit(object);
+    }
     town.take_writes();
     town.begin(0);
     town.run(MARGIN * 10);
