@@ -12,6 +12,9 @@ pub const PUBLISHED: [&str; 3] = [VS_UUID_MAP, CLUSTER_UUID, TENANT];
 
 /// In, IngressClass: whether it is the default class.
 pub const DEFAULT_CLASS: &str = "ingressclass.kubernetes.io/is-default-class";
+/// On an Ingress without `spec.ingressClassName`: the name of its class, as it was given
+/// before there were IngressClasses. Source: Kubernetes API, IngressSpec.
+pub const INGRESS_CLASS: &str = "kubernetes.io/ingress.class";
 /// In, Ingress: TLS with the default certificate.
 pub const ENABLE_TLS: &str = "ako.vmware.com/enable-tls";
 /// In, Ingress: TLS goes through to the pods.

@@ -45,6 +45,10 @@ pub fn check(certificate: &str, key: &Redacted) -> Result<(), CertificateError> 
     let block = pem(certificate).filter(|block| block.label.ends_with("CERTIFICATE"));
     let block = block.ok_or(CertificateError::CertificateIsNoPem)?;
     block.parse_x509().map_err(|error| CertificateError::NoCertificate(error.to_string()))?;
+    // The old form says so in a header, which is no part of PEM any more (RFC 1421).
+    if key.reveal().lines().any(|line| line.starts_with("Proc-Type:") && line.contains("ENCRYPTED")) {
+        return Err(CertificateError::EncryptedKey);
+    }
     let label = pem(key.reveal()).ok_or(CertificateError::KeyIsNoPem)?.label;
     match &*label {
         "ENCRYPTED PRIVATE KEY" => Err(CertificateError::EncryptedKey),
@@ -59,14 +63,26 @@ pub fn check(certificate: &str, key: &Redacted) -> Result<(), CertificateError> 
 /// Files often hold a chain together with its key, and the controller shows the
 /// certificate to everybody who may look at it: nothing else may go there.
 pub fn only_certificates(text: &str) -> Option<String> {
+    only_blocks(text, |label| label.ends_with("CERTIFICATE"))
+}
+
+/// The blocks of a PEM text that make a key; `None` if it holds nothing else.
+pub fn only_key(key: &Redacted) -> Option<Redacted> {
+    let is_of_key = |label: &str| label.ends_with("PRIVATE KEY") || label.ends_with("PARAMETERS");
+    only_blocks(key.reveal(), is_of_key).map(Redacted::new)
+}
+
+/// The blocks of a PEM text with such labels; `None` if it holds nothing else.
+fn only_blocks(text: &str, is_wanted: impl Fn(&str) -> bool) -> Option<String> {
     let (mut blocks, mut block, mut other) = (String::new(), String::new(), false);
     for line in text.split_inclusive('\n') {
         let label = line.trim();
         if let Some(begun) = label.strip_prefix("-----BEGIN ") {
+            let is_wanted = begun.strip_suffix("-----").is_some_and(&is_wanted);
             // A block that does not end is none.
-            other |= !block.is_empty() || !begun.ends_with("CERTIFICATE-----");
+            other |= !block.is_empty() || !is_wanted;
             block.clear();
-            if begun.ends_with("CERTIFICATE-----") {
+            if is_wanted {
                 block.push_str(line);
             }
         } else if block.is_empty() {
@@ -128,6 +144,9 @@ mod tests {
         assert_eq!(swapped, Err(CertificateError::NoKey("CERTIFICATE".to_owned())));
         let encrypted = check(CERTIFICATE, &key("ENCRYPTED PRIVATE KEY"));
         assert_eq!(encrypted, Err(CertificateError::EncryptedKey));
+        let old = "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-256-CBC,00\n\nMA==\n\
+                   -----END RSA PRIVATE KEY-----\n";
+        assert_eq!(check(CERTIFICATE, &Redacted::new(old)), Err(CertificateError::EncryptedKey));
     }
 
     #[test]
@@ -149,6 +168,14 @@ mod tests {
         }
         let trusted = block("TRUSTED CERTIFICATE");
         assert_eq!(only_certificates(&trusted), None);
+    }
+
+    #[test]
+    fn a_key_is_sent_without_what_stands_beside_it() {
+        let key = format!("{}{}", block("EC PARAMETERS"), block("EC PRIVATE KEY"));
+        assert_eq!(only_key(&Redacted::new(&*key)), None);
+        let bundle = Redacted::new(format!("Bag Attributes\n{CERTIFICATE}{key}{CERTIFICATE}"));
+        assert_eq!(only_key(&bundle).map(|key| key.reveal().to_string()), Some(key));
     }
 
     #[test]

@@ -5,11 +5,32 @@ use std::sync::Arc;
 
 use crate::resource::ResourceId;
 
-/// Why an object, or a part of it, is not served. The name is the reason of
-/// the Kubernetes Event and the label in metrics.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[allow(missing_docs)]
-pub enum Reason {
+macro_rules! reasons {
+    ($($reason:ident,)*) => {
+        /// Why an object, or a part of it, is not served. The name is the reason of
+        /// the Kubernetes Event and the label in metrics; `docs/operations.md` tells
+        /// what to do about each.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        #[allow(missing_docs)]
+        pub enum Reason {
+            $($reason,)*
+        }
+
+        impl Reason {
+            /// All of them.
+            pub const ALL: &[Self] = &[$(Self::$reason,)*];
+
+            /// The word in Events and output.
+            pub fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$reason => stringify!($reason),)*
+                }
+            }
+        }
+    };
+}
+
+reasons! {
     DuplicateHostPath,
     DuplicateHost,
     HostAlreadyClaimed,
@@ -21,13 +42,19 @@ pub enum Reason {
     NameTooLong,
     UnsupportedBackend,
     UnsupportedProtocol,
+    UnsupportedField,
     DefaultBackendIgnored,
     MissingService,
+    MissingPort,
+    NodesExcluded,
     PathTypeIgnored,
+    WildcardNotServed,
+    LimitReached,
     SharedVipConflict,
     PortConflict,
     InvalidAddress,
     InvalidObject,
+    StatusRefused,
     ControllerRefused,
     NotOwned,
     TenantNotRead,
@@ -35,39 +62,6 @@ pub enum Reason {
     DuplicateRoute,
     SharedObjectMissing,
     LabelledByAnother,
-}
-
-impl Reason {
-    /// The word in Events and output.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::DuplicateHostPath => "DuplicateHostPath",
-            Self::DuplicateHost => "DuplicateHost",
-            Self::HostAlreadyClaimed => "HostAlreadyClaimed",
-            Self::HostOutsideSubdomain => "HostOutsideSubdomain",
-            Self::MissingSecret => "MissingSecret",
-            Self::InvalidSecret => "InvalidSecret",
-            Self::InvalidRule => "InvalidRule",
-            Self::NameTaken => "NameTaken",
-            Self::NameTooLong => "NameTooLong",
-            Self::UnsupportedBackend => "UnsupportedBackend",
-            Self::UnsupportedProtocol => "UnsupportedProtocol",
-            Self::DefaultBackendIgnored => "DefaultBackendIgnored",
-            Self::MissingService => "MissingService",
-            Self::PathTypeIgnored => "PathTypeIgnored",
-            Self::SharedVipConflict => "SharedVipConflict",
-            Self::PortConflict => "PortConflict",
-            Self::InvalidAddress => "InvalidAddress",
-            Self::InvalidObject => "InvalidObject",
-            Self::ControllerRefused => "ControllerRefused",
-            Self::NotOwned => "NotOwned",
-            Self::TenantNotRead => "TenantNotRead",
-            Self::NoRoute => "NoRoute",
-            Self::DuplicateRoute => "DuplicateRoute",
-            Self::SharedObjectMissing => "SharedObjectMissing",
-            Self::LabelledByAnother => "LabelledByAnother",
-        }
-    }
 }
 
 /// One finding about one object: the cause, and the way out.

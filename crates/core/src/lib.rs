@@ -15,6 +15,7 @@ pub mod conflict;
 pub mod diagnostic;
 pub mod facts;
 pub mod handover;
+pub mod hostname;
 pub mod id;
 pub mod index;
 pub mod instance;

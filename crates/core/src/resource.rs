@@ -422,8 +422,10 @@ pub struct IngressRule {
 /// Hosts and the Secret that holds their certificate.
 #[derive(Clone, Debug, PartialEq)]
 pub struct IngressTls {
-    /// The hosts.
+    /// The hosts; none stands for all hosts of the Ingress.
     pub hosts: Vec<Arc<str>>,
+    /// Whether it named more, which are no DNS names.
+    pub has_bad_hosts: bool,
     /// The Secret's name, in the Ingress's namespace.
     pub secret: Arc<str>,
 }
@@ -435,7 +437,7 @@ pub struct Ingress {
     pub id: NamespacedName,
     /// Creation time, seconds since the epoch.
     pub created: i64,
-    /// `spec.ingressClassName`.
+    /// `spec.ingressClassName`, else annotation [`crate::annotation::INGRESS_CLASS`].
     pub class: Option<Arc<str>>,
     /// Annotation [`crate::annotation::ENABLE_TLS`].
     pub enable_tls: bool,

@@ -306,6 +306,14 @@ impl Snapshot {
         self.ingresses_of.keys()
     }
 
+    /// The Ingresses that name no host, and get none.
+    pub fn ingresses_without_host(&self) -> impl Iterator<Item = &Arc<Ingress>> {
+        let has_host = |ingress: &Ingress| {
+            ingress.rules.iter().any(|rule| self.subdomain.is_some() || rule.host.is_some())
+        };
+        self.ingresses.values().filter(move |ingress| !has_host(ingress))
+    }
+
     /// The slices of a Service, by name.
     pub fn slices_of(&self, service: &NamespacedName) -> impl Iterator<Item = &Arc<EndpointSlice>> {
         self.slices_of.get(service).iter().filter_map(|id| self.slices.get(id))

@@ -59,8 +59,26 @@ pub fn from_json(object: &Value) -> Result<Converted, String> {
         ("apps/v1", "StatefulSet") if name == Installation::STATEFUL_SET => {
             typed::<StatefulSet>(object, name)
         }
-        _ => Ok(Converted::default()),
+        _ => match READ.iter().find(|(_, read)| *read == kind) {
+            Some((version, _)) if is_other_version(api_version, version) => {
+                Err(format!("{kind} {name}: version {api_version} is not read: write it as {version}"))
+            }
+            _ => Ok(Converted::default()),
+        },
     }
+}
+
+/// The kinds of which other versions may be found in files, and the version that is read.
+const READ: [(&str, &str); 3] = [
+    ("networking.k8s.io/v1", "Ingress"),
+    ("networking.k8s.io/v1", "IngressClass"),
+    ("discovery.k8s.io/v1", "EndpointSlice"),
+];
+
+/// Whether a version is an older one of the same kind: Ingresses came from another group.
+fn is_other_version(version: &str, read: &str) -> bool {
+    let group = |version: &str| version.split_once('/').map(|(group, _)| group.to_owned());
+    version != read && (group(version) == group(read) || group(version).as_deref() == Some("extensions"))
 }
 
 fn typed<K: Convert + DeserializeOwned>(object: &Value, name: &str) -> Result<Converted, String> {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use ako_core::hostname::is_host;
 use ako_core::resource::{Backend, IngressPath, IngressRule, IngressTls, PathType, PortRef};
 use ako_core::{Reason, Resource, ResourceId, ResourceKind, annotation};
 use kube::core::ObjectMeta;
@@ -86,12 +87,17 @@ impl Convert for Ingress {
         let spec = self.spec.unwrap_or_default();
         let is_true = |key: &str| metadata::annotation(&self.metadata, key) == Some("true");
         let (enable_tls, passthrough) = (is_true(annotation::ENABLE_TLS), is_true(annotation::PASSTHROUGH));
+        // The admission plugin for default classes leaves Ingresses with it alone, too.
+        let annotated_class = || {
+            let class = metadata::annotation(&self.metadata, annotation::INGRESS_CLASS);
+            class.filter(|class| !class.is_empty()).map(str::to_owned)
+        };
         let rules = spec.rules.unwrap_or_default().into_iter().enumerate();
         let tls = spec.tls.unwrap_or_default().into_iter().enumerate();
         let ingress = ako_core::resource::Ingress {
             id,
             created: metadata::created(&self.metadata),
-            class: spec.ingress_class_name.map(Into::into),
+            class: spec.ingress_class_name.or_else(annotated_class).map(Into::into),
             enable_tls,
             passthrough,
             rules: rules.filter_map(|(index, rule)| ingress_rule(index, rule, &mut findings)).collect(),
@@ -107,7 +113,7 @@ impl Convert for Ingress {
 /// an absent one, as in the API.
 fn ingress_rule(index: usize, rule: WireRule, findings: &mut Findings) -> Option<IngressRule> {
     let host = rule.host.filter(|host| !host.is_empty());
-    if let Some(host) = host.as_deref().filter(|host| !syntax::is_host(host)) {
+    if let Some(host) = host.as_deref().filter(|host| !is_host(host)) {
         findings.add(Reason::InvalidRule, format!("spec.rules[{index}]: host {host:?} is not a DNS name"));
         return None;
     }
@@ -172,15 +178,16 @@ fn ingress_tls(index: usize, tls: WireTls, findings: &mut Findings) -> IngressTl
     if secret.is_empty() {
         findings.add(Reason::InvalidRule, format!("spec.tls[{index}] has no secretName"));
     }
-    let mut hosts = Vec::new();
+    let (mut hosts, mut has_bad_hosts) = (Vec::new(), false);
     for host in tls.hosts.unwrap_or_default() {
-        if syntax::is_host(&host) {
+        if is_host(&host) {
             hosts.push(host.into());
         } else {
+            has_bad_hosts = true;
             findings.add(Reason::InvalidRule, format!("spec.tls[{index}]: host {host:?} is not a DNS name"));
         }
     }
-    IngressTls { hosts, secret }
+    IngressTls { hosts, has_bad_hosts, secret }
 }
 
 #[cfg(test)]
@@ -225,8 +232,31 @@ mod tests {
         let rule = |host: Option<&str>, paths| IngressRule { host: host.map(Into::into), paths };
         let rules = [rule(Some("*.a.com"), Some(paths)), rule(None, None), rule(None, Some(Vec::new()))];
         assert_eq!(ingress.rules, rules);
-        assert_eq!(ingress.tls, [IngressTls { hosts: vec!["a.com".into()], secret: "crt".into() }]);
+        let tls = IngressTls { hosts: vec!["a.com".into()], has_bad_hosts: false, secret: "crt".into() };
+        assert_eq!(ingress.tls, [tls]);
         assert!(findings.is_empty(), "{findings:?}");
+    }
+
+    #[test]
+    fn the_class_is_that_of_the_spec_else_that_of_the_annotation() {
+        let class = |value: Option<&str>, name: Option<&str>| {
+            let annotations: serde_json::Map<_, _> =
+                value.map(|class| (annotation::INGRESS_CLASS.to_owned(), json!(class))).into_iter().collect();
+            let object =
+                json!({"spec": {"ingressClassName": name}, "metadata": {"annotations": annotations}});
+            let converted = serde_json::from_value::<Ingress>(object).unwrap().convert();
+            let Some(Resource::Ingress(ingress)) = converted.resource else { panic!("no ingress") };
+            ingress.class.map(|class| class.to_string())
+        };
+        for (annotation, name, expected) in [
+            (None, None, None),
+            (Some(""), None, None),
+            (Some("nginx"), None, Some("nginx")),
+            (None, Some("avi-lb"), Some("avi-lb")),
+            (Some("nginx"), Some("avi-lb"), Some("avi-lb")),
+        ] {
+            assert_eq!(class(annotation, name).as_deref(), expected, "{annotation:?} {name:?}");
+        }
     }
 
     #[test]
@@ -262,7 +292,8 @@ mod tests {
         let (ingress, findings) = convert(&json!({"rules": [{"host": "a_b"}, {"host": "b.com"}],
             "tls": [{"hosts": ["", "c.com"], "secretName": ""}]}));
         assert_eq!(ingress.rules.len(), 1);
-        assert_eq!(ingress.tls, [IngressTls { hosts: vec!["c.com".into()], secret: "".into() }]);
+        let tls = IngressTls { hosts: vec!["c.com".into()], has_bad_hosts: true, secret: "".into() };
+        assert_eq!(ingress.tls, [tls]);
         assert_eq!(findings.len(), 3, "{findings:?}");
     }
 }

@@ -16,7 +16,8 @@ use serde::{Deserialize, Deserializer};
 
 /// The annotations that any object may steer us with.
 /// Source: L7 objects, "Annotations"; L4 and network, "Annotations on Services".
-const READ: [&str; 21] = [
+const READ: [&str; 22] = [
+    annotation::INGRESS_CLASS,
     annotation::VS_UUID_MAP,
     annotation::CLUSTER_UUID,
     annotation::TENANT,

@@ -109,8 +109,11 @@ fn public_part(key: &str, text: Arc<str>, findings: &mut Findings) -> Arc<str> {
     if certificates.is_empty() && !text.contains("PRIVATE KEY") { text } else { certificates.into() }
 }
 
+/// The key, without what stands beside it. What is no key at all is refused where it is
+/// used, with a reason.
 fn redacted(text: Option<Arc<str>>) -> Redacted {
-    text.map(Redacted::new).unwrap_or_default()
+    let key = text.map(Redacted::new).unwrap_or_default();
+    certificate::only_key(&key).filter(|key| !key.is_empty()).unwrap_or(key)
 }
 
 #[cfg(test)]

@@ -6,9 +6,11 @@ use std::sync::Arc;
 
 use ako_core::config::FqdnReuse;
 use ako_core::resource::{Backend, Ingress, IngressPath, PathType, Secret};
-use ako_core::{CONTROLLER_NAME, NamespacedName, Reason, certificate};
+use ako_core::{CONTROLLER_NAME, NamespacedName, Reason, certificate, hostname};
 
 use crate::context::Translator;
+use crate::ingress;
+use crate::tls_wish::{self, TlsWish};
 use crate::unit::{UnitOutput, ingress_id};
 use crate::view::View;
 
@@ -64,6 +66,9 @@ pub(crate) fn of_host<'a>(
 ) -> Option<Claimed<'a>> {
     let ingresses = accepted(view, host);
     let owner = ingresses.first()?.id.namespace.clone();
+    for each in &ingresses {
+        ingress::tell_at(view, host, each, out);
+    }
     if let Err((reason, message)) = may_be_ours(t, view, host, &ingresses, out) {
         for ingress in ingresses {
             out.tell(&ingress_id(&ingress.id), reason, message.clone());
@@ -130,7 +135,7 @@ fn may_be_ours(
 
 /// Whether an Ingress belongs to a class of ours. Without a class it does if
 /// one of ours is the default.
-fn is_ours(view: &View<'_>, ingress: &Ingress) -> bool {
+pub(crate) fn is_ours(view: &View<'_>, ingress: &Ingress) -> bool {
     let mut ours = view.classes().filter(|class| &*class.controller == CONTROLLER_NAME);
     match &ingress.class {
         Some(name) => ours.any(|class| class.name == *name),
@@ -138,9 +143,10 @@ fn is_ours(view: &View<'_>, ingress: &Ingress) -> bool {
     }
 }
 
-/// A host lies under a domain by plain suffix, as upstream has it.
+/// Whether a host lies under a domain of the cloud, or the cloud has none.
 fn inside_subdomain(t: &Translator, host: &str) -> bool {
-    t.facts.subdomains.is_empty() || t.facts.subdomains.iter().any(|domain| host.ends_with(&**domain))
+    let domains = &t.facts.subdomains;
+    domains.is_empty() || domains.iter().any(|domain| hostname::is_in_domain(host, domain))
 }
 
 /// Whether an Ingress may use a host that the oldest one claimed first.
@@ -165,9 +171,7 @@ fn may_use(
         return true;
     }
     // An Ingress that names a host of another namespace is refused as a whole.
-    let hosts: BTreeSet<_> =
-        ingress.rules.iter().filter_map(|r| view.host_of(ingress, r.host.as_ref())).collect();
-    let taken = hosts
+    let taken = ingress::hosts(view, ingress)
         .into_iter()
         .find_map(|h| accepted(view, &h).first().copied().filter(|o| foreign(o)).map(|o| (h, o)));
     if let Some((taken, owner)) = &taken {
@@ -185,17 +189,10 @@ fn claim<'a>(
     view: &View<'a>,
     host: &Arc<str>,
     ingress: &'a Arc<Ingress>,
-    taken: &mut BTreeSet<(Arc<str>, Arc<str>)>,
+    taken: &mut BTreeSet<(Arc<str>, Arc<str>, bool)>,
     out: &mut UnitOutput,
 ) -> Option<Claim<'a>> {
     let id = ingress_id(&ingress.id);
-    if ingress.has_default_backend {
-        out.tell(
-            &id,
-            Reason::DefaultBackendIgnored,
-            "spec.defaultBackend is not supported: give the path / of each host",
-        );
-    }
     let security = security(t, view, host, ingress, out)?;
     let tenant = match t.tenant_of(view, &ingress.id.namespace) {
         Ok(tenant) => tenant,
@@ -214,7 +211,9 @@ fn claim<'a>(
             continue;
         };
         for path in rule_paths {
-            let is_first = taken.insert((tenant.clone(), path.path.clone()));
+            // An exact path is another one than a prefix.
+            let is_exact = path.path_type == PathType::Exact;
+            let is_first = taken.insert((tenant.clone(), path.path.clone(), is_exact));
             paths.extend(claim_path(host, path, ingress, is_first, out));
         }
     }
@@ -253,16 +252,25 @@ fn security<'a>(
     ingress: &Ingress,
     out: &mut UnitOutput,
 ) -> Option<Security<'a>> {
-    if ingress.passthrough {
-        return Some(Security::Passthrough);
-    }
-    let named = ingress.tls.iter().find(|tls| tls.hosts.contains(host));
-    let (secret, is_default) = match (ingress.enable_tls, named) {
-        (true, _) => (NamespacedName::new(t.config.operator_namespace.clone(), "router-certs-default"), true),
-        (false, Some(tls)) => (NamespacedName::new(ingress.id.namespace.clone(), tls.secret.clone()), false),
-        (false, None) => return Some(Security::Insecure),
-    };
     let id = ingress_id(&ingress.id);
+    let (secret, is_default) = match tls_wish::of_host(ingress, host) {
+        TlsWish::Plain => return Some(Security::Insecure),
+        TlsWish::Passthrough => return Some(Security::Passthrough),
+        TlsWish::Default => {
+            (NamespacedName::new(t.config.operator_namespace.clone(), "router-certs-default"), true)
+        }
+        TlsWish::Entry(entry) => {
+            (NamespacedName::new(ingress.id.namespace.clone(), entry.secret.clone()), false)
+        }
+        TlsWish::Unclear => {
+            let message = format!(
+                "host {host} is not served, as an entry of spec.tls names a host that is no DNS name and may have \
+                 been meant for it: correct that entry"
+            );
+            out.tell(&id, Reason::InvalidRule, message);
+            return None;
+        }
+    };
     let Some(found) = view.secret(&secret) else {
         let message =
             format!("Secret {secret} for host {host} does not exist, or holds no tls.crt: create it");

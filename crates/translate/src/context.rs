@@ -12,7 +12,7 @@ use ako_core::{Config, Facts, Key, NamespacedName, Snapshot, annotation};
 use crate::front::{self, Contribution, FrontKey};
 use crate::unit::{UnitKey, UnitOutput};
 use crate::view::View;
-use crate::{host, l4, se_group, shared_vip, static_routes};
+use crate::{host, ingress, l4, se_group, shared_vip, static_routes};
 
 /// Translates for one configuration and one set of facts.
 #[derive(Clone, Debug)]
@@ -123,6 +123,7 @@ impl Translator {
             UnitKey::Host(name) => host::translate(self, &view, name, &mut out),
             UnitKey::Service(id) => l4::translate(self, &view, id, &mut out),
             UnitKey::SharedVip(key) => shared_vip::translate(self, &view, key, &mut out),
+            UnitKey::Ingress(id) => ingress::translate(&view, id, &mut out),
         }
         view.note(own_key(key));
         out.reads = view.into_reads();
@@ -153,7 +154,8 @@ impl Translator {
         let services = snapshot.services().map(|s| UnitKey::Service(s.id.clone()));
         let shared = snapshot.shared_vip_keys().map(|k| UnitKey::SharedVip(k.clone()));
         let standing = UnitKey::STANDING.iter().filter_map(UnitKey::born_of);
-        standing.chain(hosts).chain(services).chain(shared).collect()
+        let without_host = snapshot.ingresses_without_host().map(|i| UnitKey::Ingress(i.id.clone()));
+        standing.chain(hosts).chain(services).chain(shared).chain(without_host).collect()
     }
 
     /// The health monitor of pools of a protocol.
@@ -205,5 +207,6 @@ fn own_key(unit: &UnitKey) -> Key {
         UnitKey::Host(host) => Key::Host(host.clone()),
         UnitKey::Service(id) => Key::Service(id.clone()),
         UnitKey::SharedVip(key) => Key::SharedVip(NamespacedName::clone(key)),
+        UnitKey::Ingress(id) => Key::Ingress(id.clone()),
     }
 }

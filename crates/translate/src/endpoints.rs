@@ -1,4 +1,16 @@
 //! The members of pools. Source: L7 objects, §6; L4 and network, A4, B11, B12.
+//!
+//! What the API says of a member of a load balancer, and what becomes of it:
+//!
+//! | field | effect |
+//! | --- | --- |
+//! | `conditions.ready` of an endpoint | the server takes new connections; absent means ready |
+//! | `conditions.terminating` | the server takes no new connections, and keeps its old ones |
+//! | `conditions.serving` | none: it tells of terminating endpoints whether they still answer, and they keep what they have |
+//! | `hints`, `zone`, `hostname` | none: they are about clients in the cluster |
+//! | one address in several slices | one server, which takes connections if one of them is ready |
+//! | label `node.kubernetes.io/exclude-from-external-load-balancers` of a Node | the node is in no pool, unless its value is `false` or no node would be left |
+//! | `externalTrafficPolicy: Local` of a Service | of the nodes, those with an endpoint |
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -7,10 +19,15 @@ use std::sync::Arc;
 use ako_avi_types::{IpAddress, Server};
 use ako_core::annotation;
 use ako_core::config::ServiceMode;
-use ako_core::resource::{EndpointSlice, Node, NodePort, Pod, PortRef, Service, ServicePort, ServiceType};
+use ako_core::resource::{
+    EndpointSlice, Node, NodePort, Pod, PortRef, Protocol, Service, ServicePort, ServiceType, SlicePort,
+};
 
 use crate::context::Translator;
 use crate::view::View;
+
+/// The label of nodes that are to be left out of load balancers.
+const EXCLUDED: &str = "node.kubernetes.io/exclude-from-external-load-balancers";
 
 /// The servers of a pool, and the port that upstream's checksum knows it by.
 #[derive(Clone, Debug, Default)]
@@ -18,6 +35,8 @@ pub(crate) struct Members {
     pub(crate) servers: Vec<Server>,
     /// The servers' port; 0 if none was found, or every server has its own.
     pub(crate) port: u16,
+    /// What people have to know about the servers.
+    pub(crate) remarks: Vec<String>,
 }
 
 /// The port of a backend, as far as the Ingress or the Service tells.
@@ -30,6 +49,11 @@ pub(crate) struct BackendPort<'a> {
 }
 
 impl BackendPort<'_> {
+    /// The protocol: that of the Service's port, and for an Ingress TCP.
+    fn protocol(&self) -> Protocol {
+        self.port.map_or(Protocol::Tcp, |port| port.protocol)
+    }
+
     /// The number to look for in slices, 0 if it has to be found by name.
     fn target(&self) -> u16 {
         self.port.map_or(0, target_number)
@@ -88,7 +112,7 @@ fn node_ports_of_pods(t: &Translator, view: &View<'_>, service: &Service, port: 
         }
         same
     });
-    Members { servers, port: 0 }
+    Members { servers, ..Members::default() }
 }
 
 /// The port of a pod that a Service's port leads to, by its own name for it.
@@ -106,9 +130,9 @@ fn external_uuid(address: &str, port: u16) -> Arc<str> {
 
 fn pods(t: &Translator, view: &View<'_>, service: &Service, port: &BackendPort<'_>) -> Members {
     let slices = view.slices_of(&service.id);
-    let only = slices.clone().count() == 1 && slices.clone().all(|s| s.ports.len() == 1);
+    let only = is_only_port(service, slices.clone());
     let mut members = Members::default();
-    let mut seen = BTreeMap::new();
+    let mut servers: BTreeMap<_, Server> = BTreeMap::new();
     for slice in slices.filter(|s| family_used(t, service, s.is_ipv6)) {
         let Some(number) = matching_port(slice, port, only) else { continue };
         members.port = number;
@@ -120,19 +144,31 @@ fn pods(t: &Translator, view: &View<'_>, service: &Service, port: &BackendPort<'
                 enabled: Some(endpoint.ready && !endpoint.terminating),
                 server_node: endpoint.node.clone(),
             };
-            // An endpoint that moves between slices is in both for a moment.
-            seen.entry((endpoint.address.clone(), number)).or_insert(server);
+            // An endpoint that moves between slices, or between nodes, is in both for a
+            // while: the one that is ready is where it is now.
+            let known = servers.entry((endpoint.address.clone(), number)).or_insert_with(|| server.clone());
+            if known.enabled == Some(false) && server.enabled == Some(true) {
+                *known = server;
+            }
         }
     }
-    members.servers = seen.into_values().collect();
+    members.servers = servers.into_values().collect();
     members.servers.sort();
     members
 }
 
+/// Whether there is one port on both sides: then one leads to the other, whatever they are
+/// called.
+fn is_only_port<'a>(service: &Service, slices: impl Iterator<Item = &'a Arc<EndpointSlice>>) -> bool {
+    let numbers: Vec<_> = slices.map(|slice| slice.ports.len()).collect();
+    service.ports.len() == 1 && numbers == [1]
+}
+
 fn matching_port(slice: &EndpointSlice, port: &BackendPort<'_>, only: bool) -> Option<u16> {
     let target = port.target();
-    let matches = |p: &&ako_core::resource::SlicePort| {
-        &*p.name == port.name || (target != 0 && p.port == Some(target)) || only
+    let matches = |p: &&SlicePort| {
+        let is_meant = &*p.name == port.name || (target != 0 && p.port == Some(target)) || only;
+        is_meant && p.protocol == port.protocol()
     };
     slice.ports.iter().find(matches).and_then(|p| p.port)
 }
@@ -141,11 +177,13 @@ fn nodes(t: &Translator, view: &View<'_>, service: &Service, port: &BackendPort<
     if service.service_type == ServiceType::ClusterIp {
         return Members::default();
     }
-    let single = service.ports.len() == 1;
-    let found = service.ports.iter().find(|p| single || &*p.name == port.name).and_then(|p| p.node_port);
+    let only = || if let [only] = &*service.ports { Some(only) } else { None };
+    let found = port.port.or_else(only).and_then(|port| port.node_port);
     let Some(node_port) = found else { return Members::default() };
     let local = service.local_traffic_only.then(|| nodes_with_endpoints(view, service, port));
-    let chosen = view.nodes().filter(|node| selected(t, node));
+    let selected: Vec<_> = view.nodes().filter(|node| selected(t, node)).collect();
+    let are_all_excluded = !selected.is_empty() && selected.iter().all(|node| is_excluded(node));
+    let chosen = selected.into_iter().filter(|node| are_all_excluded || !is_excluded(node));
     let chosen = chosen.filter(|node| local.as_ref().is_none_or(|nodes| nodes.contains(&node.name)));
     let addresses = chosen.filter_map(|node| node_address(t, service, node));
     let mut servers: Vec<_> = addresses
@@ -159,12 +197,15 @@ fn nodes(t: &Translator, view: &View<'_>, service: &Service, port: &BackendPort<
         .collect();
     servers.sort();
     servers.dedup();
-    Members { servers, port: node_port }
+    let remark = || {
+        format!("every node has label {EXCLUDED}, so all of them are used: take it from those that shall be")
+    };
+    Members { servers, port: node_port, remarks: are_all_excluded.then(remark).into_iter().collect() }
 }
 
 fn nodes_with_endpoints(view: &View<'_>, service: &Service, port: &BackendPort<'_>) -> BTreeSet<Arc<str>> {
     let slices = view.slices_of(&service.id);
-    let only = slices.clone().count() == 1 && slices.clone().all(|s| s.ports.len() == 1);
+    let only = is_only_port(service, slices.clone());
     let matching = slices.filter(|slice| matching_port(slice, port, only).is_some());
     matching.flat_map(|slice| slice.endpoints.iter().filter_map(|e| e.node.clone())).collect()
 }
@@ -172,6 +213,12 @@ fn nodes_with_endpoints(view: &View<'_>, service: &Service, port: &BackendPort<'
 fn selected(t: &Translator, node: &Node) -> bool {
     let selector = &t.config.node_selector;
     selector.key.is_empty() || node.labels.get(&selector.key) == Some(&selector.value)
+}
+
+/// Whether a node is to be left out of load balancers.
+/// Source: Kubernetes documentation, "Well-Known Labels, Annotations and Taints".
+fn is_excluded(node: &Node) -> bool {
+    node.labels.get(EXCLUDED).is_some_and(|value| &**value != "false")
 }
 
 /// A node's address: what its CNI announces, else its first InternalIP; IPv4
@@ -195,11 +242,15 @@ fn family_used(t: &Translator, service: &Service, ipv6: bool) -> bool {
     t.uses_family(ipv6) && if ipv6 { service.ipv6 } else { service.ipv4 }
 }
 
-/// The port that an Ingress backend means, looked up in the Service.
+/// The port that an Ingress backend means, looked up in the Service. HTTP is spoken over
+/// TCP, so a port of another protocol with that number is none.
 pub(crate) fn backend_port<'a>(service: Option<&'a Service>, port: &'a PortRef) -> BackendPort<'a> {
-    let matches = |p: &&ServicePort| match port {
-        PortRef::Number(number) => p.port == *number,
-        PortRef::Name(name) => p.name == *name,
+    let matches = |p: &&ServicePort| {
+        p.protocol == Protocol::Tcp
+            && match port {
+                PortRef::Number(number) => p.port == *number,
+                PortRef::Name(name) => p.name == *name,
+            }
     };
     let found = service.and_then(|s| s.ports.iter().find(matches));
     let name = match (port, found) {

@@ -81,12 +81,12 @@ pub(crate) fn policies(
     redirect_name: &str,
     out: &mut UnitOutput,
 ) -> Option<Vec<String>> {
-    let mut policies = sni::path_policies(t, view, site, |_| true, out);
+    let mut policies = sni::path_policies(t, view, site, out);
     if policies.is_empty() {
         return None;
     }
     if site.tls().is_some() {
-        let set = path_policy::redirect(t, redirect_name, vec![site.host.clone()], markers(t, site));
+        let set = path_policy::redirect_alone(t, redirect_name, &site.host, markers(t, site));
         if out.add(Object::HttpPolicySet(set), &ingress_id(&site.claims[0].ingress.id)) {
             // Sets without a path come before those with one.
             let place = if t.names().is_dedicated() { policies.len() } else { 0 };

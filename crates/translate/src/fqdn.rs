@@ -2,25 +2,49 @@
 
 use std::sync::Arc;
 
-use ako_core::annotation;
 use ako_core::config::AutoFqdn;
+use ako_core::hostname::{self, LABEL_LIMIT};
 use ako_core::resource::Service;
+use ako_core::{Reason, annotation};
 
 use crate::context::Translator;
+use crate::unit::{UnitOutput, service_id};
 
-/// The longest DNS label.
-const LABEL_LIMIT: usize = 63;
 /// What is left of a namespace where even the service's name fills a label.
 const NAMESPACE_LIMIT: usize = 48;
 
-/// The name of a Service: the one that it asks for, or a generated one.
-pub(crate) fn of_service(t: &Translator, service: &Service) -> Option<Arc<str>> {
+/// The names of a Service: those that it asks for, or a generated one.
+pub(crate) fn of_service(t: &Translator, service: &Service, out: &mut UnitOutput) -> Vec<Arc<str>> {
     if t.config.auto_fqdn == AutoFqdn::Disabled {
-        return None;
+        return Vec::new();
     }
-    if let Some(name) = service.annotations.get(annotation::EXTERNAL_DNS).filter(|n| !n.is_empty()) {
-        return Some(name.clone());
+    let asked = service.annotations.get(annotation::EXTERNAL_DNS).filter(|names| !names.is_empty());
+    match asked.map(|names| listed(names, service, out)).filter(|names| !names.is_empty()) {
+        Some(names) => names,
+        None => generated(t, service).into_iter().collect(),
     }
+}
+
+/// The names of a list, as annotation [`annotation::EXTERNAL_DNS`] has it: separated by
+/// commas, in any case, perhaps with a final dot. What is no name is told and left out.
+fn listed(names: &str, service: &Service, out: &mut UnitOutput) -> Vec<Arc<str>> {
+    let mut listed: Vec<Arc<str>> = Vec::new();
+    for written in names.split(',').map(str::trim).filter(|name| !name.is_empty()) {
+        let name = written.strip_suffix('.').unwrap_or(written).to_lowercase();
+        if !hostname::is_dns_name(&name) {
+            let message = format!(
+                "annotation {}: {written:?} is no DNS name without wildcards, so it is left out: correct it",
+                annotation::EXTERNAL_DNS
+            );
+            out.tell(&service_id(&service.id), Reason::InvalidRule, message);
+        } else if !listed.iter().any(|known| **known == *name) {
+            listed.push(name.into());
+        }
+    }
+    listed
+}
+
+fn generated(t: &Translator, service: &Service) -> Option<Arc<str>> {
     let domain = t.subdomain()?;
     let name = as_label(&service.id.name, 's');
     let namespace = as_label(&service.id.namespace, 'n');

@@ -120,12 +120,13 @@ fn sni(t: &Translator, key: &FrontKey, sum: Contribution) -> Vec<Object> {
     let name = &key.name;
     let mut tokens = vec![format!("HTTPDS{name}"), format!("VSVIP{name}")];
     tokens.extend(sum.children.iter().map(|c| format!("SNINode{c}")));
+    let plain: Vec<_> = sum.fqdns.iter().filter(|host| !sum.redirects.contains(host)).cloned().collect();
     let mut objects = vec![front_vsvip(t, key, sum.fqdns, true)];
     objects.push(Object::PoolGroup(pool::group(t, name, sum.members, t.markers(Vec::new()), true)));
     let redirected = !sum.redirects.is_empty();
     if redirected {
         tokens.push(format!("HttpPolicy{name}"));
-        let set = path_policy::redirect(t, name, sum.redirects, t.markers(Vec::new()));
+        let set = path_policy::redirect(t, name, sum.redirects, &plain, t.markers(Vec::new()));
         objects.push(Object::HttpPolicySet(set));
     }
     objects.push(datascript(
@@ -199,7 +200,7 @@ fn passthrough(t: &Translator, key: &FrontKey, sum: Contribution) -> Vec<Object>
         Object::VirtualService(passthrough_insecure(t, name, &insecure, redirects)),
     ];
     if redirects {
-        let set = path_policy::redirect(t, &insecure, sum.redirects, t.markers(Vec::new()));
+        let set = path_policy::redirect(t, &insecure, sum.redirects, &[], t.markers(Vec::new()));
         objects.push(Object::HttpPolicySet(set));
     }
     objects

@@ -19,7 +19,7 @@ use crate::context::Translator;
 use crate::endpoints::{self, BackendPort};
 use crate::unit::{Binding, UnitKey, UnitOutput, service_id};
 use crate::view::View;
-use crate::virtual_service::{self as vs, Covered, PortText};
+use crate::virtual_service::{self as vs, Covered, PortText, TargetText};
 use crate::{fqdn, namesake, pool, vsvip};
 
 /// What upstream's checksum has for the network profile of several protocols.
@@ -45,11 +45,11 @@ pub(crate) fn translate(t: &Translator, view: &View<'_>, id: &NamespacedName, ou
     }
     let name: Arc<str> = t.names().l4_vs(&id.namespace, &id.name).into();
     let Ok(address) = wanted_address(service, out) else { return };
-    let hostname = fqdn::of_service(t, service);
+    let hostnames = fqdn::of_service(t, service, out);
     let pools = pools(t, view, service, None, out);
     let policy = policy_set(t, &name, &pools, policy_markers(t, service));
-    let vip = vsvip::build(t, &name, hostname.iter().cloned().collect(), address.as_ref());
-    let service_vs = virtual_service(t, service, &name, &pools, hostname.as_ref());
+    let vip = vsvip::build(t, &name, hostnames.clone(), address.as_ref());
+    let service_vs = virtual_service(t, service, &name, &pools, &hostnames);
     let objects = [Object::L4PolicySet(policy), Object::VsVip(vip), Object::VirtualService(service_vs)];
     if pools.is_empty() || !objects.into_iter().all(|object| out.add(object, &source)) {
         return;
@@ -57,12 +57,26 @@ pub(crate) fn translate(t: &Translator, view: &View<'_>, id: &NamespacedName, ou
     if t.requests_node_ports() {
         out.request(id);
     }
-    out.bindings.push(Binding {
-        object: source,
-        hostname: hostname.unwrap_or_default(),
-        vs: t.key(Kind::VirtualService, name.clone()),
-        vsvip: t.key(Kind::VsVip, name),
-    });
+    bind(t, service, &hostnames, &name, out);
+}
+
+/// Publishes the addresses of a virtual service on a Service, under each of its names.
+pub(crate) fn bind(
+    t: &Translator,
+    service: &Service,
+    hostnames: &[Arc<str>],
+    name: &Arc<str>,
+    out: &mut UnitOutput,
+) {
+    let unnamed = [Arc::default()];
+    for hostname in if hostnames.is_empty() { &unnamed } else { hostnames } {
+        out.bindings.push(Binding {
+            object: service_id(&service.id),
+            hostname: hostname.clone(),
+            vs: t.key(Kind::VirtualService, name.clone()),
+            vsvip: t.key(Kind::VsVip, name.clone()),
+        });
+    }
 }
 
 /// Whether a Service asks for a load balancer, and asks us.
@@ -103,7 +117,7 @@ pub(crate) struct PortPool {
     pub(crate) port: u16,
     pub(crate) protocol: Protocol,
     pub(crate) port_name: Arc<str>,
-    pub(crate) target_port: u16,
+    pub(crate) target: TargetText,
 }
 
 impl PortPool {
@@ -116,7 +130,7 @@ impl PortPool {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SharedWith<'a> {
     pub(crate) key: &'a Arc<str>,
-    pub(crate) hostname: Option<&'a Arc<str>>,
+    pub(crate) hostnames: &'a [Arc<str>],
 }
 
 /// Adds the pools of a Service, one a port.
@@ -132,14 +146,14 @@ pub(crate) fn pools(
         let names = t.names();
         let key = shared.map(|s| &**s.key);
         let name = names.l4_pool(&service.id.namespace, &service.id.name, key, port.protocol, port.port);
-        let object = port_pool(t, view, service, port, name.clone(), shared);
+        let object = port_pool(t, view, service, port, name.clone(), shared, out);
         if out.add(Object::Pool(object), &service_id(&service.id)) {
             pools.push(PortPool {
                 name: name.into(),
                 port: port.port,
                 protocol: port.protocol,
                 port_name: port.name.clone(),
-                target_port: endpoints::target_number(port),
+                target: TargetText::of(port),
             });
         }
     }
@@ -153,9 +167,13 @@ fn port_pool(
     port: &ServicePort,
     name: String,
     shared: Option<SharedWith<'_>>,
+    out: &mut UnitOutput,
 ) -> ako_avi_types::Pool {
     let backend = BackendPort { name: &port.name, port: Some(port) };
     let mut members = endpoints::of_service(t, view, service, &backend);
+    for remark in members.remarks.drain(..) {
+        out.tell(&service_id(&service.id), Reason::NodesExcluded, remark);
+    }
     if members.port == 0 {
         members.port = port.port;
     }
@@ -169,7 +187,7 @@ fn port_pool(
         fields.push(("Protocol", vec![port.protocol.as_str().into()]));
         fields.push(("GatewayName", vec![shared.key.clone()]));
         metadata.namespace_svc_name = Some(vec![service.id.to_string().into()]);
-        metadata.hostnames = shared.hostname.map(|h| vec![h.clone()]);
+        metadata.hostnames = listed(shared.hostnames);
     }
     let covered = pool::Covered {
         protocol: port.protocol.as_str(),
@@ -179,6 +197,11 @@ fn port_pool(
         metadata: &metadata,
     };
     pool::build(t, name, &covered, t.markers(fields), port.protocol)
+}
+
+/// Names as metadata have them: nothing rather than none.
+fn listed(hostnames: &[Arc<str>]) -> Option<Vec<Arc<str>>> {
+    (!hostnames.is_empty()).then(|| hostnames.to_vec())
 }
 
 /// The policy set that leads each port to its pool.
@@ -229,10 +252,10 @@ fn virtual_service(
     service: &Service,
     name: &Arc<str>,
     pools: &[PortPool],
-    hostname: Option<&Arc<str>>,
+    hostnames: &[Arc<str>],
 ) -> VirtualService {
     let metadata = ServiceMetadata {
-        hostnames: hostname.map(|h| vec![h.clone()]),
+        hostnames: listed(hostnames),
         namespace_svc_name: Some(vec![service.id.to_string().into()]),
         ..ServiceMetadata::default()
     };
@@ -295,9 +318,10 @@ pub(crate) fn listening(
 /// its protocol.
 fn port_text(pool: &PortPool, shared: bool) -> PortText {
     if shared {
-        PortText::l4(pool.port, 0, pool.protocol, format!("{}-{}", pool.protocol.as_str(), pool.port).into())
+        let name = format!("{}-{}", pool.protocol.as_str(), pool.port);
+        PortText::l4(pool.port, TargetText::Number(0), pool.protocol, name.into())
     } else {
-        PortText::l4(pool.port, pool.target_port, pool.protocol, pool.port_name.clone())
+        PortText::l4(pool.port, pool.target.clone(), pool.protocol, pool.port_name.clone())
     }
 }
 

@@ -74,7 +74,7 @@ fn namesake<'a>(t: &Translator, view: &View<'a>, unit: &UnitKey) -> Option<Names
             let theirs = all.filter_map(|service| candidate(t, view, service, Some(&key.name)));
             theirs.min_by(|a, b| (a.service.created, &a.service.id).cmp(&(b.service.created, &b.service.id)))
         }
-        UnitKey::Host(_) | UnitKey::StaticRoutes | UnitKey::ServiceEngineGroup => None,
+        UnitKey::Host(_) | UnitKey::Ingress(_) | UnitKey::StaticRoutes | UnitKey::ServiceEngineGroup => None,
     }
 }
 

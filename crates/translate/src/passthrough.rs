@@ -51,6 +51,7 @@ pub(crate) fn translate(
         return;
     }
     for claim in claims {
+        host::tell_wildcard(name, claim.ingress, out);
         host::bind(claim.ingress, name, &front.vs(), &front.vsvip(), out);
     }
     let contribution = Contribution {

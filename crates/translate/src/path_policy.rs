@@ -42,8 +42,10 @@ pub(crate) fn switching(
     mut switches: Vec<Switch>,
     markers: Vec<Marker>,
 ) -> HttpPolicySet {
-    // The longest path first, as it is the most specific; a path-less rule last.
-    switches.sort_by(|a, b| (Reverse(a.path.len()), &a.path).cmp(&(Reverse(b.path.len()), &b.path)));
+    // The longest path first, as it is the most specific, and an exact one before the prefix
+    // that it equals; a path-less rule last.
+    let place = |s: &Switch| (Reverse(s.path.len()), s.path.clone(), s.path_type != PathType::Exact);
+    switches.sort_by_cached_key(place);
     let mut checksum = t.checksum().markers(&markers);
     for switch in &switches {
         checksum = checksum.number(switch_checksum(switch));
@@ -52,22 +54,56 @@ pub(crate) fn switching(
     envelope(t, name, rules, checksum.finish(), markers)
 }
 
-/// The policy set that sends HTTP requests for hosts to HTTPS.
+/// The policy set that sends HTTP requests for hosts to HTTPS, on a virtual service that
+/// other hosts share.
+///
+/// A wildcard is matched by the end of the host, which also matches what lies deeper, and
+/// hosts of their own. Where one of those has no TLS, which `plain` says, the wildcard is
+/// left out: better no redirect than one of a host that has none.
 pub(crate) fn redirect(
     t: &Translator,
     name: &str,
     mut hosts: Vec<Arc<str>>,
+    plain: &[Arc<str>],
     markers: Vec<Marker>,
 ) -> HttpPolicySet {
     hosts.sort();
     let checksum = t.checksum().markers(&markers).text(&go_json::marshal(&hosts));
-    let rule = HttpRequestRule {
-        name: format!("{name}-0").into(),
-        index: 0,
+    let (wildcards, exact): (Vec<_>, Vec<_>) = hosts.into_iter().partition(|host| host.starts_with('*'));
+    let ends: Vec<Arc<str>> = wildcards.iter().map(|host| host.trim_start_matches('*').into()).collect();
+    let is_free = |end: &Arc<str>| !plain.iter().any(|host| host.ends_with(&**end));
+    let ends: Vec<_> = ends.into_iter().filter(is_free).collect();
+    let matches = [("HDR_EQUALS", exact), ("HDR_ENDS_WITH", ends)];
+    let matches = matches.into_iter().filter(|(_, value)| !value.is_empty());
+    let rules = matches.zip(0..).map(|((criteria, value), index)| {
+        let hosts = HostHeaderMatch { match_criteria: criteria.into(), value };
+        redirect_rule(name, index, Some(hosts))
+    });
+    envelope(t, name, rules.collect(), checksum.finish(), markers)
+}
+
+/// The same on a virtual service that serves this host alone.
+pub(crate) fn redirect_alone(
+    t: &Translator,
+    name: &str,
+    host: &Arc<str>,
+    markers: Vec<Marker>,
+) -> HttpPolicySet {
+    if !host.starts_with('*') {
+        return redirect(t, name, vec![host.clone()], &[], markers);
+    }
+    let checksum = t.checksum().markers(&markers).text(&go_json::marshal(&[host]));
+    envelope(t, name, vec![redirect_rule(name, 0, None)], checksum.finish(), markers)
+}
+
+fn redirect_rule(set: &str, index: u32, hosts: Option<HostHeaderMatch>) -> HttpRequestRule {
+    HttpRequestRule {
+        name: format!("{set}-{index}").into(),
+        index,
         enable: true,
         matches: HttpMatch {
             path: None,
-            host_hdr: Some(HostHeaderMatch { match_criteria: "HDR_EQUALS".into(), value: hosts }),
+            host_hdr: hosts,
             vs_port: Some(PortMatch { match_criteria: "IS_IN".into(), ports: vec![80] }),
         },
         switching_action: None,
@@ -76,8 +112,7 @@ pub(crate) fn redirect(
             protocol: "HTTPS".into(),
             status_code: "HTTP_REDIRECT_STATUS_CODE_302".into(),
         }),
-    };
-    envelope(t, name, vec![rule], checksum.finish(), markers)
+    }
 }
 
 fn envelope(

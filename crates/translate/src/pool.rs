@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use ako_avi_types::{Marker, Pool, PoolGroup, PoolGroupMember, Server, ServiceMetadata, go_json};
+use ako_core::checksum::sha1_hex;
 use ako_core::config::ServiceMode;
 use ako_core::name::PathName;
-use ako_core::resource::{Ingress, PortRef, Protocol, ServiceType};
+use ako_core::resource::{Ingress, PathType, PortRef, Protocol, Service, ServiceType};
 use ako_core::{NamespacedName, Reason};
 use serde::Serialize;
 
@@ -18,6 +19,9 @@ use crate::view::View;
 
 /// The weight of an Ingress's pools: they have no siblings.
 pub(crate) const INGRESS_RATIO: u32 = 100;
+
+/// How many letters of a digest tell a path from the others of an Ingress.
+const DIGEST: usize = 8;
 
 /// A path of an Ingress, under a host.
 #[derive(Clone, Copy, Debug)]
@@ -40,6 +44,14 @@ impl<'a> PathOf<'a> {
     /// `host/path`, the label that datascripts select by.
     pub(crate) fn label(&self) -> String {
         format!("{}{}", self.host, self.path.path)
+    }
+
+    /// What tells the path from all others of the Ingress, its type included.
+    pub(crate) fn digest(&self) -> String {
+        let kind = if self.path.path_type == PathType::Exact { "exact" } else { "prefix" };
+        let mut digest = sha1_hex(&format!("{kind} {}", self.path.path));
+        digest.truncate(DIGEST);
+        digest
     }
 
     pub(crate) fn service(&self) -> NamespacedName {
@@ -103,12 +115,37 @@ fn members(t: &Translator, view: &View<'_>, of: PathOf<'_>, out: &mut UnitOutput
     if usable.is_some() && t.requests_node_ports() {
         out.request(&id);
     }
+    if let Some(service) = usable.filter(|_| backend.port.is_none()) {
+        let message = missing_port(of, service, port);
+        out.tell(&ingress_id(&of.ingress.id), Reason::MissingPort, message);
+    }
     let mut members = usable.map(|s| endpoints::of_service(t, view, s, &backend)).unwrap_or_default();
+    for remark in members.remarks.drain(..) {
+        let message = format!("Service {id} for {}{}: {remark}", of.host, of.path.path);
+        out.tell(&ingress_id(&of.ingress.id), Reason::NodesExcluded, message);
+    }
     if members.port == 0 {
         // What upstream assumes where no endpoint tells.
         members.port = if let PortRef::Number(number) = port { *number } else { 80 };
     }
     (members, backend.name.to_owned())
+}
+
+/// What to say of a port that a Service does not have, or has for another protocol. The
+/// only port of a Service is taken all the same, as upstream does.
+fn missing_port(of: PathOf<'_>, service: &Service, port: &PortRef) -> String {
+    let named = match port {
+        PortRef::Number(number) => number.to_string(),
+        PortRef::Name(name) => format!("{name:?}"),
+    };
+    let usable = service.ports.iter().filter(|port| port.protocol == Protocol::Tcp);
+    let usable: Vec<_> = usable.map(|port| port.port.to_string()).collect();
+    let way_out = match &*usable {
+        [] => "it has none of protocol TCP, which HTTP needs: add one".to_owned(),
+        [only] if service.ports.len() == 1 => format!("its only one, {only}, is tried: name that one"),
+        _ => format!("it has {}: name one of them", usable.join(", ")),
+    };
+    format!("Service {} for {}{} has no TCP port {named}; {way_out}", service.id, of.host, of.path.path)
 }
 
 /// Whether a Service of a type can be behind an Ingress.

@@ -4,13 +4,13 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use ako_avi_types::{Kind, Object, ServiceMetadata};
+use ako_avi_types::{Object, ServiceMetadata};
 use ako_core::resource::Service;
 use ako_core::{NamespacedName, Reason};
 
 use crate::context::Translator;
 use crate::l4::{self, SharedWith};
-use crate::unit::{Binding, UnitKey, UnitOutput, service_id};
+use crate::unit::{UnitKey, UnitOutput, service_id};
 use crate::view::View;
 use crate::{fqdn, namesake, vsvip};
 
@@ -33,19 +33,14 @@ pub(crate) fn translate(t: &Translator, view: &View<'_>, key: &NamespacedName, o
     let mut pools = Vec::new();
     let mut hostnames = Vec::new();
     for service in &members.services {
-        let hostname = fqdn::of_service(t, service);
-        let shared = SharedWith { key: &key.name, hostname: hostname.as_ref() };
+        let names = fqdn::of_service(t, service, out);
+        let shared = SharedWith { key: &key.name, hostnames: &names };
         pools.extend(l4::pools(t, view, service, Some(shared), out));
         if t.requests_node_ports() {
             out.request(&service.id);
         }
-        out.bindings.push(Binding {
-            object: service_id(&service.id),
-            hostname: hostname.clone().unwrap_or_default(),
-            vs: t.key(Kind::VirtualService, name.clone()),
-            vsvip: t.key(Kind::VsVip, name.clone()),
-        });
-        hostnames.extend(hostname);
+        l4::bind(t, service, &names, &name, out);
+        hostnames.extend(names);
     }
     // Upstream sorts rules and listeners by protocol and port as text.
     pools.sort_by_key(|p| format!("{}-{}", p.protocol.as_str(), p.port));

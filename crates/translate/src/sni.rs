@@ -10,7 +10,7 @@ use ako_core::resource::PortRef;
 use ako_core::{Reason, name};
 
 use crate::certificate;
-use crate::claim::{Claim, Security};
+use crate::claim::Security;
 use crate::context::Translator;
 use crate::front::{Contribution, FrontKey, FrontKind};
 use crate::host::{self, Site};
@@ -30,19 +30,21 @@ pub(crate) fn translate(
     let front = FrontKey::new(t, FrontKind::Sni, parent);
     let vsvip = front.vsvip();
     let mut contribution = Contribution { fqdns: vec![site.host.clone()], ..Contribution::default() };
-    for claim in site.claims.iter().filter(|c| matches!(c.security, Security::Insecure)) {
-        for path in &claim.paths {
-            let of = PathOf { ingress: claim.ingress, host: &site.host, path };
-            contribution.members.extend(insecure_path(t, view, of, out));
-        }
-        host::bind(claim.ingress, &site.host, &front.vs(), &vsvip, out);
-    }
+    // A host with a certificate is redirected to HTTPS as a whole, so all its paths are there.
     if let Some(child) = child(t, view, site, parent, out) {
-        for claim in site.claims.iter().filter(|c| matches!(c.security, Security::Secure(_))) {
-            host::bind(claim.ingress, &site.host, &t.key(Kind::VirtualService, child.clone()), &vsvip, out);
-        }
+        site.bind_all(&t.key(Kind::VirtualService, child.clone()), &vsvip, out);
         contribution.children.push(child);
         contribution.redirects.push(site.host.clone());
+    } else if site.tls().is_none() {
+        for claim in &site.claims {
+            host::tell_wildcard(&site.host, claim.ingress, out);
+            for path in &claim.paths {
+                let of = PathOf { ingress: claim.ingress, host: &site.host, path };
+                let member = insecure_path(t, view, of, &contribution.members, out);
+                contribution.members.extend(member);
+            }
+            host::bind(claim.ingress, &site.host, &front.vs(), &vsvip, out);
+        }
     }
     out.contributions.push((front, contribution));
 }
@@ -51,15 +53,27 @@ fn insecure_path(
     t: &Translator,
     view: &View<'_>,
     of: PathOf<'_>,
+    members: &[PoolGroupMember],
     out: &mut UnitOutput,
 ) -> Option<PoolGroupMember> {
-    let name = t.names().insecure_pool(of.host, &of.path.path, &of.ingress.id.namespace, &of.ingress.id.name);
+    let plain =
+        t.names().insecure_pool(of.host, &of.path.path, &of.ingress.id.namespace, &of.ingress.id.name);
+    let name = if out.has(t, Kind::Pool, &plain) { format!("{plain}-{}", of.digest()) } else { plain };
     let label = of.label().to_lowercase();
     let id = ingress_id(&of.ingress.id);
     if !name::fits(&label) {
         let message =
             format!("{label:?} is longer than the 255 bytes that Avi takes as a label: shorten the path");
         out.tell(&id, Reason::NameTooLong, message);
+        return None;
+    }
+    if members.iter().any(|member| member.priority_label.as_deref() == Some(&*label)) {
+        let message = format!(
+            "{}{} cannot be told from another path of the host, which came first: a host without TLS has neither \
+             exact paths nor upper case; change the path, or give the host TLS",
+            of.host, of.path.path
+        );
+        out.tell(&id, Reason::DuplicateHostPath, message);
         return None;
     }
     let markers = pool::path_markers(t, of, false);
@@ -71,8 +85,7 @@ fn insecure_path(
     })
 }
 
-/// Adds the child virtual service of the secure paths, if there are any, and
-/// answers its name.
+/// Adds the child virtual service of a host with a certificate, and answers its name.
 fn child(
     t: &Translator,
     view: &View<'_>,
@@ -81,18 +94,17 @@ fn child(
     out: &mut UnitOutput,
 ) -> Option<Arc<str>> {
     let tls = site.tls()?;
-    let secure = |claim: &Claim<'_>| matches!(claim.security, Security::Secure(_));
-    let source = ingress_id(&site.claims.iter().find(|c| secure(c))?.ingress.id);
+    let source = ingress_id(&site.claims[0].ingress.id);
     let name: Arc<str> = t.names().child_vs(&site.host).into();
     let certificates = certificate::add(t, site, tls, out);
-    let policies = path_policies(t, view, site, secure, out);
+    let policies = path_policies(t, view, site, out);
     if policies.is_empty() || certificates.is_empty() {
         return None;
     }
-    let claims: Vec<_> = site.claims.iter().filter(|c| secure(c)).collect();
-    let mut contributors: Vec<Arc<str>> = claims.iter().map(|c| c.ingress.id.to_string().into()).collect();
+    let mut contributors: Vec<Arc<str>> =
+        site.claims.iter().map(|c| c.ingress.id.to_string().into()).collect();
     contributors.sort();
-    let namespace = claims[claims.len() - 1].ingress.id.namespace.clone();
+    let namespace = site.namespace().clone();
     let metadata = ServiceMetadata {
         namespace_ingress_name: Some(contributors),
         namespace: namespace.clone(),
@@ -122,21 +134,19 @@ fn child(
     out.add(Object::VirtualService(child), &source).then_some(name)
 }
 
-/// Adds the pools, pool groups and policy sets of a host, one set a namespace,
-/// for the claims that are wanted. Answers the sets' names in the order in
-/// which they are attached: by their first path.
+/// Adds the pools, pool groups and policy sets of a host, one set a namespace. Answers
+/// the sets' names in the order in which they are attached: by their first path.
 pub(crate) fn path_policies(
     t: &Translator,
     view: &View<'_>,
     site: &Site<'_>,
-    wanted: impl Fn(&Claim<'_>) -> bool,
     out: &mut UnitOutput,
 ) -> Vec<String> {
     let names = t.names();
     let mut sets = Vec::new();
     for namespace in site.namespaces() {
         let mut switches = Vec::new();
-        let claims = site.claims.iter().filter(|c| c.ingress.id.namespace == namespace && wanted(c));
+        let claims = site.claims.iter().filter(|c| c.ingress.id.namespace == namespace);
         for claim in claims.clone() {
             for path in &claim.paths {
                 let of = PathOf { ingress: claim.ingress, host: &site.host, path };
@@ -191,8 +201,16 @@ fn switch(
 ) -> Option<Switch> {
     let names = t.names();
     let id = ingress_id(&of.ingress.id);
-    let plain_group = names.plain_pool_group(of.name());
-    let pool_name = names.encode(&names.plain_pool(of.name(), &of.path.backend.service));
+    let mut plain_group = names.plain_pool_group(of.name());
+    let mut plain_pool = names.plain_pool(of.name(), &of.path.backend.service);
+    // Different paths may lead to one name: the later one gets a longer name.
+    let is_taken = |kind, plain: &str| out.has(t, kind, &names.encode(plain));
+    if is_taken(Kind::PoolGroup, &plain_group) || is_taken(Kind::Pool, &plain_pool) {
+        for name in [&mut plain_group, &mut plain_pool] {
+            *name = format!("{name}-{}", of.digest());
+        }
+    }
+    let pool_name = names.encode(&plain_pool);
     let label = if t.config.evh { String::new() } else { of.label() };
     let markers = pool::path_markers(t, of, true);
     let pool = pool::of_path(t, view, of, pool_name.clone(), &label, markers, out);

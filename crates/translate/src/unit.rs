@@ -3,9 +3,10 @@
 use std::fmt;
 use std::sync::Arc;
 
-use ako_avi_types::{Object, ObjectKey};
+use ako_avi_types::{Kind, Object, ObjectKey};
 use ako_core::{Diagnostic, Key, NamespacedName, Reason, ResourceId, ResourceKind};
 
+use crate::context::Translator;
 use crate::front::{Contribution, FrontKey};
 
 /// A unit of translation.
@@ -22,6 +23,8 @@ pub enum UnitKey {
     /// The Services of a namespace that share a VIP under a key (in the place
     /// of the name).
     SharedVip(NamespacedName),
+    /// An Ingress that names no host.
+    Ingress(NamespacedName),
 }
 
 impl UnitKey {
@@ -43,6 +46,7 @@ impl UnitKey {
             Key::Host(host) => Some(Self::Host(host.clone())),
             Key::Service(id) => Some(Self::Service(id.clone())),
             Key::SharedVip(key) => Some(Self::SharedVip(key.clone())),
+            Key::Ingress(id) => Some(Self::Ingress(id.clone())),
             _ => None,
         }
     }
@@ -56,6 +60,7 @@ impl fmt::Display for UnitKey {
             Self::Host(host) => write!(f, "host {host}"),
             Self::Service(id) => write!(f, "service {id}"),
             Self::SharedVip(id) => write!(f, "shared VIP {id}"),
+            Self::Ingress(id) => write!(f, "ingress {id}"),
         }
     }
 }
@@ -115,6 +120,11 @@ impl UnitOutput {
         object.normalise();
         self.objects.push(Arc::new(object));
         true
+    }
+
+    /// Whether the unit has an object of that name already.
+    pub(crate) fn has(&self, t: &Translator, kind: Kind, name: &str) -> bool {
+        self.objects.iter().any(|o| o.kind() == kind && **o.name() == *name && o.tenant() == Some(&t.tenant))
     }
 
     /// Gives back what memory was taken in advance: there are many of these,

@@ -31,6 +31,11 @@ impl<'a> View<'a> {
         self.reads.borrow_mut().insert(key);
     }
 
+    pub(crate) fn ingress(&self, id: &NamespacedName) -> Option<&'a Arc<Ingress>> {
+        self.note(Key::Ingress(id.clone()));
+        self.snapshot.ingress(id)
+    }
+
     pub(crate) fn ingresses_of(&self, host: &Arc<str>) -> Vec<&'a Arc<Ingress>> {
         self.note(Key::Host(host.clone()));
         self.snapshot.ingresses_of(host).collect()

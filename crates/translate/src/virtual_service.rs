@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use ako_avi_types::virtual_service::{HttpPolicyAttachment, Listener};
 use ako_avi_types::{Kind, Marker, Ref, ServiceMetadata, VirtualService, go_json};
-use ako_core::resource::Protocol;
+use ako_core::resource::{PortRef, Protocol, ServicePort};
 use serde::Serialize;
 
 use crate::context::Translator;
@@ -25,7 +25,7 @@ const FIRST_POLICY_INDEX: u32 = 11;
 pub(crate) struct PortText {
     port_map: Option<()>,
     port: u16,
-    target_port: u16,
+    target_port: TargetText,
     protocol: &'static str,
     hosts: Option<()>,
     secret: &'static str,
@@ -38,18 +38,42 @@ pub(crate) struct PortText {
     name: Arc<str>,
 }
 
+/// The port that a Service's port leads to: its number, or its name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub(crate) enum TargetText {
+    Number(u16),
+    Name(Arc<str>),
+}
+
+impl TargetText {
+    pub(crate) fn of(port: &ServicePort) -> Self {
+        match &port.target_port {
+            Some(PortRef::Number(number)) => Self::Number(*number),
+            Some(PortRef::Name(name)) => Self::Name(name.clone()),
+            None => Self::Number(port.port),
+        }
+    }
+}
+
 impl PortText {
     /// A port of an HTTP front.
     pub(crate) fn http(port: u16, enable_ssl: bool) -> Self {
-        Self::new(port, 0, "HTTP", enable_ssl, "".into())
+        Self::new(port, TargetText::Number(0), "HTTP", enable_ssl, "".into())
     }
 
     /// A port of a Service.
-    pub(crate) fn l4(port: u16, target_port: u16, protocol: Protocol, name: Arc<str>) -> Self {
-        Self::new(port, target_port, protocol.as_str(), false, name)
+    pub(crate) fn l4(port: u16, target: TargetText, protocol: Protocol, name: Arc<str>) -> Self {
+        Self::new(port, target, protocol.as_str(), false, name)
     }
 
-    fn new(port: u16, target_port: u16, protocol: &'static str, enable_ssl: bool, name: Arc<str>) -> Self {
+    fn new(
+        port: u16,
+        target_port: TargetText,
+        protocol: &'static str,
+        enable_ssl: bool,
+        name: Arc<str>,
+    ) -> Self {
         Self {
             port_map: None,
             port,

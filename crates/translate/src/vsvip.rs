@@ -32,7 +32,10 @@ pub(crate) fn build(t: &Translator, name: &str, mut fqdns: Vec<Arc<str>>, fixed:
 }
 
 fn checksum(t: &Translator, fqdns: &[Arc<str>], fixed: Option<&Arc<str>>, labels: &[Arc<str>]) -> Arc<str> {
-    let mut checksum = t.checksum().text(&go_json::marshal(&fqdns));
+    let mut checksum = t.checksum();
+    if !fqdns.is_empty() {
+        checksum = checksum.text(&go_json::marshal(&fqdns));
+    }
     if let Some(address) = fixed {
         checksum = checksum.text(address);
     }

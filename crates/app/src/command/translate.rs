@@ -52,10 +52,12 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let (config, namespace) = config(arguments)?;
     let mut objects = Vec::new();
     for path in &arguments.objects {
-        let text = read(path)?;
-        let documents =
-            documents(&text).with_context(|| format!("{} is neither YAML nor JSON", path.display()))?;
-        objects.extend(documents.into_iter().flat_map(unpacked));
+        for document in documents(&read(path)?) {
+            match document {
+                Ok(document) => objects.extend(unpacked(document)),
+                Err(why) => eprintln!("warning: a document of {} is left out: {why:#}", path.display()),
+            }
+        }
     }
     let environment = match &arguments.environment {
         Some(path) => {
@@ -66,6 +68,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         None => Environment::default(),
     };
     let output = offline::translate(Input { config, namespace, objects, environment })?;
+    output.problems.iter().for_each(|problem| eprintln!("warning: {problem}"));
     output.issues.iter().for_each(|issue| eprintln!("warning: {issue}"));
     output.diagnostics.iter().for_each(|diagnostic| eprintln!("warning: {diagnostic}"));
     print(&output, arguments.output)?;
@@ -117,16 +120,30 @@ fn read(path: &PathBuf) -> anyhow::Result<String> {
 }
 
 fn one(text: &str) -> anyhow::Result<Value> {
-    documents(text)?.into_iter().next().context("it is empty")
+    documents(text).into_iter().next().context("it is empty")?
 }
 
-/// All documents of a YAML or JSON text; JSON is YAML, but faster to read.
-fn documents(text: &str) -> anyhow::Result<Vec<Value>> {
+/// All documents of a YAML or JSON text; JSON is YAML, but faster to read. One that is
+/// neither costs itself.
+fn documents(text: &str) -> Vec<anyhow::Result<Value>> {
     if let Ok(value) = serde_json::from_str(text) {
-        return Ok(vec![value]);
+        return vec![Ok(value)];
     }
-    let documents: Vec<Value> = serde_saphyr::from_multiple(text)?;
-    Ok(documents.into_iter().filter(|document| !document.is_null()).collect())
+    let mut documents = vec![String::new()];
+    for line in text.split_inclusive('\n') {
+        // In column 0 it begins a document wherever it stands.
+        if line.trim_end() == "---" || line.starts_with("--- ") {
+            documents.push(String::new());
+        }
+        if let Some(document) = documents.last_mut() {
+            document.push_str(line);
+        }
+    }
+    let values = documents.iter().zip(1..).map(|(document, number)| {
+        let value: anyhow::Result<Value> = serde_saphyr::from_str(document).map_err(Into::into);
+        value.with_context(|| format!("document {number} is neither YAML nor JSON"))
+    });
+    values.filter(|value| !value.as_ref().is_ok_and(Value::is_null)).collect()
 }
 
 /// The objects in a document: itself, the elements of an array, the items of a

@@ -39,6 +39,8 @@ pub struct Output {
     pub diagnostics: Vec<Diagnostic>,
     /// What is wrong with the configuration, without being fatal.
     pub issues: Vec<ConfigIssue>,
+    /// Objects that could not be read, and what else people have to know.
+    pub problems: Vec<String>,
     objects: Vec<Value>,
     environment: Environment,
 }
@@ -46,7 +48,7 @@ pub struct Output {
 /// Translates.
 ///
 /// # Errors
-/// If the configuration cannot be used, or an object has no kind or name.
+/// If the configuration cannot be used. An object that cannot be read costs itself.
 pub fn translate(input: Input) -> anyhow::Result<Output> {
     let data = input.config.clone().into_iter().filter(|(key, _)| !key.starts_with('$')).collect();
     let (config, issues) = Config::parse(&input.namespace, &data);
@@ -58,16 +60,23 @@ pub fn translate(input: Input) -> anyhow::Result<Output> {
         bail!("the configuration cannot be used:\n  {}", texts.join("\n  "));
     }
     let facts = input.environment.facts(&config).context("environment")?;
+    let mut problems = Vec::new();
+    if config.delete_config {
+        problems.push("deleteConfig is true, so everything of this instance is removed".to_owned());
+    }
     let translator = Translator::new(config, facts);
     let mut snapshot = Snapshot::default();
     snapshot.act_by(translator.config(), translator.subdomain());
     let mut diagnostics = Vec::new();
     for (object, order) in input.objects.iter().zip(0..) {
-        let converted =
-            ako_kube_types::convert::from_json(&dated(object, order)).map_err(anyhow::Error::msg)?;
-        diagnostics.extend(converted.diagnostics);
-        if let Some(resource) = converted.resource {
-            snapshot.apply(Delta::Apply(resource));
+        match ako_kube_types::convert::from_json(&dated(object, order)) {
+            Ok(converted) => {
+                diagnostics.extend(converted.diagnostics);
+                if let Some(resource) = converted.resource {
+                    snapshot.apply(Delta::Apply(resource));
+                }
+            }
+            Err(why) => problems.push(format!("object {} of the files is left out: {why}", order + 1)),
         }
     }
     let desired = Desired::of(translator, &snapshot);
@@ -75,17 +84,21 @@ pub fn translate(input: Input) -> anyhow::Result<Output> {
     diagnostics.sort();
     diagnostics.dedup();
     let Input { objects, environment, .. } = input;
-    Ok(Output { desired, snapshot, diagnostics, issues, objects, environment })
+    Ok(Output { desired, snapshot, diagnostics, issues, problems, objects, environment })
 }
 
 /// Gives an object without a creation time one, so that of two objects in a
-/// file the first one is the older.
+/// file the first one is the older. Generators write `null` where there is none.
 fn dated(object: &Value, order: u32) -> Value {
     let mut object = object.clone();
     if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
         let (minutes, seconds) = (order / 60, order % 60);
-        let time = format!("1970-01-01T{:02}:{:02}:{seconds:02}Z", (minutes / 60) % 24, minutes % 60);
-        metadata.entry("creationTimestamp").or_insert(Value::String(time));
+        let (hours, minutes) = (minutes / 60, minutes % 60);
+        let time = format!("1970-01-{:02}T{:02}:{minutes:02}:{seconds:02}Z", hours / 24 % 31 + 1, hours % 24);
+        let created = metadata.entry("creationTimestamp").or_insert(Value::Null);
+        if created.is_null() {
+            *created = Value::String(time);
+        }
     }
     object
 }

@@ -77,7 +77,7 @@ pub(crate) fn ingress(name: &str, hosts: &[Arc<str>]) -> Resource {
 
 /// The same with TLS, under Secret `cert`.
 pub(crate) fn secure_ingress(name: &str, hosts: &[Arc<str>]) -> Resource {
-    let tls = vec![IngressTls { hosts: hosts.to_vec(), secret: "cert".into() }];
+    let tls = vec![IngressTls { hosts: hosts.to_vec(), has_bad_hosts: false, secret: "cert".into() }];
     Resource::Ingress(Ingress { tls, ..plain_ingress(name, hosts) })
 }
 

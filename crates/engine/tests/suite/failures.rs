@@ -231,7 +231,11 @@ fn a_refused_pool_does_not_keep_others_from_being_served() {
 #[test]
 fn a_refused_certificate_does_not_keep_others_from_being_served() {
     let mut objects = objects();
-    let tls = vec![ako_core::resource::IngressTls { hosts: vec![host(5)], secret: "bad".into() }];
+    let tls = vec![ako_core::resource::IngressTls {
+        hosts: vec![host(5)],
+        has_bad_hosts: false,
+        secret: "bad".into(),
+    }];
     objects.push(crate::cluster::secret("bad", 2));
     objects.push(Resource::Ingress(ako_core::resource::Ingress {
         tls,

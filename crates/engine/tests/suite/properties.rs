@@ -84,8 +84,11 @@ fn rule() -> impl Strategy<Value = IngressRule> {
 }
 
 fn ingress() -> impl Strategy<Value = Resource> {
-    let tls = (vec(pick(HOSTS), 0..3), pick(&["cert", "other"]))
-        .prop_map(|(hosts, secret)| IngressTls { hosts, secret });
+    let tls = (vec(pick(HOSTS), 0..3), pick(&["cert", "other"])).prop_map(|(hosts, secret)| IngressTls {
+        hosts,
+        has_bad_hosts: false,
+        secret,
+    });
     let class = option::of(pick(&["avi", "foreign"]));
     let parts = (id(&["i1", "i2", "i3"]), 0..3i64, class, vec(rule(), 0..3), vec(tls, 0..2));
     let flags = (prop::bool::weighted(0.1), prop::bool::weighted(0.1), prop::bool::weighted(0.1));
@@ -488,7 +491,7 @@ proptest! {
                     IngressRule { host: Some(host.clone()), paths: Some(vec![path.clone(), path.clone()]) },
                     IngressRule { host: None, paths: Some(vec![path]) },
                 ],
-                tls: vec![IngressTls { hosts: vec![host], secret: "cert".into() }],
+                tls: vec![IngressTls { hosts: vec![host], has_bad_hosts: false, secret: "cert".into() }],
                 ..Ingress::default()
             }),
             Resource::Secret(Secret {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use ako_avi_types::http_policy::HttpRequestRule;
 use ako_avi_types::{Kind, Object, Pool, VirtualService};
 use ako_core::facts::CloudType;
 use ako_core::resource::{
@@ -121,6 +122,14 @@ impl Translated {
         enabled.map(|server| format!("{}:{}", server.ip.addr, server.port)).collect()
     }
 
+    /// The rules of all policy sets.
+    pub(crate) fn rules(&self) -> impl Iterator<Item = &HttpRequestRule> {
+        self.objects.values().flat_map(|object| match &**object {
+            Object::HttpPolicySet(set) => &*set.http_request_policy.rules,
+            _ => &[],
+        })
+    }
+
     pub(crate) fn is_told(&self, reason: Reason, object: &str) -> bool {
         self.told.contains(&format!("{} {object}", reason.as_str()))
     }
@@ -155,7 +164,7 @@ pub(crate) fn ingress(namespace: &str, name: &str, created: i64, host: &str) -> 
 
 /// The same with TLS by Secret `cert`.
 pub(crate) fn secure(namespace: &str, name: &str, created: i64, host: &str) -> Ingress {
-    let tls = vec![IngressTls { hosts: vec![host.into()], secret: "cert".into() }];
+    let tls = vec![IngressTls { hosts: vec![host.into()], has_bad_hosts: false, secret: "cert".into() }];
     Ingress { tls, ..ingress(namespace, name, created, host) }
 }
 

@@ -162,3 +162,100 @@ fn a_service_that_cannot_be_used_is_told_and_its_pool_is_empty() {
         assert!(all.pool(POOL).servers.is_empty());
     }
 }
+
+#[test]
+fn an_ingress_leads_to_the_tcp_port_of_a_number() {
+    let udp = ServicePort { target_port: Some(PortRef::Number(8444)), ..port("quic", 80, Protocol::Udp) };
+    let tcp = ServicePort { target_port: Some(PortRef::Number(8443)), ..port("https", 80, Protocol::Tcp) };
+    let mut ends = slice("s", ("https", 8443), vec![endpoint("10.0.0.1")]);
+    ends.ports.insert(0, SlicePort { name: "quic".into(), port: Some(8444), protocol: Protocol::Udp });
+    let all = behind(config(), web(vec![udp.clone(), tcp.clone()]), slices([ends.clone()]));
+    assert_eq!(all.servers(POOL), ["10.0.0.1:8443"]);
+    // A port of another protocol is none.
+    let all = behind(config(), web(vec![udp]), slices([ends]));
+    assert!(all.servers(POOL).is_empty());
+    assert!(all.is_told(Reason::MissingPort, "Ingress red/i"));
+    // Node ports likewise.
+    let node_port = Config { service_mode: ServiceMode::NodePort, ..config() };
+    let with = |port: ServicePort, number| ServicePort { node_port: Some(number), ..port };
+    let ports =
+        vec![with(port("quic", 80, Protocol::Udp), 30_001), with(port("https", 80, Protocol::Tcp), 30_002)];
+    let service = service("red", "web", ServiceType::NodePort, ports);
+    assert_eq!(behind(node_port, service, vec![node("n1", "10.1.0.1")]).servers(POOL), ["10.1.0.1:30002"]);
+}
+
+#[test]
+fn a_port_that_the_pods_do_not_have_leads_nowhere() {
+    let named = |name: &str, number| {
+        let target = Some(PortRef::Name(name.into()));
+        ServicePort { target_port: target, ..port(name, number, Protocol::Tcp) }
+    };
+    let mut asking = ingress("red", "i", 1, "foo.example.com");
+    asking.rules[0].paths.as_mut().unwrap()[0].backend.as_mut().unwrap().port = PortRef::Number(9090);
+    let ends = slice("s", ("http", 8080), vec![endpoint("10.0.0.1")]);
+    let objects = |ports| {
+        let mut objects = vec![Resource::Ingress(asking.clone()), Resource::Service(web(ports))];
+        objects.extend(slices([ends.clone()]));
+        objects
+    };
+    let all = translate(config(), objects(vec![named("http", 80), named("metrics", 9090)]));
+    assert!(all.pool(POOL).servers.is_empty());
+}
+
+#[test]
+fn a_port_that_the_service_does_not_have_is_told() {
+    for (number, name) in [(8080, None), (80, Some("misspelt"))] {
+        let mut asking = ingress("red", "i", 1, "foo.example.com");
+        let wanted = name.map_or(PortRef::Number(number), |name: &str| PortRef::Name(name.into()));
+        asking.rules[0].paths.as_mut().unwrap()[0].backend.as_mut().unwrap().port = wanted;
+        let ports = vec![port("http", 80, Protocol::Tcp), port("admin", 9090, Protocol::Tcp)];
+        for (ports, servers) in [(ports.clone(), 0), (ports[..1].to_vec(), 1)] {
+            let mut objects = vec![Resource::Ingress(asking.clone()), Resource::Service(web(ports))];
+            objects.extend(slices([slice("s", ("http", 8080), vec![endpoint("10.0.0.1")])]));
+            let all = translate(config(), objects);
+            assert!(all.is_told(Reason::MissingPort, "Ingress red/i"), "{:?}", all.told);
+            // With a single port there is no doubt what is meant, and upstream serves it.
+            assert_eq!(all.pool(POOL).servers.len(), servers, "{number} {name:?}");
+        }
+    }
+}
+
+#[test]
+fn an_address_in_two_slices_is_in_service_if_one_of_them_says_so() {
+    let ending =
+        Endpoint { terminating: true, ready: false, node: Some("old".into()), ..endpoint("10.0.0.1") };
+    let ready = Endpoint { node: Some("new".into()), ..endpoint("10.0.0.1") };
+    for (first, second) in [(&ending, &ready), (&ready, &ending)] {
+        let pair = [("s1", first), ("s2", second)];
+        let pair = pair.map(|(name, endpoint)| slice(name, ("http", 8080), vec![endpoint.clone()]));
+        let all = behind(config(), web(vec![port("http", 80, Protocol::Tcp)]), slices(pair));
+        let servers = &all.pool(POOL).servers;
+        assert_eq!(servers.len(), 1);
+        assert_eq!((servers[0].enabled, servers[0].server_node.as_deref()), (Some(true), Some("new")));
+    }
+}
+
+#[test]
+fn nodes_that_are_left_out_of_load_balancers_are_left_out() {
+    let labelled = |name: &str, address: &str, value: Option<&str>| {
+        let Resource::Node(mut node) = node(name, address) else { panic!("no node") };
+        let key = "node.kubernetes.io/exclude-from-external-load-balancers";
+        node.labels.extend(value.map(|value| (key.into(), value.into())));
+        Resource::Node(node)
+    };
+    let servers = |nodes: Vec<Resource>| {
+        let node_port = Config { service_mode: ServiceMode::NodePort, ..config() };
+        let ports = vec![ServicePort { node_port: Some(30_080), ..port("http", 80, Protocol::Tcp) }];
+        let all = behind(node_port, service("red", "web", ServiceType::NodePort, ports), nodes);
+        (all.servers(POOL), all.is_told(Reason::NodesExcluded, "Ingress red/i"))
+    };
+    let some = vec![
+        labelled("n1", "10.1.0.1", Some("")),
+        labelled("n2", "10.1.0.2", None),
+        labelled("n3", "10.1.0.3", Some("false")),
+    ];
+    assert_eq!(servers(some), (vec!["10.1.0.2:30080".to_owned(), "10.1.0.3:30080".to_owned()], false));
+    // A cluster of one node that is its control plane, too, is served, and told.
+    let all = vec![labelled("n1", "10.1.0.1", Some("true"))];
+    assert_eq!(servers(all), (vec!["10.1.0.1:30080".to_owned()], true));
+}

@@ -1,5 +1,7 @@
 //! Hosts, who may use them, and their certificates.
 
+use std::collections::BTreeSet;
+
 use ako_avi_types::{Kind, Object};
 use ako_core::config::{FqdnReuse, ShardSize};
 use ako_core::resource::{Ingress, IngressRule, Secret};
@@ -9,8 +11,6 @@ use ako_core::{Config, Reason, Resource};
 use crate::cluster::{
     CERTIFICATE, KEY, Translated, config, evh, ingress, path, rule, secret, secure, translate,
 };
-
-const FRONT: &str = "c1--Shared-L7-0";
 
 fn modes() -> [Config; 4] {
     let dedicated = |config: Config| Config { shard_size: ShardSize::Dedicated, ..config };
@@ -210,25 +210,27 @@ fn with_a_vip_for_each_namespace_a_host_belongs_to_one() {
 }
 
 #[test]
-fn a_host_may_be_secure_for_one_ingress_and_insecure_for_another() {
-    let mut plain = ingress("red", "plain", 2, "foo.example.com");
-    plain.rules = vec![rule("foo.example.com", vec![path("/plain", "web")])];
-    let mut objects = ingresses([secure("red", "secure", 1, "foo.example.com"), plain]);
-    objects.push(Resource::Secret(secret("red", "cert")));
-    let one_front = Config { shard_size: ShardSize::Shared(1), ..config() };
-    let all = translate(one_front, objects.clone());
-    let Object::PoolGroup(group) = all.object(Kind::PoolGroup, FRONT) else { panic!("no group") };
-    assert_eq!(group.members.len(), 1);
-    assert_eq!(group.members[0].priority_label.as_deref(), Some("foo.example.com/plain"));
-    let child = all.vs("c1--foo.example.com");
-    assert_eq!(child.vh_domain_name.len(), 1);
-    assert!(all.bindings.contains(&format!("red/plain foo.example.com {FRONT}")));
-    assert!(all.bindings.contains(&"red/secure foo.example.com c1--foo.example.com".to_owned()));
-    // In EVH mode one child serves both.
-    let all = translate(evh(), objects);
-    let children = all.names(Kind::VirtualService).into_iter().filter(|name| !name.contains("Shared"));
-    assert_eq!(children.count(), 1);
-    assert_eq!(all.bindings.len(), 2);
+fn all_paths_of_a_host_with_a_certificate_are_served_by_tls() {
+    for config in modes() {
+        // The certificate comes later, and from elsewhere.
+        let mut solver = ingress("red", "solver", 1, "foo.example.com");
+        solver.rules = vec![rule("foo.example.com", vec![path("/.well-known/x", "solver")])];
+        let mut objects = ingresses([secure("blue", "site", 2, "foo.example.com"), solver]);
+        objects.push(Resource::Secret(secret("blue", "cert")));
+        let all = translate(config, objects);
+        assert_eq!(all.names(Kind::SslKeyAndCertificate).len(), 1);
+        let paths: Vec<_> = all.rules().filter(|rule| rule.switching_action.is_some()).collect();
+        assert_eq!(paths.len(), 2, "{paths:?}");
+        let services: BTreeSet<_> = all.bindings.iter().filter_map(|b| b.split(' ').nth(2)).collect();
+        assert_eq!((all.bindings.len(), services.len()), (2, 1), "{:?}", all.bindings);
+        let members = all.objects.values().filter_map(|object| match &**object {
+            Object::PoolGroup(group) => {
+                Some(group.members.iter().filter(|m| m.priority_label.is_some()).count())
+            }
+            _ => None,
+        });
+        assert_eq!(members.sum::<usize>(), 0);
+    }
 }
 
 #[test]

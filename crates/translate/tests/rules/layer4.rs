@@ -127,6 +127,32 @@ fn names_are_dotted_flat_or_absent() {
 }
 
 #[test]
+fn the_names_that_a_service_asks_for_are_names() {
+    let named = |names: &str| {
+        let mut service = balancer("lb", &[(80, Protocol::Tcp)]);
+        service.annotations.insert(annotation::EXTERNAL_DNS.into(), names.into());
+        all([service])
+    };
+    for (names, expected, is_told) in [
+        ("a.example.com", vec!["a.example.com"], false),
+        ("a.example.com,b.example.com", vec!["a.example.com", "b.example.com"], false),
+        (" b.example.com. , A.Example.com, ,b.example.com", vec!["a.example.com", "b.example.com"], false),
+        ("*.example.com,a.example.com", vec!["a.example.com"], true),
+        ("a_b.example.com", vec!["lb.red.example.com"], true),
+        ("a b", vec!["lb.red.example.com"], true),
+        (" , ", vec!["lb.red.example.com"], false),
+        ("", vec!["lb.red.example.com"], false),
+    ] {
+        let all = named(names);
+        assert_eq!(all.fqdns("c1--red-lb"), expected, "{names:?}");
+        assert_eq!(all.is_told(Reason::InvalidRule, "Service red/lb"), is_told, "{names:?}: {:?}", all.told);
+        let bound: BTreeSet<_> =
+            all.bindings.iter().filter_map(|binding| binding.split(' ').nth(1)).collect();
+        assert!(bound.into_iter().eq(expected), "{names:?}: {:?}", all.bindings);
+    }
+}
+
+#[test]
 fn classes_and_types_decide_whose_a_service_is() {
     let mut foreign = balancer("lb", &[(80, Protocol::Tcp)]);
     foreign.class = Some("other".into());

@@ -8,3 +8,4 @@ mod layer4;
 mod node_port_local;
 mod placement;
 mod routes;
+mod wishes;
