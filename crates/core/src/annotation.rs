@@ -58,3 +58,6 @@ pub const CONTROLLER: &str = "ako-rs.io/controller";
 /// In and out, StatefulSet of an operator: what it says of namespaces that change
 /// hands, as JSON.
 pub const HANDOVER: &str = "ako-rs.io/handover";
+/// On a Service: who may connect. It has no effect, and is told.
+/// Source: Kubernetes documentation, "Well-Known Labels, Annotations and Taints".
+pub const SOURCE_RANGES: &str = "service.beta.kubernetes.io/load-balancer-source-ranges";

@@ -47,7 +47,6 @@ reasons! {
     MissingService,
     MissingPort,
     NodesExcluded,
-    PathTypeIgnored,
     WildcardNotServed,
     LimitReached,
     SharedVipConflict,

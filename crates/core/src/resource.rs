@@ -312,6 +312,18 @@ pub struct ServicePort {
     pub node_port: Option<u16>,
 }
 
+/// A field of a Service that asks for something and has no effect here. What becomes of
+/// every field is in `docs/fields.md`.
+#[derive(Clone, Debug, PartialEq)]
+pub enum UnusedField {
+    /// `spec.loadBalancerSourceRanges`, or the annotation of before there was that field.
+    SourceRanges,
+    /// `spec.sessionAffinity: ClientIP`.
+    SessionAffinity,
+    /// `spec.ports[].appProtocol`, of this port: another one than HTTP/1 in plain text.
+    AppProtocol(u16, Arc<str>),
+}
+
 /// A Service.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Service {
@@ -335,6 +347,8 @@ pub struct Service {
     pub local_traffic_only: bool,
     /// `spec.selector`; empty if there is none.
     pub selector: BTreeMap<Arc<str>, Arc<str>>,
+    /// What is asked for and has no effect.
+    pub unused: Vec<UnusedField>,
     /// The annotations that steer us; others are dropped.
     pub annotations: BTreeMap<Arc<str>, Arc<str>>,
     /// What was published on the object.

@@ -16,8 +16,9 @@ use serde::{Deserialize, Deserializer};
 
 /// The annotations that any object may steer us with.
 /// Source: L7 objects, "Annotations"; L4 and network, "Annotations on Services".
-const READ: [&str; 22] = [
+const READ: [&str; 23] = [
     annotation::INGRESS_CLASS,
+    annotation::SOURCE_RANGES,
     annotation::VS_UUID_MAP,
     annotation::CLUSTER_UUID,
     annotation::TENANT,

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use ako_core::resource::{PortRef, Published, ServicePort, ServiceType};
+use ako_core::resource::{PortRef, Published, ServicePort, ServiceType, UnusedField};
 use ako_core::{Reason, Resource, ResourceId, ResourceKind, annotation};
 use kube::core::ObjectMeta;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use crate::convert::{Convert, Converted};
 use crate::finding::Findings;
@@ -22,6 +23,9 @@ const STEERING: [&str; 6] = [
     annotation::EXTERNAL_DNS,
     annotation::SKIP_NODE_PORT,
 ];
+
+/// The values of `appProtocol` that need nothing but HTTP/1 in plain text.
+const PLAIN_HTTP: [&str; 4] = ["", "http", "kubernetes.io/ws", "tcp"];
 
 /// A Service, core/v1.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -43,6 +47,8 @@ struct Spec {
     load_balancer_ip: Option<String>,
     ip_families: Option<Vec<String>>,
     external_traffic_policy: Option<String>,
+    load_balancer_source_ranges: Option<Vec<IgnoredAny>>,
+    session_affinity: Option<String>,
     selector: Option<BTreeMap<String, String>>,
 }
 
@@ -54,6 +60,7 @@ struct WirePort {
     port: Option<i64>,
     target_port: Option<NumberOrText>,
     node_port: Option<i64>,
+    app_protocol: Option<String>,
 }
 
 kubernetes_resource!(Service, "", "services", NamespaceResourceScope);
@@ -65,6 +72,7 @@ impl Convert for Service {
         let id = metadata::namespaced_name(&self.metadata);
         let mut findings = Findings::about(ResourceId { kind: Self::KIND, name: id.clone() });
         let spec = self.spec.unwrap_or_default();
+        let unused = unused(&spec, &self.metadata);
         let (ipv4, ipv6) = families(spec.ip_families.unwrap_or_default(), &mut findings);
         let ports = spec.ports.unwrap_or_default().into_iter();
         let service = ako_core::resource::Service {
@@ -78,6 +86,7 @@ impl Convert for Service {
             ipv6,
             local_traffic_only: spec.external_traffic_policy.as_deref() == Some("Local"),
             selector: metadata::pairs(spec.selector.as_ref()),
+            unused,
             annotations: metadata::annotations(&self.metadata, &STEERING),
             published: Published {
                 node_ports: metadata::annotation(&self.metadata, annotation::NODE_PORT_LOCAL_ENABLED)
@@ -87,6 +96,24 @@ impl Convert for Service {
         };
         Converted { resource: Some(Resource::Service(service)), diagnostics: findings.into_diagnostics() }
     }
+}
+
+/// What is asked for and has no effect.
+fn unused(spec: &Spec, meta: &ObjectMeta) -> Vec<UnusedField> {
+    let mut unused = Vec::new();
+    let has_ranges = spec.load_balancer_source_ranges.as_ref().is_some_and(|ranges| !ranges.is_empty())
+        || metadata::annotation(meta, annotation::SOURCE_RANGES)
+            .is_some_and(|ranges| !ranges.trim().is_empty());
+    unused.extend(has_ranges.then_some(UnusedField::SourceRanges));
+    unused.extend(
+        (spec.session_affinity.as_deref() == Some("ClientIP")).then_some(UnusedField::SessionAffinity),
+    );
+    for port in spec.ports.iter().flatten() {
+        let spoken = port.app_protocol.as_deref().filter(|spoken| !PLAIN_HTTP.contains(spoken));
+        let number = port.port.and_then(syntax::port_number);
+        unused.extend(number.zip(spoken).map(|(port, spoken)| UnusedField::AppProtocol(port, spoken.into())));
+    }
+    unused
 }
 
 /// A type that we do not know is of no use to us, as ExternalName is.
@@ -176,6 +203,20 @@ mod tests {
         let converted = serde_json::from_value::<Service>(object).unwrap().convert();
         let Some(Resource::Service(service)) = converted.resource else { panic!("no service") };
         (service, converted.diagnostics.iter().map(|d| d.message.to_string()).collect())
+    }
+
+    #[test]
+    fn what_is_asked_for_without_effect_is_remembered() {
+        let unused = |spec: &Value| convert(spec).0.unused;
+        assert_eq!(unused(&json!({"loadBalancerSourceRanges": [], "sessionAffinity": "None"})), []);
+        let ports = json!([{"port": 80, "appProtocol": "http"}, {"port": 443, "appProtocol": "https"}]);
+        let spec = json!({"loadBalancerSourceRanges": ["10.0.0.0/8"], "sessionAffinity": "ClientIP", "ports": ports});
+        let expected = [
+            UnusedField::SourceRanges,
+            UnusedField::SessionAffinity,
+            UnusedField::AppProtocol(443, "https".into()),
+        ];
+        assert_eq!(unused(&spec), expected);
     }
 
     #[test]

@@ -17,11 +17,12 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use ako_avi_types::{IpAddress, Server};
-use ako_core::annotation;
 use ako_core::config::ServiceMode;
 use ako_core::resource::{
     EndpointSlice, Node, NodePort, Pod, PortRef, Protocol, Service, ServicePort, ServiceType, SlicePort,
 };
+
+use ako_core::{Reason, annotation};
 
 use crate::context::Translator;
 use crate::view::View;
@@ -36,7 +37,13 @@ pub(crate) struct Members {
     /// The servers' port; 0 if none was found, or every server has its own.
     pub(crate) port: u16,
     /// What people have to know about the servers.
-    pub(crate) remarks: Vec<String>,
+    pub(crate) remarks: Vec<(Reason, String)>,
+}
+
+impl Members {
+    fn without_servers(reason: Reason, why: String) -> Self {
+        Self { remarks: vec![(reason, why)], ..Self::default() }
+    }
 }
 
 /// The port of a backend, as far as the Ingress or the Service tells.
@@ -175,11 +182,18 @@ fn matching_port(slice: &EndpointSlice, port: &BackendPort<'_>, only: bool) -> O
 
 fn nodes(t: &Translator, view: &View<'_>, service: &Service, port: &BackendPort<'_>) -> Members {
     if service.service_type == ServiceType::ClusterIp {
-        return Members::default();
+        let why = "it is of type ClusterIP, which has no node ports: use NodePort, or another serviceType";
+        return Members::without_servers(Reason::UnsupportedBackend, why.to_owned());
     }
     let only = || if let [only] = &*service.ports { Some(only) } else { None };
-    let found = port.port.or_else(only).and_then(|port| port.node_port);
-    let Some(node_port) = found else { return Members::default() };
+    let Some(found) = port.port.or_else(only) else { return Members::default() };
+    let Some(node_port) = found.node_port else {
+        let why = format!(
+            "its port {} has no node port: set allocateLoadBalancerNodePorts to true, or use another serviceType",
+            found.port
+        );
+        return Members::without_servers(Reason::MissingPort, why);
+    };
     let local = service.local_traffic_only.then(|| nodes_with_endpoints(view, service, port));
     let selected: Vec<_> = view.nodes().filter(|node| selected(t, node)).collect();
     let are_all_excluded = !selected.is_empty() && selected.iter().all(|node| is_excluded(node));
@@ -198,7 +212,8 @@ fn nodes(t: &Translator, view: &View<'_>, service: &Service, port: &BackendPort<
     servers.sort();
     servers.dedup();
     let remark = || {
-        format!("every node has label {EXCLUDED}, so all of them are used: take it from those that shall be")
+        let why = "so all of them are used: take it from those that shall be";
+        (Reason::NodesExcluded, format!("every node has label {EXCLUDED}, {why}"))
     };
     Members { servers, port: node_port, remarks: are_all_excluded.then(remark).into_iter().collect() }
 }

@@ -11,7 +11,7 @@ use ako_avi_types::virtual_service::{L4PolicyAttachment, Listener};
 use ako_avi_types::{Kind, L4PolicySet, Marker, Object, Ref, ServiceMetadata, VirtualService, go_json};
 use ako_core::annotation;
 use ako_core::config::ServiceMode;
-use ako_core::resource::{Protocol, Service, ServicePort};
+use ako_core::resource::{Protocol, Service, ServicePort, UnusedField};
 use ako_core::snapshot::shared_vip_key;
 use ako_core::{NamespacedName, Reason, ServiceRule};
 
@@ -141,6 +141,7 @@ pub(crate) fn pools(
     shared: Option<SharedWith<'_>>,
     out: &mut UnitOutput,
 ) -> Vec<PortPool> {
+    tell_unused(service, out);
     let mut pools = Vec::new();
     for port in &service.ports {
         let names = t.names();
@@ -160,6 +161,25 @@ pub(crate) fn pools(
     pools
 }
 
+/// Tells what a Service asks for and does not get.
+fn tell_unused(service: &Service, out: &mut UnitOutput) {
+    for unused in &service.unused {
+        let message = match unused {
+            UnusedField::SourceRanges => {
+                "loadBalancerSourceRanges has no effect, so everybody who reaches the address gets through: \
+                 restrict it elsewhere, for instance by a NetworkPolicy, and remove the field"
+            }
+            UnusedField::SessionAffinity => {
+                "sessionAffinity: ClientIP has no effect, so a client may reach another pod with each connection: \
+                 remove the field if that is right"
+            }
+            // A connection is passed on as it is, whatever is spoken.
+            UnusedField::AppProtocol(..) => continue,
+        };
+        out.tell(&service_id(&service.id), Reason::UnsupportedField, message);
+    }
+}
+
 fn port_pool(
     t: &Translator,
     view: &View<'_>,
@@ -171,8 +191,8 @@ fn port_pool(
 ) -> ako_avi_types::Pool {
     let backend = BackendPort { name: &port.name, port: Some(port) };
     let mut members = endpoints::of_service(t, view, service, &backend);
-    for remark in members.remarks.drain(..) {
-        out.tell(&service_id(&service.id), Reason::NodesExcluded, remark);
+    for (reason, remark) in members.remarks.drain(..) {
+        out.tell(&service_id(&service.id), reason, remark);
     }
     if members.port == 0 {
         members.port = port.port;

@@ -6,7 +6,7 @@ use ako_avi_types::{Marker, Pool, PoolGroup, PoolGroupMember, Server, ServiceMet
 use ako_core::checksum::sha1_hex;
 use ako_core::config::ServiceMode;
 use ako_core::name::PathName;
-use ako_core::resource::{Ingress, PathType, PortRef, Protocol, Service, ServiceType};
+use ako_core::resource::{Ingress, PathType, PortRef, Protocol, Service, ServiceType, UnusedField};
 use ako_core::{NamespacedName, Reason};
 use serde::Serialize;
 
@@ -120,15 +120,31 @@ fn members(t: &Translator, view: &View<'_>, of: PathOf<'_>, out: &mut UnitOutput
         out.tell(&ingress_id(&of.ingress.id), Reason::MissingPort, message);
     }
     let mut members = usable.map(|s| endpoints::of_service(t, view, s, &backend)).unwrap_or_default();
-    for remark in members.remarks.drain(..) {
+    for (reason, remark) in members.remarks.drain(..) {
         let message = format!("Service {id} for {}{}: {remark}", of.host, of.path.path);
-        out.tell(&ingress_id(&of.ingress.id), Reason::NodesExcluded, message);
+        out.tell(&ingress_id(&of.ingress.id), reason, message);
+    }
+    let spoken = backend.port.zip(usable).and_then(|(port, service)| spoken(service, port.port));
+    if let Some(spoken) = spoken {
+        let message = format!(
+            "Service {id} for {}{}: appProtocol {spoken:?} has no effect; pods are spoken to in HTTP/1 without TLS",
+            of.host, of.path.path
+        );
+        out.tell(&ingress_id(&of.ingress.id), Reason::UnsupportedField, message);
     }
     if members.port == 0 {
         // What upstream assumes where no endpoint tells.
         members.port = if let PortRef::Number(number) = port { *number } else { 80 };
     }
     (members, backend.name.to_owned())
+}
+
+/// What is to be spoken on a port of a Service, if that is not plain HTTP.
+fn spoken(service: &Service, number: u16) -> Option<&Arc<str>> {
+    service.unused.iter().find_map(|unused| match unused {
+        UnusedField::AppProtocol(port, spoken) => Some(spoken).filter(|_| *port == number),
+        _ => None,
+    })
 }
 
 /// What to say of a port that a Service does not have, or has for another protocol. The

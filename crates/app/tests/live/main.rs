@@ -5,6 +5,7 @@
 #![allow(clippy::panic, reason = "a test that cannot go on should stop")]
 
 mod conflicts;
+mod fields;
 mod findings;
 mod freshness;
 mod golden_replay;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ako_avi_types::{Kind, Object};
 use ako_core::config::AutoFqdn;
-use ako_core::resource::{Namespace, Protocol, Service, ServiceType};
+use ako_core::resource::{Namespace, Protocol, Service, ServiceType, UnusedField};
 use ako_core::{Claim, Config, Facts, Installation, Reason, Resource, Scope, ServiceRule, annotation};
 
 use crate::cluster::{Translated, config, facts, port, service, translate, translate_with};
@@ -149,6 +149,19 @@ fn the_names_that_a_service_asks_for_are_names() {
         let bound: BTreeSet<_> =
             all.bindings.iter().filter_map(|binding| binding.split(' ').nth(1)).collect();
         assert!(bound.into_iter().eq(expected), "{names:?}: {:?}", all.bindings);
+    }
+}
+
+#[test]
+fn what_a_service_asks_for_in_vain_is_told() {
+    for field in [UnusedField::SourceRanges, UnusedField::SessionAffinity] {
+        let asking = |service: Service| Service { unused: vec![field.clone()], ..service };
+        for service in [balancer("lb", &[(80, Protocol::Tcp)]), sharing("lb", 1, &[(80, Protocol::Tcp)])] {
+            assert!(all([asking(service)]).is_told(Reason::UnsupportedField, "Service red/lb"), "{field:?}");
+        }
+        // What is no load balancer of ours asks for nothing.
+        let theirs = Service { class: Some("other".into()), ..balancer("lb", &[(80, Protocol::Tcp)]) };
+        assert_eq!(all([asking(theirs)]).told, Vec::<String>::new());
     }
 }
 
