@@ -19,12 +19,25 @@ pub const DEDICATED: &str = "-L7-dedicated";
 #[derive(Clone, Copy, Debug)]
 pub struct Names<'a> {
     config: &'a Config,
+    /// What the names of a host's pools, pool groups and policy sets end with, if upstream's
+    /// are taken by another host; else empty.
+    apart: &'a str,
 }
 
 impl<'a> Names<'a> {
     /// The names of an instance with this configuration.
     pub fn new(config: &'a Config) -> Self {
-        Self { config }
+        Self { config, apart: "" }
+    }
+
+    /// The same for a host whose names are taken by another one.
+    #[must_use]
+    pub fn apart(self, apart: &'a str) -> Self {
+        Self { apart, ..self }
+    }
+
+    fn end(self) -> String {
+        if self.apart.is_empty() { String::new() } else { format!("-{}", self.apart) }
     }
 
     /// `<cluster>--`, the start of every name.
@@ -91,12 +104,12 @@ impl<'a> Names<'a> {
 
     /// The policy set with a host's path rules, one a namespace.
     pub fn host_policy(&self, namespace: &str, host: &str) -> String {
-        self.encode(&format!("{}{namespace}-{host}", self.prefix()))
+        self.encode(&format!("{}{namespace}-{host}{}", self.prefix(), self.end()))
     }
 
     /// A pool on a shared SNI virtual service.
     pub fn insecure_pool(&self, host: &str, path: &str, namespace: &str, ingress: &str) -> String {
-        format!("{}{host}{}-{namespace}-{ingress}", self.prefix(), flat(path))
+        format!("{}{host}{}-{namespace}-{ingress}{}", self.prefix(), flat(path), self.end())
     }
 
     /// A pool group for a path of a child or dedicated virtual service, before
@@ -104,12 +117,13 @@ impl<'a> Names<'a> {
     pub fn plain_pool_group(&self, path: PathName<'_>) -> String {
         let dedicated = if self.is_dedicated() { DEDICATED } else { "" };
         format!(
-            "{}{}-{}{}-{}{dedicated}",
+            "{}{}-{}{}-{}{dedicated}{}",
             self.prefix(),
             path.namespace,
             path.host,
             flat(path.path),
-            path.ingress
+            path.ingress,
+            self.end()
         )
     }
 
@@ -118,12 +132,13 @@ impl<'a> Names<'a> {
         let dedicated = if self.is_dedicated() { DEDICATED } else { "" };
         let start =
             format!("{}{}-{}{}-{}", self.prefix(), path.namespace, path.host, flat(path.path), path.ingress);
+        let end = self.end();
         if self.config.evh {
-            format!("{start}-{service}{dedicated}")
+            format!("{start}-{service}{dedicated}{end}")
         } else if self.config.no_pool_group_for_sni {
-            format!("{start}{dedicated}--policy-to-pool")
+            format!("{start}{dedicated}{end}--policy-to-pool")
         } else {
-            format!("{start}{dedicated}")
+            format!("{start}{dedicated}{end}")
         }
     }
 
@@ -134,7 +149,7 @@ impl<'a> Names<'a> {
 
     /// A pool of a passthrough host.
     pub fn passthrough_pool(&self, host: &str, service: &str) -> String {
-        format!("{}{host}-{service}", self.prefix())
+        format!("{}{host}-{service}{}", self.prefix(), self.end())
     }
 
     /// The virtual service, VsVip and policy set of a Service, or of the

@@ -1,11 +1,15 @@
 //! What is wanted on the controller, kept up to date unit by unit.
 
+mod standing;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use ako_avi_types::{Kind, Object, ObjectKey};
 use ako_core::{Diagnostic, Index, Key, ResourceId, Snapshot};
 use ako_translate::{Binding, FrontKey, Translator, UnitKey, UnitOutput};
+
+use self::standing::Standing;
 
 /// Who asks for an object.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -14,9 +18,9 @@ enum Maker {
     Front(FrontKey),
 }
 
-/// An object and all that ask for it. They nearly always agree, as with a
-/// certificate that hosts share; where they do not, the first one's version is
-/// taken, so that the outcome does not depend on the order of events.
+/// An object and all that ask for it. They agree, as with a certificate that hosts
+/// share: of units that do not, the younger ones go by other names ([`standing`]). While
+/// such a unit has to stay as it is, the first one's version is taken.
 #[derive(Clone, Debug, Default)]
 struct Wanted {
     /// Sorted; nearly always just one.
@@ -59,6 +63,8 @@ pub struct Desired {
     wanted: BTreeMap<ObjectKey, Wanted>,
     /// Units that stay as they are.
     frozen: BTreeSet<UnitKey>,
+    /// Units that do not get what they ask for as they ask for it.
+    standing: BTreeMap<UnitKey, Standing>,
     bindings: Index<ResourceId, Binding>,
     /// The inverse: what is published of each object of the controller.
     served_by: Index<ObjectKey, ResourceId>,
@@ -77,6 +83,7 @@ impl Desired {
             front_objects: BTreeMap::new(),
             wanted: BTreeMap::new(),
             frozen: BTreeSet::new(),
+            standing: BTreeMap::new(),
             bindings: Index::default(),
             served_by: Index::default(),
             requests: Index::default(),
@@ -265,31 +272,32 @@ impl Desired {
     }
 
     fn translate(&mut self, snapshot: &Snapshot, dirty: BTreeSet<UnitKey>) -> Changes {
-        let mut changes = Changes::default();
-        let mut fronts = BTreeSet::new();
-        for key in dirty.into_iter().filter(|key| !self.frozen.contains(key)).collect::<Vec<_>>() {
+        let mut work = Work::default();
+        for key in self.affected(dirty) {
+            self.standing.remove(&key);
             let is_unasked = self.translator.config().delete_config && !key.is_standing();
             let output =
                 if is_unasked { UnitOutput::default() } else { self.translator.unit(snapshot, &key) };
-            changes.translated += 1;
-            self.replace(key, output, &mut fronts, &mut changes);
+            work.changes.translated += 1;
+            self.replace(key, output, &mut work);
+        }
+        self.sort_out(snapshot, &mut work);
+        let Work { mut changes, fronts, told, .. } = work;
+        for (key, before) in told {
+            let now = self.units.get(&key).map(|output| &*output.diagnostics).unwrap_or_default();
+            // They are sorted.
+            let is_new = |finding: &&Diagnostic| before.binary_search(finding).is_err();
+            changes.found.extend(now.iter().filter(is_new).cloned());
         }
         self.assemble(fronts, &mut changes);
         changes
     }
 
-    fn replace(
-        &mut self,
-        key: UnitKey,
-        output: UnitOutput,
-        fronts: &mut BTreeSet<FrontKey>,
-        changes: &mut Changes,
-    ) {
+    fn replace(&mut self, key: UnitKey, output: UnitOutput, work: &mut Work) {
         let old = self.units.remove(&key).unwrap_or_default();
         self.index_reads(&key, &old, &output);
-        // They are sorted.
-        let is_new = |finding: &&Diagnostic| old.diagnostics.binary_search(finding).is_err();
-        changes.found.extend(output.diagnostics.iter().filter(is_new).cloned());
+        let Work { changes, fronts, contested, told } = work;
+        told.entry(key.clone()).or_insert_with(|| old.diagnostics.clone());
         if old.bindings != output.bindings {
             self.rebind(&old, &output, changes);
         }
@@ -319,7 +327,7 @@ impl Desired {
                 }
             }
         }
-        self.remake(&Maker::Unit(key.clone()), &old.objects, &output.objects, changes);
+        contested.extend(self.remake(&Maker::Unit(key.clone()), &old.objects, &output.objects, changes));
         // A unit that asks for nothing and depends on nothing but its own key
         // comes back by that key.
         let inert = output.reads.len() <= 1
@@ -380,11 +388,20 @@ impl Desired {
             let objects = if is_unasked { Vec::new() } else { self.translator.front(&front, parts) };
             changes.assembled += 1;
             let old = self.front_objects.insert(front.clone(), objects.clone()).unwrap_or_default();
+            // Names of fronts have capitals, so that nobody else asks for them.
             self.remake(&Maker::Front(front), &old, &objects, changes);
         }
     }
 
-    fn remake(&mut self, maker: &Maker, old: &[Arc<Object>], new: &[Arc<Object>], changes: &mut Changes) {
+    /// Takes over what a maker asks for now. Answers the objects that others ask for
+    /// differently.
+    fn remake(
+        &mut self,
+        maker: &Maker,
+        old: &[Arc<Object>],
+        new: &[Arc<Object>],
+        changes: &mut Changes,
+    ) -> Vec<ObjectKey> {
         let new_keys: BTreeSet<_> = new.iter().map(|object| object.key()).collect();
         for key in old.iter().map(|object| object.key()).filter(|key| !new_keys.contains(key)) {
             if let Some(wanted) = self.wanted.get_mut(&key) {
@@ -395,6 +412,7 @@ impl Desired {
             }
             changes.objects.insert(key);
         }
+        let mut contested = Vec::new();
         for object in new {
             let key = object.key();
             let makers = &mut self.wanted.entry(key.clone()).or_default().makers;
@@ -411,9 +429,25 @@ impl Desired {
                     makers.insert(at, (maker.clone(), object.clone()));
                 }
             }
+            if makers.iter().any(|(_, other)| other != object) {
+                contested.push(key.clone());
+            }
             changes.objects.insert(key);
         }
+        contested
     }
+}
+
+/// What a translation has come to so far.
+#[derive(Debug, Default)]
+struct Work {
+    changes: Changes,
+    /// Fronts that have to be assembled.
+    fronts: BTreeSet<FrontKey>,
+    /// Objects that several units ask for differently.
+    contested: BTreeSet<ObjectKey>,
+    /// The findings of the units that were translated, as they were before.
+    told: BTreeMap<UnitKey, Vec<Diagnostic>>,
 }
 
 impl std::fmt::Display for Maker {

@@ -65,7 +65,9 @@ pub(crate) fn of_host<'a>(
     out: &mut UnitOutput,
 ) -> Option<Claimed<'a>> {
     let ingresses = accepted(view, host);
-    let owner = ingresses.first()?.id.namespace.clone();
+    let oldest = ingresses.first()?;
+    let owner = oldest.id.namespace.clone();
+    out.age = Some((oldest.created, oldest.id.clone()));
     for each in &ingresses {
         ingress::tell_at(view, host, each, out);
     }

@@ -3,16 +3,20 @@
 use std::sync::Arc;
 
 use ako_avi_types::{Kind, Marker, Object, ObjectKey, Ref};
-use ako_core::checksum::Checksum;
+use ako_core::checksum::{Checksum, sha1_hex};
 use ako_core::config::{IpFamily, ServiceMode};
 use ako_core::name::Names;
 use ako_core::resource::Protocol;
 use ako_core::{Config, Facts, Key, NamespacedName, Snapshot, annotation};
 
 use crate::front::{self, Contribution, FrontKey};
+use crate::limits::Room;
 use crate::unit::{UnitKey, UnitOutput};
 use crate::view::View;
 use crate::{host, ingress, l4, se_group, shared_vip, static_routes};
+
+/// How many letters of a digest tell the names of two hosts apart.
+const APART: usize = 8;
 
 /// Translates for one configuration and one set of facts.
 #[derive(Clone, Debug)]
@@ -30,6 +34,8 @@ pub struct Translator {
     cluster: Arc<str>,
     /// The start of the names that no other instance uses.
     shared_prefix: Arc<str>,
+    /// What names end with that upstream's formula would give to two hosts; else empty.
+    apart: Arc<str>,
     /// The monitors of TCP, UDP and SCTP pools: thousands of pools share them.
     monitors: [Ref; 3],
 }
@@ -46,6 +52,7 @@ impl Translator {
             se_group_ref: Ref::named(Kind::ServiceEngineGroup, config.se_group.clone()),
             vrf_ref,
             cluster: config.cluster_name.clone(),
+            apart: Arc::default(),
             shared_prefix: Names::new(&config).shared_prefix().into(),
             monitors: [Protocol::Tcp, Protocol::Udp, Protocol::Sctp]
                 .map(|protocol| Ref::named(Kind::HealthMonitor, format!("System-{}", protocol.as_str()))),
@@ -132,6 +139,14 @@ impl Translator {
         out
     }
 
+    /// The same with names of its own for what a host's paths are made of: upstream's are
+    /// those of another host. What has no other name is called as always.
+    pub fn unit_apart(&self, snapshot: &Snapshot, key: &UnitKey) -> UnitOutput {
+        let mut apart = sha1_hex(&key.to_string());
+        apart.truncate(APART);
+        Self { apart: apart.into(), ..self.clone() }.unit(snapshot, key)
+    }
+
     /// Assembles one front from what units contribute to it, in order of the
     /// units. A front without contributions is an empty virtual service.
     pub fn front<'a>(
@@ -140,6 +155,11 @@ impl Translator {
         parts: impl IntoIterator<Item = &'a Contribution>,
     ) -> Vec<Arc<Object>> {
         front::assemble(&self.in_tenant(&key.tenant), key, parts)
+    }
+
+    /// The room on a front.
+    pub fn room(&self, key: &FrontKey) -> Room {
+        front::room(&self.in_tenant(&key.tenant), key)
     }
 
     /// The front that a virtual service's name stands for, if it is one of
@@ -169,7 +189,7 @@ impl Translator {
     }
 
     pub(crate) fn names(&self) -> Names<'_> {
-        Names::new(&self.config)
+        Names::new(&self.config).apart(&self.apart)
     }
 
     pub(crate) fn checksum(&self) -> Checksum {

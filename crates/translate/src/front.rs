@@ -13,6 +13,7 @@ use ako_core::config::{AutoFqdn, FqdnReuse};
 use ako_core::name::dns_label_of_tenant;
 
 use crate::context::Translator;
+use crate::limits::Room;
 use crate::virtual_service::{self as vs, Covered, PortText};
 use crate::{path_policy, pool, vsvip};
 
@@ -96,6 +97,20 @@ pub(crate) fn assemble<'a>(
     objects.into_iter().map(Arc::new).collect()
 }
 
+/// The room on a front.
+pub(crate) fn room(t: &Translator, key: &FrontKey) -> Room {
+    Room::new(usize::from(is_named(t, key.kind) && own_fqdn(t, &key.name).is_some()))
+}
+
+/// Whether a front has a name of its own in DNS.
+fn is_named(t: &Translator, kind: FrontKind) -> bool {
+    match kind {
+        FrontKind::Sni => true,
+        FrontKind::Evh => !t.config.shares_by_namespace(),
+        FrontKind::Passthrough => false,
+    }
+}
+
 /// Only a virtual service of ours has such a name: host names hold no capitals.
 pub(crate) fn recognise(t: &Translator, vs: &ObjectKey) -> Option<FrontKey> {
     let names = t.names();
@@ -121,7 +136,7 @@ fn sni(t: &Translator, key: &FrontKey, sum: Contribution) -> Vec<Object> {
     let mut tokens = vec![format!("HTTPDS{name}"), format!("VSVIP{name}")];
     tokens.extend(sum.children.iter().map(|c| format!("SNINode{c}")));
     let plain: Vec<_> = sum.fqdns.iter().filter(|host| !sum.redirects.contains(host)).cloned().collect();
-    let mut objects = vec![front_vsvip(t, key, sum.fqdns, true)];
+    let mut objects = vec![front_vsvip(t, key, sum.fqdns)];
     objects.push(Object::PoolGroup(pool::group(t, name, sum.members, t.markers(Vec::new()), true)));
     let redirected = !sum.redirects.is_empty();
     if redirected {
@@ -171,7 +186,7 @@ fn evh(t: &Translator, key: &FrontKey, sum: Contribution) -> Vec<Object> {
     let mut parent = parent(t, key, &covered, false);
     parent.vh_type = Some("VS_TYPE_VH_ENHANCED".into());
     parent.ssl_key_and_certificate_refs = vs::certificate_refs(&sum.certificates);
-    vec![front_vsvip(t, key, sum.fqdns, !t.config.shares_by_namespace()), Object::VirtualService(parent)]
+    vec![front_vsvip(t, key, sum.fqdns), Object::VirtualService(parent)]
 }
 
 fn parent(t: &Translator, key: &FrontKey, covered: &Covered, range: bool) -> VirtualService {
@@ -194,7 +209,7 @@ fn passthrough(t: &Translator, key: &FrontKey, sum: Contribution) -> Vec<Object>
     let parser = [Ref::named(Kind::ProtocolParser, "Default-TLS")];
     let redirects = !sum.redirects.is_empty();
     let mut objects = vec![
-        front_vsvip(t, key, sum.fqdns, false),
+        front_vsvip(t, key, sum.fqdns),
         datascript(t, name, "VS_DATASCRIPT_EVT_L4_REQUEST", &script, groups, &parser),
         Object::VirtualService(passthrough_secure(t, name, &insecure)),
         Object::VirtualService(passthrough_insecure(t, name, &insecure, redirects)),
@@ -254,9 +269,8 @@ fn passthrough_insecure(
     child
 }
 
-/// The VsVip of a front; `named` if the front has a name of its own in DNS.
-fn front_vsvip(t: &Translator, key: &FrontKey, mut fqdns: Vec<Arc<str>>, named: bool) -> Object {
-    if named {
+fn front_vsvip(t: &Translator, key: &FrontKey, mut fqdns: Vec<Arc<str>>) -> Object {
+    if is_named(t, key.kind) {
         fqdns.extend(own_fqdn(t, &key.name));
     }
     Object::VsVip(vsvip::build(t, &key.name, fqdns, None))

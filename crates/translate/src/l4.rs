@@ -34,6 +34,7 @@ pub(crate) fn translate(t: &Translator, view: &View<'_>, id: &NamespacedName, ou
         return;
     }
     let source = service_id(id);
+    out.age = Some((service.created, id.clone()));
     let t = &match t.tenant_of(view, &id.namespace) {
         Ok(tenant) => t.in_tenant(&tenant),
         Err(message) => return out.tell(&source, Reason::TenantNotRead, message),

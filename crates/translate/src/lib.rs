@@ -27,6 +27,7 @@ mod front;
 mod host;
 mod ingress;
 mod l4;
+mod limits;
 mod namesake;
 mod passthrough;
 mod path_policy;
@@ -44,4 +45,5 @@ mod vsvip;
 
 pub use context::Translator;
 pub use front::{Contribution, FrontKey, FrontKind};
+pub use limits::Room;
 pub use unit::{Binding, UnitKey, UnitOutput};

@@ -29,6 +29,8 @@ pub(crate) fn translate(t: &Translator, view: &View<'_>, key: &NamespacedName, o
         return;
     }
     let Some(members) = members(t, view, &services, key, out) else { return };
+    let oldest = members.services[0];
+    out.age = Some((oldest.created, oldest.id.clone()));
     let name: Arc<str> = t.names().l4_vs(&key.namespace, &key.name).into();
     let mut pools = Vec::new();
     let mut hostnames = Vec::new();

@@ -80,6 +80,9 @@ pub struct UnitOutput {
     pub diagnostics: Vec<Diagnostic>,
     /// Everything that it looked at, sorted.
     pub reads: Vec<Key>,
+    /// The oldest Ingress or Service that asks for it: of two units that ask for one
+    /// name the older one has it.
+    pub age: Option<(i64, NamespacedName)>,
 }
 
 /// Says that an object is served under a host by a virtual service, so that the

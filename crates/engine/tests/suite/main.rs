@@ -14,6 +14,7 @@ mod handover;
 mod instance_properties;
 mod instances;
 mod losses;
+mod names;
 mod node_ports;
 mod ownership;
 mod pacing;

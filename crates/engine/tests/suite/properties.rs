@@ -242,6 +242,7 @@ fn resource() -> impl Strategy<Value = Resource> {
 }
 
 #[derive(Clone, Debug)]
+#[allow(clippy::large_enum_variant, reason = "few of them, and never many at a time")]
 enum Step {
     Apply(Resource),
     Delete(prop::sample::Index),

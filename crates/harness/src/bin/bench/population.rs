@@ -12,8 +12,13 @@ use serde_json::{Value, json};
 const CONCURRENCY: usize = 48;
 /// How many Ingresses a page of a list has.
 const PAGE: usize = 500;
-/// The applications are spread over so many namespaces.
+/// The applications are spread over so many namespaces…
 const NAMESPACES: usize = 20;
+/// …of each tenant, which has so many of them: eight shared virtual services take 8,000
+/// hosts.
+const OF_A_TENANT: usize = 5000;
+/// The tenants of the environment.
+const TENANTS: [&str; 2] = ["admin", "blue-tenant"];
 
 /// One application.
 #[derive(Clone, Copy, Debug)]
@@ -25,7 +30,14 @@ impl Application {
     }
 
     pub(crate) fn namespace(self) -> String {
-        format!("bench-{:02}", self.0 % NAMESPACES)
+        match self.tenant() {
+            0 => format!("bench-{:02}", self.0 % NAMESPACES),
+            tenant => format!("bench-{tenant}-{:02}", self.0 % NAMESPACES),
+        }
+    }
+
+    fn tenant(self) -> usize {
+        self.0 / OF_A_TENANT % TENANTS.len()
     }
 
     pub(crate) fn service(self) -> Value {
@@ -79,9 +91,13 @@ impl Application {
 
 /// What all applications share.
 pub(crate) fn frame() -> Vec<Value> {
-    let mut objects: Vec<_> = (0..NAMESPACES)
-        .map(|i| {
-            json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": Application(i).namespace()}})
+    let first = |tenant| (0..NAMESPACES).map(move |i| Application(tenant * OF_A_TENANT + i));
+    let mut objects: Vec<_> = (0..TENANTS.len())
+        .flat_map(first)
+        .map(|application| {
+            let annotations = json!({"ako.vmware.com/tenant-name": TENANTS[application.tenant()]});
+            json!({"apiVersion": "v1", "kind": "Namespace",
+                "metadata": {"name": application.namespace(), "annotations": annotations}})
         })
         .collect();
     objects.push(json!({
