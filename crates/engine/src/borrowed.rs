@@ -1,4 +1,5 @@
-//! What keeps borrowed objects from holding our part of them, for people.
+//! What is found while running, for people: what keeps borrowed objects from holding our
+//! part of them, and statuses that are refused.
 
 use ako_avi_types::{Kind, Object, ObjectKey};
 use ako_core::instance::Claim;
@@ -7,8 +8,8 @@ use ako_core::{Diagnostic, NamespacedName, Reason, ResourceId, ResourceKind};
 use crate::engine::Engine;
 
 impl Engine {
-    /// Findings about what is on the controller and not ours to create. They are
-    /// about the configuration, which names it.
+    /// Findings about what is on the controller and not ours to create, which are about
+    /// the configuration that names it; and about statuses that the API server refuses.
     pub fn findings(&self) -> Vec<Diagnostic> {
         if !self.is_synced() {
             return Vec::new();
@@ -21,7 +22,7 @@ impl Engine {
             };
             Some(Diagnostic { object: self.configuration(), reason, message: message.into() })
         });
-        found.collect()
+        found.chain(self.publisher.findings()).collect()
     }
 
     /// The ConfigMap of this instance.

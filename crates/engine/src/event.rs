@@ -28,7 +28,7 @@ pub enum Event {
     /// An object was read by itself.
     Read(ObjectKey, Result<Option<Observed>, Failure>),
     /// A status was written, or not.
-    Published(ResourceId, Result<(), String>),
+    Published(ResourceId, Result<(), Unpublished>),
     /// What this instance says was written, or not.
     Said(Result<(), String>),
     /// An object of the cluster cannot be understood: what it asks for is not
@@ -105,6 +105,15 @@ pub struct Notice {
     pub reason: &'static str,
     /// The words.
     pub message: Arc<str>,
+}
+
+/// Why a status was not written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unpublished {
+    /// It may be written another time.
+    Later,
+    /// The API server does not take it as it is, for the reason given.
+    Refused(String),
 }
 
 impl From<Diagnostic> for Notice {

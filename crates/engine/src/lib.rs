@@ -41,7 +41,7 @@ pub use caution::Unproven;
 pub use controller::{Controller, Observation};
 pub use desired::{Changes, Desired};
 pub use engine::Engine;
-pub use event::{Effect, Event, Leadership, Notice};
+pub use event::{Effect, Event, Leadership, Notice, Unpublished};
 pub use guard::{Held, SHOWN, WINDOW};
 pub use lint::{Finding, Flaw, lint};
 pub use plan::{Action, Planned, plan};

@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use ako_avi_types::ObjectKey;
 use ako_core::resource::Published;
-use ako_core::{ResourceId, Snapshot};
+use ako_core::{Diagnostic, Reason, ResourceId, Snapshot};
 use ako_elect::Moment;
 
 use crate::caution::{Wait, Writable};
 use crate::controller::Controller;
 use crate::desired::Desired;
-use crate::event::{Effect, Notice};
+use crate::event::{Effect, Notice, Unpublished};
 use crate::status;
 
 /// The most statuses being written at a time.
@@ -60,6 +60,8 @@ pub(crate) struct Publisher {
     under_way: BTreeMap<ResourceId, Writing>,
     written: BTreeMap<ResourceId, Written>,
     failures: BTreeMap<ResourceId, Failures>,
+    /// Those whose status the API server does not take, and why.
+    refused: BTreeMap<ResourceId, Arc<str>>,
     timers: BTreeSet<(Moment, ResourceId)>,
     /// Until when what was written is taken to be on its way to the watch.
     unseen: BTreeSet<(Moment, ResourceId)>,
@@ -99,6 +101,17 @@ impl Publisher {
     /// Those that wait are looked at again.
     pub(crate) fn wake_waiting(&mut self) {
         self.dirty.extend(std::mem::take(&mut self.waiting).into_keys());
+    }
+
+    /// What is told of those whose status the API server does not take.
+    pub(crate) fn findings(&self) -> impl Iterator<Item = Diagnostic> {
+        self.refused.iter().map(|(object, cause)| {
+            let message = format!(
+                "the API server refuses the status with its addresses, so nobody can see them: {cause}; correct the \
+                 hosts or names that it is about"
+            );
+            Diagnostic { object: object.clone(), reason: Reason::StatusRefused, message: message.into() }
+        })
     }
 
     /// Those that wait for proofs.
@@ -200,19 +213,27 @@ impl Publisher {
     pub(crate) fn done(
         &mut self,
         object: &ResourceId,
-        result: &Result<(), String>,
+        result: &Result<(), Unpublished>,
         now: Moment,
         effects: &mut Vec<Effect>,
     ) {
         let Some(writing) = self.under_way.remove(object) else { return };
-        if result.is_err() {
+        if let Err(why) = result {
             let failures = self.failures.entry(object.clone()).or_insert(Failures { count: 0, next: None });
-            let next = now + FIRST_WAIT * 2u32.pow(failures.count.min(MOST_DOUBLINGS));
+            let doublings = match why {
+                Unpublished::Later => failures.count.min(MOST_DOUBLINGS),
+                Unpublished::Refused(cause) => {
+                    self.refused.insert(object.clone(), cause.as_str().into());
+                    MOST_DOUBLINGS
+                }
+            };
+            let next = now + FIRST_WAIT * 2u32.pow(doublings);
             *failures = Failures { count: failures.count.saturating_add(1), next: Some(next) };
             self.timers.insert((next, object.clone()));
             return;
         }
         self.failures.remove(object);
+        self.refused.remove(object);
         let request_only = status::same_addresses(&writing.before, &writing.wanted);
         if !request_only {
             effects.extend(notices(object, &writing.wanted).map(Effect::Tell));
@@ -229,6 +250,7 @@ impl Publisher {
         self.no_timer(object);
         self.no_longer_written(object);
         self.failures.remove(object);
+        self.refused.remove(object);
         self.waiting.remove(object);
     }
 
@@ -247,8 +269,13 @@ impl Publisher {
     /// What is kept of objects that are gone: nothing, unless there is a
     /// mistake in this file.
     pub(crate) fn inconsistencies(&self, snapshot: &Snapshot) -> Vec<String> {
-        let kept =
-            self.written.keys().chain(self.failures.keys()).chain(&self.asking).chain(self.waiting.keys());
+        let kept = self
+            .written
+            .keys()
+            .chain(self.failures.keys())
+            .chain(self.refused.keys())
+            .chain(&self.asking)
+            .chain(self.waiting.keys());
         let gone = kept.filter(|o| status::current(o, snapshot).is_none() && !self.dirty.contains(*o));
         let mut found: Vec<_> = gone.map(|o| format!("{o} is gone and its status remembered")).collect();
         let timers = self.failures.values().filter(|failures| failures.next.is_some()).count();

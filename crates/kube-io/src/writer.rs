@@ -23,7 +23,7 @@ use serde_json::{Map, Value, json};
 use tokio::sync::watch;
 
 use crate::config_source::CREDENTIALS_SECRET;
-use crate::error::{ErrorClass, class_of, code_of};
+use crate::error::{ErrorClass, class_of, code_of, describe};
 use crate::leadership::BootClock;
 use crate::path;
 
@@ -104,6 +104,14 @@ impl PatchError {
             Self::Unsupported { .. } => ErrorClass::Bug,
             Self::Timeout { .. } => ErrorClass::Retry,
             Self::Request { source, .. } => class_of(source),
+        }
+    }
+
+    /// In words, why the API server did not take it; empty if it did not say.
+    pub fn cause(&self) -> String {
+        match self {
+            Self::Request { source, .. } => describe(source),
+            _ => String::new(),
         }
     }
 }

@@ -10,7 +10,7 @@ use ako_core::handover::Word;
 use ako_core::resource::Published;
 use ako_core::{Config, Diagnostic, Installation, NamespacedName, ResourceId, ResourceKind, annotation};
 use ako_elect::{Moment, WritePermit};
-use ako_engine::{Counters, Effect, Engine, Event, Leadership, Notice, Source};
+use ako_engine::{Counters, Effect, Engine, Event, Leadership, Notice, Source, Unpublished};
 use ako_kube_io::{ClusterWriter, Demand, EventWriter, Handle, Outcome, SourceEvent, Standing, WallClock};
 use ako_translate::Translator;
 use anyhow::bail;
@@ -586,15 +586,17 @@ impl Driver {
                     match writer.publish(&permit, &object, &wanted, &current).await {
                         // The watch will show that it is gone, or that there
                         // is another of its name, which is still without.
-                        Ok(Outcome::Gone) => Err("the object is gone".to_owned()),
+                        Ok(Outcome::Gone) => Err(Unpublished::Later),
                         Ok(_) => Ok(()),
                         Err(error) => {
-                            warn!(%object, %error, "the status could not be written; trying again");
-                            Err(error.to_string())
+                            let cause = error.cause();
+                            warn!(%object, %error, cause, "the status could not be written; trying again");
+                            let is_final = error.class() == ako_kube_io::ErrorClass::Rejected;
+                            Err(if is_final { Unpublished::Refused(cause) } else { Unpublished::Later })
                         }
                     }
                 }
-                None => Err("this replica does not lead".to_owned()),
+                None => Err(Unpublished::Later),
             };
             Done::engine(Event::Published(object, result))
         });
@@ -632,7 +634,9 @@ impl Driver {
             name: NamespacedName::new(namespace, Installation::STATEFUL_SET),
         };
         let noted = self.note(annotation::REMOVAL, value);
-        self.requests.spawn(async move { Done::engine(Event::Published(object, noted.await)) });
+        self.requests.spawn(async move {
+            Done::engine(Event::Published(object, noted.await.map_err(|_| Unpublished::Later)))
+        });
     }
 
     /// Says which controller this is, if another instance calls it something else or has

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use ako_avi_types::{ErrorClass, Kind};
 use ako_core::resource::{Ingress, IngressClass, Published, PublishedAddress, ServiceType};
-use ako_core::{Resource, ResourceKind};
-use ako_engine::Event;
+use ako_core::{Reason, Resource, ResourceKind};
+use ako_engine::{Event, Unpublished};
 
 use crate::cluster::{base, config, host, id, ingress, plain_ingress, service};
 use crate::fake::Fault;
@@ -112,6 +112,22 @@ fn a_status_that_cannot_be_written_is_tried_again_less_and_less_often() {
     world.run(Duration::from_mins(1));
     // After 1, 3, 7, 15 and 31 seconds, each of two.
     assert_eq!(usize::MAX - world.unpublishable, 12);
+}
+
+#[test]
+fn a_status_that_is_refused_as_it_is_is_told_and_rarely_tried() {
+    let mut world = world();
+    (world.unpublishable, world.unpublished) = (usize::MAX, Unpublished::Refused("no host name".to_owned()));
+    world.start();
+    world.run(Duration::from_mins(1));
+    assert_eq!(usize::MAX - world.unpublishable, 2);
+    let findings = world.engine.findings();
+    assert_eq!(findings.len(), 2, "{findings:?}");
+    assert!(findings.iter().all(|f| f.reason == Reason::StatusRefused && f.message.contains("no host name")));
+    assert!(!world.engine.is_settled());
+    world.unpublishable = 0;
+    world.run(Duration::from_mins(2));
+    assert_eq!((world.engine.findings(), world.published), (Vec::new(), 2));
 }
 
 #[test]

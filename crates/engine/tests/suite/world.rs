@@ -7,7 +7,9 @@ use ako_avi_types::{ErrorClass, Kind, ObjectKey};
 use ako_core::resource::Published;
 use ako_core::{Config, Delta, Resource, ResourceId, ResourceKind};
 use ako_elect::Moment;
-use ako_engine::{Desired, Effect, Engine, Event, Leadership, Notice, Observation, Source, lint, plan};
+use ako_engine::{
+    Desired, Effect, Engine, Event, Leadership, Notice, Observation, Source, Unpublished, lint, plan,
+};
 use ako_translate::Translator;
 
 use crate::cluster::translator;
@@ -33,6 +35,8 @@ pub(crate) struct World {
     pub(crate) published: usize,
     /// So many statuses cannot be written.
     pub(crate) unpublishable: usize,
+    /// How they fail.
+    pub(crate) unpublished: Unpublished,
     /// The process ends before the write after so many.
     pub(crate) writes_left: Option<usize>,
     /// How long every call takes.
@@ -61,6 +65,7 @@ impl World {
             notices: Vec::new(),
             published: 0,
             unpublishable: 0,
+            unpublished: Unpublished::Later,
             writes_left: None,
             latency: Duration::from_millis(5),
             blind: false,
@@ -294,7 +299,7 @@ impl World {
     fn publish(&mut self, id: ResourceId, wanted: Published) {
         if self.unpublishable > 0 {
             self.unpublishable -= 1;
-            self.event(Event::Published(id, Err("refused".to_owned())));
+            self.event(Event::Published(id, Err(self.unpublished.clone())));
             return;
         }
         self.published += 1;
