@@ -36,6 +36,7 @@ impl<'a> Names<'a> {
         Self { apart, ..self }
     }
 
+    /// What such names end with; an empty text takes no memory.
     fn end(self) -> String {
         if self.apart.is_empty() { String::new() } else { format!("-{}", self.apart) }
     }

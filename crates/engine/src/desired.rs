@@ -297,7 +297,9 @@ impl Desired {
         let old = self.units.remove(&key).unwrap_or_default();
         self.index_reads(&key, &old, &output);
         let Work { changes, fronts, contested, told } = work;
-        told.entry(key.clone()).or_insert_with(|| old.diagnostics.clone());
+        if !(old.diagnostics.is_empty() && output.diagnostics.is_empty()) {
+            told.entry(key.clone()).or_insert_with(|| old.diagnostics.clone());
+        }
         if old.bindings != output.bindings {
             self.rebind(&old, &output, changes);
         }
@@ -429,7 +431,7 @@ impl Desired {
                     makers.insert(at, (maker.clone(), object.clone()));
                 }
             }
-            if makers.iter().any(|(_, other)| other != object) {
+            if makers.len() > 1 && makers.iter().any(|(other, body)| other != maker && body != object) {
                 contested.push(key.clone());
             }
             changes.objects.insert(key);

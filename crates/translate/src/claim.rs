@@ -206,9 +206,8 @@ fn claim<'a>(
     let mut paths = Vec::new();
     for rule in ingress.rules.iter().filter(|r| view.host_of(ingress, r.host.as_ref()).as_ref() == Some(host))
     {
-        let Some(rule_paths) = &rule.paths else {
-            let message =
-                format!("the rule for host {host} has no http part, so it leads nowhere: add paths");
+        let Some(rule_paths) = rule.paths.as_ref().filter(|paths| !paths.is_empty()) else {
+            let message = format!("the rule for host {host} has no paths, so it leads nowhere: add some");
             out.tell(&id, Reason::InvalidRule, message);
             continue;
         };

@@ -33,7 +33,8 @@ pub(crate) fn translate(view: &View<'_>, id: &NamespacedName, out: &mut UnitOutp
 
 /// Tells what is not done of an Ingress, if this is the first one of its hosts.
 pub(crate) fn tell_at(view: &View<'_>, host: &Arc<str>, ingress: &Ingress, out: &mut UnitOutput) {
-    if hosts(view, ingress).first() == Some(host) {
+    let first = ingress.rules.iter().filter_map(|rule| view.host_of(ingress, rule.host.as_ref())).min();
+    if first.as_ref() == Some(host) {
         tell(view, ingress, out);
     }
 }
@@ -46,6 +47,9 @@ fn tell(view: &View<'_>, ingress: &Ingress, out: &mut UnitOutput) {
             Reason::DefaultBackendIgnored,
             "spec.defaultBackend is not supported: give the path / of each host",
         );
+    }
+    if ingress.tls.is_empty() {
+        return;
     }
     let hosts = hosts(view, ingress);
     let covers_none = |entry: &&IngressTls| {

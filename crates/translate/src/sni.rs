@@ -201,16 +201,14 @@ fn switch(
 ) -> Option<Switch> {
     let names = t.names();
     let id = ingress_id(&of.ingress.id);
-    let mut plain_group = names.plain_pool_group(of.name());
-    let mut plain_pool = names.plain_pool(of.name(), &of.path.backend.service);
+    let (plain_group, plain_pool) =
+        (names.plain_pool_group(of.name()), names.plain_pool(of.name(), &of.path.backend.service));
+    let (mut group_name, mut pool_name) = (names.encode(&plain_group), names.encode(&plain_pool));
     // Different paths may lead to one name: the later one gets a longer name.
-    let is_taken = |kind, plain: &str| out.has(t, kind, &names.encode(plain));
-    if is_taken(Kind::PoolGroup, &plain_group) || is_taken(Kind::Pool, &plain_pool) {
-        for name in [&mut plain_group, &mut plain_pool] {
-            *name = format!("{name}-{}", of.digest());
-        }
+    if out.has(t, Kind::PoolGroup, &group_name) || out.has(t, Kind::Pool, &pool_name) {
+        let longer = |plain: &str| names.encode(&format!("{plain}-{}", of.digest()));
+        (group_name, pool_name) = (longer(&plain_group), longer(&plain_pool));
     }
-    let pool_name = names.encode(&plain_pool);
     let label = if t.config.evh { String::new() } else { of.label() };
     let markers = pool::path_markers(t, of, true);
     let pool = pool::of_path(t, view, of, pool_name.clone(), &label, markers, out);
@@ -220,24 +218,23 @@ fn switch(
     let target = if t.config.no_pool_group_for_sni && !t.config.evh {
         Target::Pool(pool_name)
     } else {
-        let name = names.encode(&plain_group);
         let member = PoolGroupMember {
             pool_ref: Ref::named(Kind::Pool, pool_name),
             priority_label: None,
             ratio: INGRESS_RATIO,
         };
-        let group = pool::group(t, &name, vec![member], pool::path_markers(t, of, false), false);
+        let group = pool::group(t, &group_name, vec![member], pool::path_markers(t, of, false), false);
         if !out.add(Object::PoolGroup(group), &id) {
             return None;
         }
-        Target::PoolGroup(name)
+        Target::PoolGroup(group_name.clone())
     };
     // Upstream knows no port where a dedicated host has no certificate.
     let anonymous = names.is_dedicated() && !t.config.evh && matches!(security, Security::Insecure);
     Some(Switch {
         path: of.path.path.clone(),
         path_type: of.path.path_type,
-        map_name: names.encode(&plain_group),
+        map_name: group_name,
         target,
         ingress: of.ingress.id.name.clone(),
         service_port: if anonymous { 0 } else { service_port(of) },

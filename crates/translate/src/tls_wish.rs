@@ -42,9 +42,8 @@ pub(crate) fn of_host<'a>(ingress: &'a Ingress, host: &str) -> TlsWish<'a> {
 
 /// Whether a host is one label under a wildcard.
 pub(crate) fn is_under(host: &str, wildcard: &str) -> bool {
-    let parent = |host: &str| host.split_once('.').map(|(_, parent)| parent.to_owned());
-    wildcard.strip_prefix("*.").is_some_and(|domain| parent(host).as_deref() == Some(domain))
-        && !host.starts_with('*')
+    let parent = host.split_once('.').map(|(_, parent)| parent);
+    !host.starts_with('*') && parent.is_some() && wildcard.strip_prefix("*.") == parent
 }
 
 #[cfg(test)]

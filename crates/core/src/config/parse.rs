@@ -90,9 +90,10 @@ impl Parser<'_> {
 
     fn layout(&mut self, c: &mut Config) {
         c.evh = self.flag("enableEVH", false);
-        c.shard_size = self.one_of(
+        c.shard_size = self.one_of_or(
             "shardVSSize",
             ShardSize::Shared(8),
+            ShardSize::Shared(1),
             &[
                 ("LARGE", ShardSize::Shared(8)),
                 ("MEDIUM", ShardSize::Shared(4)),
@@ -101,22 +102,19 @@ impl Parser<'_> {
             ],
         );
         let sizes = [("LARGE", 8), ("MEDIUM", 4), ("SMALL", 1)];
-        c.passthrough_shards = self.one_of("passthroughShardSize", 1, &sizes);
+        c.passthrough_shards = self.one_of_or("passthroughShardSize", 1, 1, &sizes);
         c.vip_per_namespace = self.flag("vipPerNamespace", false);
         if c.vip_per_namespace && !c.evh {
             self.warn("vipPerNamespace", "has no effect without enableEVH=true");
         }
         c.no_pool_group_for_sni = self.flag("noPGForSNI", false);
-        c.fqdn_reuse = self.one_of_folded(
-            "fqdnReusePolicy",
-            FqdnReuse::InterNamespaceAllowed,
-            &[("InterNamespaceAllowed", FqdnReuse::InterNamespaceAllowed), ("Strict", FqdnReuse::Strict)],
-        );
+        c.fqdn_reuse = self.fqdn_reuse();
         if c.fqdn_reuse == FqdnReuse::Strict && !c.evh {
             self.warn("fqdnReusePolicy", "Strict has no effect without enableEVH=true");
         }
-        c.service_mode = self.one_of(
+        c.service_mode = self.one_of_or(
             "serviceType",
+            ServiceMode::ClusterIp,
             ServiceMode::ClusterIp,
             &[
                 ("ClusterIP", ServiceMode::ClusterIp),
@@ -127,13 +125,27 @@ impl Parser<'_> {
         c.node_selector = NodeSelector { key: self.text("nodeKey", ""), value: self.text("nodeValue", "") };
     }
 
+    /// In any case, as AKO reads it.
+    fn fqdn_reuse(&mut self) -> FqdnReuse {
+        match self.written("fqdnReusePolicy").map(str::to_lowercase).as_deref() {
+            None | Some("internamespaceallowed") => FqdnReuse::InterNamespaceAllowed,
+            Some("strict") => FqdnReuse::Strict,
+            Some(_) => {
+                let why =
+                    "is none of InterNamespaceAllowed, Strict; taken as InterNamespaceAllowed, as AKO does";
+                self.warn("fqdnReusePolicy", why);
+                FqdnReuse::InterNamespaceAllowed
+            }
+        }
+    }
+
     fn layer4(&mut self, c: &mut Config) {
         c.layer7_only = self.flag("layer7Only", false);
         c.default_lb_controller = self.flag("defaultLBController", true);
         c.default_domain = self.text("defaultDomain", "");
         // Anything else means that no names are made, in upstream too; but a
         // typing error should not pass without a word.
-        c.auto_fqdn = match self.get("autoFQDN") {
+        c.auto_fqdn = match self.written("autoFQDN") {
             None | Some("default") => AutoFqdn::Default,
             Some("flat") => AutoFqdn::Flat,
             Some("disabled") => AutoFqdn::Disabled,
@@ -279,9 +291,10 @@ impl Parser<'_> {
     fn operation(&mut self, c: &mut Config) {
         c.full_sync_s = self.number("fullSyncFrequency", 1800);
         c.admin_port = self.number("apiServerPort", 8080);
-        c.log_level = self.one_of(
+        c.log_level = self.one_of_or(
             "logLevel",
             LogLevel::Warn,
+            LogLevel::Info,
             &[
                 ("DEBUG", LogLevel::Debug),
                 ("INFO", LogLevel::Info),
@@ -357,14 +370,19 @@ impl Parser<'_> {
         self.data.get(key).map(|v| v.trim()).filter(|v| !v.is_empty())
     }
 
+    /// The value as it is written, blanks included: AKO compares it so.
+    fn written(&self, key: &str) -> Option<&str> {
+        self.data.get(key).map(String::as_str).filter(|value| !value.is_empty())
+    }
+
     fn text(&self, key: &'static str, default: &str) -> Arc<str> {
         self.get(key).unwrap_or(default).into()
     }
 
     fn flag(&mut self, key: &'static str, default: bool) -> bool {
-        let Some(value) = self.get(key) else { return default };
+        let Some(value) = self.written(key) else { return default };
         parse_bool(value).unwrap_or_else(|| {
-            self.warn(key, &format!("is not true or false; taken as {default}"));
+            self.warn(key, &format!("is not true or false; taken as {default}, as AKO does"));
             default
         })
     }
@@ -373,7 +391,7 @@ impl Parser<'_> {
     /// looks like a yes is told, for nothing may be removed on a guess.
     /// Source: Configuration, lifecycle and HA, §1.1.
     fn exact(&mut self, key: &'static str, default: bool) -> bool {
-        match self.get(key) {
+        match self.written(key) {
             None => default,
             Some("true") => true,
             Some("false") => false,
@@ -385,35 +403,39 @@ impl Parser<'_> {
     }
 
     fn number<T: std::str::FromStr + fmt::Display + Copy>(&mut self, key: &'static str, default: T) -> T {
-        let Some(value) = self.get(key) else { return default };
+        let Some(value) = self.written(key) else { return default };
         value.parse().unwrap_or_else(|_| {
             self.warn(key, &format!("is not a number in range; taken as {default}"));
             default
         })
     }
 
+    /// A value of a list. Another one keeps the operator from starting.
     fn one_of<T: Copy>(&mut self, key: &'static str, default: T, allowed: &[(&str, T)]) -> T {
-        self.choose(key, default, allowed, |a, b| a == b)
+        let Some(value) = self.written(key) else { return default };
+        if let Some((_, found)) = allowed.iter().find(|(name, _)| *name == value) {
+            return *found;
+        }
+        self.fatal(key, &format!("is none of {}", names(allowed)));
+        default
     }
 
-    fn one_of_folded<T: Copy>(&mut self, key: &'static str, default: T, allowed: &[(&str, T)]) -> T {
-        self.choose(key, default, allowed, str::eq_ignore_ascii_case)
-    }
-
-    fn choose<T: Copy>(
+    /// A value of a list, of which AKO takes any other for one of them: so it is here, and
+    /// told. Source: Configuration, lifecycle and HA, §1.2.
+    fn one_of_or<T: Copy + PartialEq>(
         &mut self,
         key: &'static str,
         default: T,
+        other: T,
         allowed: &[(&str, T)],
-        same: impl Fn(&str, &str) -> bool,
     ) -> T {
-        let Some(value) = self.get(key) else { return default };
-        if let Some((_, found)) = allowed.iter().find(|(name, _)| same(name, value)) {
+        let Some(value) = self.written(key) else { return default };
+        if let Some((_, found)) = allowed.iter().find(|(name, _)| *name == value) {
             return *found;
         }
-        let names: Vec<_> = allowed.iter().map(|(name, _)| *name).collect();
-        self.fatal(key, &format!("is none of {}", names.join(", ")));
-        default
+        let taken = allowed.iter().find(|(_, value)| *value == other).map_or("", |(name, _)| *name);
+        self.warn(key, &format!("is none of {}; taken as {taken}, as AKO does", names(allowed)));
+        other
     }
 
     fn json<T: serde::de::DeserializeOwned + Default>(&mut self, key: &'static str) -> T {
@@ -438,6 +460,11 @@ impl Parser<'_> {
     }
 }
 
+fn names<T>(allowed: &[(&str, T)]) -> String {
+    let names: Vec<_> = allowed.iter().map(|(name, _)| *name).collect();
+    names.join(", ")
+}
+
 /// Go's `strconv.ParseBool`.
 fn parse_bool(text: &str) -> Option<bool> {
     match text {
@@ -459,6 +486,7 @@ pub fn split_cidr(cidr: &str) -> Option<(&str, u8)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::KeySpec;
 
     fn parse(pairs: &[(&str, &str)]) -> (Config, Vec<String>) {
         let base =
@@ -499,8 +527,8 @@ mod tests {
             issues,
             [
                 "! clusterName=\"a b\": may hold letters, digits, - and _ only",
-                "enableEVH=\"maybe\": is not true or false; taken as false",
-                "! shardVSSize=\"HUGE\": is none of LARGE, MEDIUM, SMALL, DEDICATED",
+                "enableEVH=\"maybe\": is not true or false; taken as false, as AKO does",
+                "shardVSSize=\"HUGE\": is none of LARGE, MEDIUM, SMALL, DEDICATED; taken as SMALL, as AKO does",
                 "! vipNetworkList=\"[{\\\"cidr\\\":\\\"10.0.0.0/40\\\"}]\": each entry needs networkName or networkUUID",
                 "! vipNetworkList=\"[{\\\"cidr\\\":\\\"10.0.0.0/40\\\"}]\": cidr and v6cidr have the form <address>/<bits>",
                 "! bgpPeerLabels=\"[\\\"peer\\\"]\": need enableRHI=true",
@@ -543,13 +571,75 @@ mod tests {
     #[test]
     fn everything_is_removed_by_true_alone() {
         assert!(parse(&[("deleteConfig", "true")]).0.delete_config);
-        for value in ["True", "TRUE", "1", "t", "T", "yes", "\"true\""] {
+        for value in ["True", "TRUE", "1", "t", "T", "yes", "\"true\"", " true", "true ", " "] {
             let (config, issues) = parse(&[("deleteConfig", value)]);
             assert!(!config.delete_config, "{value}");
             assert_eq!(issues.len(), 1, "{value}: {issues:?}");
         }
-        for value in ["false", "", " "] {
+        for value in ["false", ""] {
             assert_eq!(parse(&[("deleteConfig", value)]).1, Vec::<String>::new());
+        }
+    }
+
+    /// What people write, key by key: only what AKO refuses, or what would be served that
+    /// should not, keeps the operator from starting; nothing but what is right goes by
+    /// without a word.
+    #[test]
+    fn every_key_takes_what_people_write() {
+        let refuse = |key: &KeySpec| {
+            key.support == Support::Refused
+                || matches!(
+                    key.name,
+                    "clusterName"
+                        | "controllerIP"
+                        | "ipFamily"
+                        | "vipNetworkList"
+                        | "nodeNetworkList"
+                        | "bgpPeerLabels"
+                        | "namespaceSelector"
+                        | "blockedNamespaceList"
+                        | "leaderElectionProfile"
+                        | "leaseDuration"
+                        | "renewDeadline"
+                        | "retryPeriod"
+                )
+        };
+        let free = |key: &KeySpec| {
+            // Any text is one.
+            matches!(
+                key.name,
+                "controllerIP"
+                    | "controllerVersion"
+                    | "cloudName"
+                    | "tenantName"
+                    | "vrfName"
+                    | "defaultDomain"
+                    | "serviceEngineGroupName"
+                    | "nodeKey"
+                    | "nodeValue"
+                    | "nsxtT1LR"
+                    | "clusterName"
+                    | "namespaceSelector"
+                    | "defaultIngController"
+            )
+        };
+        for key in keys() {
+            for value in ["true", "True", "1", " ", " true", "large", "junk!", "-1"] {
+                let (_, issues) = parse(&[(key.name, value)]);
+                let about = |start: &str| {
+                    issues.iter().any(|issue| issue.starts_with(&format!("{start}{}=", key.name)))
+                };
+                assert!(!about("! ") || refuse(key), "{} {value:?}: {issues:?}", key.name);
+                if value == "junk!" && key.support == Support::Full && !free(key) {
+                    assert!(about("! ") || about(""), "{} {value:?}: {issues:?}", key.name);
+                }
+            }
+            assert_eq!(
+                parse(&[(key.name, "")]).1.iter().filter(|issue| issue.contains("\"\"")).count(),
+                usize::from(matches!(key.name, "clusterName" | "controllerIP" | "vipNetworkList")),
+                "{}",
+                key.name
+            );
         }
     }
 

@@ -12,7 +12,8 @@ use ako_core::resource::{
 };
 use ako_core::secret::Redacted;
 use ako_core::{
-    CONTROLLER_NAME, Config, Delta, NamespacedName, Resource, ResourceId, ResourceKind, Snapshot, annotation,
+    CONTROLLER_NAME, Config, Delta, NamespacedName, Reason, Resource, ResourceId, ResourceKind, Snapshot,
+    annotation,
 };
 use ako_elect::Moment;
 use ako_engine::{Action, Controller, Desired, Observation, lint, plan};
@@ -311,6 +312,72 @@ fn without_retained(
     graph
 }
 
+/// Whether an Ingress is ours, by the classes that there are.
+fn is_ours(ingress: &Ingress, objects: &BTreeMap<ResourceId, Resource>) -> bool {
+    let classes = objects.values().filter_map(|object| match object {
+        Resource::IngressClass(class) if &*class.controller == CONTROLLER_NAME => Some(class),
+        _ => None,
+    });
+    let mut classes = classes.filter(|class| match &ingress.class {
+        Some(name) => class.name == *name,
+        None => class.is_default,
+    });
+    classes.next().is_some()
+}
+
+/// What an Ingress asks for and is neither on the controller nor told.
+fn unmentioned(ingress: &Ingress, desired: &Desired) -> Vec<String> {
+    let has = |object: &Object, key: &str, value: &str| {
+        let markers = object.markers().iter().filter(|marker| marker.key == key);
+        markers.flat_map(|marker| &marker.values).any(|known| **known == *value)
+    };
+    let id = ResourceId { kind: ResourceKind::Ingress, name: ingress.id.clone() };
+    let told = |words: &[&str]| {
+        let mut found = desired.diagnostics().filter(|found| found.object == id);
+        // Some findings are about the Ingress as a whole.
+        found.any(|found| {
+            found.reason == Reason::HostAlreadyClaimed
+                || words.iter().all(|word| found.message.contains(word))
+        })
+    };
+    let made = |fields: &[(&str, &str)]| {
+        desired.objects().any(|(_, object)| fields.iter().all(|(key, value)| has(object, key, value)))
+    };
+    let hosts = ingress.rules.iter().map(|rule| {
+        let generated = || format!("{}.{}.example.com", ingress.id.name, ingress.id.namespace);
+        rule.host.as_ref().map_or_else(generated, ToString::to_string)
+    });
+    let hosts: Vec<_> = hosts.collect();
+    let mut missing = Vec::new();
+    for (rule, host) in ingress.rules.iter().zip(&hosts) {
+        let paths = rule.paths.iter().flatten();
+        for path in paths.clone() {
+            let service = path.backend.as_ref().map(|backend| &*backend.service).unwrap_or_default();
+            let own = [("Host", &**host), ("Path", &path.path), ("IngressName", &ingress.id.name)];
+            let passed = [("Host", &**host), ("ServiceName", service)];
+            let is_made = made(&own) || ingress.passthrough && made(&passed);
+            if !is_made && !told(&[host]) {
+                missing.push(format!("{host}{}", path.path));
+            }
+        }
+        if paths.count() == 0 && !told(&[host]) {
+            missing.push(format!("{host} without paths"));
+        }
+    }
+    for name in ingress.tls.iter().flat_map(|entry| &entry.hosts) {
+        let is_covered = ingress.passthrough || made(&[("Host", name)]) || ingress.enable_tls;
+        let is_used = hosts.iter().any(|host| *host == **name);
+        if is_used && !is_covered && !told(&[name]) {
+            missing.push(format!("TLS of {name}"));
+        }
+    }
+    let asks_for_nothing = ingress.rules.is_empty() || ingress.has_default_backend;
+    if asks_for_nothing && !told(&[]) {
+        missing.push("anything".to_owned());
+    }
+    missing
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -350,6 +417,19 @@ proptest! {
             let keys: BTreeSet<_> = before.keys().chain(after.keys()).cloned().collect();
             for key in keys.into_iter().filter(|key| before.get(key) != after.get(key)) {
                 prop_assert!(changes.objects.contains(&key), "{} is not named", key);
+            }
+        }
+    }
+
+    #[test]
+    fn whatever_an_ingress_asks_for_is_done_or_told(config in configs(), objects in vec(resource(), 0..16)) {
+        let objects: BTreeMap<_, _> =
+            base().into_iter().chain(objects).map(|resource| (resource.id(), resource)).collect();
+        let desired = Desired::of(translator(config.clone()), &snapshot_of(&config, objects.values()));
+        for object in objects.values() {
+            let Resource::Ingress(ingress) = object else { continue };
+            if is_ours(ingress, &objects) {
+                prop_assert_eq!(unmentioned(ingress, &desired), Vec::<String>::new(), "{:?}", ingress);
             }
         }
     }
