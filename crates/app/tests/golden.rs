@@ -4,15 +4,18 @@
 use ako_app::offline::{Environment, Input, translate};
 use ako_harness::golden::{self, Addresses, Case};
 
-/// How the names of cases begin whose features exist.
-const IN_SCOPE: [&str; 4] = ["l4-", "l7-", "tenant-", "vrf-"];
+/// How the names of cases begin whose features exist…
+const IN_SCOPE: [&str; 6] = ["l4-", "l7-", "tenant-", "vrf-", "cloud-", "v6-"];
+/// …but for those with one of these in their names: they need custom resources, `vpcMode`, or
+/// the choice between networks of one name.
+const NOT_YET: [&str; 5] = ["-public-ip", "-infra-", "-revoke-vip-route", "-vpc-", "-twin-"];
 
 fn differences(case: &Case) -> Vec<String> {
     let input = Input {
         config: case.config.clone(),
         namespace: case.namespace.clone(),
         objects: case.steps[0].objects.clone(),
-        environment: Environment::new(golden::environment().unwrap()),
+        environment: Environment::new(case.environment.clone()),
     };
     let output = match translate(input) {
         Ok(output) => output,
@@ -35,7 +38,10 @@ fn deviations() -> Vec<String> {
 #[test]
 fn the_first_step_of_every_case_is_reproduced() {
     let cases = golden::cases().unwrap();
-    let in_scope = |case: &&Case| IN_SCOPE.iter().any(|start| case.name.starts_with(start));
+    let in_scope = |case: &&Case| {
+        IN_SCOPE.iter().any(|start| case.name.starts_with(start))
+            && !NOT_YET.iter().any(|part| case.name.contains(part))
+    };
     let deviations = deviations();
     let mut failed = 0;
     let chosen: Vec<_> = cases.iter().filter(in_scope).collect();

@@ -86,10 +86,10 @@ impl CloudType {
         matches!(self, Self::VCenter | Self::None) || self.is_nsx_t()
     }
 
-    /// Whether Avi has to be told in which networks the servers of pools are.
-    /// Source: L4 and network, B8.
+    /// Whether Avi has to be told in which networks the servers of pools are. On NSX-T VLAN
+    /// clouds it is not, as the recordings show. Source: L4 and network, B8.
     pub fn places_pools(self) -> bool {
-        matches!(self, Self::VCenter | Self::NsxTVlan)
+        self == Self::VCenter
     }
 }
 
@@ -104,6 +104,14 @@ impl Facts {
         let wanted = default_domain.trim_start_matches('.');
         self.subdomains.iter().find(|s| &***s == wanted).or_else(|| self.subdomains.first())
     }
+}
+
+/// Whether the VRF is the one that NSX-T maps to our tier-1 router. Source: L4 and network, B3.
+pub fn has_tier1_vrf(config: &Config, cloud: CloudType) -> bool {
+    cloud == CloudType::NsxT
+        && !config.tier1_router.is_empty()
+        && config.service_mode == ServiceMode::ClusterIp
+        && &*config.cni != "ncp"
 }
 
 /// The VRF that our objects lie in. Source: L4 and network, B3.
@@ -124,7 +132,7 @@ pub fn choose_vrf(
         cloud if cloud.is_public() => None,
         _ if config.service_mode == ServiceMode::NodePort => configured,
         CloudType::VCenter | CloudType::None if configured.is_some() => configured,
-        CloudType::NsxT if tier1_vrf.is_some() => tier1_vrf,
+        cloud if tier1_vrf.is_some() && has_tier1_vrf(config, cloud) => tier1_vrf,
         _ => network_vrf,
     };
     chosen.unwrap_or("global").into()

@@ -31,6 +31,8 @@ pub struct Translator {
     pub(crate) se_group_ref: Ref,
     /// The VRF, or nothing where a tier-1 router takes its place.
     pub(crate) vrf_ref: Option<Ref>,
+    /// The VRF, which children name in any case.
+    pub(crate) child_vrf_ref: Ref,
     cluster: Arc<str>,
     /// The start of the names that no other instance uses.
     shared_prefix: Arc<str>,
@@ -43,7 +45,8 @@ pub struct Translator {
 impl Translator {
     /// A translator.
     pub fn new(config: Config, facts: Facts) -> Self {
-        let vrf_ref = config.tier1_router.is_empty().then(|| Ref::named(Kind::VrfContext, facts.vrf.clone()));
+        let child_vrf_ref = Ref::named(Kind::VrfContext, facts.vrf.clone());
+        let vrf_ref = config.tier1_router.is_empty().then(|| child_vrf_ref.clone());
         Self {
             owner: config.owner().into(),
             tenant: config.tenant.clone(),
@@ -51,6 +54,7 @@ impl Translator {
             cloud_ref: Ref::named(Kind::Cloud, config.cloud_name.clone()),
             se_group_ref: Ref::named(Kind::ServiceEngineGroup, config.se_group.clone()),
             vrf_ref,
+            child_vrf_ref,
             cluster: config.cluster_name.clone(),
             apart: Arc::default(),
             shared_prefix: Names::new(&config).shared_prefix().into(),

@@ -48,8 +48,15 @@ impl Environment {
         let network = first.and_then(|network| self.find("network", &network.name));
         let network_vrf =
             network.and_then(|n| n["vrf_context_ref"].as_str()).map(Ref::parse).and_then(|r| r.name);
-        facts.vrf = choose_vrf(config, facts.cloud, network_vrf.as_deref(), None);
+        let tier1_vrf = self.tier1_vrf(&config.tier1_router);
+        facts.vrf = choose_vrf(config, facts.cloud, network_vrf.as_deref(), tier1_vrf);
         facts.subdomains = self.subdomains(cloud);
+        if facts.cloud.places_pools() {
+            let given_by_name = config.node_networks.iter().filter(|network| network.uuid.is_empty());
+            let uuid =
+                |name: &Arc<str>| Some((name.clone(), self.only_network(name)?["uuid"].as_str()?.into()));
+            facts.node_networks = given_by_name.filter_map(|network| uuid(&network.name)).collect();
+        }
         let tenant_of = |kind: Kind, name: &str| {
             let found = self.find(kind.segment(), name)?;
             Ref::parse(found["tenant_ref"].as_str()?).name
@@ -66,6 +73,33 @@ impl Environment {
     /// The object of a key as it is beforehand.
     pub(super) fn object(&self, key: &ObjectKey) -> Option<&Value> {
         self.0.as_ref()?.get(key.kind.segment())?.get(format!("{}/{}", key.tenant, key.name))
+    }
+
+    /// The network of a name, if there is one.
+    fn only_network(&self, name: &str) -> Option<&Value> {
+        let mut named = self.networks().filter(|network| network["name"] == name);
+        named.next().filter(|_| named.next().is_none())
+    }
+
+    fn networks(&self) -> impl Iterator<Item = &Value> {
+        self.0.iter().filter_map(|objects| objects.get("network")?.as_object()).flat_map(|all| all.values())
+    }
+
+    /// A reference in canonical form: to a network by its name, if no other one is called so.
+    pub(super) fn canonical(&self, reference: &str) -> Option<String> {
+        let uuid = reference.strip_prefix("/api/network/")?;
+        let name = self.networks().find(|network| network["uuid"] == uuid)?["name"].as_str()?;
+        self.only_network(name).map(|_| format!("/api/network?name={name}"))
+    }
+
+    /// The VRF that NSX-T has for a tier-1 router.
+    fn tier1_vrf(&self, router: &str) -> Option<&str> {
+        let vrfs = self.0.as_ref()?.get("vrfcontext")?.as_object()?.values();
+        let is_of_router = |vrf: &&Value| {
+            let mut attributes = vrf["attrs"].as_array().into_iter().flatten();
+            attributes.any(|attribute| attribute["key"] == "tier1path" && attribute["value"] == router)
+        };
+        vrfs.filter(|_| !router.is_empty()).find(is_of_router)?["name"].as_str()
     }
 
     fn subdomains(&self, cloud: &Value) -> Vec<Arc<str>> {

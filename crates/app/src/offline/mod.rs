@@ -112,7 +112,24 @@ impl Output {
             let part = ["static_routes", "labels"].iter().find_map(|field| body[*field].as_array());
             part.is_none_or(Vec::is_empty)
         };
-        crate::canonical::objects(bodies.filter(|(key, body)| !(key.kind.is_borrowed() && is_empty(body))))
+        let bodies = bodies.filter(|(key, body)| !(key.kind.is_borrowed() && is_empty(body)));
+        let mut objects = crate::canonical::objects(bodies);
+        self.name_networks(&mut objects);
+        objects
+    }
+
+    /// References to networks in canonical form.
+    fn name_networks(&self, value: &mut Value) {
+        match value {
+            Value::String(text) => {
+                if let Some(canonical) = self.environment.canonical(text) {
+                    *text = canonical;
+                }
+            }
+            Value::Array(list) => list.iter_mut().for_each(|value| self.name_networks(value)),
+            Value::Object(fields) => fields.values_mut().for_each(|value| self.name_networks(value)),
+            _ => {}
+        }
     }
 
     /// An object as it would be on the controller.

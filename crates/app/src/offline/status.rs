@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use ako_avi_types::{Object, ObjectKey, go_json};
+use ako_avi_types::{IpAddress, Object, ObjectKey, go_json};
 use ako_core::{ResourceId, ResourceKind, annotation};
 use ako_engine::Desired;
 use serde_json::{Map, Value, json};
@@ -26,20 +26,21 @@ fn status(desired: &Desired, resource: &ResourceId, objects: &[Value]) -> Value 
     let mut entries = Vec::new();
     let mut tenant = None;
     for binding in desired.bindings(resource) {
-        let mut entry = Map::new();
         if !binding.hostname.is_empty() {
             uuids.insert(binding.hostname.clone(), "virtualservice-UUID");
-            entry.insert("hostname".into(), json!(binding.hostname));
         }
-        entry.insert(
-            "ip".into(),
-            json!(fixed_address(desired, &binding.vsvip).unwrap_or_else(|| "<auto>".into())),
-        );
-        if resource.kind == ResourceKind::Service {
-            // The API server adds it.
-            entry.insert("ipMode".into(), json!("VIP"));
+        for address in addresses(desired, &binding.vsvip) {
+            let mut entry = Map::new();
+            if !binding.hostname.is_empty() {
+                entry.insert("hostname".into(), json!(binding.hostname));
+            }
+            entry.insert("ip".into(), json!(address));
+            if resource.kind == ResourceKind::Service {
+                // The API server adds it.
+                entry.insert("ipMode".into(), json!("VIP"));
+            }
+            entries.push(Value::Object(entry));
         }
-        entries.push(Value::Object(entry));
         tenant = Some(binding.vs.tenant.clone());
     }
     if !uuids.is_empty() {
@@ -51,12 +52,23 @@ fn status(desired: &Desired, resource: &ResourceId, objects: &[Value]) -> Value 
     json!({ "annotations": annotations, "loadBalancer": { "ingress": entries } })
 }
 
-/// An address that the VsVip asks for.
-fn fixed_address(desired: &Desired, vsvip: &ObjectKey) -> Option<Arc<str>> {
-    match &**desired.get(vsvip)? {
-        Object::VsVip(vsvip) => vsvip.published_addresses().first().cloned(),
-        _ => None,
+/// The addresses that a VsVip will have: those that it asks for, and `<auto>` for each that
+/// the controller allocates.
+fn addresses(desired: &Desired, vsvip: &ObjectKey) -> Vec<Arc<str>> {
+    let Some(Object::VsVip(vsvip)) = desired.get(vsvip).map(|object| &**object) else { return Vec::new() };
+    let mut addresses = Vec::new();
+    for vip in &vsvip.vip {
+        let families: &[_] = match vip.auto_allocate_ip_type.as_deref() {
+            Some("V4_V6") => &[&vip.ip_address, &vip.ip6_address],
+            Some("V6_ONLY") => &[&vip.ip6_address],
+            _ if vip.ip6_address.is_some() => &[&vip.ip6_address],
+            _ => &[&vip.ip_address],
+        };
+        let address =
+            |ip: &&Option<IpAddress>| ip.as_ref().map_or_else(|| "<auto>".into(), |ip| ip.addr.clone());
+        addresses.extend(families.iter().map(address));
     }
+    addresses
 }
 
 /// The annotations of ours that the object came with.

@@ -9,7 +9,7 @@ use ako_avi_io::{
     Observer, Options, Scheme, Scope, ScopeTenant, Secret, Tenant, Tls, Wanted, Writer,
 };
 use ako_avi_types::{ErrorClass, Failure, Kind, Meta, Object, ObjectKey, Observed};
-use ako_core::facts::{CloudType, choose_vrf};
+use ako_core::facts::{CloudType, choose_vrf, has_tier1_vrf};
 use ako_core::name::Names;
 use ako_core::{Config, Facts};
 use ako_engine::Observation;
@@ -186,9 +186,9 @@ impl Connection {
         Ok(by_name.map(|(network, found)| (network.name.clone(), found.uuid)).collect())
     }
 
-    /// The VRF of our tier-1 router, which is where its routes belong.
+    /// The VRF of our tier-1 router: its routes belong there, and children name it.
     async fn tier1_vrf(&self, config: &Config, cloud: CloudType) -> Result<Option<Arc<str>>, Failure> {
-        if cloud != CloudType::NsxT || config.tier1_router.is_empty() || !config.needs_routes(cloud) {
+        if !has_tier1_vrf(config, cloud) {
             return Ok(None);
         }
         self.client.vrf_of_tier1(&borrowed(config, cloud, &"".into()), &config.tier1_router).await

@@ -27,6 +27,8 @@ pub struct Case {
     pub config: BTreeMap<String, String>,
     /// The operator's own namespace.
     pub namespace: String,
+    /// What the controller held before it.
+    pub environment: Value,
     /// CustomResourceDefinitions to apply first.
     pub crds: Vec<Value>,
     /// What was applied, and what came of it. Never empty.
@@ -106,6 +108,7 @@ fn read_case(folder: &Path) -> anyhow::Result<Case> {
     let name = folder.file_name().and_then(|name| name.to_str()).context("a name that is not UTF-8")?;
     let mut config = BTreeMap::new();
     let mut namespace = "avi-system".to_owned();
+    let mut environment = "environment.json".to_owned();
     let mut crds = Vec::new();
     let Value::Object(fields) = read(&folder.join("config.json"))? else {
         anyhow::bail!("config.json is not an object")
@@ -113,6 +116,7 @@ fn read_case(folder: &Path) -> anyhow::Result<Case> {
     for (key, value) in fields {
         match (key.as_str(), value) {
             ("$namespace", Value::String(value)) => namespace = value,
+            ("$environment", Value::String(value)) => environment = format!("environment-{value}.json"),
             ("$crds", Value::Array(values)) => crds = values,
             (_, Value::String(value)) => {
                 config.insert(key, value);
@@ -125,7 +129,10 @@ fn read_case(folder: &Path) -> anyhow::Result<Case> {
         steps.push(read_step(folder, steps.len() + 1)?);
     }
     ensure!(!steps.is_empty(), "a case without steps");
-    Ok(Case { name: name.to_owned(), folder: folder.to_owned(), config, namespace, crds, steps })
+    let beside = folder.parent().context("a folder without a parent")?;
+    let environment = read(&beside.join(environment))?;
+    let (name, folder) = (name.to_owned(), folder.to_owned());
+    Ok(Case { name, folder, config, namespace, environment, crds, steps })
 }
 
 fn read_step(folder: &Path, number: usize) -> anyhow::Result<Step> {
