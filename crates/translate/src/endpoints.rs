@@ -21,7 +21,6 @@ use ako_core::config::ServiceMode;
 use ako_core::resource::{
     EndpointSlice, Node, NodePort, Pod, PortRef, Protocol, Service, ServicePort, ServiceType, SlicePort,
 };
-
 use ako_core::{Reason, annotation};
 
 use crate::context::Translator;
@@ -185,8 +184,10 @@ fn nodes(t: &Translator, view: &View<'_>, service: &Service, port: &BackendPort<
         let why = "it is of type ClusterIP, which has no node ports: use NodePort, or another serviceType";
         return Members::without_servers(Reason::UnsupportedBackend, why.to_owned());
     }
-    let only = || if let [only] = &*service.ports { Some(only) } else { None };
-    let Some(found) = port.port.or_else(only) else { return Members::default() };
+    // As with pods, the only port of a Service is taken for one that it does not have.
+    let is_only = |only: &&ServicePort| service.ports.len() == 1 && only.protocol == port.protocol();
+    let found = port.port.or_else(|| service.ports.first().filter(is_only));
+    let Some(found) = found else { return Members::default() };
     let Some(node_port) = found.node_port else {
         let why = format!(
             "its port {} has no node port: set allocateLoadBalancerNodePorts to true, or use another serviceType",

@@ -180,8 +180,12 @@ fn an_ingress_leads_to_the_tcp_port_of_a_number() {
     let with = |port: ServicePort, number| ServicePort { node_port: Some(number), ..port };
     let ports =
         vec![with(port("quic", 80, Protocol::Udp), 30_001), with(port("https", 80, Protocol::Tcp), 30_002)];
-    let service = service("red", "web", ServiceType::NodePort, ports);
-    assert_eq!(behind(node_port, service, vec![node("n1", "10.1.0.1")]).servers(POOL), ["10.1.0.1:30002"]);
+    let servers = |ports| {
+        let service = service("red", "web", ServiceType::NodePort, ports);
+        behind(node_port.clone(), service, vec![node("n1", "10.1.0.1")]).servers(POOL)
+    };
+    assert_eq!(servers(ports.clone()), ["10.1.0.1:30002"]);
+    assert_eq!(servers(ports[..1].to_vec()), Vec::<String>::new());
 }
 
 #[test]
