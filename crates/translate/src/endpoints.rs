@@ -139,8 +139,12 @@ fn pods(t: &Translator, view: &View<'_>, service: &Service, port: &BackendPort<'
     let only = is_only_port(service, slices.clone());
     let mut members = Members::default();
     let mut servers: BTreeMap<_, Server> = BTreeMap::new();
+    let mut without_port = false;
     for slice in slices.filter(|s| family_used(t, service, s.is_ipv6)) {
-        let Some(number) = matching_port(slice, port, only) else { continue };
+        let Some(number) = matching_port(slice, port, only) else {
+            without_port |= !slice.endpoints.is_empty();
+            continue;
+        };
         members.port = number;
         for endpoint in &slice.endpoints {
             let server = Server {
@@ -160,6 +164,10 @@ fn pods(t: &Translator, view: &View<'_>, service: &Service, port: &BackendPort<'
     }
     members.servers = servers.into_values().collect();
     members.servers.sort();
+    if let Some(port) = port.port.filter(|_| without_port && members.servers.is_empty()) {
+        let why = format!("no pod has what its port {} leads to: correct targetPort, or the pods", port.port);
+        members.remarks.push((Reason::MissingPort, why));
+    }
     members
 }
 

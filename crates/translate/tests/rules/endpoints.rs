@@ -204,6 +204,10 @@ fn a_port_that_the_pods_do_not_have_leads_nowhere() {
     };
     let all = translate(config(), objects(vec![named("http", 80), named("metrics", 9090)]));
     assert!(all.pool(POOL).servers.is_empty());
+    assert!(all.is_told(Reason::MissingPort, "Ingress red/i"), "{:?}", all.told);
+    // Without any pod there is nothing to say yet.
+    let all = translate(config(), objects(vec![named("http", 80), named("metrics", 9090)])[..2].to_vec());
+    assert_eq!(all.told, Vec::<String>::new());
 }
 
 #[test]
