@@ -120,7 +120,10 @@ impl Set {
 
     /// How many replicas there are to be, as far as that is known.
     async fn replicas(&mut self) -> u32 {
-        let problem = match replicas(&self.client, &self.own).await {
+        // What is seen of pods must not wait for an answer that does not come.
+        let answer = timeout(ANSWER_WITHIN, replicas(&self.client, &self.own)).await;
+        let Ok(answer) = answer else { return self.replicas };
+        let problem = match answer {
             Ok(Some(count)) => {
                 self.replicas = count;
                 self.complained = false;
