@@ -1,16 +1,7 @@
 //! The members of pools. Source: L7 objects, §6; L4 and network, A4, B11, B12.
 //!
-//! What the API says of a member of a load balancer, and what becomes of it:
-//!
-//! | field | effect |
-//! | --- | --- |
-//! | `conditions.ready` of an endpoint | the server takes new connections; absent means ready |
-//! | `conditions.terminating` | the server takes no new connections, and keeps its old ones |
-//! | `conditions.serving` | none: it tells of terminating endpoints whether they still answer, and they keep what they have |
-//! | `hints`, `zone`, `hostname` | none: they are about clients in the cluster |
-//! | one address in several slices | one server, which takes connections if one of them is ready |
-//! | label `node.kubernetes.io/exclude-from-external-load-balancers` of a Node | the node is in no pool, unless its value is `false` or no node would be left |
-//! | `externalTrafficPolicy: Local` of a Service | of the nodes, those with an endpoint |
+//! What the API says of a member of a load balancer, and what becomes of it, is in
+//! `docs/fields.md`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;

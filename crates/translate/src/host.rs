@@ -134,14 +134,10 @@ impl<'a> Site<'a> {
     }
 }
 
-/// Tells that a wildcard host cannot be served, for nothing on a shared virtual service
-/// matches it.
-pub(crate) fn tell_wildcard(host: &str, ingress: &Ingress, out: &mut UnitOutput) {
+/// Tells that a wildcard host cannot be served, and why: nothing matches it.
+pub(crate) fn tell_wildcard(host: &str, ingress: &Ingress, why: &str, out: &mut UnitOutput) {
     if host.starts_with('*') {
-        let message = format!(
-            "the wildcard host {host} cannot be served as it is asked for: on a shared virtual service of SNI mode \
-             it needs TLS that ends there; give it that, or use enableEVH=true or shardVSSize=DEDICATED"
-        );
+        let message = format!("the wildcard host {host} is not served: {why}");
         out.tell(&ingress_id(&ingress.id), Reason::WildcardNotServed, message);
     }
 }

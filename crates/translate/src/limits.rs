@@ -38,7 +38,7 @@ impl Room {
         fits
     }
 
-    /// Whether so many units fit, whatever they are: most have one name.
+    /// Whether so many units fit, each of which has one name, as all have.
     pub fn fits(&self, units: usize) -> bool {
         units <= self.free
     }

@@ -16,6 +16,10 @@ use crate::pool::{self, INGRESS_RATIO, PathOf};
 use crate::unit::{UnitOutput, ingress_id};
 use crate::view::View;
 
+/// Why a wildcard host is not served: the pool group is found by the whole host.
+const NO_WILDCARD: &str =
+    "TLS that goes through to the pods is led by the whole host: name the hosts, or let TLS end at Avi";
+
 pub(crate) fn translate(
     t: &Translator,
     view: &View<'_>,
@@ -51,7 +55,7 @@ pub(crate) fn translate(
         return;
     }
     for claim in claims {
-        host::tell_wildcard(name, claim.ingress, out);
+        host::tell_wildcard(name, claim.ingress, NO_WILDCARD, out);
         host::bind(claim.ingress, name, &front.vs(), &front.vsvip(), out);
     }
     let contribution = Contribution {

@@ -20,6 +20,10 @@ use crate::unit::{UnitOutput, ingress_id};
 use crate::view::View;
 use crate::virtual_service::{self as vs, Covered};
 
+/// Why a wildcard host is not served without TLS: the datascript selects by the whole host.
+const NO_WILDCARD: &str = "a virtual service that hosts share in SNI mode matches whole hosts only, unless they have \
+                           TLS: give it TLS, or use enableEVH=true or shardVSSize=DEDICATED";
+
 pub(crate) fn translate(
     t: &Translator,
     view: &View<'_>,
@@ -37,7 +41,7 @@ pub(crate) fn translate(
         contribution.redirects.push(site.host.clone());
     } else if site.tls().is_none() {
         for claim in &site.claims {
-            host::tell_wildcard(&site.host, claim.ingress, out);
+            host::tell_wildcard(&site.host, claim.ingress, NO_WILDCARD, out);
             for path in &claim.paths {
                 let of = PathOf { ingress: claim.ingress, host: &site.host, path };
                 let member = insecure_path(t, view, of, &contribution.members, out);

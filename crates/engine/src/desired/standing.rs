@@ -37,6 +37,9 @@ impl Desired {
     pub(super) fn affected(&self, dirty: BTreeSet<UnitKey>) -> BTreeSet<UnitKey> {
         let mut affected = dirty;
         affected.retain(|unit| !self.frozen.contains(unit));
+        if self.standing.is_empty() {
+            return affected;
+        }
         let mut left: Vec<_> = self.standing.iter().collect();
         loop {
             let fronts: BTreeSet<_> =
