@@ -404,6 +404,15 @@ impl Snapshot {
         self.services.values()
     }
 
+    /// The Ingresses and Services on which something was published.
+    pub fn published(&self) -> impl Iterator<Item = ResourceId> {
+        let ingresses = self.ingresses.values().filter(|ingress| !ingress.published.is_empty());
+        let services = self.services.values().filter(|service| !service.published.is_empty());
+        let ingresses = ingresses.map(|ingress| (ResourceKind::Ingress, &ingress.id));
+        let all = ingresses.chain(services.map(|service| (ResourceKind::Service, &service.id)));
+        all.map(|(kind, name)| ResourceId { kind, name: name.clone() })
+    }
+
     fn ids(&self, kind: ResourceKind) -> Vec<ResourceId> {
         let cluster =
             |names: Vec<&Arc<str>>| names.into_iter().map(|n| NamespacedName::cluster(n.clone())).collect();

@@ -84,6 +84,38 @@ struct Touched {
     last: Moment,
 }
 
+impl Touched {
+    fn keys(&self) -> impl Iterator<Item = &Key> {
+        self.by_edit.iter().chain(&self.by_list).chain(&self.by_word)
+    }
+
+    fn contains(&self, key: &Key) -> bool {
+        self.by_edit.contains(key) || self.by_list.contains(key) || self.by_word.contains(key)
+    }
+
+    /// Whether a namespace may have another owner, or be handed over.
+    fn is_about_owners(&self) -> bool {
+        self.keys().any(is_about_owners)
+    }
+
+    /// The objects whose status has to be looked at again. Who asks for a namespace decides
+    /// who takes away what stands in it, even where nothing changes that is wanted.
+    fn statuses(&self, snapshot: &Snapshot) -> BTreeSet<ResourceId> {
+        let mut statuses: BTreeSet<_> = self.keys().filter_map(resource_of).collect();
+        if self.is_about_owners() {
+            let all = self.contains(&Key::Instances);
+            let is_touched =
+                |id: &ResourceId| all || self.contains(&Key::Namespace(id.name.namespace.clone()));
+            statuses.extend(snapshot.published().filter(is_touched));
+        }
+        statuses
+    }
+}
+
+fn is_about_owners(key: &Key) -> bool {
+    matches!(key, Key::Instances | Key::Handover | Key::Namespace(_))
+}
+
 /// The engine. It owns the snapshot, what is wanted, what is there, and the
 /// work in between; it never waits and never does anything itself.
 #[derive(Debug)]
@@ -396,8 +428,7 @@ impl Engine {
         self.changed(words, cause, now, effects);
         let edits = self.desired.update(&self.snapshot, &touched.by_edit);
         self.changed(edits, Cause::Edit, now, effects);
-        let all = touched.by_list.iter().chain(&touched.by_word).chain(&touched.by_edit);
-        self.publisher.extend(all.filter_map(resource_of));
+        self.publisher.extend(touched.statuses(&self.snapshot));
         self.translated = true;
         // What nobody asks for any more, nobody will take over.
         self.look(self.guard.expected().clone(), now);
@@ -405,13 +436,11 @@ impl Engine {
 
     /// Finds out which namespaces changed hands, if any can have.
     fn look_at_territory(&mut self, now: Moment) {
-        let is_about_them = |key: &Key| matches!(key, Key::Instances | Key::Handover | Key::Namespace(_));
-        let is_news = |t: &Touched| t.by_edit.iter().chain(&t.by_list).chain(&t.by_word).any(is_about_them);
-        if self.translated && !self.touched.as_ref().is_some_and(is_news) {
+        if self.translated && !self.touched.as_ref().is_some_and(Touched::is_about_owners) {
             return;
         }
         let margin = margin(self.desired.translator().config());
-        let by_list = self.touched.as_ref().is_some_and(|t| t.by_list.iter().any(is_about_them));
+        let by_list = self.touched.as_ref().is_some_and(|t| t.by_list.iter().any(is_about_owners));
         let Looked { touched, given_away } = self.territory.look(&mut self.snapshot, margin, now);
         self.territory.note_under_way(&given_away, &self.agenda.in_doubt());
         self.controller.leave(&given_away);

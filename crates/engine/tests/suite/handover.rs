@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use ako_avi_types::{Change, ErrorClass, Kind, ObjectKey, Operation};
 use ako_core::handover::Word;
+use ako_core::id::NamespacedName;
+use ako_core::instance::Claim;
 use ako_core::resource::ServiceType;
-use ako_core::{Config, Delta, Installation, Resource, ResourceKind};
+use ako_core::{Config, Delta, Installation, Resource, ResourceId, ResourceKind};
 use ako_engine::{Effect, Event, Source};
 
 use crate::cluster::{service, slice, translator};
@@ -177,6 +179,30 @@ fn what_nobody_asked_for_a_moment_ago_waits_for_the_next_owner_as_well() {
     };
     assert!(!writes.iter().any(ends_something), "{writes:?}");
     assert_eq!((town.pools().len(), town.served()), (3, 3));
+}
+
+/// Even by a process that never wanted them itself, as the namespace was not its own when it
+/// began.
+#[test]
+fn the_addresses_of_what_nobody_asks_for_any_more_are_taken_away() {
+    let nobody_selects_it = |town: &mut Town| town.label("red", "nobody");
+    let the_next_owner_is_gone = |town: &mut Town| {
+        let name = NamespacedName::new("blue", Claim::CONFIG_MAP);
+        town.delete(&ResourceId { kind: ResourceKind::ConfigMap, name });
+    };
+    for end in [nobody_selects_it as fn(&mut Town), the_next_owner_is_gone] {
+        let mut town = town();
+        town.stop(1);
+        town.label("red", "b");
+        town.run(MARGIN);
+        town.restart(0);
+        town.run(MARGIN * 2);
+        assert!(town.published("one") > 0 && town.published("two") > 0);
+        end(&mut town);
+        town.run(MARGIN * 10);
+        assert_eq!((town.published("one"), town.published("two")), (0, 0));
+        assert!(town.instances[0].engine.is_settled(), "{:?}", town.instances[0].engine.pending(9));
+    }
 }
 
 #[test]
