@@ -8,7 +8,7 @@ use ako_harness::golden::{self, Addresses, Case};
 const IN_SCOPE: [&str; 6] = ["l4-", "l7-", "tenant-", "vrf-", "cloud-", "v6-"];
 /// …but for those with one of these in their names: they need custom resources, `vpcMode`, or
 /// the choice between networks of one name.
-const NOT_YET: [&str; 5] = ["-public-ip", "-infra-", "-revoke-vip-route", "-vpc-", "-twin-"];
+const NOT_YET: [&str; 4] = ["-public-ip", "-infra-", "-revoke-vip-route", "-vpc-"];
 
 fn differences(case: &Case) -> Vec<String> {
     let input = Input {

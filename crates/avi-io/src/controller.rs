@@ -1,13 +1,16 @@
 //! What the controller says about itself and about what we need of it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use ako_avi_types::network::{Hosts, Network, hosts, nearest, undecided, with_subnets};
 use ako_avi_types::{ErrorClass, Failure, Kind, Ref};
 use futures::future::try_join_all;
 use futures::{join, try_join};
 use serde_json::Value;
 
 use crate::answer::unanswered;
+use crate::borrowed::Borrowed;
 use crate::call::Tenant;
 use crate::client::AviClient;
 use crate::reading::ListQuery;
@@ -16,8 +19,17 @@ use crate::reading::ListQuery;
 /// Source: Avi REST API contract, §2.
 const ACCEPTED_STATES: [&str; 3] = ["CLUSTER_UP_NO_HA", "CLUSTER_UP_HA_ACTIVE", "CLUSTER_UP_HA_COMPROMISED"];
 
+/// Where a vCenter cloud has its management network.
+const MANAGEMENT_NETWORK: &str = "/vcenter_configuration/management_network";
+
 /// Where an NSX-T cloud has the type of its transport zone.
 const TRANSPORT_ZONE: &str = "/nsxt_configuration/data_network_config/tz_type";
+
+/// The types of clouds on which VIPs name a subnet by the cloud's own id.
+const SUBNETS_BY_ID: [&str; 3] = ["CLOUD_AWS", "CLOUD_AZURE", "CLOUD_OPENSTACK"];
+
+/// Of how many networks with one name the hosts are looked at.
+const MOST_NAMESAKES: usize = 20;
 
 /// How many alternatives an error names.
 const NAMED: usize = 20;
@@ -30,9 +42,21 @@ pub struct Wanted {
     /// The cloud's name.
     pub cloud: Arc<str>,
     /// The networks that addresses come from.
-    pub networks: Vec<NetworkName>,
+    pub networks: Vec<WantedNetwork>,
     /// The VRF's name, if one is configured.
     pub vrf: Option<Arc<str>>,
+    /// The name of the SE group: of several networks with one name, that is meant which its
+    /// service engines can be in.
+    pub se_group: Arc<str>,
+}
+
+/// A network that has to exist.
+#[derive(Clone, Debug)]
+pub struct WantedNetwork {
+    /// How it is named.
+    pub name: NetworkName,
+    /// Subnets that it should have, as `<address>/<bits>`: they tell it from others of its name.
+    pub cidrs: Vec<Arc<str>>,
 }
 
 /// How the configuration names a network.
@@ -63,6 +87,8 @@ pub struct ControllerFacts {
     pub cloud_tenant: Arc<str>,
     /// The name of the cloud's IPAM profile.
     pub ipam_profile: Option<Arc<str>>,
+    /// The type of that profile, such as `IPAMDNS_TYPE_INTERNAL`, if it may be read.
+    pub ipam_type: Option<Arc<str>>,
     /// The name of the cloud's DNS profile.
     pub dns_profile: Option<Arc<str>>,
     /// The DNS sub-domains of the cloud, as the controller spells and orders
@@ -70,19 +96,10 @@ pub struct ControllerFacts {
     pub subdomains: Vec<Arc<str>>,
     /// The networks asked for, in that order.
     pub networks: Vec<Network>,
+    /// The uuid of the management network of a vCenter cloud.
+    pub management_network: Option<Arc<str>>,
     /// The node that leads the controller cluster, if it says.
     pub leader: Option<Leader>,
-}
-
-/// A network that exists.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Network {
-    /// Its name.
-    pub name: Arc<str>,
-    /// Its uuid.
-    pub uuid: Arc<str>,
-    /// The name of the VRF that it lies in.
-    pub vrf: Option<Arc<str>>,
 }
 
 /// The leading node. If either changes, the controller has failed over.
@@ -115,11 +132,21 @@ impl AviClient {
         self.check_tenant(wanted).await?;
         let (cluster, cloud) = try_join!(self.cluster(wanted, &runtime), self.cloud(wanted))?;
         let cloud_uuid = text(&cloud, "uuid").unwrap_or_default();
-        let networks =
-            wanted.networks.iter().map(|name| self.network(wanted, cloud_uuid, name, "vipNetworkList"));
-        let (subdomains, networks, ()) =
-            try_join!(self.subdomains(wanted, cloud_uuid), try_join_all(networks), self.check_vrf(wanted))?;
+        let management = cloud.pointer(MANAGEMENT_NETWORK).and_then(Value::as_str);
+        let management = management.and_then(|reference| Ref::parse(reference).uuid);
+        let search = Search { client: self, wanted, cloud_uuid, management: management.as_ref() };
+        let by_id = text(&cloud, "vtype").is_some_and(|vtype| SUBNETS_BY_ID.contains(&vtype));
+        let networks = wanted.networks.iter().map(async |network| {
+            if by_id { search.subnet(network).await } else { search.network(network, "vipNetworkList").await }
+        });
         let reference = |field| text(&cloud, field).map(Ref::parse);
+        let ipam_profile = reference("ipam_provider_ref").and_then(|r| r.name);
+        let (subdomains, networks, (), ipam_type) = try_join!(
+            self.subdomains(wanted, cloud_uuid),
+            try_join_all(networks),
+            self.check_vrf(wanted),
+            self.ipam_type(wanted, ipam_profile.as_ref()),
+        )?;
         let tenant = reference("tenant_ref").and_then(|r| r.name.or(r.uuid));
         Ok(ControllerFacts {
             cluster_uuid: cluster.uuid,
@@ -129,10 +156,12 @@ impl AviClient {
             transport_zone: cloud.pointer(TRANSPORT_ZONE).and_then(Value::as_str).map(Arc::from),
             cloud_uuid: cloud_uuid.into(),
             cloud_tenant: tenant.unwrap_or_else(|| "admin".into()),
-            ipam_profile: reference("ipam_provider_ref").and_then(|r| r.name),
+            ipam_profile,
+            ipam_type,
             dns_profile: reference("dns_provider_ref").and_then(|r| r.name),
             subdomains,
             networks,
+            management_network: management,
             leader: cluster.leader,
         })
     }
@@ -146,12 +175,19 @@ impl AviClient {
     pub async fn node_networks(
         &self,
         wanted: &Wanted,
-        cloud_uuid: &str,
+        said: &ControllerFacts,
         names: &[NetworkName],
     ) -> Result<Vec<Network>, Failure> {
         let key = "nodeNetworkList";
-        let found = names.iter().map(|name| self.network(wanted, cloud_uuid, name, key));
-        let found = try_join_all(found).await?;
+        let search = Search {
+            client: self,
+            wanted,
+            cloud_uuid: &said.cloud_uuid,
+            management: said.management_network.as_ref(),
+        };
+        let networks: Vec<_> =
+            names.iter().map(|name| WantedNetwork { name: name.clone(), cidrs: Vec::new() }).collect();
+        let found = try_join_all(networks.iter().map(|network| search.network(network, key))).await?;
         for network in &found {
             if let (Some(own), Some(vrf)) = (&network.vrf, &wanted.vrf)
                 && own != vrf
@@ -230,6 +266,21 @@ impl AviClient {
         Ok(domains.filter_map(Value::as_str).map(Arc::from).collect())
     }
 
+    async fn ipam_type(
+        &self,
+        wanted: &Wanted,
+        profile: Option<&Arc<str>>,
+    ) -> Result<Option<Arc<str>>, Failure> {
+        let Some(name) = profile else { return Ok(None) };
+        let filters = vec![("name".to_owned(), name.to_string())];
+        let found = match self.shared(&wanted.tenant, Kind::IpamDnsProviderProfile, filters).await {
+            Err(failure) if failure.class == ErrorClass::Denied => return Ok(None),
+            found => found?,
+        };
+        let found = found.iter().find(|profile| text(profile, "name") == Some(&**name));
+        Ok(found.and_then(|profile| text(profile, "type")).map(Arc::from))
+    }
+
     async fn check_vrf(&self, wanted: &Wanted) -> Result<(), Failure> {
         let Some(name) = &wanted.vrf else { return Ok(()) };
         let mut filters = vec![("name".to_owned(), name.to_string())];
@@ -242,53 +293,6 @@ impl AviClient {
         let others = self.names(Kind::VrfContext, &tenant, vec![of_cloud(wanted)]).await;
         let cloud = &wanted.cloud;
         Err(missing(format!("VRF \"{name}\" does not exist in cloud \"{cloud}\": set vrfName to {others}")))
-    }
-
-    async fn network(
-        &self,
-        wanted: &Wanted,
-        cloud_uuid: &str,
-        name: &NetworkName,
-        key: &str,
-    ) -> Result<Network, Failure> {
-        let (mut filters, field, value) = match name {
-            NetworkName::Name(name) => (vec![of_cloud(wanted)], "name", name),
-            NetworkName::Uuid(uuid) => (vec![("cloud_uuid".to_owned(), cloud_uuid.to_owned())], "uuid", uuid),
-        };
-        filters.push((field.to_owned(), value.to_string()));
-        // A name needs to be unique only in the VRF, if one is configured.
-        let vrf = wanted.vrf.as_ref().filter(|_| matches!(name, NetworkName::Name(_)));
-        let of_vrf = vrf.map(|vrf| ("vrf_context_ref.name".to_owned(), vrf.to_string()));
-        filters.extend(of_vrf.clone());
-        let mut found = self.shared(&wanted.tenant, Kind::Network, filters).await?;
-        found.retain(|network| text(network, field) == Some(&**value));
-        let place = match vrf {
-            Some(vrf) => format!("cloud \"{}\" and VRF \"{vrf}\"", wanted.cloud),
-            None => format!("cloud \"{}\"", wanted.cloud),
-        };
-        if found.len() > 1 {
-            let uuids: Vec<_> = found.iter().filter_map(|n| text(n, "uuid")).take(NAMED).collect();
-            let message = format!(
-                "there are {} networks \"{value}\" in {place}: name one by its networkUUID in \
-                 {key}, of {}",
-                found.len(),
-                uuids.join(", ")
-            );
-            return Err(missing(message));
-        }
-        let Some(network) = found.pop() else {
-            let tenant = Tenant::Named(wanted.tenant.clone());
-            let filters = std::iter::once(of_cloud(wanted)).chain(of_vrf).collect();
-            let others = self.names(Kind::Network, &tenant, filters).await;
-            return Err(missing(format!(
-                "network \"{value}\" does not exist in {place}: set {key} to {others}"
-            )));
-        };
-        Ok(Network {
-            name: text(&network, "name").unwrap_or_default().into(),
-            uuid: text(&network, "uuid").unwrap_or_default().into(),
-            vrf: text(&network, "vrf_context_ref").and_then(|r| Ref::parse(r).name),
-        })
     }
 
     /// Lists objects that tenants share with `admin`: a role may see them only
@@ -332,6 +336,98 @@ impl AviClient {
                 self.get_json(path, &[], &own).await
             }
             result => result,
+        }
+    }
+}
+
+/// Finds networks of a cloud.
+struct Search<'a> {
+    client: &'a AviClient,
+    wanted: &'a Wanted,
+    cloud_uuid: &'a str,
+    /// The uuid of the cloud's management network.
+    management: Option<&'a Arc<str>>,
+}
+
+impl Search<'_> {
+    /// The network that an entry of a key of the configuration means.
+    async fn network(&self, network: &WantedNetwork, key: &str) -> Result<Network, Failure> {
+        let (wanted, client) = (self.wanted, self.client);
+        let (mut filters, field, value) = match &network.name {
+            NetworkName::Name(name) => (vec![of_cloud(wanted)], "name", name),
+            NetworkName::Uuid(uuid) => {
+                (vec![("cloud_uuid".to_owned(), self.cloud_uuid.to_owned())], "uuid", uuid)
+            }
+        };
+        filters.push((field.to_owned(), value.to_string()));
+        // A name needs to be unique only in the VRF, if one is configured.
+        let vrf = wanted.vrf.as_ref().filter(|_| matches!(network.name, NetworkName::Name(_)));
+        let of_vrf = vrf.map(|vrf| ("vrf_context_ref.name".to_owned(), vrf.to_string()));
+        filters.extend(of_vrf.clone());
+        let mut found = client.shared(&wanted.tenant, Kind::Network, filters).await?;
+        found.retain(|found| text(found, field) == Some(&**value));
+        let found = with_subnets(found.iter().map(Network::read).collect(), &network.cidrs);
+        let place = match vrf {
+            Some(vrf) => format!("cloud \"{}\" and VRF \"{vrf}\"", wanted.cloud),
+            None => format!("cloud \"{}\"", wanted.cloud),
+        };
+        if found.len() > 1 {
+            let nearest = self.nearest(&found).await?;
+            return nearest.ok_or_else(|| missing(undecided(&found, &place, key)));
+        }
+        let Some(found) = found.into_iter().next() else {
+            let tenant = Tenant::Named(wanted.tenant.clone());
+            let filters = std::iter::once(of_cloud(wanted)).chain(of_vrf).collect();
+            let others = client.names(Kind::Network, &tenant, filters).await;
+            return Err(missing(format!(
+                "network \"{value}\" does not exist in {place}: set {key} to {others}"
+            )));
+        };
+        Ok(found)
+    }
+
+    /// The network of a public cloud that an entry of `vipNetworkList` means. It is written
+    /// as it is, and the controller, which need not know of it before, judges it then.
+    async fn subnet(&self, network: &WantedNetwork) -> Result<Network, Failure> {
+        let (NetworkName::Name(id) | NetworkName::Uuid(id)) = &network.name;
+        let filters = vec![("cloud_uuid".to_owned(), self.cloud_uuid.to_owned())];
+        let found = self.client.shared(&self.wanted.tenant, Kind::Network, filters).await?;
+        let is_meant = |network: &&Value| ["uuid", "name"].iter().any(|f| text(network, f) == Some(&**id));
+        let found = found.iter().find(is_meant).map(Network::read);
+        Ok(found.unwrap_or_else(|| Network { name: id.clone(), ..Network::default() }))
+    }
+
+    /// The one of several networks that service engines can be in, if that singles out one.
+    async fn nearest(&self, found: &[Network]) -> Result<Option<Network>, Failure> {
+        let Some(management) = self.management_network().await?.filter(|_| found.len() <= MOST_NAMESAKES)
+        else {
+            return Ok(None);
+        };
+        let management = self.hosts(&management).await?;
+        let hosts = try_join_all(found.iter().map(|network| self.hosts(&network.uuid))).await?;
+        Ok(nearest(&found.iter().cloned().zip(hosts).collect::<Vec<_>>(), &management))
+    }
+
+    /// The network from which service engines are managed: that of their group, else that of
+    /// the cloud.
+    async fn management_network(&self) -> Result<Option<Arc<str>>, Failure> {
+        let (tenant, cloud) = (self.wanted.tenant.clone(), self.wanted.cloud.clone());
+        let place = Borrowed { tenant, cloud, names: BTreeMap::new() };
+        let group =
+            self.client.find_borrowed(&place, Kind::ServiceEngineGroup, &self.wanted.se_group).await?;
+        let own = group.as_ref().and_then(|group| text(group, "mgmt_network_ref"));
+        let own = own.and_then(|reference| Ref::parse(reference).uuid);
+        Ok(own.or_else(|| self.management.cloned()))
+    }
+
+    /// The hosts that a network is on; none if the controller does not say.
+    async fn hosts(&self, uuid: &str) -> Result<Hosts, Failure> {
+        let path = format!("/api/{}/{uuid}", Kind::VimgrNwRuntime);
+        let tenant = Tenant::Named(self.wanted.tenant.clone());
+        match self.client.get_json(&path, &[], &tenant).await {
+            Ok(runtime) => Ok(hosts(&runtime)),
+            Err(failure) if matches!(failure.status, Some(403 | 404)) => Ok(Hosts::new()),
+            Err(failure) => Err(failure),
         }
     }
 }

@@ -45,7 +45,7 @@ pub use call::Tenant;
 pub use client::{AviClient, Clock, Options};
 pub use cluster_claim::{ClaimedBy, ClusterClaim, ClusterIdentity};
 pub use connection::{Dial, Dialed, Dialing, Stream};
-pub use controller::{ControllerFacts, Leader, Network, NetworkName, Wanted};
+pub use controller::{ControllerFacts, Leader, NetworkName, Wanted, WantedNetwork};
 pub use counters::{RequestCount, Traffic};
 pub use credentials::{Credentials, Secret};
 pub use endpoint::{Endpoint, Scheme};

@@ -4,7 +4,9 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
-use ako_avi_io::{Borrowed, ListQuery, NetworkName, Observer, Scope, ScopeTenant, Tenant, Wanted};
+use ako_avi_io::{
+    Borrowed, ListQuery, NetworkName, Observer, Scope, ScopeTenant, Tenant, Wanted, WantedNetwork,
+};
 use ako_avi_types::{ErrorClass, Failure, Kind, ObjectKey};
 use serde_json::{Value, json};
 
@@ -160,13 +162,24 @@ fn controller(s: &Seen) -> Answer {
         "/api/tenant" => named(&[json!({"uuid": "admin", "name": "admin"})]),
         "/api/cloud" => named(&[json!({"uuid": "cloud-1", "name": "Default-Cloud", "vtype": "CLOUD_NONE",
             "tenant_ref": "https://h/api/tenant/admin#admin",
+            "vcenter_configuration": {"management_network": "https://h/api/vimgrnwruntime/mgmt#mgmt"},
             "ipam_provider_ref": "https://h/api/ipamdnsproviderprofile/i-1#ipam"})]),
         "/api/network" => named(&[
             network("net-1", "vip", "global"),
             network("net-2", "nodes", "global"),
             network("net-3", "twin", "global"),
             network("net-4", "twin", "other"),
+            network("net-5", "pg", "global"),
+            network("net-6", "pg", "global"),
         ]),
+        "/api/vimgrnwruntime/mgmt" => Answer::Json(200, on_hosts(&["h1", "h2"])),
+        "/api/vimgrnwruntime/mgmt-2" => Answer::Json(200, on_hosts(&["h3"])),
+        "/api/vimgrnwruntime/net-5" => Answer::Json(200, on_hosts(&["h1", "h3"])),
+        "/api/vimgrnwruntime/net-6" => Answer::Json(200, on_hosts(&["h1", "h2"])),
+        path if path.starts_with("/api/vimgrnwruntime/") => Answer::Json(404, json!({"error": "not found"})),
+        "/api/serviceenginegroup" => one_page(&[json!({"uuid": "seg-2", "name": "elsewhere",
+            "cloud_ref": "https://h/api/cloud/cloud-1#Default-Cloud",
+            "mgmt_network_ref": "https://h/api/network/mgmt-2#mgmt-2"})]),
         "/api/ipamdnsproviderprofiledomainlist" => {
             assert_eq!(s.query["cloud_uuid"], "cloud-1");
             Answer::Json(200, json!({"domains": ["avi.internal"]}))
@@ -179,9 +192,20 @@ fn wanted() -> Wanted {
     Wanted {
         tenant: "admin".into(),
         cloud: "Default-Cloud".into(),
-        networks: vec![NetworkName::Name("vip".into())],
+        networks: vec![by_name("vip", &[])],
         vrf: None,
+        se_group: "Default-Group".into(),
     }
+}
+
+fn by_name(name: &str, cidrs: &[&str]) -> WantedNetwork {
+    let cidrs = cidrs.iter().map(|cidr| (*cidr).into()).collect();
+    WantedNetwork { name: NetworkName::Name(name.into()), cidrs }
+}
+
+fn on_hosts(names: &[&str]) -> Value {
+    let refs: Vec<_> = names.iter().map(|name| format!("https://h/api/vimgrhostruntime/{name}")).collect();
+    json!({"host_refs": refs})
 }
 
 fn network(uuid: &str, name: &str, vrf: &str) -> Value {
@@ -193,7 +217,8 @@ async fn node_networks_are_found_or_named_with_the_way_out() {
     let find = async |name: NetworkName, vrf: Option<&str>| {
         let wanted = Wanted { vrf: vrf.map(Into::into), ..wanted() };
         let client = Double::new(controller).client();
-        let found = client.node_networks(&wanted, "cloud-1", &[name]).await;
+        let said = client.facts(&Wanted { vrf: None, ..wanted.clone() }).await.unwrap();
+        let found = client.node_networks(&wanted, &said, &[name]).await;
         found.map(|found| found[0].uuid.to_string()).map_err(|failure| {
             assert_eq!(failure.class, ErrorClass::Waiting);
             failure.message
@@ -216,7 +241,7 @@ async fn node_networks_are_found_or_named_with_the_way_out() {
         find(name("none"), None).await,
         missing(
             "network \"none\" does not exist in cloud \"Default-Cloud\": set nodeNetworkList to one of nodes, \
-             twin, vip"
+             pg, twin, vip"
         )
     );
     assert_eq!(
@@ -233,6 +258,39 @@ async fn node_networks_are_found_or_named_with_the_way_out() {
              VRF, or vrfName to the VRF of the network"
         )
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_several_networks_the_one_is_meant_that_service_engines_can_be_in() {
+    for (se_group, expected) in [("Default-Group", "net-6"), ("elsewhere", "net-5")] {
+        let wanted = Wanted { se_group: se_group.into(), networks: vec![by_name("pg", &[])], ..wanted() };
+        let client = Double::new(controller).client();
+        let said = client.facts(&wanted).await.unwrap();
+        assert_eq!(&*said.networks[0].uuid, expected);
+        assert!(said.networks[0].has_namesakes);
+        let nodes = client.node_networks(&wanted, &said, &[NetworkName::Name("pg".into())]).await.unwrap();
+        assert_eq!(&*nodes[0].uuid, expected);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_several_networks_the_one_is_meant_that_has_the_subnet() {
+    let subnet =
+        |mask: u8| json!([{"prefix": {"ip_addr": {"addr": "10.0.0.0", "type": "V4"}, "mask": mask}}]);
+    let with_subnets = move |s: &Seen| {
+        let mut twins = [network("net-3", "twin", "global"), network("net-4", "twin", "other")];
+        for (twin, mask) in twins.iter_mut().zip([16, 24]) {
+            twin["configured_subnets"] = subnet(mask);
+        }
+        if &*s.path == "/api/network" { one_page(&twins) } else { controller(s) }
+    };
+    let find = async |cidr: &str| {
+        let wanted = Wanted { networks: vec![by_name("twin", &[cidr])], ..wanted() };
+        Double::new(with_subnets).client().facts(&wanted).await.map(|said| said.networks[0].uuid.to_string())
+    };
+    assert_eq!(find("10.0.0.0/24").await.unwrap(), "net-4");
+    let undecided = find("10.9.0.0/24").await.unwrap_err();
+    assert!(undecided.message.starts_with("there are 2 networks \"twin\""), "{undecided}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -262,8 +320,8 @@ async fn what_is_missing_is_named_with_the_way_out() {
         "tenant \"t\" does not exist on the controller: set tenantName to one of admin"
     );
     assert_eq!(
-        missing(Wanted { networks: vec![NetworkName::Name("n".into())], ..wanted() }).await,
-        "network \"n\" does not exist in cloud \"Default-Cloud\": set vipNetworkList to one of nodes, twin, vip"
+        missing(Wanted { networks: vec![by_name("n", &[])], ..wanted() }).await,
+        "network \"n\" does not exist in cloud \"Default-Cloud\": set vipNetworkList to one of nodes, pg, twin, vip"
     );
     assert_eq!(
         missing(Wanted { vrf: Some("v".into()), networks: Vec::new(), ..wanted() }).await,

@@ -51,6 +51,7 @@ kinds! {
     Tenant "tenant" "Tenant",
     Cloud "cloud" "Cloud",
     Network "network" "Network",
+    VimgrNwRuntime "vimgrnwruntime" "VIMgrNWRuntime",
     IpamDnsProviderProfile "ipamdnsproviderprofile" "IpamDnsProviderProfile",
     ApplicationProfile "applicationprofile" "ApplicationProfile",
     NetworkProfile "networkprofile" "NetworkProfile",

@@ -102,6 +102,23 @@ pub struct IpamNetworkSubnet {
 }
 
 impl VsVip {
+    /// The same with the addresses that another one has, and the labels under which they are
+    /// announced; as it is if that one has no address yet.
+    pub fn with_vips_of(&self, other: &Self) -> Self {
+        if other.vip.is_empty() {
+            return self.clone();
+        }
+        Self { vip: other.vip.clone(), bgp_peer_labels: other.bgp_peer_labels.clone(), ..self.clone() }
+    }
+
+    /// The addresses that are asked for and that another one does not have.
+    pub fn addresses_unlike<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = &'a Arc<str>> {
+        let addresses =
+            |vsvip: &'a Self| vsvip.vip.iter().flat_map(|v| v.ip_address.iter().chain(&v.ip6_address));
+        let differs = move |ip: &&IpAddress| !addresses(other).any(|held| held.addr == ip.addr);
+        addresses(self).filter(differs).map(|ip| &ip.addr)
+    }
+
     /// The addresses that clients use: the floating ones if there are any, else
     /// IPv4 before IPv6, in order of the VIPs.
     pub fn published_addresses(&self) -> Vec<Arc<str>> {

@@ -27,6 +27,11 @@ pub struct Facts {
     /// The uuids of the node networks that the configuration gives by name, on
     /// clouds where pools are placed.
     pub node_networks: BTreeMap<Arc<str>, Arc<str>>,
+    /// Whether another system gives the addresses: the controller does not change them then.
+    pub has_foreign_ipam: bool,
+    /// The uuids of the VIP networks that the configuration gives by a name that others have
+    /// as well. Source: L4 and network, B9.
+    pub vip_networks: BTreeMap<Arc<str>, Arc<str>>,
 }
 
 /// The type of a cloud, as far as it makes a difference.
@@ -94,6 +99,12 @@ impl CloudType {
 }
 
 impl Facts {
+    /// Whether an IPAM profile of a type is of another system, which gives addresses once.
+    /// Source: L4 and network, B1.
+    pub fn is_foreign_ipam(profile_type: &str) -> bool {
+        matches!(profile_type, "IPAMDNS_TYPE_INFOBLOX" | "IPAMDNS_TYPE_CUSTOM")
+    }
+
     /// The tenant of VRFs and SE groups, unless it is known to be another one:
     /// the others see what it holds. Source: L4 and network, C.
     pub const SHARED_TENANT: &'static str = "admin";

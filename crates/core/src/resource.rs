@@ -488,7 +488,7 @@ impl Published {
 }
 
 /// One entry of `status.loadBalancer.ingress`.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PublishedAddress {
     /// The host; empty if none.
     pub hostname: Arc<str>,

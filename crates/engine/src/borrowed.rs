@@ -22,7 +22,31 @@ impl Engine {
             };
             Some(Diagnostic { object: self.configuration(), reason, message: message.into() })
         });
-        found.chain(self.publisher.findings()).collect()
+        found.chain(self.kept_addresses()).chain(self.publisher.findings()).collect()
+    }
+
+    /// Addresses that are asked for and that the controller will not give, as another system
+    /// gave others before.
+    fn kept_addresses(&self) -> impl Iterator<Item = Diagnostic> {
+        let vsvips = self.desired.objects().filter(|_| self.desired.translator().facts().has_foreign_ipam);
+        vsvips.flat_map(|(key, wanted)| {
+            let observed = self.controller.get(key).map(|observed| &*observed.body);
+            let (Object::VsVip(wanted), Some(Object::VsVip(observed))) = (&**wanted, observed) else {
+                return Vec::new();
+            };
+            let Some(address) = wanted.addresses_unlike(observed).next() else { return Vec::new() };
+            let message = format!(
+                "the wanted load balancer IP {address} has no effect: the cloud's IPAM profile is of type Infoblox \
+                 or Custom, with which the controller does not change an address that it has; delete the Service \
+                 and create it anew to get another one"
+            );
+            let finding = |object: &ResourceId| Diagnostic {
+                object: object.clone(),
+                reason: Reason::AddressKept,
+                message: message.as_str().into(),
+            };
+            self.desired.bound_to(key).map(finding).collect()
+        })
     }
 
     /// The ConfigMap of this instance.

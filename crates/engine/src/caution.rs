@@ -170,7 +170,7 @@ impl Engine {
             };
             until.map(Some).ok_or(Wait::Unproven)
         };
-        self.publisher.emit(&self.desired, &self.controller, &self.snapshot, &may_write, effects);
+        self.publisher.emit(&self.desired, &self.controller, &self.snapshot, &may_write, now, effects);
     }
 
     /// What waits until it is proven that what is known is up to date, if anything does.

@@ -27,6 +27,7 @@ mod handover;
 mod lint;
 mod need;
 mod outcome;
+mod overwritten;
 mod plan;
 mod publisher;
 mod purpose;

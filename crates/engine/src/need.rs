@@ -69,6 +69,7 @@ pub(crate) fn of(
         return need(missing.into_iter().next().map_or(Need::Nothing, Need::After));
     };
     let body = shield::keep_unread(key, body, controller);
+    let body = shield::keep_vips(key, body, desired, controller);
     let operation = |change| Need::Ready(Operation { key: key.clone(), change });
     let need = match controller.get(key).cloned() {
         None if key.kind.is_borrowed() => Need::Nothing,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ako_avi_types::ObjectKey;
-use ako_core::resource::Published;
+use ako_core::resource::{Published, PublishedAddress};
 use ako_core::{Diagnostic, Reason, ResourceId, Snapshot};
 use ako_elect::Moment;
 
@@ -13,6 +13,7 @@ use crate::caution::{Wait, Writable};
 use crate::controller::Controller;
 use crate::desired::Desired;
 use crate::event::{Effect, Notice, Unpublished};
+use crate::overwritten::Overwritten;
 use crate::status;
 
 /// The most statuses being written at a time.
@@ -63,11 +64,16 @@ pub(crate) struct Publisher {
     /// Those whose status the API server does not take, and why.
     refused: BTreeMap<ResourceId, Arc<str>>,
     timers: BTreeSet<(Moment, ResourceId)>,
+    /// What somebody else changes back.
+    overwritten: Overwritten,
     /// Until when what was written is taken to be on its way to the watch.
     unseen: BTreeSet<(Moment, ResourceId)>,
     /// Services that were seen with a request for node ports, ours or one that
     /// we need: it is ours to take back.
     asking: BTreeSet<ResourceId>,
+    /// Addresses of ours as they were seen on objects: they are ours to take away, also where
+    /// no annotation says so, as without a host name.
+    shown: BTreeMap<ResourceId, Vec<PublishedAddress>>,
     /// Those whose status must not be written now, and what they wait for.
     waiting: BTreeMap<ResourceId, Wait>,
 }
@@ -87,7 +93,8 @@ impl Publisher {
 
     pub(crate) fn deadline(&self) -> Option<Moment> {
         let first = |timers: &BTreeSet<(Moment, ResourceId)>| timers.first().map(|(at, _)| *at);
-        first(&self.timers).into_iter().chain(first(&self.unseen)).min()
+        let own = [first(&self.timers), first(&self.unseen), self.overwritten.deadline()];
+        own.into_iter().flatten().min()
     }
 
     pub(crate) fn is_idle(&self) -> bool {
@@ -95,7 +102,8 @@ impl Publisher {
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.dirty.len() + self.under_way.len() + self.timers.len() + self.waiting.len()
+        let put_off = self.timers.len() + self.waiting.len() + self.overwritten.len();
+        self.dirty.len() + self.under_way.len() + put_off
     }
 
     /// Those that wait are looked at again.
@@ -103,15 +111,27 @@ impl Publisher {
         self.dirty.extend(std::mem::take(&mut self.waiting).into_keys());
     }
 
-    /// What is told of those whose status the API server does not take.
+    /// What is told of those whose status does not stay as it is written.
     pub(crate) fn findings(&self) -> impl Iterator<Item = Diagnostic> {
-        self.refused.iter().map(|(object, cause)| {
+        let finding = |object: &ResourceId, reason, message: String| Diagnostic {
+            object: object.clone(),
+            reason,
+            message: message.into(),
+        };
+        let refused = self.refused.iter().map(move |(object, cause)| {
             let message = format!(
                 "the API server refuses the status with its addresses, so nobody can see them: {cause}; correct the \
                  hosts or names that it is about"
             );
-            Diagnostic { object: object.clone(), reason: Reason::StatusRefused, message: message.into() }
-        })
+            finding(object, Reason::StatusRefused, message)
+        });
+        let overwritten = self.overwritten.often().map(move |object| {
+            let message = "somebody else replaces the addresses in its status again and again, so they are written \
+                           less and less often: find the other writer in metadata.managedFields, and let the \
+                           object's class name one of the two";
+            finding(object, Reason::StatusOverwritten, message.to_owned())
+        });
+        refused.chain(overwritten)
     }
 
     /// Those that wait for proofs.
@@ -129,6 +149,7 @@ impl Publisher {
             self.no_longer_written(&object);
             self.dirty.insert(object);
         }
+        self.dirty.extend(self.overwritten.wake(now));
     }
 
     /// Asks for the statuses that have to be written, as far as there is room.
@@ -138,6 +159,7 @@ impl Publisher {
         controller: &Controller,
         snapshot: &Snapshot,
         may_write: &dyn Fn(&ResourceId, &Published, bool) -> Writable,
+        now: Moment,
         effects: &mut Vec<Effect>,
     ) {
         let mut busy = BTreeSet::new();
@@ -149,11 +171,18 @@ impl Publisher {
             }
             let Some(current) = status::current(&object, snapshot) else {
                 self.forget(&object);
+                self.overwritten.remove(&object);
                 self.asking.remove(&object);
+                self.shown.remove(&object);
                 continue;
             };
+            let is_shown = self.is_shown(&object, current, snapshot);
+            let wanted = status::wanted(&object, desired, controller, snapshot, is_shown);
+            let is_as_wanted = wanted.as_ref().is_some_and(|wanted| status::same_addresses(current, wanted));
+            if is_as_wanted && !current.addresses.is_empty() {
+                self.shown.insert(object.clone(), current.addresses.clone());
+            }
             // What nothing can be said about stays as it is.
-            let wanted = status::wanted(&object, desired, controller, snapshot);
             let mut wanted = wanted.unwrap_or_else(|| current.clone());
             wanted.node_ports = self.request(&object, current, desired, snapshot);
             if status::same(current, &wanted) {
@@ -177,12 +206,23 @@ impl Publisher {
                     continue;
                 }
             };
+            if changes && self.overwritten.waits(&object, &wanted, now) {
+                continue;
+            }
             self.no_longer_written(&object);
             let writing = Writing { before: current.clone(), wanted: wanted.clone() };
             self.under_way.insert(object.clone(), writing);
             effects.push(Effect::Publish { object, wanted, current: current.clone(), until });
         }
         self.dirty.extend(busy);
+    }
+
+    /// Whether the addresses on an object are those that this process saw there as its own.
+    fn is_shown(&mut self, object: &ResourceId, current: &Published, snapshot: &Snapshot) -> bool {
+        if snapshot.is_of_another(&object.name.namespace) {
+            self.shown.remove(object);
+        }
+        !current.addresses.is_empty() && self.shown.get(object) == Some(&current.addresses)
     }
 
     /// What annotation [`ako_core::annotation::NODE_PORT_LOCAL_ENABLED`] is to
@@ -236,6 +276,7 @@ impl Publisher {
         self.refused.remove(object);
         let request_only = status::same_addresses(&writing.before, &writing.wanted);
         if !request_only {
+            self.overwritten.wrote(object, &writing.wanted, now);
             effects.extend(notices(object, &writing.wanted).map(Effect::Tell));
         }
         let unseen_until = now + LONGEST_UNSEEN;
@@ -252,6 +293,7 @@ impl Publisher {
         self.failures.remove(object);
         self.refused.remove(object);
         self.waiting.remove(object);
+        self.overwritten.is_as_wanted(object);
     }
 
     fn no_longer_written(&mut self, object: &ResourceId) {
@@ -275,6 +317,7 @@ impl Publisher {
             .chain(self.failures.keys())
             .chain(self.refused.keys())
             .chain(&self.asking)
+            .chain(self.shown.keys())
             .chain(self.waiting.keys());
         let gone = kept.filter(|o| status::current(o, snapshot).is_none() && !self.dirty.contains(*o));
         let mut found: Vec<_> = gone.map(|o| format!("{o} is gone and its status remembered")).collect();

@@ -1,4 +1,4 @@
-//! What shared objects keep while deletions are held back.
+//! What objects keep of what the controller holds.
 //!
 //! A pool that is not deleted serves nobody once the shared pool group has
 //! forgotten it. So while the guard holds deletions, updates of shared objects
@@ -10,6 +10,7 @@ use std::sync::Arc;
 use ako_avi_types::{Object, ObjectKey};
 
 use crate::controller::{self, Controller};
+use crate::desired::Desired;
 use crate::guard::Guard;
 
 /// The body with what the observed one has of what is held back.
@@ -43,6 +44,26 @@ pub(crate) fn keep_unread(key: &ObjectKey, body: Arc<Object>, controller: &Contr
         &|host| hosts.contains(host),
     );
     if kept == body.keeping(&observed.body, &|_| false, &|_| false) { body } else { Arc::new(kept) }
+}
+
+/// A VsVip with the addresses that it has, where another system gave them: the controller
+/// changes neither them nor the labels under which they are announced.
+/// Source: L4 and network, B1.
+pub(crate) fn keep_vips(
+    key: &ObjectKey,
+    body: Arc<Object>,
+    desired: &Desired,
+    controller: &Controller,
+) -> Arc<Object> {
+    if !desired.translator().facts().has_foreign_ipam {
+        return body;
+    }
+    match (&*body, controller.get(key).map(|observed| &*observed.body)) {
+        (Object::VsVip(wanted), Some(Object::VsVip(observed))) => {
+            Arc::new(Object::VsVip(wanted.with_vips_of(observed)))
+        }
+        _ => body,
+    }
 }
 
 /// The hosts that held objects serve.

@@ -13,12 +13,14 @@ use crate::controller::Controller;
 use crate::desired::Desired;
 
 /// What should stand on an object: addresses of the virtual services that are
-/// there. `None` if nothing can be said yet, or the object is not ours to touch.
+/// there. `None` if nothing can be said yet, or the object is not ours to touch. `is_shown`
+/// is whether this process saw addresses of ours on it.
 pub(crate) fn wanted(
     resource: &ResourceId,
     desired: &Desired,
     controller: &Controller,
     snapshot: &Snapshot,
+    is_shown: bool,
 ) -> Option<Published> {
     let current = current(resource, snapshot)?;
     let namespace = &resource.name.namespace;
@@ -30,7 +32,8 @@ pub(crate) fn wanted(
     }
     let bindings: Vec<_> = desired.bindings(resource).collect();
     if bindings.is_empty() {
-        let cleared = is_ours(resource, desired, snapshot, current) && !current.is_empty();
+        let is_ours = is_shown || is_ours(resource, desired, snapshot, current);
+        let cleared = is_ours && !current.is_empty();
         return cleared.then(Published::default);
     }
     let mut published = Published::default();

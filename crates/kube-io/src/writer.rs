@@ -18,7 +18,7 @@ use hyper_util::client::legacy::connect::{CaptureConnection, capture_connection}
 use kube::Client;
 use kube::api::{Patch, PatchParams};
 use kube::core::Request;
-use serde::de::IgnoredAny;
+use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use tokio::sync::watch;
 
@@ -145,6 +145,11 @@ impl ClusterWriter {
 
     /// Makes what is published on an Ingress or a Service what is wanted. What
     /// is equal is not written; `current` is what the watch saw last.
+    ///
+    /// The annotations say that the addresses are ours. They come before them and go after
+    /// them, and the second of the two is refused if the object has changed since the first:
+    /// neither one who ends in between nor two who write at a time leave addresses of which
+    /// nobody knows whose they are.
     pub async fn publish(
         &self,
         permit: &WritePermit,
@@ -156,21 +161,19 @@ impl ClusterWriter {
             return Err(PatchError::Unsupported { object: object.clone() });
         }
         let writing = Writing { writer: self, permit, object };
-        let addresses = address_set(wanted) != address_set(current);
-        if addresses && !writing.patch(Part::Status, &status_patch(&wanted.addresses)).await? {
-            return Ok(Outcome::Gone);
+        let mut seen = None;
+        for (part, patch) in patches(wanted, current) {
+            match writing.patch(part, &at_version(patch, seen.as_deref())).await? {
+                Some(version) => seen = Some(version),
+                None => return Ok(Outcome::Gone),
+            }
         }
-        let patch = annotations_patch(wanted, current);
-        if let Some(patch) = &patch
-            && !writing.patch(Part::Annotations, patch).await?
-        {
-            return Ok(Outcome::Gone);
+        if seen.is_none() {
+            return Ok(Outcome::Unchanged);
         }
-        let annotations = patch.is_some();
-        Ok(if addresses || annotations {
-            Outcome::Written { addresses, annotations }
-        } else {
-            Outcome::Unchanged
+        Ok(Outcome::Written {
+            addresses: address_set(wanted) != address_set(current),
+            annotations: annotations_patch(wanted, current, false).is_some(),
         })
     }
 }
@@ -204,7 +207,7 @@ impl ClusterWriter {
         let secret = ResourceId { kind: ResourceKind::Secret, name };
         let writing = Writing { writer: self, permit, object: &secret };
         let patch = json!({"stringData": {"authtoken": token.reveal()}});
-        writing.patch(Part::Token, &patch).await
+        writing.patch(Part::Token, &patch).await.map(|version| version.is_some())
     }
 }
 
@@ -233,15 +236,20 @@ impl Part {
 }
 
 impl Writing<'_> {
-    /// Sends a merge patch, again if it meets a conflict. Answers whether the
-    /// object exists.
-    async fn patch(&self, part: Part, patch: &Value) -> Result<bool, PatchError> {
+    /// Sends a merge patch, again if it meets a conflict and is not for one version of the
+    /// object only. Answers the version that the object has then; `None` if it does not exist.
+    async fn patch(&self, part: Part, patch: &Value) -> Result<Option<String>, PatchError> {
+        tracing::debug!(object = %self.object, part = part.name(), "patching");
+        let is_for_any = patch.pointer(VERSION).is_none();
         let mut repeats = 0;
         loop {
-            let Err(error) = self.patch_once(part, patch).await? else { return Ok(true) };
+            let error = match self.patch_once(part, patch).await? {
+                Ok(patched) => return Ok(Some(patched.metadata.resource_version)),
+                Err(error) => error,
+            };
             match code_of(&error) {
-                Some(404) => return Ok(false),
-                Some(409) if repeats < CONFLICT_RETRIES => {
+                Some(404) => return Ok(None),
+                Some(409) if is_for_any && repeats < CONFLICT_RETRIES => {
                     repeats += 1;
                     tokio::time::sleep(CONFLICT_DELAY * repeats).await;
                 }
@@ -251,7 +259,7 @@ impl Writing<'_> {
     }
 
     /// Sends a merge patch under the permit. The inner result is the answer.
-    async fn patch_once(&self, part: Part, patch: &Value) -> Result<kube::Result<()>, PatchError> {
+    async fn patch_once(&self, part: Part, patch: &Value) -> Result<kube::Result<Patched>, PatchError> {
         let name = &self.object.name;
         let request = Request::new(path::collection(self.object.kind, name));
         let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
@@ -263,10 +271,10 @@ impl Writing<'_> {
         let handed_over = capture_connection(&mut request);
         let fenced = || PatchError::Fenced { object: self.object.clone() };
         let remaining = self.remaining().ok_or_else(fenced)?;
-        let answer = self.writer.client.request::<IgnoredAny>(request);
+        let answer = self.writer.client.request::<Patched>(request);
         let answer = self.while_permitted(handed_over, answer);
         match tokio::time::timeout(REQUEST_TIMEOUT.min(remaining), answer).await {
-            Ok(answer) => Ok(answer.ok_or_else(fenced)?.map(|_| ())),
+            Ok(answer) => answer.ok_or_else(fenced),
             Err(_) => Err(PatchError::Timeout { object: self.object.clone(), part: part.name() }),
         }
     }
@@ -308,6 +316,47 @@ impl Writing<'_> {
     }
 }
 
+/// What is read of the answer to a patch.
+#[derive(Deserialize)]
+struct Patched {
+    #[serde(default)]
+    metadata: PatchedMetadata,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct PatchedMetadata {
+    #[serde(default)]
+    resource_version: String,
+}
+
+/// Where a patch says which version of the object it is for.
+const VERSION: &str = "/metadata/resourceVersion";
+
+/// The patch for one version of the object, if one is known.
+fn at_version(mut patch: Value, version: Option<&str>) -> Value {
+    if let Some(version) = version.filter(|version| !version.is_empty()) {
+        patch["metadata"]["resourceVersion"] = version.into();
+    }
+    patch
+}
+
+/// The patches that make what is published what is wanted, in their order. Where addresses
+/// change, the annotations are sent even if they were seen as they should be, as another
+/// instance may have taken them away meanwhile; where they are cleared, so is the status
+/// that was seen without them.
+fn patches(wanted: &Published, current: &Published) -> Vec<(Part, Value)> {
+    let differ = address_set(wanted) != address_set(current);
+    let has_some = !wanted.annotations.is_empty() || !current.annotations.is_empty();
+    let annotations = |all| annotations_patch(wanted, current, all).map(|patch| (Part::Annotations, patch));
+    let status = || (Part::Status, status_patch(&wanted.addresses));
+    if wanted.addresses.is_empty() {
+        let status = (differ || !current.annotations.is_empty()).then(status);
+        return status.into_iter().chain(annotations(false)).collect();
+    }
+    annotations(differ && has_some).into_iter().chain(differ.then(status)).collect()
+}
+
 fn address_set(published: &Published) -> BTreeSet<&PublishedAddress> {
     published.addresses.iter().collect()
 }
@@ -328,12 +377,13 @@ fn status_patch(addresses: &[PublishedAddress]) -> Value {
 }
 
 /// Exactly the annotations that are ours, `null` removing one; `None` if they
-/// are what they are to be. Those of a status go together; a request for node
-/// ports goes by itself, and never touches them.
-fn annotations_patch(wanted: &Published, current: &Published) -> Option<Value> {
+/// are what they are to be, unless they are sent in any case. Those of a status go
+/// together; a request for node ports goes by itself, and never touches them.
+fn annotations_patch(wanted: &Published, current: &Published, in_any_case: bool) -> Option<Value> {
     let value = |text: Option<&Arc<str>>| text.map_or(Value::Null, |text| Value::from(&**text));
     let mut ours = Map::new();
-    if PUBLISHED.iter().any(|&key| wanted.annotations.get(key) != current.annotations.get(key)) {
+    if in_any_case || PUBLISHED.iter().any(|&key| wanted.annotations.get(key) != current.annotations.get(key))
+    {
         ours.extend(PUBLISHED.iter().map(|&key| (key.to_owned(), value(wanted.annotations.get(key)))));
     }
     if wanted.node_ports != current.node_ports {

@@ -141,7 +141,7 @@ impl Controller {
     /// `/api/<type>/<uuid>`
     fn member(&mut self, call: &Call, kind: &'static Kind, uuid: &str) -> Granted<Reply> {
         let scope = self.scope(call)?;
-        let found = self.configuration.store.get(uuid).filter(|object| object.kind == kind);
+        let found = self.configuration.store.member(kind, uuid);
         let object = found.filter(|object| kind.path == "tenant" || scope.sees(object));
         let object = object.cloned().ok_or_else(|| Refusal::absent(kind))?;
         if call.method == Method::GET {

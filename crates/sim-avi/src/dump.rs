@@ -2,7 +2,8 @@
 //!
 //! `{type: {"<tenant>/<name>": object}}`; references are `/api/<type>?name=<name>`;
 //! `uuid`, `url` and `_last_modified` are left out; objects show the fields that were
-//! sent, and the addresses their vips were given.
+//! sent, and the addresses their vips were given. Where others have the name of a network,
+//! `#<uuid>` is added to its key, and references to it are `/api/network/<uuid>`.
 
 use std::convert::Infallible;
 
@@ -43,11 +44,21 @@ fn tenant_name<'a>(store: &'a Store, uuid: &'a str) -> &'a str {
 
 /// An object in canonical form, with the key that it has in a dump.
 pub(crate) fn entry(store: &Store, object: &Object) -> (String, Value) {
-    (format!("{}/{}", tenant_name(store, &object.tenant), object.name), canonical(store, object))
+    let mut key = format!("{}/{}", tenant_name(store, &object.tenant), object.name);
+    if has_namesakes(store, object) {
+        key = format!("{key}#{}", object.uuid);
+    }
+    (key, canonical(store, object))
+}
+
+/// Whether other networks have the name.
+fn has_namesakes(store: &Store, object: &Object) -> bool {
+    object.kind.path == "network" && store.named(object.kind, &object.name).count() > 1
 }
 
 fn canonical(store: &Store, object: &Object) -> Value {
     let mut fields = object.sent.clone();
+    fields.remove("uuid");
     show_addresses(&mut fields, &object.full);
     by_name(store, fields)
 }
@@ -60,7 +71,14 @@ pub(crate) fn by_name(store: &Store, mut fields: Fields) -> Value {
         let target = reference::uuid(text).and_then(|uuid| store.get(uuid));
         Ok(Some(target.map_or_else(
             || text.to_owned(),
-            |target| format!("/api/{}?name={}", target.kind.path, target.name),
+            |target| {
+                let (path, name) = (target.kind.path, &target.name);
+                if has_namesakes(store, target) {
+                    reference::internal(target.kind, &target.uuid)
+                } else {
+                    format!("/api/{path}?name={name}")
+                }
+            },
         )))
     });
     Value::Object(fields)

@@ -60,6 +60,7 @@ impl Ipam {
                 elements(previous, "vip").find(|old| old.get("vip_id") == vip.get("vip_id"))
             });
             let outcome = match (who.previous, earlier.and_then(Value::as_object)) {
+                (Some(_), Some(earlier)) if is_foreign(store, who.cloud) => keep_all(vip, earlier),
                 (Some(previous), None) if elements(previous, "vip").next().is_some() => Err(changed_vip()),
                 (_, Some(earlier)) if addresses(earlier).next().is_some() => keep(vip, earlier),
                 _ => self.grant(store, vip, who, &mut fresh),
@@ -206,6 +207,24 @@ impl Ipam {
         }
         Err(Refusal::invalid("No available free IPs"))
     }
+}
+
+/// Whether addresses come from another system, so that the Controller does not change a vip
+/// that has one.
+fn is_foreign(store: &Store, cloud: Option<&str>) -> bool {
+    let cloud = cloud.and_then(|uuid| store.get(uuid));
+    let profile = cloud.and_then(|cloud| store.get(reference::field(&cloud.full, "ipam_provider_ref")?));
+    let of_type = profile.and_then(|profile| profile.full.get("type")?.as_str());
+    matches!(of_type, Some("IPAMDNS_TYPE_INFOBLOX" | "IPAMDNS_TYPE_CUSTOM"))
+}
+
+/// A vip of a foreign IPAM has to be sent as it is held.
+fn keep_all(vip: &Fields, earlier: &Fields) -> Granted<()> {
+    let is_held = |(key, value): (&String, &Value)| earlier.get(key) == Some(value);
+    if vip.iter().all(is_held) {
+        return Ok(());
+    }
+    Err(Refusal::invalid("Updating a VIP is not supported with this IPAM profile"))
 }
 
 fn changed_vip() -> Refusal {

@@ -125,6 +125,7 @@ static KINDS: &[Kind] = &[
     Kind::infrastructure("serviceenginegroup", "ServiceEngineGroup").in_cloud(),
     Kind::infrastructure("ipamdnsproviderprofile", "IpamDnsProviderProfile"),
     Kind::infrastructure("vimgrnwruntime", "VIMgrNWRuntime"),
+    Kind::infrastructure("vimgrhostruntime", "VIMgrHostRuntime"),
     Kind::infrastructure("vcenterserver", "VCenterServer"),
     Kind::infrastructure("nsxtsegmentruntime", "NsxtSegmentRuntime"),
     Kind::infrastructure("cloudconnectoruser", "CloudConnectorUser"),

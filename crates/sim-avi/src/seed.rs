@@ -10,7 +10,7 @@ use crate::defaults;
 use crate::dump;
 use crate::kind;
 use crate::reference;
-use crate::store::{ADMIN, Fields, Object};
+use crate::store::{ADMIN, Fields, Object, Store};
 use crate::write::{Configuration, fresh_uuid};
 
 /// A seed that contradicts itself: what was wrong with each object.
@@ -77,7 +77,8 @@ fn name_object(
         let owner = store.named(tenants, tenant).next();
         owner.ok_or_else(|| format!("{} {name}: tenant {tenant} does not exist", kind.model))?.uuid.clone()
     };
-    let uuid = if provider { ADMIN.into() } else { fresh_uuid(kind) };
+    let uuid =
+        if provider { ADMIN.into() } else { given_uuid(store, fields).unwrap_or_else(|| fresh_uuid(kind)) };
     let (position, modified) = (store.next_position(), store.stamp(clock.micros()));
     let object = Object {
         kind,
@@ -92,6 +93,12 @@ fn name_object(
         full: fields.clone(),
     };
     Ok(Some(store.put(object)))
+}
+
+/// The uuid that an environment gives an object, if no other one has it.
+fn given_uuid(store: &Store, fields: &Fields) -> Option<Arc<str>> {
+    let given = fields.get("uuid").and_then(Value::as_str);
+    given.filter(|uuid| store.get(uuid).is_none()).map(Arc::from)
 }
 
 fn fill_object(configuration: &mut Configuration, object: &Arc<Object>, clock: &Clock) -> Result<(), String> {

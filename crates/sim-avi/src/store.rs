@@ -143,6 +143,14 @@ impl Store {
         self.tables.get(kind.path).into_iter().flat_map(|table| table.in_order.values())
     }
 
+    /// The object of a kind with a uuid. What vCenter says of a network was seeded with the
+    /// uuid of that network.
+    pub(crate) fn member(&self, kind: &Kind, uuid: &str) -> Option<&Arc<Object>> {
+        let own = self.get(uuid).filter(|object| object.kind == kind);
+        let is_seeded_as = |object: &&Arc<Object>| object.sent.get("uuid").is_some_and(|given| given == uuid);
+        own.or_else(|| self.of_kind(kind).find(is_seeded_as))
+    }
+
     /// All objects, in no particular order.
     pub(crate) fn all(&self) -> impl Iterator<Item = &Arc<Object>> {
         self.by_uuid.values()

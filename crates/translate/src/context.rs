@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use ako_avi_types::{Kind, Marker, Object, ObjectKey, Ref};
 use ako_core::checksum::{Checksum, sha1_hex};
-use ako_core::config::{IpFamily, ServiceMode};
+use ako_core::config::{IpFamily, ServiceMode, VipNetwork};
 use ako_core::name::Names;
 use ako_core::resource::Protocol;
 use ako_core::{Config, Facts, Key, NamespacedName, Snapshot, annotation};
@@ -24,6 +24,8 @@ pub struct Translator {
     pub(crate) config: Arc<Config>,
     pub(crate) facts: Arc<Facts>,
     pub(crate) owner: Arc<str>,
+    /// The networks that addresses come from, each with its uuid where its name is not enough.
+    pub(crate) vip_networks: Vec<VipNetwork>,
     /// The tenant that objects are made in.
     pub(crate) tenant: Arc<str>,
     pub(crate) tenant_ref: Ref,
@@ -49,6 +51,7 @@ impl Translator {
         let vrf_ref = config.tier1_router.is_empty().then(|| child_vrf_ref.clone());
         Self {
             owner: config.owner().into(),
+            vip_networks: config.vip_networks.iter().map(|network| identified(network, &facts)).collect(),
             tenant: config.tenant.clone(),
             tenant_ref: Ref::named(Kind::Tenant, config.tenant.clone()),
             cloud_ref: Ref::named(Kind::Cloud, config.cloud_name.clone()),
@@ -233,4 +236,10 @@ fn own_key(unit: &UnitKey) -> Key {
         UnitKey::SharedVip(key) => Key::SharedVip(NamespacedName::clone(key)),
         UnitKey::Ingress(id) => Key::Ingress(id.clone()),
     }
+}
+
+/// A network with its uuid where others of its name exist. Source: L4 and network, B9.
+fn identified(network: &VipNetwork, facts: &Facts) -> VipNetwork {
+    let found = network.uuid.is_empty().then(|| facts.vip_networks.get(&network.name)).flatten();
+    VipNetwork { uuid: found.unwrap_or(&network.uuid).clone(), ..network.clone() }
 }

@@ -45,7 +45,7 @@ pub(crate) fn translate(t: &Translator, view: &View<'_>, id: &NamespacedName, ou
         return;
     }
     let name: Arc<str> = t.names().l4_vs(&id.namespace, &id.name).into();
-    let Ok(address) = wanted_address(service, out) else { return };
+    let Ok(address) = wanted_address(t, service, out) else { return };
     let hostnames = fqdn::of_service(t, service, out);
     let pools = pools(t, view, service, None, out);
     let policy = policy_set(t, &name, &pools, policy_markers(t, service));
@@ -99,7 +99,11 @@ pub(crate) fn is_servable(t: &Translator, service: &Service, out: &mut UnitOutpu
 }
 
 /// The address that a Service asks for; an error if it is none.
-pub(crate) fn wanted_address(service: &Service, out: &mut UnitOutput) -> Result<Option<Arc<str>>, ()> {
+pub(crate) fn wanted_address(
+    t: &Translator,
+    service: &Service,
+    out: &mut UnitOutput,
+) -> Result<Option<Arc<str>>, ()> {
     let annotated = service.annotations.get(annotation::LOAD_BALANCER_IP).filter(|a| !a.is_empty());
     let Some(address) = service.load_balancer_ip.as_ref().or(annotated) else { return Ok(None) };
     if address.parse::<std::net::IpAddr>().is_err() {
@@ -107,6 +111,13 @@ pub(crate) fn wanted_address(service: &Service, out: &mut UnitOutput) -> Result<
             format!("the wanted load balancer IP {address:?} is no IP address: correct or remove it");
         out.tell(&service_id(&service.id), Reason::InvalidAddress, message);
         return Err(());
+    }
+    if t.facts.cloud.vip_per_network() {
+        let message = format!(
+            "the wanted load balancer IP {address} has no effect: on AWS, Azure and OpenStack the cloud chooses the \
+             address; remove it, and use the address in the status, or its DNS name"
+        );
+        out.tell(&service_id(&service.id), Reason::UnsupportedField, message);
     }
     Ok(Some(address.clone()))
 }

@@ -88,7 +88,7 @@ fn members<'a>(
         {
             continue;
         }
-        let Ok(address) = l4::wanted_address(service, out) else { continue };
+        let Ok(address) = l4::wanted_address(t, service, out) else { continue };
         if let Some(group) = &members
             && address.is_some()
             && address != group.address

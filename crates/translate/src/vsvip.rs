@@ -39,7 +39,7 @@ fn checksum(t: &Translator, fqdns: &[Arc<str>], fixed: Option<&Arc<str>>, labels
     if let Some(address) = fixed {
         checksum = checksum.text(address);
     }
-    let mut networks: Vec<_> = t.config.vip_networks.iter().map(network_text).collect();
+    let mut networks: Vec<_> = t.vip_networks.iter().map(network_text).collect();
     if !networks.is_empty() {
         networks.sort();
         checksum = checksum.text(&go_json::marshal(&networks));
@@ -75,10 +75,10 @@ fn vips(t: &Translator, fixed: Option<&Arc<str>>) -> Vec<Vip> {
             subnet_uuid: Some(network.name.clone()),
             ..Vip::default()
         };
-        return t.config.vip_networks.iter().zip(1..).map(vip).collect();
+        return t.vip_networks.iter().zip(1..).map(vip).collect();
     }
     let mut vip = Vip { vip_id: "0".into(), auto_allocate_ip: true, ..Vip::default() };
-    if let Some(network) = t.config.vip_networks.first() {
+    if let Some(network) = t.vip_networks.first() {
         vip.auto_allocate_ip_type = match (network.cidr.is_empty(), network.v6cidr.is_empty()) {
             (_, true) => None,
             (true, false) => Some("V6_ONLY".into()),

@@ -448,6 +448,8 @@ pub(crate) mod tests {
             vrf: "global".into(),
             subdomains: Vec::new(),
             node_networks: BTreeMap::new(),
+            vip_networks: BTreeMap::new(),
+            has_foreign_ipam: false,
             vrf_tenant: "admin".into(),
             se_group_tenant: "admin".into(),
         };

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use ako_avi_types::{Kind, ObjectKey, Ref};
+use ako_avi_types::network::{self, Hosts};
+use ako_avi_types::{Kind, Network, ObjectKey, Ref};
+use ako_core::config::VipNetwork;
 use ako_core::facts::{CloudType, choose_vrf};
 use ako_core::{Config, Facts};
 use anyhow::Context as _;
@@ -34,6 +36,8 @@ impl Environment {
             se_group_tenant: Facts::SHARED_TENANT.into(),
             subdomains: Vec::new(),
             node_networks: BTreeMap::new(),
+            vip_networks: BTreeMap::new(),
+            has_foreign_ipam: false,
         };
         if self.0.is_none() {
             return Ok(facts);
@@ -44,18 +48,20 @@ impl Environment {
         let transport_zone = cloud.pointer("/nsxt_configuration/data_network_config/tz_type");
         let transport_zone = transport_zone.and_then(Value::as_str);
         facts.cloud = CloudType::parse(cloud["vtype"].as_str().unwrap_or_default(), transport_zone);
-        let first = config.vip_networks.first();
-        let network = first.and_then(|network| self.find("network", &network.name));
-        let network_vrf =
-            network.and_then(|n| n["vrf_context_ref"].as_str()).map(Ref::parse).and_then(|r| r.name);
+        let search = Search { environment: self, config, cloud };
+        let vip_network = |n: &VipNetwork| search.network(&n.name, &n.uuid, &n.cidrs(), "vipNetworkList");
+        let vip_networks = config.vip_networks.iter().map(vip_network).collect::<anyhow::Result<Vec<_>>>()?;
+        let network_vrf = vip_networks.first().and_then(|first| first.as_ref()?.vrf.as_deref());
         let tier1_vrf = self.tier1_vrf(&config.tier1_router);
-        facts.vrf = choose_vrf(config, facts.cloud, network_vrf.as_deref(), tier1_vrf);
+        facts.vrf = choose_vrf(config, facts.cloud, network_vrf, tier1_vrf);
+        facts.vip_networks = network::uuids_of_namesakes(vip_networks.iter().flatten());
+        facts.has_foreign_ipam = self.has_foreign_ipam(cloud);
         facts.subdomains = self.subdomains(cloud);
         if facts.cloud.places_pools() {
-            let given_by_name = config.node_networks.iter().filter(|network| network.uuid.is_empty());
-            let uuid =
-                |name: &Arc<str>| Some((name.clone(), self.only_network(name)?["uuid"].as_str()?.into()));
-            facts.node_networks = given_by_name.filter_map(|network| uuid(&network.name)).collect();
+            for network in config.node_networks.iter().filter(|network| network.uuid.is_empty()) {
+                let found = search.network(&network.name, "", &[], "nodeNetworkList")?;
+                facts.node_networks.extend(found.map(|found| (network.name.clone(), found.uuid)));
+            }
         }
         let tenant_of = |kind: Kind, name: &str| {
             let found = self.find(kind.segment(), name)?;
@@ -102,6 +108,12 @@ impl Environment {
         vrfs.filter(|_| !router.is_empty()).find(is_of_router)?["name"].as_str()
     }
 
+    fn has_foreign_ipam(&self, cloud: &Value) -> bool {
+        let profile = cloud["ipam_provider_ref"].as_str().map(Ref::parse).and_then(|r| r.name);
+        let profile = profile.and_then(|name| self.find(Kind::IpamDnsProviderProfile.segment(), &name));
+        profile.and_then(|profile| profile["type"].as_str()).is_some_and(Facts::is_foreign_ipam)
+    }
+
     fn subdomains(&self, cloud: &Value) -> Vec<Arc<str>> {
         let provider = cloud["dns_provider_ref"].as_str().map(Ref::parse).and_then(|r| r.name);
         let profile = provider.and_then(|name| self.find("ipamdnsproviderprofile", &name));
@@ -113,7 +125,64 @@ impl Environment {
     }
 
     fn find(&self, kind: &str, name: &str) -> Option<&Value> {
+        self.find_by(kind, "name", name)
+    }
+
+    fn find_by(&self, kind: &str, field: &str, value: &str) -> Option<&Value> {
         let objects = self.0.as_ref()?.get(kind)?.as_object()?;
-        objects.values().find(|object| object["name"].as_str() == Some(name))
+        objects.values().find(|object| object[field].as_str() == Some(value))
+    }
+}
+
+/// Finds networks, as the operator does on a controller.
+struct Search<'a> {
+    environment: &'a Environment,
+    config: &'a Config,
+    cloud: &'a Value,
+}
+
+impl Search<'_> {
+    /// The network that an entry of a key of the configuration means, if it is there.
+    ///
+    /// # Errors
+    /// If several are, and nothing says which one.
+    fn network(
+        &self,
+        name: &str,
+        uuid: &str,
+        cidrs: &[Arc<str>],
+        key: &str,
+    ) -> anyhow::Result<Option<Network>> {
+        let (field, value) = if uuid.is_empty() { ("name", name) } else { ("uuid", uuid) };
+        let of_vrf = |network: &Network| {
+            let is_named = !uuid.is_empty() || self.config.vrf_name.is_empty();
+            is_named || network.vrf.as_ref() == Some(&self.config.vrf_name)
+        };
+        let found = self.environment.networks().filter(|network| network[field] == value).map(Network::read);
+        let found = network::with_subnets(found.filter(of_vrf).collect(), cidrs);
+        if found.len() <= 1 {
+            return Ok(found.into_iter().next());
+        }
+        let hosts: Vec<_> = found.iter().map(|n| (n.clone(), self.hosts(&n.uuid))).collect();
+        let management = self.management_network().map(|uuid| self.hosts(&uuid));
+        let nearest = network::nearest(&hosts, &management.unwrap_or_default());
+        let place = format!("cloud \"{}\"", self.config.cloud_name);
+        nearest.map(Some).with_context(|| network::undecided(&found, &place, key))
+    }
+
+    /// The uuid of the network from which service engines are managed: that of their group,
+    /// else that of the cloud.
+    fn management_network(&self) -> Option<Arc<str>> {
+        let group = self.environment.find(Kind::ServiceEngineGroup.segment(), &self.config.se_group);
+        let own = group.and_then(|group| group["mgmt_network_ref"].as_str());
+        let of_cloud = self.cloud.pointer("/vcenter_configuration/management_network");
+        let reference = Ref::parse(own.or_else(|| of_cloud?.as_str())?);
+        let named = |name: &str| self.environment.find("network", name)?["uuid"].as_str().map(Arc::from);
+        reference.uuid.or_else(|| named(&reference.name?))
+    }
+
+    fn hosts(&self, network: &str) -> Hosts {
+        let runtime = self.environment.find_by(Kind::VimgrNwRuntime.segment(), "uuid", network);
+        runtime.map(network::hosts).unwrap_or_default()
     }
 }

@@ -5,10 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use ako_avi_io::{
-    AviClient, Borrowed, Clock, ClusterClaim, ClusterIdentity, Credentials, Dial, Endpoint, NetworkName,
-    Observer, Options, Scheme, Scope, ScopeTenant, Secret, Tenant, Tls, Wanted, Writer,
+    AviClient, Borrowed, Clock, ClusterClaim, ClusterIdentity, ControllerFacts, Credentials, Dial, Endpoint,
+    NetworkName, Observer, Options, Scheme, Scope, ScopeTenant, Secret, Tenant, Tls, Wanted, WantedNetwork,
+    Writer,
 };
-use ako_avi_types::{ErrorClass, Failure, Kind, Meta, Object, ObjectKey, Observed};
+use ako_avi_types::{ErrorClass, Failure, Kind, Meta, Object, ObjectKey, Observed, network};
+use ako_core::config::VipNetwork;
 use ako_core::facts::{CloudType, choose_vrf, has_tier1_vrf};
 use ako_core::name::Names;
 use ako_core::{Config, Facts};
@@ -138,12 +140,13 @@ impl Connection {
         let wanted = Wanted {
             tenant: config.tenant.clone(),
             cloud: config.cloud_name.clone(),
-            networks: config.vip_networks.iter().map(|n| network_name(&n.name, &n.uuid)).collect(),
+            networks: config.vip_networks.iter().map(wanted_network).collect(),
             vrf: Some(config.vrf_name.clone()).filter(|vrf| !vrf.is_empty()),
+            se_group: config.se_group.clone(),
         };
         let said = self.client.facts(&wanted).await?;
         let cloud = CloudType::parse(&said.cloud_vtype, said.transport_zone.as_deref());
-        let node_networks = self.node_networks(config, cloud, &wanted, &said.cloud_uuid).await?;
+        let node_networks = self.node_networks(config, cloud, &wanted, &said).await?;
         let network_vrf = said.networks.first().and_then(|network| network.vrf.as_deref());
         let mut subdomains: Vec<Arc<str>> =
             said.subdomains.iter().map(|domain| domain.trim_start_matches('.').into()).collect();
@@ -166,6 +169,8 @@ impl Connection {
             se_group_tenant,
             subdomains,
             node_networks,
+            has_foreign_ipam: said.ipam_type.as_deref().is_some_and(Facts::is_foreign_ipam),
+            vip_networks: network::uuids_of_namesakes(&said.networks),
         };
         Ok(Translator::new(config.clone(), facts))
     }
@@ -177,11 +182,11 @@ impl Connection {
         config: &Config,
         cloud: CloudType,
         wanted: &Wanted,
-        cloud_uuid: &str,
+        said: &ControllerFacts,
     ) -> Result<BTreeMap<Arc<str>, Arc<str>>, Failure> {
         let configured = if cloud.places_pools() { &*config.node_networks } else { &[] };
         let names: Vec<_> = configured.iter().map(|n| network_name(&n.name, &n.uuid)).collect();
-        let found = self.client.node_networks(wanted, cloud_uuid, &names).await?;
+        let found = self.client.node_networks(wanted, said, &names).await?;
         let by_name = configured.iter().zip(found).filter(|(network, _)| network.uuid.is_empty());
         Ok(by_name.map(|(network, found)| (network.name.clone(), found.uuid)).collect())
     }
@@ -262,6 +267,11 @@ impl Connection {
         let object = Object::read(key.kind, body).map_err(|error| unreadable(key, &error.to_string()))?;
         Ok(Some(Observed { meta, body: Arc::new(object) }))
     }
+}
+
+/// A VIP network, by what tells it from others of its name.
+fn wanted_network(network: &VipNetwork) -> WantedNetwork {
+    WantedNetwork { name: network_name(&network.name, &network.uuid), cidrs: network.cidrs() }
 }
 
 /// How a network is named that is given by name or by uuid.

@@ -7,8 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ako_harness::control_plane::{ControlPlane, Loan};
+use ako_harness::golden::{self, Case};
 use ako_harness::operator::{Controller, Installed, Operator, OperatorOptions, install};
-use ako_harness::{cluster, eventually, golden};
+use ako_harness::{cluster, eventually};
 use ako_sim_avi::{Options, Running, SimAvi, Tls};
 use serde_json::{Value, json};
 
@@ -55,12 +56,28 @@ impl World {
         Some(world)
     }
 
+    /// As [`World::start`], with a controller that holds what a recorded case had.
+    pub(crate) async fn start_case(case: &Case) -> Option<Self> {
+        let mut world = Self::start_on(&case.environment, &case.config, &case.namespace).await?;
+        if let Err(error) = world.operator.wait_ready().await {
+            world.fail::<()>(&error.context(case.name.clone()));
+        }
+        Some(world)
+    }
+
     /// As [`World::start`], without waiting for the operator to be ready.
     pub(crate) async fn start_unready(config: &BTreeMap<String, String>, namespace: &str) -> Option<Self> {
+        Self::start_on(&golden::environment().unwrap(), config, namespace).await
+    }
+
+    async fn start_on(
+        environment: &Value,
+        config: &BTreeMap<String, String>,
+        namespace: &str,
+    ) -> Option<Self> {
         // Before anything else, as there may be none.
         let control_plane = ControlPlane::lend().await.unwrap()?;
-        let environment = golden::environment().unwrap();
-        let sim = SimAvi::with_environment(&environment, Options::default()).unwrap();
+        let sim = SimAvi::with_environment(environment, Options::default()).unwrap();
         let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
         let serving = sim.serve(loopback, Tls::SelfSigned).await.unwrap();
         Some(Self::start_with(control_plane, sim, Arc::new(serving), config, namespace).await)

@@ -86,6 +86,13 @@ pub struct VipNetwork {
     pub v6cidr: Arc<str>,
 }
 
+impl VipNetwork {
+    /// The subnets to use.
+    pub fn cidrs(&self) -> Vec<Arc<str>> {
+        [&self.cidr, &self.v6cidr].into_iter().filter(|cidr| !cidr.is_empty()).cloned().collect()
+    }
+}
+
 /// A network that nodes are in: where pools are placed on clouds that have to
 /// be told.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -34,6 +34,8 @@ pub(crate) fn translator(config: Config) -> Translator {
         se_group_tenant: "admin".into(),
         subdomains: vec!["example.com".into()],
         node_networks: BTreeMap::new(),
+        vip_networks: BTreeMap::new(),
+        has_foreign_ipam: false,
     };
     Translator::new(config, facts)
 }

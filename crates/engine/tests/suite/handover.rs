@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use ako_avi_types::{Change, ErrorClass, Kind, ObjectKey, Operation};
+use ako_core::config::AutoFqdn;
 use ako_core::handover::Word;
 use ako_core::id::NamespacedName;
 use ako_core::instance::Claim;
@@ -203,6 +204,28 @@ fn the_addresses_of_what_nobody_asks_for_any_more_are_taken_away() {
         assert_eq!((town.published("one"), town.published("two")), (0, 0));
         assert!(town.instances[0].engine.is_settled(), "{:?}", town.instances[0].engine.pending(9));
     }
+}
+
+/// Without a host name, no annotation says whose addresses they are.
+#[test]
+fn the_addresses_of_a_service_without_a_name_are_taken_away_too() {
+    let nameless = two().map(|config| Config { auto_fqdn: AutoFqdn::Disabled, ..config });
+    let mut all = objects();
+    all.push(service("lb", ServiceType::LoadBalancer));
+    let mut town = Town::new(&nameless, all);
+    town.run(MARGIN);
+    let shown = |town: &Town| {
+        let id = ResourceId { kind: ResourceKind::Service, name: NamespacedName::new("red", "lb") };
+        match &town.cluster[&id] {
+            Resource::Service(service) => service.published.clone(),
+            other => panic!("{other:?}"),
+        }
+    };
+    let before = shown(&town);
+    assert!(!before.addresses.is_empty() && before.annotations.is_empty(), "{before:?}");
+    town.label("red", "nobody");
+    town.run(MARGIN);
+    assert!(shown(&town).is_empty());
 }
 
 #[test]
@@ -446,8 +469,8 @@ fn what_kept_its_name_is_not_deleted() {
 fn what_the_new_owner_does_not_know_of_stays() {
     let mut town = town();
     let late = service("late", ServiceType::LoadBalancer);
-    town.cluster.insert(late.id(), late.clone());
-    town.tell(0, Event::Cluster(Delta::Apply(late.clone())));
+    town.hidden = Some((1, late.id()));
+    town.apply(late.clone());
     town.run(Duration::from_secs(5));
     let served = town.served();
     assert_eq!(served, 4);

@@ -130,6 +130,35 @@ fn a_status_that_is_refused_as_it_is_is_told_and_rarely_tried() {
     assert_eq!((world.engine.findings(), world.published), (Vec::new(), 2));
 }
 
+/// Another controller that wants the object would write as fast as we do.
+#[test]
+fn a_status_that_somebody_else_replaces_again_and_again_is_told_and_written_less_often() {
+    let mut world = world();
+    world.start();
+    world.settle();
+    let a = id(ResourceKind::Ingress, "a");
+    let (ours, published) = (world.status(&a), world.published);
+    let theirs = PublishedAddress { hostname: "h1.example.com".into(), ip: "203.0.113.9".into() };
+    let theirs = Published { addresses: vec![theirs], ..Published::default() };
+    for _ in 0..600 {
+        if world.status(&a) != theirs {
+            let ingress = Ingress { published: theirs.clone(), ..plain_ingress("a", &[host(1)]) };
+            world.apply(Resource::Ingress(ingress));
+        }
+        world.run(Duration::from_millis(100));
+    }
+    // At once, and after 1, 3, 7, 15 and 31 seconds.
+    assert_eq!(world.published - published, 6);
+    let findings = world.engine.findings();
+    assert!(findings.iter().any(|f| f.reason == Reason::StatusOverwritten && f.object == a), "{findings:?}");
+    // When the other one is gone, ours stays, and nothing is told any more.
+    world.run(Duration::from_mins(2));
+    assert_eq!(world.status(&a), ours);
+    world.run(Duration::from_mins(10));
+    assert_eq!(world.engine.findings(), []);
+    assert!(world.engine.is_settled());
+}
+
 #[test]
 fn a_status_is_written_once_until_the_watch_shows_it() {
     let mut world = world();

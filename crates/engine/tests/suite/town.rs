@@ -43,6 +43,8 @@ pub(crate) struct Town {
     pub(crate) writes: Vec<(usize, String)>,
     /// An instance that does not read the controller.
     pub(crate) blind: Option<usize>,
+    /// An object that an instance does not get to see.
+    pub(crate) hidden: Option<(usize, ResourceId)>,
     /// The fewest pools that were served after any write.
     pub(crate) least_served: usize,
 }
@@ -70,6 +72,7 @@ impl Town {
             leaderships: 0,
             writes: Vec::new(),
             blind: None,
+            hidden: None,
             least_served: usize::MAX,
         };
         for config in configs {
@@ -191,6 +194,9 @@ impl Town {
     pub(crate) fn apply(&mut self, object: Resource) {
         self.cluster.insert(object.id(), object.clone());
         for i in 0..self.instances.len() {
+            if self.hidden == Some((i, object.id())) {
+                continue;
+            }
             let seen = match (&object, &self.instances[i].sees) {
                 (Resource::Installation(one), Some(old)) if one.namespace == old.namespace => {
                     Resource::Installation(old.clone())
@@ -254,9 +260,13 @@ impl Town {
             }
             Effect::Publish { object, wanted, .. } => {
                 self.tell(i, Event::Published(object.clone(), Ok(())));
-                let Some(Resource::Ingress(found)) = self.cluster.get(&object) else { return };
-                let changed = ako_core::resource::Ingress { published: wanted, ..found.clone() };
-                self.apply(Resource::Ingress(changed));
+                let Some(mut changed) = self.cluster.get(&object).cloned() else { return };
+                match &mut changed {
+                    Resource::Ingress(ingress) => ingress.published = wanted,
+                    Resource::Service(service) => service.published = wanted,
+                    other => panic!("{other:?}"),
+                }
+                self.apply(changed);
             }
             Effect::Observe => self.observe(i),
             Effect::Say(word) => {

@@ -15,7 +15,7 @@ use hyper::body::Frame;
 use kube::Client;
 use kube::client::Body;
 use serde_json::{Value, json};
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
 type Answer = Response<BoxBody<Bytes, std::io::Error>>;
 
@@ -57,6 +57,8 @@ pub(crate) enum FaultKind {
     Cut,
     /// No answer ever comes.
     Silence,
+    /// It is told that the request is here, and answered when told to.
+    Hold(oneshot::Sender<()>, oneshot::Receiver<()>),
 }
 
 struct State {
@@ -212,6 +214,10 @@ impl Fake {
         match fault.map(|fault| fault.kind) {
             Some(FaultKind::Code(code)) => return failure(code),
             Some(FaultKind::Silence) => std::future::pending::<()>().await,
+            Some(FaultKind::Hold(here, go_on)) => {
+                let _ = here.send(());
+                let _ = go_on.await;
+            }
             Some(FaultKind::Cut) => {
                 let broken = || std::io::Error::other("cut");
                 let frames =
@@ -226,7 +232,14 @@ impl Fake {
             (&Method::GET, []) => Some(self.state().list(&collection, namespace.as_deref(), &seen)),
             (&Method::GET, [name]) => self.object(&collection, &key(namespace.as_deref(), name)),
             (&Method::PATCH, [name, ..]) => {
-                let patched = self.state().patch(&collection, &key(namespace.as_deref(), name), &seen.body);
+                let key = key(namespace.as_deref(), name);
+                let version = &seen.body["metadata"]["resourceVersion"];
+                let now = self.object(&collection, &key);
+                if !version.is_null() && now.is_some_and(|now| now["metadata"]["resourceVersion"] != *version)
+                {
+                    return failure(409);
+                }
+                let patched = self.state().patch(&collection, &key, &seen.body);
                 self.signal();
                 patched
             }
@@ -353,10 +366,11 @@ impl State {
     }
 
     fn patch(&mut self, collection: &str, key: &str, patch: &Value) -> Option<Value> {
-        let mut object = self.objects.get(&(collection.to_owned(), key.to_owned()))?.clone();
+        let place = (collection.to_owned(), key.to_owned());
+        let mut object = self.objects.get(&place)?.clone();
         merge(&mut object, patch);
-        self.put(collection, object.clone());
-        Some(object)
+        self.put(collection, object);
+        self.objects.get(&place).cloned()
     }
 
     fn list(&self, collection: &str, namespace: Option<&str>, seen: &Seen) -> Value {

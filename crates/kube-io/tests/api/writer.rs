@@ -18,7 +18,7 @@ use kube::{Client, Config};
 use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
@@ -84,15 +84,18 @@ async fn what_is_wanted_is_written_and_cleared() {
     let seen = fake.take_seen();
     assert!(seen.iter().all(|seen| seen.method == Method::PATCH && seen.query["fieldManager"] == "ako-rs"));
     let path = "/apis/networking.k8s.io/v1/namespaces/ns/ingresses/web";
-    assert_eq!(seen[0].path, format!("{path}/status"));
-    let addresses = json!([{"ip": "1.2.3.4", "hostname": "a.com"}, {"ip": "1.2.3.5"}]);
-    assert_eq!(seen[0].body, json!({"status": {"loadBalancer": {"ingress": addresses}}}));
-    assert_eq!(seen[1].path, path);
+    // By the annotations, addresses are known to be ours: they come before them...
+    assert_eq!(seen[0].path, path);
     let annotations = json!({VS_UUID_MAP: "{}", CLUSTER_UUID: null, TENANT: "admin"});
-    assert_eq!(seen[1].body, json!({"metadata": {"annotations": annotations}}));
+    assert_eq!(seen[0].body, json!({"metadata": {"annotations": annotations}}));
+    assert_eq!(seen[1].path, format!("{path}/status"));
+    let addresses = json!([{"ip": "1.2.3.4", "hostname": "a.com"}, {"ip": "1.2.3.5"}]);
+    assert_eq!(seen[1].body["status"], json!({"loadBalancer": {"ingress": addresses}}));
 
     let outcome = publish(&fake, &Published::default(), &published()).await.unwrap();
     assert_eq!(outcome, Outcome::Written { addresses: true, annotations: true });
+    // ...and go after them.
+    assert!(is_status(&fake.take_seen()[0]));
     let object = fake.object("ingresses", KEY).unwrap();
     assert_eq!(object["metadata"]["annotations"], json!({"theirs": "x"}));
     assert_eq!(object["status"], json!({"conditions": ["theirs"], "loadBalancer": {}}));
@@ -132,21 +135,59 @@ async fn a_request_for_node_ports_goes_by_itself() {
     publish(&fake, &asking, &Published { node_ports: Some("true".into()), ..Published::default() })
         .await
         .unwrap();
-    let annotations = fake.take_seen().pop().unwrap().body["metadata"]["annotations"].clone();
+    let annotations = fake.take_seen().remove(0).body["metadata"]["annotations"].clone();
     assert_eq!(annotations, json!({VS_UUID_MAP: "{}", CLUSTER_UUID: null, TENANT: "admin"}));
 }
 
 #[tokio::test(start_paused = true)]
 async fn conflicts_are_repeated_a_bounded_number_of_times() {
     let (fake, begun) = (fake(), Instant::now());
-    (0..CONFLICT_RETRIES).for_each(|_| fake.fail(FaultKind::Code(409), is_status));
+    let is_of_annotations = |seen: &Seen| !is_status(seen);
+    (0..CONFLICT_RETRIES).for_each(|_| fake.fail(FaultKind::Code(409), is_of_annotations));
     publish(&fake, &published(), &Published::default()).await.unwrap();
     assert_eq!(fake.take_seen().len(), CONFLICT_RETRIES as usize + 2);
     assert_eq!(begun.elapsed().as_millis(), 100 + 200 + 300, "less and less often");
 
-    (0..=CONFLICT_RETRIES).for_each(|_| fake.fail(FaultKind::Code(409), is_status));
+    (0..=CONFLICT_RETRIES).for_each(|_| fake.fail(FaultKind::Code(409), is_of_annotations));
     let error = publish(&fake, &published(), &Published::default()).await.unwrap_err();
     assert_eq!(error.class(), ErrorClass::Conflict);
+}
+
+/// Another instance may write at the same time: what the two leave is never an address
+/// without the annotations that say whose it is.
+#[tokio::test(start_paused = true)]
+async fn two_that_write_at_a_time_leave_no_address_without_annotations() {
+    let states = [published(), Published::default()];
+    // What stands there, what each of the two has seen, which one publishes, and which patch
+    // of the one is on its way while the other one writes.
+    for case in 0..32 {
+        let bit = move |n: u32| (case >> n) & 1;
+        let (start, seen, others_view) = (&states[bit(0)], &states[bit(1)], &states[bit(2)]);
+        let (wanted, others) = (&states[bit(3)], &states[1 - bit(3)]);
+        let fake = fake();
+        publish(&fake, start, &Published::default()).await.unwrap();
+        let (here, reached) = oneshot::channel();
+        let (go_on, told) = oneshot::channel();
+        fake.fail(FaultKind::Hold(here, told), move |seen| is_status(seen) == (bit(4) == 1));
+        let leader = Leader::new();
+        let (writer, permit) = (leader.writer(fake.client()), rehearsal::endless());
+        let (ingress, wanted, seen) = (ingress(), wanted.clone(), seen.clone());
+        let mut one =
+            tokio::spawn(async move { writer.publish(&permit, &ingress, &wanted, &seen).await.is_ok() });
+        tokio::select! {
+            _ = reached => {
+                let _ = publish(&fake, others, others_view).await;
+                let _ = go_on.send(());
+                one.await.unwrap();
+            }
+            // There is nothing to be sent, or not that.
+            ended = &mut one => { ended.unwrap(); }
+        }
+        let object = fake.object("ingresses", KEY).unwrap();
+        let has_address = !object["status"]["loadBalancer"]["ingress"].is_null();
+        let is_ours = !object["metadata"]["annotations"][VS_UUID_MAP].is_null();
+        assert!(is_ours || !has_address, "case {case}: {object:#}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

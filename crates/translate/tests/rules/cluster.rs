@@ -35,6 +35,8 @@ pub(crate) fn facts() -> Facts {
         se_group_tenant: "admin".into(),
         subdomains: vec!["example.com".into()],
         node_networks: BTreeMap::new(),
+        vip_networks: BTreeMap::new(),
+        has_foreign_ipam: false,
     }
 }
 

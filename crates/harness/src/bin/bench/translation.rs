@@ -59,6 +59,8 @@ impl Translation {
             se_group_tenant: Facts::SHARED_TENANT.into(),
             subdomains: vec!["avi.internal".into()],
             node_networks: BTreeMap::new(),
+            vip_networks: BTreeMap::new(),
+            has_foreign_ipam: false,
         };
         let translator = Translator::new(config, facts);
         let mut snapshot = Snapshot::default();
