@@ -293,6 +293,22 @@ async fn of_several_networks_the_one_is_meant_that_has_the_subnet() {
     assert!(undecided.message.starts_with("there are 2 networks \"twin\""), "{undecided}");
 }
 
+/// There the controller may not know of it before.
+#[tokio::test(start_paused = true)]
+async fn a_subnet_of_a_public_cloud_is_taken_by_its_id() {
+    let on_aws = |s: &Seen| match &*s.path {
+        "/api/cloud" => {
+            one_page(&[json!({"uuid": "cloud-1", "name": "Default-Cloud", "vtype": "CLOUD_AWS"})])
+        }
+        _ => controller(s),
+    };
+    for (id, vrf) in [("net-1", Some("global")), ("nodes", Some("global")), ("subnet-0a", None)] {
+        let wanted = Wanted { networks: vec![by_name(id, &[])], ..wanted() };
+        let said = Double::new(on_aws).client().facts(&wanted).await.unwrap();
+        assert_eq!(said.networks[0].vrf.as_deref(), vrf, "{id}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn facts_are_read() {
     let facts = Double::new(controller).client().facts(&wanted()).await.unwrap();

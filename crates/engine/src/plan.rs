@@ -8,6 +8,7 @@ use ako_avi_types::{FieldChange, Kind, Object, ObjectKey};
 use crate::controller::Controller;
 use crate::desired::Desired;
 use crate::need::is_left_alone;
+use crate::shield;
 
 /// What is to be done to one object, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,6 +51,7 @@ pub fn plan(desired: &Desired, controller: &Controller) -> Vec<Planned> {
     let writes = desired.objects().filter_map(|(key, object)| {
         let reason = desired.reason(key).unwrap_or_default();
         let action = if controller.contains(key) {
+            let object = &shield::keep_vips(key, object.clone(), desired, controller);
             Action::Update(Some(controller.differences(key, object)).filter(|changes| !changes.is_empty())?)
         } else if key.kind.is_borrowed() {
             return None;

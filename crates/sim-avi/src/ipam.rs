@@ -221,7 +221,10 @@ fn is_foreign(store: &Store, cloud: Option<&str>) -> bool {
 /// A vip of a foreign IPAM has to be sent as it is held.
 fn keep_all(vip: &Fields, earlier: &Fields) -> Granted<()> {
     let is_held = |(key, value): (&String, &Value)| earlier.get(key) == Some(value);
-    if vip.iter().all(is_held) {
+    let has_all = ["ip_address", "ip6_address", "ipam_network_subnet"]
+        .into_iter()
+        .all(|key| vip.get(key) == earlier.get(key));
+    if has_all && vip.iter().all(is_held) {
         return Ok(());
     }
     Err(Refusal::invalid("Updating a VIP is not supported with this IPAM profile"))

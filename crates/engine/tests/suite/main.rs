@@ -8,6 +8,7 @@ mod world;
 mod changes;
 mod crashes;
 mod failures;
+mod foreign_ipam;
 mod freshness;
 mod guard;
 mod handover;

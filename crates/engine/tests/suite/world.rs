@@ -132,7 +132,12 @@ impl World {
 
     /// Ends the process and starts another one with another configuration.
     pub(crate) fn restart_as(&mut self, config: Config) {
-        self.translator = translator(config);
+        self.restart_with(translator(config));
+    }
+
+    /// The same, with another translator.
+    pub(crate) fn restart_with(&mut self, translator: Translator) {
+        self.translator = translator;
         self.restart();
     }
 

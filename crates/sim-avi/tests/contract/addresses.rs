@@ -60,6 +60,48 @@ async fn another_network_does_not_move_the_address() {
 }
 
 #[tokio::test]
+async fn an_address_of_another_system_is_not_changed() {
+    let (sim, client) = Client::fresh().await;
+    let profile = json!({"type": "IPAMDNS_TYPE_INFOBLOX"});
+    assert!(sim.edit("ipamdnsproviderprofile", "admin", "ipam", &profile));
+    let held = client.create("vsvip", vsvip("a")).await;
+    let refused = client.put(&path(&held), vsvip("a")).await;
+    assert_eq!(refused.status, StatusCode::BAD_REQUEST);
+    let mut renamed = vsvip("a");
+    renamed["vip"] = held["vip"].clone();
+    renamed["dns_info"] = json!([{"fqdn": "a.avi.internal"}]);
+    let kept = client.put(&path(&held), renamed).await;
+    assert_eq!((kept.status, address(&kept.json())), (StatusCode::OK, address(&held)));
+}
+
+#[tokio::test]
+async fn networks_of_one_name_are_told_apart_by_uuid() {
+    let network =
+        |uuid: &str| json!({"name": "twin", "uuid": uuid, "cloud_ref": "/api/cloud?name=Default-Cloud"});
+    let environment = json!({
+        "cloud": {"admin/Default-Cloud": {"name": "Default-Cloud", "vtype": "CLOUD_VCENTER"}},
+        "vrfcontext": {"admin/global": {"name": "global"}},
+        "network": {"admin/twin#pg-1": network("pg-1"), "admin/twin#pg-2": network("pg-2")},
+        "vimgrnwruntime": {"admin/twin#pg-1": {"name": "twin", "uuid": "pg-1", "host_refs": ["/api/vimgrhostruntime?name=h"]}},
+        "vimgrhostruntime": {"admin/h": {"name": "h"}},
+    });
+    let sim = SimAvi::with_environment(&environment, Options::default()).expect("a consistent environment");
+    let client = Client::login(&sim).await;
+    assert_eq!(client.get("/api/network/pg-2").await.json()["name"], "twin");
+    let runtime = client.get("/api/vimgrnwruntime/pg-1").await.json();
+    assert_eq!(runtime["host_refs"].as_array().map(Vec::len), Some(1));
+    assert_eq!(client.get("/api/vimgrnwruntime/pg-2").await.status, StatusCode::NOT_FOUND);
+    let mut placed = vsvip("a");
+    placed["vip"][0]["ipam_network_subnet"] = json!({"network_ref": "/api/network/pg-2"});
+    placed["vip"][0]["auto_allocate_ip"] = false.into();
+    placed["markers"] = json!([{"key": "clustername", "values": ["c"]}]);
+    client.create("vsvip", placed).await;
+    let dump = sim.dump();
+    let shown = &dump["vsvip"]["admin/a"]["vip"][0]["ipam_network_subnet"]["network_ref"];
+    assert_eq!(shown, "/api/network/pg-2");
+}
+
+#[tokio::test]
 async fn a_preferred_address_must_be_free_and_in_range() {
     let (_sim, client) = Client::fresh().await;
     let at = |name: &str, address: &str| {

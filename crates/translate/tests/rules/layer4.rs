@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ako_avi_types::{Kind, Object};
 use ako_core::config::AutoFqdn;
+use ako_core::facts::CloudType;
 use ako_core::resource::{Namespace, Protocol, Service, ServiceType, UnusedField};
 use ako_core::{Claim, Config, Facts, Installation, Reason, Resource, Scope, ServiceRule, annotation};
 
@@ -75,6 +76,24 @@ fn a_wanted_address_has_to_be_one() {
     let granted = all([wish]);
     let Object::VsVip(vip) = granted.object(Kind::VsVip, "c1--red-lb") else { panic!("no VsVip") };
     assert_eq!(vip.vip[0].ip_address.as_ref().map(|ip| &*ip.addr), Some("10.1.1.1"));
+}
+
+#[test]
+fn a_wanted_address_that_the_cloud_does_not_give_is_told() {
+    let mut wish = balancer("lb", &[(80, Protocol::Tcp)]);
+    wish.load_balancer_ip = Some("10.1.1.1".into());
+    for (cloud, is_told) in [
+        (CloudType::Aws, true),
+        (CloudType::Azure, true),
+        (CloudType::OpenStack, true),
+        (CloudType::Gcp, false),
+        (CloudType::VCenter, false),
+    ] {
+        let facts = Facts { cloud, ..facts() };
+        let all = translate_with(config(), facts, vec![Resource::Service(wish.clone())]);
+        assert_eq!(all.is_told(Reason::UnsupportedField, "Service red/lb"), is_told, "{cloud:?}");
+        assert_eq!(all.names(Kind::VirtualService), ["c1--red-lb"]);
+    }
 }
 
 #[test]
