@@ -93,7 +93,8 @@ impl Dial for TcpDialer {
             if endpoint.scheme == Scheme::Http {
                 return Ok(Dialed { stream: Box::new(tcp), socket });
             }
-            let name = ServerName::try_from(endpoint.host).map_err(io::Error::other)?;
+            let name = ServerName::try_from(endpoint.server_name.unwrap_or(endpoint.host))
+                .map_err(io::Error::other)?;
             let stream = TlsConnector::from(tls).connect(name, tcp).await?;
             Ok(Dialed { stream: Box::new(stream), socket })
         })

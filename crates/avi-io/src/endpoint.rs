@@ -3,6 +3,8 @@
 use std::fmt;
 use std::net::Ipv6Addr;
 
+use rustls_pki_types::ServerName;
+
 /// The protocol of an endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scheme {
@@ -21,6 +23,8 @@ pub struct Endpoint {
     pub host: String,
     /// The TCP port.
     pub port: u16,
+    /// The name that the controller's certificate has to bear, if it is not the host.
+    pub server_name: Option<String>,
 }
 
 /// A text that is not the address of a controller.
@@ -29,6 +33,14 @@ pub struct Endpoint {
 pub struct InvalidEndpoint {
     /// What was given.
     pub text: String,
+}
+
+/// A text that cannot be the name of a server.
+#[derive(Debug, thiserror::Error)]
+#[error("controllerServerName \"{name}\" is neither a host name nor an IP address")]
+pub struct InvalidServerName {
+    /// What was given.
+    pub name: String,
 }
 
 impl Endpoint {
@@ -59,7 +71,21 @@ impl Endpoint {
             url::Host::Ipv4(ip) => ip.to_string(),
             url::Host::Ipv6(ip) => ip.to_string(),
         };
-        Ok(Self { scheme, host, port: url.port_or_known_default().ok_or_else(invalid)? })
+        let port = url.port_or_known_default().ok_or_else(invalid)?;
+        Ok(Self { scheme, host, port, server_name: None })
+    }
+
+    /// The same endpoint, whose certificate has to bear another name than the host; an empty
+    /// one changes nothing.
+    ///
+    /// # Errors
+    /// If that is no name of a server.
+    pub fn with_server_name(self, name: &str) -> Result<Self, InvalidServerName> {
+        if name.is_empty() {
+            return Ok(self);
+        }
+        ServerName::try_from(name).map_err(|_| InvalidServerName { name: name.to_owned() })?;
+        Ok(Self { server_name: Some(name.to_owned()), ..self })
     }
 
     /// `host` or `host:port`, as in a `Host` header.

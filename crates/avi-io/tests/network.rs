@@ -123,3 +123,21 @@ async fn a_certificate_authority_is_replaced_while_running() {
     assert!(client.set_tls(Tls::Verified { ca_pem: "not PEM".to_owned() }).is_err());
     ask().await.unwrap();
 }
+
+/// A controller that is reached by an address, and whose certificate bears a name.
+#[tokio::test]
+async fn the_certificate_may_bear_another_name_than_the_host() {
+    let ours = certificate();
+    let (_served, config) = watch::channel(server(&ours));
+    let address = behind_tls(config).await.replace("localhost", "127.0.0.1");
+    let verified = |name: &str| {
+        let mut options = options(&address, Tls::Verified { ca_pem: ours.cert.pem() });
+        options.endpoint = options.endpoint.with_server_name(name).unwrap();
+        options
+    };
+    assert!(ask(verified("")).await.unwrap_err().message.contains("certificate"));
+    assert_eq!(ask(verified("localhost")).await.unwrap(), json!({"uuid": "cluster-1"}));
+    assert!(ask(verified("elsewhere")).await.unwrap_err().message.contains("certificate"));
+    let junk = options(&address, Tls::Unverified).endpoint.with_server_name("no name");
+    assert!(junk.unwrap_err().to_string().contains("controllerServerName"));
+}

@@ -125,6 +125,25 @@ pub fn has_tier1_vrf(config: &Config, cloud: CloudType) -> bool {
         && &*config.cni != "ncp"
 }
 
+/// Whether the configuration suits the cloud. Source: L4 and network, B2.
+///
+/// # Errors
+/// What does not, and the way out.
+pub fn check_cloud(config: &Config, cloud: CloudType) -> Result<(), String> {
+    let name = &config.cloud_name;
+    match (cloud, config.tier1_router.is_empty()) {
+        (CloudType::NsxT, true) => Err(format!(
+            "cloud \"{name}\" is of NSX-T with an overlay: set nsxtT1LR to the path of the tier-1 router that \
+             virtual services shall be connected to"
+        )),
+        (CloudType::NsxT, false) | (_, true) => Ok(()),
+        (CloudType::NsxTVlan, false) => Err(format!(
+            "cloud \"{name}\" is of NSX-T with VLANs, which have no tier-1 router: remove nsxtT1LR"
+        )),
+        (_, false) => Err(format!("cloud \"{name}\" is not of NSX-T: remove nsxtT1LR, or correct cloudName")),
+    }
+}
+
 /// The VRF that our objects lie in. Source: L4 and network, B3.
 ///
 /// `network_vrf` is the VRF of the first VIP network, `tier1_vrf` the one that
@@ -147,4 +166,22 @@ pub fn choose_vrf(
         _ => network_vrf,
     };
     chosen.unwrap_or("global").into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tier_1_router_is_for_overlays_of_nsx_t() {
+        let with = |router: &str| Config { tier1_router: router.into(), ..Config::default() };
+        let all =
+            [CloudType::VCenter, CloudType::None, CloudType::NsxTVlan, CloudType::Aws, CloudType::Other];
+        for cloud in all {
+            assert_eq!(check_cloud(&with(""), cloud), Ok(()));
+            assert!(check_cloud(&with("/infra/tier-1s/t1"), cloud).unwrap_err().contains("remove nsxtT1LR"));
+        }
+        assert_eq!(check_cloud(&with("/infra/tier-1s/t1"), CloudType::NsxT), Ok(()));
+        assert!(check_cloud(&with(""), CloudType::NsxT).unwrap_err().contains("set nsxtT1LR"));
+    }
 }

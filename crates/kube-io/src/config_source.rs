@@ -18,7 +18,7 @@ use kube::{Api, Client};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 
-use crate::error::{describe, describe_watch};
+use crate::error::{describe, describe_watch, watch_code_of};
 use crate::proof::Demand;
 use crate::source::Pace;
 
@@ -88,8 +88,7 @@ impl ConfigSource {
                     }
                     (&mut last_config, read(CONFIG_MAP, item, config_event), None)
                 }
-                Some(item) = secrets.next() =>
-                    (&mut last_credentials, read(CREDENTIALS_SECRET, item, credentials_event), None),
+                Some(item) = secrets.next() => (&mut last_credentials, read_credentials(item), None),
                 (asked, found) = reader.read() => (&mut last_config, Some(config_event(found)), Some(asked)),
                 () = events.closed() => return,
                 else => return,
@@ -188,6 +187,17 @@ fn read<K>(
     item.map(event).map_err(failed).ok()
 }
 
+/// The same for the Secret; that it may not be read is said, as there are other ways to log in.
+fn read_credentials(item: Result<Option<Secret>, Error>) -> Option<ConfigEvent> {
+    let is_forbidden = |error: &Error| watch_code_of(error) == Some(403);
+    let denied = item
+        .as_ref()
+        .err()
+        .filter(|error| is_forbidden(error))
+        .map(|error| format!("Secret {CREDENTIALS_SECRET} may not be read: {}", describe_watch(error)));
+    read(CREDENTIALS_SECRET, item, credentials_event).or(denied.map(ConfigEvent::CredentialsMissing))
+}
+
 fn config_event(config_map: Option<ConfigMap>) -> ConfigEvent {
     match config_map {
         Some(config_map) => ConfigEvent::Data(config_map.data.unwrap_or_default()),
@@ -236,6 +246,31 @@ pub fn environment_fallback(get: impl Fn(&str) -> Option<String>) -> BTreeMap<St
     set.filter(|(_, value)| !value.is_empty()).map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
+/// The credentials according to the environment variables of upstream's container, for where
+/// there is no Secret or none that may be read; `None` if they do not name anybody. `read`
+/// reads the file of the certificate authority.
+///
+/// # Errors
+/// If that file is named and cannot be read: a connection that should be verified is not made
+/// without.
+pub fn credentials_fallback(
+    get: impl Fn(&str) -> Option<String>,
+    read: impl FnOnce(&str) -> std::io::Result<String>,
+) -> Result<Option<Credentials>, String> {
+    let set = |name: &str| get(name).filter(|value| !value.is_empty());
+    let (Some(username), Some(password)) = (set("CTRL_USERNAME"), set("CTRL_PASSWORD")) else {
+        return Ok(None);
+    };
+    let ca = match set("ROOT_CA_CERT_PATH") {
+        None => None,
+        Some(path) => {
+            Some(read(&path).map_err(|error| format!("ROOT_CA_CERT_PATH {path} cannot be read: {error}"))?)
+        }
+    };
+    let (password, token) = (Redacted::new(password), Redacted::new(String::new()));
+    Ok(Some(Credentials { username, password, token, ca }))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -257,6 +292,23 @@ mod tests {
     fn what_is_not_text_is_refused_unseen() {
         let bytes = BTreeMap::from([("password".to_owned(), ByteString(vec![0xff]))]);
         assert_eq!(credentials(bytes).unwrap_err(), "key password is not text");
+    }
+
+    #[test]
+    fn credentials_of_the_environment() {
+        let fallback = |set: &[(&str, &str)], file: std::io::Result<&str>| {
+            let get =
+                |name: &str| set.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
+            credentials_fallback(get, |_| file.map(str::to_owned))
+        };
+        let named = [("CTRL_USERNAME", "u"), ("CTRL_PASSWORD", "p")];
+        let found = fallback(&named, Ok("")).unwrap().unwrap();
+        assert_eq!((&*found.username, &**found.password.reveal(), found.ca), ("u", "p", None));
+        assert_eq!(fallback(&named[..1], Ok("")), Ok(None));
+        let with_ca = [named[0], named[1], ("ROOT_CA_CERT_PATH", "/ca.pem")];
+        assert_eq!(fallback(&with_ca, Ok("pem")).unwrap().unwrap().ca.as_deref(), Some("pem"));
+        let missing = || Err(std::io::Error::from(std::io::ErrorKind::NotFound));
+        assert!(fallback(&with_ca, missing()).unwrap_err().contains("/ca.pem"));
     }
 
     #[test]

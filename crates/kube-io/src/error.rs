@@ -74,6 +74,17 @@ pub(crate) fn describe(error: &kube::Error) -> String {
     }
 }
 
+/// The HTTP status that a watch was answered with, if it was.
+pub(crate) fn watch_code_of(error: &watcher::Error) -> Option<u16> {
+    match error {
+        watcher::Error::InitialListFailed(error)
+        | watcher::Error::WatchStartFailed(error)
+        | watcher::Error::WatchFailed(error) => code_of(error),
+        watcher::Error::WatchError(status) => Some(status.code),
+        watcher::Error::NoResourceVersion => None,
+    }
+}
+
 /// One line for a person about a watch, as [`describe`].
 pub(crate) fn describe_watch(error: &watcher::Error) -> String {
     match error {

@@ -33,7 +33,8 @@ mod watch;
 mod writer;
 
 pub use config_source::{
-    CONFIG_MAP, CREDENTIALS_SECRET, ConfigEvent, ConfigSource, Credentials, environment_fallback,
+    CONFIG_MAP, CREDENTIALS_SECRET, ConfigEvent, ConfigSource, Credentials, credentials_fallback,
+    environment_fallback,
 };
 pub use connect::{ConnectError, KubernetesVersion, client, kubernetes_version};
 pub use discovery::routes_served;

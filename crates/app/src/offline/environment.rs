@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ako_avi_types::network::{self, Hosts};
 use ako_avi_types::{Kind, Network, ObjectKey, Ref};
 use ako_core::config::VipNetwork;
-use ako_core::facts::{CloudType, choose_vrf};
+use ako_core::facts::{CloudType, check_cloud, choose_vrf};
 use ako_core::{Config, Facts};
 use anyhow::Context as _;
 use serde_json::Value;
@@ -48,6 +48,7 @@ impl Environment {
         let transport_zone = cloud.pointer("/nsxt_configuration/data_network_config/tz_type");
         let transport_zone = transport_zone.and_then(Value::as_str);
         facts.cloud = CloudType::parse(cloud["vtype"].as_str().unwrap_or_default(), transport_zone);
+        check_cloud(config, facts.cloud).map_err(anyhow::Error::msg)?;
         let search = Search { environment: self, config, cloud };
         let vip_network = |n: &VipNetwork| search.network(&n.name, &n.uuid, &n.cidrs(), "vipNetworkList");
         let vip_networks = config.vip_networks.iter().map(vip_network).collect::<anyhow::Result<Vec<_>>>()?;

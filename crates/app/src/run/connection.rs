@@ -11,7 +11,7 @@ use ako_avi_io::{
 };
 use ako_avi_types::{ErrorClass, Failure, Kind, Meta, Object, ObjectKey, Observed, network};
 use ako_core::config::VipNetwork;
-use ako_core::facts::{CloudType, choose_vrf, has_tier1_vrf};
+use ako_core::facts::{CloudType, check_cloud, choose_vrf, has_tier1_vrf};
 use ako_core::name::Names;
 use ako_core::{Config, Facts};
 use ako_engine::Observation;
@@ -50,14 +50,15 @@ pub fn connect(
     dialer: Option<Arc<dyn Dial>>,
     leads: watch::Receiver<bool>,
 ) -> anyhow::Result<Connection> {
-    let endpoint = Endpoint::parse(&settings.config.controller_host)?;
+    let config = &settings.config;
+    let endpoint =
+        Endpoint::parse(&config.controller_host)?.with_server_name(&config.controller_server_name)?;
     let tls = tls(&settings.credentials);
     if tls == Tls::Unverified && endpoint.scheme == Scheme::Https {
         warn!("the controller's certificate is {UNVERIFIED}");
     }
     let options = Options::new(endpoint, tls, credentials(&settings.credentials), clock.clone());
     let client = AviClient::new(Options { dialer, ..options })?;
-    let config = &settings.config;
     let claim = cluster_uid.map(|uid| {
         let cluster = ClusterIdentity { name: config.cluster_name.clone(), uid: uid.into() };
         ClusterClaim::new(client.clone(), clock.clone(), cluster, config.tenant.clone(), scope_tenant(config))
@@ -146,6 +147,7 @@ impl Connection {
         };
         let said = self.client.facts(&wanted).await?;
         let cloud = CloudType::parse(&said.cloud_vtype, said.transport_zone.as_deref());
+        check_cloud(config, cloud).map_err(waiting)?;
         let node_networks = self.node_networks(config, cloud, &wanted, &said).await?;
         let network_vrf = said.networks.first().and_then(|network| network.vrf.as_deref());
         let mut subdomains: Vec<Arc<str>> =
@@ -290,6 +292,11 @@ fn borrowed(config: &Config, cloud: CloudType, vrf: &Arc<str>) -> Borrowed {
         }
     }
     Borrowed { tenant: config.tenant.clone(), cloud: config.cloud_name.clone(), names }
+}
+
+/// What has to be there, or be otherwise, before anything can be done.
+fn waiting(message: String) -> Failure {
+    Failure { class: ErrorClass::Waiting, status: None, message, retry_after_ms: None }
 }
 
 fn unreadable(key: &ObjectKey, why: &str) -> Failure {

@@ -7,7 +7,7 @@ use ako_core::config::keys;
 use ako_core::{Config, ConfigIssue};
 use ako_elect::{Moment, Timing, TimingError};
 use ako_engine::{Event, Source};
-use ako_kube_io::{ConfigEvent, ConfigSource, Credentials, Pace, environment_fallback};
+use ako_kube_io::{ConfigEvent, ConfigSource, Credentials, Pace, credentials_fallback, environment_fallback};
 use anyhow::{Context as _, bail};
 use tokio::sync::{mpsc, watch};
 use tracing::{error, info, warn};
@@ -153,18 +153,40 @@ impl SettingsReader {
     async fn next(&mut self) -> anyhow::Result<Option<Moment>> {
         match self.events.recv().await.context("the watch of the configuration ended")? {
             ConfigEvent::Data(data) => {
-                self.data = Some(data);
+                self.data = Some(with_server_name(data, environment));
                 self.gone = false;
             }
             ConfigEvent::Confirmed(at) => return Ok(Some(at)),
             ConfigEvent::ConfigMapDeleted => self.without_config_map(),
             ConfigEvent::Credentials(credentials) => self.credentials = Some(credentials),
-            ConfigEvent::CredentialsMissing(reason) => {
-                error!(reason, "no credentials for the Avi Controller: create Secret avi-secret");
-                self.startup.waiting(&format!("credentials: {reason}"));
-            }
+            ConfigEvent::CredentialsMissing(reason) => self.without_secret(&reason),
         }
         Ok(None)
+    }
+
+    /// Without a Secret the environment counts, if it names anybody; a running operator keeps
+    /// what it has.
+    fn without_secret(&mut self, reason: &str) {
+        if self.credentials.is_some() {
+            error!(reason, "no credentials in Secret avi-secret; those of before stay in force");
+            self.startup.waiting(&format!("credentials: {reason}"));
+            return;
+        }
+        let problem = match credentials_fallback(environment, |path| std::fs::read_to_string(path)) {
+            Ok(Some(credentials)) => {
+                warn!(
+                    reason,
+                    "the credentials of the environment (CTRL_USERNAME, CTRL_PASSWORD) are used: create Secret \
+                     avi-secret, as they cannot be changed while the operator runs"
+                );
+                self.credentials = Some(credentials);
+                return;
+            }
+            Ok(None) => reason.to_owned(),
+            Err(problem) => format!("{reason}; {problem}"),
+        };
+        error!(reason = problem, "no credentials for the Avi Controller: create Secret avi-secret");
+        self.startup.waiting(&format!("credentials: {problem}"));
     }
 
     /// Without a ConfigMap the environment counts, if it says anything; a
@@ -175,7 +197,7 @@ impl SettingsReader {
             self.gone = true;
             return;
         }
-        let data = environment_fallback(|key| std::env::var(key).ok());
+        let data = with_server_name(environment_fallback(environment), environment);
         if data.contains_key("clusterName") {
             info!("no ConfigMap avi-k8s-config; the environment is used");
             self.data = Some(data);
@@ -185,6 +207,25 @@ impl SettingsReader {
             self.startup.waiting("ConfigMap avi-k8s-config");
         }
     }
+}
+
+fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+/// The data with the name of the controller's certificate that the environment of a managed
+/// AKO gives. Source: configuration, §1.2.
+fn with_server_name(
+    mut data: BTreeMap<String, String>,
+    environment: impl Fn(&str) -> Option<String>,
+) -> BTreeMap<String, String> {
+    let is_managed = environment("MANAGED").is_some_and(|managed| managed == "true");
+    let name = environment("CTRL_ADDRESS").filter(|name| is_managed && !name.is_empty());
+    let named = data.get("controllerServerName").is_some_and(|name| !name.is_empty());
+    if let Some(name) = name.filter(|_| !named) {
+        data.insert("controllerServerName".to_owned(), name);
+    }
+    data
 }
 
 /// The timing of the election.

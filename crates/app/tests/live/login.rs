@@ -1,6 +1,9 @@
 //! A password that becomes wrong while the operator runs.
 
 use ako_harness::{eventually, stateful_set};
+use k8s_openapi::api::core::v1::Secret;
+use kube::Api;
+use kube::api::DeleteParams;
 use serde_json::{Value, json};
 
 use crate::lifecycle::ako;
@@ -63,4 +66,26 @@ async fn a_refused_login_is_the_operators_matter_and_not_an_ingresss() {
     let warnings = world.control_plane.kubectl(&arguments).await.unwrap();
     let warnings: Value = serde_json::from_slice(&warnings.stdout).unwrap();
     assert_eq!(warnings["items"], json!([]), "nobody's Ingress is to blame");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_secret_the_environment_says_how_to_log_in() {
+    let Some(mut world) = World::start(&config(&[]), NAMESPACE).await else { return };
+    world.operator.kill();
+    let secrets: Api<Secret> = Api::namespaced(world.client.clone(), NAMESPACE);
+    let secret = secrets.get("avi-secret").await.unwrap();
+    secrets.delete("avi-secret", &DeleteParams::default()).await.unwrap();
+    let ca = secret.data.unwrap().remove("certificateAuthorityData").unwrap();
+    let file = std::env::temp_dir().join(format!("ako-ca-{}.pem", std::process::id()));
+    std::fs::write(&file, ca.0).unwrap();
+    let credentials = [
+        ("CTRL_USERNAME", "admin"),
+        ("CTRL_PASSWORD", "admin"),
+        ("ROOT_CA_CERT_PATH", file.to_str().unwrap()),
+    ];
+    world.start_operator_in(&credentials).await;
+    std::fs::remove_file(&file).unwrap();
+    assert!(world.operator.log().contains("the credentials of the environment"), "{}", world.operator.log());
+    let state = until_state(&world, |state| state["controller"]["state"] == "CONNECTED").await;
+    assert_eq!(state["controller"]["certificate"], "verified by certificateAuthorityData", "{state:#}");
 }

@@ -117,6 +117,14 @@ impl World {
         self.operator.wait_ready().await.unwrap();
     }
 
+    /// The same, with environment variables.
+    pub(crate) async fn start_operator_in(&mut self, environment: &[(&str, &str)]) {
+        let options = options(&self.control_plane, &self.installed);
+        let options = environment.iter().fold(options, |options, (name, value)| options.env(name, value));
+        self.operator = Operator::start(options).unwrap();
+        self.operator.wait_ready().await.unwrap();
+    }
+
     /// Installs another configuration for the next process.
     pub(crate) async fn install(&mut self, config: &BTreeMap<String, String>) {
         let controller = controller(&self.address, &self.ca_pem);
@@ -186,9 +194,12 @@ fn controller<'a>(address: &'a str, ca_pem: &'a str) -> Controller<'a> {
 }
 
 fn start_operator(control_plane: &ControlPlane, installed: &Installed) -> Operator {
+    Operator::start(options(control_plane, installed)).unwrap()
+}
+
+fn options(control_plane: &ControlPlane, installed: &Installed) -> OperatorOptions {
     let binary = PathBuf::from(env!("CARGO_BIN_EXE_ako"));
-    let options = OperatorOptions::new(binary, control_plane.kubeconfig(), installed);
-    Operator::start(options).unwrap()
+    OperatorOptions::new(binary, control_plane.kubeconfig(), installed)
 }
 
 /// An object of a dump.

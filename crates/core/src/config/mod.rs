@@ -168,6 +168,9 @@ pub struct Config {
     pub cluster_name: Arc<str>,
     /// `controllerIP`: `host[:port]`.
     pub controller_host: Arc<str>,
+    /// `controllerServerName`: the name in the controller's certificate; empty if that is the
+    /// host of `controllerIP`.
+    pub controller_server_name: Arc<str>,
     /// `cloudName`
     pub cloud_name: Arc<str>,
     /// `tenantName`
@@ -250,6 +253,7 @@ impl Default for Config {
             operator_namespace: "avi-system".into(),
             cluster_name: "".into(),
             controller_host: "".into(),
+            controller_server_name: "".into(),
             cloud_name: "Default-Cloud".into(),
             tenant: "admin".into(),
             dedicated_tenant: false,

@@ -79,6 +79,7 @@ impl Parser<'_> {
         if c.controller_host.is_empty() {
             self.fatal("controllerIP", "is required: the controller's host, or host:port");
         }
+        c.controller_server_name = self.text("controllerServerName", "");
         c.cloud_name = self.text("cloudName", "Default-Cloud");
         c.tenant = self.text("tenantName", "admin");
         c.dedicated_tenant = self.flag("dedicatedTenantMode", false);
@@ -609,6 +610,7 @@ mod tests {
             matches!(
                 key.name,
                 "controllerIP"
+                    | "controllerServerName"
                     | "controllerVersion"
                     | "cloudName"
                     | "tenantName"

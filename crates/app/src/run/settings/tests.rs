@@ -166,3 +166,18 @@ async fn a_configuration_that_cannot_be_used_replaces_none() {
     }
     assert_eq!(followed.end().await, 0);
 }
+
+#[test]
+fn the_environment_of_a_managed_operator_names_the_certificate() {
+    let named = |set: &[(&str, &str)], key: &str| {
+        let get = |name: &str| set.iter().find(|(k, _)| *k == name).map(|(_, value)| (*value).to_owned());
+        let mut data =
+            with_server_name(BTreeMap::from([("controllerServerName".to_owned(), key.to_owned())]), get);
+        data.remove("controllerServerName").unwrap_or_default()
+    };
+    assert_eq!(named(&[("MANAGED", "true"), ("CTRL_ADDRESS", "avi.local")], ""), "avi.local");
+    assert_eq!(named(&[("MANAGED", "true"), ("CTRL_ADDRESS", "avi.local")], "other.local"), "other.local");
+    assert_eq!(named(&[("CTRL_ADDRESS", "avi.local")], ""), "");
+    assert_eq!(named(&[("MANAGED", "false"), ("CTRL_ADDRESS", "avi.local")], ""), "");
+    assert_eq!(named(&[("MANAGED", "true")], ""), "");
+}
