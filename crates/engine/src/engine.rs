@@ -201,6 +201,7 @@ impl Engine {
                 let woken: Vec<_> = affected.iter().flat_map(|key| self.agenda.wake(key)).collect();
                 affected.extend(woken);
                 self.publisher.extend(self.desired.bound().cloned());
+                self.publisher.look_for_owners_again();
                 self.note_missing();
                 self.touch(handed_over, Cause::Word, now);
                 self.look(affected, now);
@@ -209,6 +210,9 @@ impl Engine {
             Event::Sent(key, result) => self.sent(&key, result, now, &mut effects),
             Event::Read(key, result) => self.read(&key, result, now, &mut effects),
             Event::Published(object, result) => self.publisher.done(&object, &result, now, &mut effects),
+            Event::OwnersFound(object, owners) => {
+                self.publisher.owners_found(object, owners, self.desired.translator().config());
+            }
             Event::Unreadable(resource) => {
                 self.unreadable.insert(resource);
             }

@@ -1,5 +1,6 @@
 //! What happens to the engine, and what it asks for.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use ako_avi_types::{Failure, ObjectKey, Observed, Operation};
@@ -29,6 +30,8 @@ pub enum Event {
     Read(ObjectKey, Result<Option<Observed>, Failure>),
     /// A status was written, or not.
     Published(ResourceId, Result<(), Unpublished>),
+    /// Who owns the virtual services of a status that are still there.
+    OwnersFound(ResourceId, Result<BTreeSet<Arc<str>>, Failure>),
     /// What this instance says was written, or not.
     Said(Result<(), String>),
     /// An object of the cluster cannot be understood: what it asks for is not
@@ -59,7 +62,7 @@ pub struct Leadership {
     pub name: Arc<str>,
 }
 
-/// Something that the engine asks for. Each `Send`, `Read` and `Publish` is
+/// Something that the engine asks for. Each `Send`, `Read`, `Publish` and `FindOwners` is
 /// answered by one event about the same object, and `Say` by [`Event::Said`].
 #[derive(Clone, Debug, PartialEq)]
 pub enum Effect {
@@ -86,6 +89,15 @@ pub enum Effect {
         current: Published,
         /// Until when it may leave, if it takes something away.
         until: Option<Moment>,
+    },
+    /// Find out who owns the virtual services that a status names.
+    FindOwners {
+        /// The Ingress or Service.
+        object: ResourceId,
+        /// Their tenant.
+        tenant: Arc<str>,
+        /// Their uuids.
+        virtual_services: BTreeSet<Arc<str>>,
     },
     /// Write down, for all instances, what this one says of namespaces that change
     /// hands.

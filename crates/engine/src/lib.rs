@@ -35,6 +35,7 @@ mod report;
 mod route_guard;
 mod shield;
 mod status;
+mod stray;
 mod territory;
 
 pub use belief::{Source, bound};

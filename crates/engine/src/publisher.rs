@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use ako_avi_types::ObjectKey;
+use ako_avi_types::{Failure, ObjectKey};
 use ako_core::resource::{Published, PublishedAddress};
-use ako_core::{Diagnostic, Reason, ResourceId, Snapshot};
+use ako_core::{Config, Diagnostic, Reason, ResourceId, Snapshot};
 use ako_elect::Moment;
 
 use crate::caution::{Wait, Writable};
@@ -15,6 +15,7 @@ use crate::desired::Desired;
 use crate::event::{Effect, Notice, Unpublished};
 use crate::overwritten::Overwritten;
 use crate::status;
+use crate::stray::Strays;
 
 /// The most statuses being written at a time.
 const MOST_UNDER_WAY: usize = 32;
@@ -74,6 +75,8 @@ pub(crate) struct Publisher {
     /// Addresses of ours as they were seen on objects: they are ours to take away, also where
     /// no annotation says so, as without a host name.
     shown: BTreeMap<ResourceId, Vec<PublishedAddress>>,
+    /// Those in namespaces that nobody asks for.
+    strays: Strays,
     /// Those whose status must not be written now, and what they wait for.
     waiting: BTreeMap<ResourceId, Wait>,
 }
@@ -102,7 +105,7 @@ impl Publisher {
     }
 
     pub(crate) fn len(&self) -> usize {
-        let put_off = self.timers.len() + self.waiting.len() + self.overwritten.len();
+        let put_off = self.timers.len() + self.waiting.len() + self.overwritten.len() + self.strays.len();
         self.dirty.len() + self.under_way.len() + put_off
     }
 
@@ -132,6 +135,21 @@ impl Publisher {
             finding(object, Reason::StatusOverwritten, message.to_owned())
         });
         refused.chain(overwritten)
+    }
+
+    /// The controller has said who owns the virtual services of a status.
+    pub(crate) fn owners_found(
+        &mut self,
+        object: ResourceId,
+        owners: Result<BTreeSet<Arc<str>>, Failure>,
+        config: &Config,
+    ) {
+        self.dirty.extend(self.strays.found(object, owners, config));
+    }
+
+    /// What is on the controller was read anew.
+    pub(crate) fn look_for_owners_again(&mut self) {
+        self.dirty.extend(self.strays.ask_again());
     }
 
     /// Those that wait for proofs.
@@ -172,12 +190,15 @@ impl Publisher {
             let Some(current) = status::current(&object, snapshot) else {
                 self.forget(&object);
                 self.overwritten.remove(&object);
+                self.strays.remove(&object);
                 self.asking.remove(&object);
                 self.shown.remove(&object);
                 continue;
             };
-            let is_shown = self.is_shown(&object, current, snapshot);
-            let wanted = status::wanted(&object, desired, controller, snapshot, is_shown);
+            let is_known = self.is_shown(&object, current, snapshot)
+                || status::is_stray(&object, desired, snapshot, current)
+                    && self.strays.may_clear(&object, current, effects);
+            let wanted = status::wanted(&object, desired, controller, snapshot, is_known);
             let is_as_wanted = wanted.as_ref().is_some_and(|wanted| status::same_addresses(current, wanted));
             if is_as_wanted && !current.addresses.is_empty() {
                 self.shown.insert(object.clone(), current.addresses.clone());
@@ -294,6 +315,7 @@ impl Publisher {
         self.refused.remove(object);
         self.waiting.remove(object);
         self.overwritten.is_as_wanted(object);
+        self.strays.forget(object);
     }
 
     fn no_longer_written(&mut self, object: &ResourceId) {

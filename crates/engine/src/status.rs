@@ -13,14 +13,14 @@ use crate::controller::Controller;
 use crate::desired::Desired;
 
 /// What should stand on an object: addresses of the virtual services that are
-/// there. `None` if nothing can be said yet, or the object is not ours to touch. `is_shown`
-/// is whether this process saw addresses of ours on it.
+/// there. `None` if nothing can be said yet, or the object is not ours to touch. `is_known` is
+/// whether what stands there is known to be ours, by more than the object itself.
 pub(crate) fn wanted(
     resource: &ResourceId,
     desired: &Desired,
     controller: &Controller,
     snapshot: &Snapshot,
-    is_shown: bool,
+    is_known: bool,
 ) -> Option<Published> {
     let current = current(resource, snapshot)?;
     let namespace = &resource.name.namespace;
@@ -32,7 +32,7 @@ pub(crate) fn wanted(
     }
     let bindings: Vec<_> = desired.bindings(resource).collect();
     if bindings.is_empty() {
-        let is_ours = is_shown || is_ours(resource, desired, snapshot, current);
+        let is_ours = is_known || is_ours(resource, desired, snapshot, current);
         let cleared = is_ours && !current.is_empty();
         return cleared.then(Published::default);
     }
@@ -67,6 +67,23 @@ pub(crate) fn wanted(
     Some(published)
 }
 
+/// Whether what stands on an object, in a namespace that nobody asks for, may be ours or
+/// another instance's.
+pub(crate) fn is_stray(
+    resource: &ResourceId,
+    desired: &Desired,
+    snapshot: &Snapshot,
+    current: &Published,
+) -> bool {
+    let namespace = &resource.name.namespace;
+    let is_asked_for = snapshot.is_asked_for_by_another(namespace) || snapshot.selects(namespace);
+    let cluster = &desired.translator().facts().cluster_uuid;
+    snapshot.may_share_controller()
+        && !is_asked_for
+        && desired.bindings(resource).next().is_none()
+        && current.annotations.get(annotation::CLUSTER_UUID) == Some(cluster)
+}
+
 /// What stands on an object now.
 pub(crate) fn current<'a>(resource: &ResourceId, snapshot: &'a Snapshot) -> Option<&'a Published> {
     match resource.kind {
@@ -79,11 +96,13 @@ pub(crate) fn current<'a>(resource: &ResourceId, snapshot: &'a Snapshot) -> Opti
 /// Whether what stands on an object was written by us, so that it is ours to
 /// remove: our annotation says so, or the object asks for nobody else.
 fn is_ours(resource: &ResourceId, desired: &Desired, snapshot: &Snapshot, current: &Published) -> bool {
+    // In a namespace that nobody serves, others may be asked as well, and other instances
+    // write the same annotation.
+    let serves = snapshot.serves(&resource.name.namespace);
     if current.annotations.contains_key(annotation::VS_UUID_MAP) {
-        return true;
+        return serves || !snapshot.may_share_controller();
     }
-    // In a namespace that nobody serves, others may be asked as well.
-    if !snapshot.serves(&resource.name.namespace) {
+    if !serves {
         return false;
     }
     let config = desired.translator().config();

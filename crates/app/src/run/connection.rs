@@ -1,6 +1,6 @@
 //! The connection to the Avi Controller.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -249,6 +249,32 @@ impl Connection {
             Some(claim) if is_anothers(&claim.at_home()) => claim.look().await.map(drop),
             _ => Ok(()),
         }
+    }
+
+    /// The owners of the virtual services with these uuids, as far as they are there; an empty
+    /// one where nobody is named.
+    ///
+    /// # Errors
+    /// If one of them cannot be read.
+    pub async fn owners(
+        &self,
+        tenant: &Arc<str>,
+        uuids: &BTreeSet<Arc<str>>,
+    ) -> Result<BTreeSet<Arc<str>>, Failure> {
+        let tenant = Tenant::Named(tenant.clone());
+        let mut owners = BTreeSet::new();
+        for uuid in uuids {
+            let path = format!("/api/{}/{uuid}", Kind::VirtualService);
+            match self.client.get_json(&path, &[], &tenant).await {
+                Ok(body) => {
+                    let owner = body.get("created_by").and_then(serde_json::Value::as_str);
+                    owners.insert(owner.unwrap_or_default().into());
+                }
+                Err(failure) if failure.status == Some(404) => {}
+                Err(failure) => return Err(failure),
+            }
+        }
+        Ok(owners)
     }
 
     /// Reads one object of a cloud, whoever it belongs to.

@@ -536,6 +536,9 @@ impl Driver {
                 Effect::Publish { object, wanted, current, until } => {
                     self.publish(object, wanted, current, until);
                 }
+                Effect::FindOwners { object, tenant, virtual_services } => {
+                    self.find_owners(object, tenant, virtual_services);
+                }
                 Effect::Say(word) => self.say(&word),
                 Effect::Tell(notice) => {
                     if notice.warning {
@@ -574,6 +577,14 @@ impl Driver {
         self.requests.spawn(async move {
             let result = connection.read(&key, &cloud).await;
             Done::engine(Event::Read(key, result))
+        });
+    }
+
+    fn find_owners(&mut self, object: ResourceId, tenant: Arc<str>, uuids: BTreeSet<Arc<str>>) {
+        let connection = self.parts.connection.clone();
+        self.requests.spawn(async move {
+            let owners = connection.owners(&tenant, &uuids).await;
+            Done::engine(Event::OwnersFound(object, owners))
         });
     }
 

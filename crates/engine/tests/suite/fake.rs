@@ -96,6 +96,13 @@ impl Fake {
         self.objects.get(key).map(|stored| stored.modified.to_string().into())
     }
 
+    /// The owners of the virtual services with these uuids.
+    pub(crate) fn owners(&self, uuids: &BTreeSet<Arc<str>>) -> BTreeSet<Arc<str>> {
+        let observed = self.observe(|_| true);
+        let meant = observed.iter().filter(|(_, observed)| uuids.contains(&observed.meta.uuid));
+        meant.filter_map(|(_, observed)| observed.body.created_by().cloned()).collect()
+    }
+
     pub(crate) fn find(&self, kind: Kind, part: &str) -> ObjectKey {
         let mut found = self.objects.keys().filter(|key| key.kind == kind && key.name.contains(part));
         found.next().unwrap_or_else(|| panic!("no {kind} like {part}")).clone()

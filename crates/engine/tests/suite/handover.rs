@@ -14,7 +14,7 @@ use ako_engine::{Effect, Event, Source};
 
 use crate::cluster::{service, slice, translator};
 use crate::fake::Fault;
-use crate::instances::{objects, two};
+use crate::instances::{objects, serving, two};
 use crate::town::{MARGIN, Town, installation, labelled};
 use crate::world::ALWAYS;
 
@@ -204,6 +204,34 @@ fn the_addresses_of_what_nobody_asks_for_any_more_are_taken_away() {
         assert_eq!((town.published("one"), town.published("two")), (0, 0));
         assert!(town.instances[0].engine.is_settled(), "{:?}", town.instances[0].engine.pending(9));
     }
+}
+
+/// An edit of its ConfigMap that waits for a restart as a whole is not what it acts by.
+#[test]
+fn what_another_instance_published_is_its_own_to_take_away() {
+    let mut town = town();
+    town.label("red", "b");
+    town.run(MARGIN * 2);
+    assert_served_by(&town, 1);
+    let blue = town.instances[1].translator.config().clone();
+    let edited = Config { scope: serving("nobody"), ..blue };
+    let edited = Resource::Claim(Claim::of(&edited, 2));
+    town.hidden = Some((1, edited.id()));
+    town.apply(edited);
+    town.run(MARGIN * 10);
+    town.restart(0);
+    town.run(MARGIN * 10);
+    assert!(town.published("one") > 0 && town.published("two") > 0);
+    // Without its virtual services, what it published leads nowhere.
+    town.stop(1);
+    for kind in [Kind::VirtualService, Kind::VsVip] {
+        for name in town.fake.names(kind) {
+            town.fake.remove(&ObjectKey::new(kind, "admin", name));
+        }
+    }
+    town.observe(0);
+    town.run(MARGIN);
+    assert_eq!((town.published("one"), town.published("two")), (0, 0));
 }
 
 /// Without a host name, no annotation says whose addresses they are.

@@ -258,6 +258,10 @@ impl Town {
                 let answer = self.fake.read(&key);
                 self.tell(i, Event::Read(key, answer));
             }
+            Effect::FindOwners { object, virtual_services, .. } => {
+                let owners = self.fake.owners(&virtual_services);
+                self.tell(i, Event::OwnersFound(object, Ok(owners)));
+            }
             Effect::Publish { object, wanted, .. } => {
                 self.tell(i, Event::Published(object.clone(), Ok(())));
                 let Some(mut changed) = self.cluster.get(&object).cloned() else { return };

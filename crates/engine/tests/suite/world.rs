@@ -294,6 +294,10 @@ impl World {
                 let answer = self.fake.read(&key);
                 self.event(Event::Read(key, answer));
             }
+            Effect::FindOwners { object, virtual_services, .. } => {
+                let owners = self.fake.owners(&virtual_services);
+                self.event(Event::OwnersFound(object, Ok(owners)));
+            }
             Effect::Publish { object, wanted, .. } => self.publish(object, wanted),
             Effect::Observe => self.observe(),
             Effect::Say(_) => self.event(Event::Said(Ok(()))),
