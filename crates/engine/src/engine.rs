@@ -136,6 +136,8 @@ pub struct Engine {
     pub(crate) routes: RouteGuard,
     /// Borrowed objects that a reading looked for and did not find.
     pub(crate) missing: BTreeSet<ObjectKey>,
+    /// VsVips that have another address than is asked for, and keep it.
+    pub(crate) kept_addresses: BTreeSet<ObjectKey>,
     /// What was told last of borrowed objects.
     told: BTreeSet<Diagnostic>,
     /// Changes that the routes wait for the end of.
@@ -175,6 +177,7 @@ impl Engine {
             voice: Voice::default(),
             routes: RouteGuard::default(),
             missing: BTreeSet::new(),
+            kept_addresses: BTreeSet::new(),
             told: BTreeSet::new(),
             burst: None,
             touched: None,
@@ -347,7 +350,7 @@ impl Engine {
         if self.voice.wake(now) {
             self.territory.says(&Word::default());
         }
-        self.tell_of_borrowed(effects);
+        self.tell_of_findings(effects);
         if self.writing && self.begun && self.may_write() {
             self.send(now, effects);
             self.publish(now, effects);
@@ -522,7 +525,7 @@ impl Engine {
     }
 
     /// Tells what keeps borrowed objects from holding our part, once.
-    fn tell_of_borrowed(&mut self, effects: &mut Vec<Effect>) {
+    fn tell_of_findings(&mut self, effects: &mut Vec<Effect>) {
         let findings: BTreeSet<_> = self.findings().into_iter().collect();
         let news = findings.difference(&self.told).cloned();
         effects.extend(news.map(|finding| Effect::Tell(Notice::from(finding))));
@@ -555,6 +558,7 @@ impl Engine {
         if self.was_not_taken_over(key) {
             self.controller.lose(key, now);
         }
+        self.note_kept_address(key);
         let found = need::of(key, &self.desired, &mut self.controller, &self.agenda);
         if key.kind == Kind::VrfContext {
             self.judge_routes(key, &found.need);

@@ -16,12 +16,12 @@
 mod agenda;
 mod backoff;
 mod belief;
-mod borrowed;
 mod caution;
 mod controller;
 mod desired;
 mod engine;
 mod event;
+mod findings;
 mod guard;
 mod handover;
 mod lint;

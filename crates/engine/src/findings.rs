@@ -1,5 +1,7 @@
 //! What is found while running, for people: what keeps borrowed objects from holding our
-//! part of them, and statuses that are refused.
+//! part of them, addresses that are asked for in vain, and statuses that do not stay.
+
+use std::sync::Arc;
 
 use ako_avi_types::{Kind, Object, ObjectKey};
 use ako_core::instance::Claim;
@@ -9,7 +11,8 @@ use crate::engine::Engine;
 
 impl Engine {
     /// Findings about what is on the controller and not ours to create, which are about
-    /// the configuration that names it; and about statuses that the API server refuses.
+    /// the configuration that names it; about addresses that are not given; and about statuses
+    /// that do not stay as they are written.
     pub fn findings(&self) -> Vec<Diagnostic> {
         if !self.is_synced() {
             return Vec::new();
@@ -22,31 +25,48 @@ impl Engine {
             };
             Some(Diagnostic { object: self.configuration(), reason, message: message.into() })
         });
-        found.chain(self.kept_addresses()).chain(self.publisher.findings()).collect()
+        let kept = self.kept_addresses.iter().flat_map(|key| self.about_kept_address(key));
+        found.chain(kept).chain(self.publisher.findings()).collect()
     }
 
-    /// Addresses that are asked for and that the controller will not give, as another system
-    /// gave others before.
-    fn kept_addresses(&self) -> impl Iterator<Item = Diagnostic> {
-        let vsvips = self.desired.objects().filter(|_| self.desired.translator().facts().has_foreign_ipam);
-        vsvips.flat_map(|(key, wanted)| {
-            let observed = self.controller.get(key).map(|observed| &*observed.body);
-            let (Object::VsVip(wanted), Some(Object::VsVip(observed))) = (&**wanted, observed) else {
-                return Vec::new();
-            };
-            let Some(address) = wanted.addresses_unlike(observed).next() else { return Vec::new() };
-            let message = format!(
-                "the wanted load balancer IP {address} has no effect: the cloud's IPAM profile is of type Infoblox \
-                 or Custom, with which the controller does not change an address that it has; delete the Service \
-                 and create it anew to get another one"
-            );
-            let finding = |object: &ResourceId| Diagnostic {
-                object: object.clone(),
-                reason: Reason::AddressKept,
-                message: message.as_str().into(),
-            };
-            self.desired.bound_to(key).map(finding).collect()
-        })
+    /// Remembers whether a VsVip has another address than is asked for, and keeps it.
+    pub(crate) fn note_kept_address(&mut self, key: &ObjectKey) {
+        if self.kept_address(key).is_some() {
+            self.kept_addresses.insert(key.clone());
+        } else {
+            self.kept_addresses.remove(key);
+        }
+    }
+
+    /// The address that is asked for and that the controller will not give, as another system
+    /// gave another one before.
+    fn kept_address(&self, key: &ObjectKey) -> Option<Arc<str>> {
+        if key.kind != Kind::VsVip || !self.desired.translator().facts().has_foreign_ipam {
+            return None;
+        }
+        match (&**self.desired.get(key)?, &*self.controller.get(key)?.body) {
+            (Object::VsVip(wanted), Object::VsVip(observed)) => {
+                wanted.addresses_unlike(observed).next().cloned()
+            }
+            _ => None,
+        }
+    }
+
+    /// What is told of an address that is kept.
+    fn about_kept_address(&self, key: &ObjectKey) -> Vec<Diagnostic> {
+        let Some(address) = self.kept_address(key) else { return Vec::new() };
+        let message: Arc<str> = format!(
+            "the wanted load balancer IP {address} has no effect: the cloud's IPAM profile is of type Infoblox or \
+             Custom, with which the controller does not change an address that it has; delete the Service and \
+             create it anew to get another one"
+        )
+        .into();
+        let finding = |object: &ResourceId| Diagnostic {
+            object: object.clone(),
+            reason: Reason::AddressKept,
+            message: message.clone(),
+        };
+        self.desired.bound_to(key).map(finding).collect()
     }
 
     /// The ConfigMap of this instance.
