@@ -36,12 +36,15 @@ pub trait Convert: kube::Resource<DynamicType = ()> {
 ///
 /// # Errors
 ///
-/// If the object has no kind, no name, or not the form of its kind.
+/// If the object has no kind, no version, no name, or not the form of its kind.
 pub fn from_json(object: &Value) -> Result<Converted, String> {
     let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
     let (api_version, kind, name) = (text("/apiVersion"), text("/kind"), text("/metadata/name"));
     if kind.is_empty() {
         return Err("an object without kind".to_owned());
+    }
+    if api_version.is_empty() {
+        return Err(format!("{kind} {name} without apiVersion"));
     }
     match (api_version, kind) {
         ("v1", "Namespace") => typed::<Namespace>(object, name),
