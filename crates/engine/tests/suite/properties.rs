@@ -8,7 +8,7 @@ use ako_core::config::{FqdnReuse, ServiceMode, ShardSize};
 use ako_core::resource::{
     Backend, Endpoint, EndpointSlice, Ingress, IngressClass, IngressPath, IngressRule, IngressTls, Node,
     NodePort, NodeSubnets, PathType, Pod, PortRef, Protocol, Secret, Service, ServicePort, ServiceType,
-    SlicePort,
+    SlicePort, UnusedField,
 };
 use ako_core::secret::Redacted;
 use ako_core::{
@@ -130,22 +130,27 @@ fn service() -> impl Strategy<Value = Resource> {
     let address = option::weighted(0.2, pick(&["192.0.2.9", "nonsense"]));
     let annotations =
         btree_map(pick(&[annotation::SHARED_VIP, annotation::EXTERNAL_DNS]), pick(&["k"]), 0..2);
-    let parts =
-        (id(SERVICES), 0..3i64, types, vec(port, 0..3), address, annotations, any::<bool>(), labels());
-    parts.prop_map(|(id, created, service_type, ports, load_balancer_ip, annotations, local, selector)| {
-        Resource::Service(Service {
-            id,
-            created,
-            service_type,
-            ports,
-            load_balancer_ip,
-            annotations,
-            ipv4: true,
-            local_traffic_only: local,
-            selector,
-            ..Service::default()
-        })
-    })
+    let unused =
+        vec(prop::sample::select(vec![UnusedField::SourceRanges, UnusedField::SessionAffinity]), 0..2);
+    let own = (id(SERVICES), 0..3i64, types, vec(port, 0..3));
+    let parts = (own, address, annotations, any::<bool>(), labels(), unused);
+    parts.prop_map(
+        |((id, created, service_type, ports), load_balancer_ip, annotations, local, selector, unused)| {
+            Resource::Service(Service {
+                id,
+                created,
+                service_type,
+                ports,
+                load_balancer_ip,
+                annotations,
+                ipv4: true,
+                local_traffic_only: local,
+                selector,
+                unused,
+                ..Service::default()
+            })
+        },
+    )
 }
 
 /// Of a pod, or what a Service selects.
@@ -378,6 +383,56 @@ fn unmentioned(ingress: &Ingress, desired: &Desired) -> Vec<String> {
     missing
 }
 
+/// What a Service asks for and is neither on the controller nor told.
+fn unmentioned_of_service(service: &Service, desired: &Desired) -> Vec<String> {
+    let id = ResourceId { kind: ResourceKind::Service, name: service.id.clone() };
+    let told: Vec<_> = desired.diagnostics().filter(|found| found.object == id).collect();
+    let is_told = |words: &str| told.iter().any(|found| found.message.contains(words));
+    let mut missing = Vec::new();
+    let Some(binding) = desired.bindings(&id).next() else {
+        // Findings say why there is nothing, but for a Service without a port.
+        let is_explained = told.iter().any(|found| found.reason != Reason::UnsupportedField);
+        if !service.ports.is_empty() && !is_explained {
+            missing.push("a virtual service".to_owned());
+        }
+        return missing;
+    };
+    let (Some(Object::VirtualService(vs)), Some(Object::VsVip(vsvip))) =
+        (desired.get(&binding.vs).map(|o| &**o), desired.get(&binding.vsvip).map(|o| &**o))
+    else {
+        return vec!["what its binding names".to_owned()];
+    };
+    for field in &service.unused {
+        let field = match field {
+            UnusedField::SourceRanges => "loadBalancerSourceRanges",
+            UnusedField::SessionAffinity => "sessionAffinity",
+            UnusedField::AppProtocol(..) => "appProtocol",
+        };
+        if !is_told(field) {
+            missing.push(field.to_owned());
+        }
+    }
+    for port in &service.ports {
+        let is_open = vs.services.iter().any(|listener| listener.port == port.port);
+        if !is_open && !is_told(&port.port.to_string()) {
+            missing.push(format!("port {}", port.port));
+        }
+    }
+    if let Some(address) = &service.load_balancer_ip {
+        let held = vsvip.vip.iter().any(|vip| vip.ip_address.as_ref().is_some_and(|ip| ip.addr == *address));
+        if !held && !is_told(address) {
+            missing.push(format!("address {address}"));
+        }
+    }
+    if let Some(name) = service.annotations.get(annotation::EXTERNAL_DNS) {
+        let is_there = vsvip.dns_info.iter().any(|dns| dns.fqdn == *name);
+        if !is_there && !is_told(name) {
+            missing.push(format!("name {name}"));
+        }
+    }
+    missing
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -430,6 +485,21 @@ proptest! {
             let Resource::Ingress(ingress) = object else { continue };
             if is_ours(ingress, &objects) {
                 prop_assert_eq!(unmentioned(ingress, &desired), Vec::<String>::new(), "{:?}", ingress);
+            }
+        }
+    }
+
+    #[test]
+    fn whatever_a_service_asks_for_is_done_or_told(config in configs(), objects in vec(resource(), 0..16)) {
+        let objects: BTreeMap<_, _> =
+            base().into_iter().chain(objects).map(|resource| (resource.id(), resource)).collect();
+        let desired = Desired::of(translator(config.clone()), &snapshot_of(&config, objects.values()));
+        for object in objects.values() {
+            let Resource::Service(service) = object else { continue };
+            if service.service_type == ServiceType::LoadBalancer {
+                prop_assert_eq!(
+                    unmentioned_of_service(service, &desired), Vec::<String>::new(), "{:?}", service
+                );
             }
         }
     }
