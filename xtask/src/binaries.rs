@@ -12,8 +12,8 @@ use crate::task::Task;
 
 /// The tests of these take their time from the test, or none at all: a busy
 /// machine makes them slow, and never wrong.
-const WITHOUT_REAL_TIME: [&str; 8] =
-    ["avi-types", "core", "translate", "elect", "engine", "kube-types", "simulation", "xtask"];
+const WITHOUT_REAL_TIME: [&str; 9] =
+    ["avi-types", "core", "translate", "elect", "engine", "fuzzing", "kube-types", "simulation", "xtask"];
 
 /// A binary that takes longer hangs.
 const WITHIN: Duration = Duration::from_mins(30);

@@ -3,6 +3,7 @@
 mod assets;
 mod binaries;
 mod checks;
+mod fuzz;
 mod hash;
 mod mutants;
 mod program;
@@ -55,6 +56,8 @@ enum Command {
     /// Changes the code in small ways and prints what the tests do not notice;
     /// what has a verdict is not tried again
     Mutants(mutants::Arguments),
+    /// Tries bytes on everything that makes values of them, led by what they reach
+    Fuzz(fuzz::Arguments),
     /// Builds for release and measures; `cargo xtask bench --help` says what
     #[command(disable_help_flag = true)]
     Bench {
@@ -94,6 +97,7 @@ fn run(command: &Command) -> anyhow::Result<bool> {
             assets::CONTROL_PLANE.provide(&root)?;
             program::BENCH.run(&root, arguments)
         }
+        Command::Fuzz(arguments) => fuzz::run(arguments, &root),
         Command::Mutants(arguments) => mutants::run(&root, arguments),
         Command::Sim { arguments } => program::SIM.run(&root, arguments),
     }

@@ -3,7 +3,8 @@
 //!
 //! | what | at most | source |
 //! | --- | --- | --- |
-//! | names of a VsVip | 1,000 | the Avi REST API, §9 (`dns_info`) |
+//! | names of a VsVip | 1,000 | the Avi REST API, §8.15 (`dns_info`) |
+//! | BGP labels of a VsVip | 128 | the same; `bgpPeerLabels` is checked when it is read |
 //! | bytes of a name, or of a label | 255 | the Avi REST API, §8; [`ako_core::name::fits`] |
 
 use std::collections::BTreeSet;

@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::licence;
 
 /// Each crate of ours and the crates of ours that it may know, `*` for all.
-const ARROWS: [(&str, &[&str]); 14] = [
+const ARROWS: [(&str, &[&str]); 15] = [
     ("ako-avi-types", &[]),
     ("ako-core", &["ako-avi-types"]),
     ("ako-translate", &["ako-avi-types", "ako-core"]),
@@ -31,6 +31,7 @@ const ARROWS: [(&str, &[&str]); 14] = [
             "ako-avi-io",
         ],
     ),
+    ("ako-fuzzing", &["ako-avi-types", "ako-core", "ako-translate", "ako-engine", "ako-kube-types"]),
     ("ako-sim-avi", &["ako-avi-types"]),
     ("ako-sim-kube", &[]),
     ("ako-harness", &["*"]),

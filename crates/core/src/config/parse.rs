@@ -16,6 +16,8 @@ use crate::scope::{Requirement, parse_selector};
 
 /// As many node networks as AKO takes. Source: L4 and network, B1.
 const MOST_NODE_NETWORKS: usize = 5;
+/// BGP labels of a VsVip. Source: Avi REST API contract, §8.15.
+const MOST_BGP_LABELS: usize = 128;
 
 /// The network plugins that need no word of warning.
 const KNOWN_CNIS: [&str; 9] =
@@ -163,6 +165,12 @@ impl Parser<'_> {
         c.bgp_peer_labels = self.json::<Vec<String>>("bgpPeerLabels").into_iter().map(Arc::from).collect();
         if !c.bgp_peer_labels.is_empty() && !c.rhi {
             self.fatal("bgpPeerLabels", "need enableRHI=true");
+        }
+        if c.bgp_peer_labels.len() > MOST_BGP_LABELS {
+            self.fatal(
+                "bgpPeerLabels",
+                &format!("has more than {MOST_BGP_LABELS} entries, which is what the controller takes"),
+            );
         }
         c.ip_family = self.one_of(
             "ipFamily",
@@ -540,6 +548,17 @@ mod tests {
                 "enableevh=\"true\": is not a key of this operator; did you mean enableEVH?",
             ]
         );
+    }
+
+    #[test]
+    fn bgp_labels_are_as_many_as_the_controller_takes() {
+        let is_refused = |count: usize| {
+            let labels = serde_json::to_string(&vec!["l"; count]).unwrap();
+            let (_, issues) = parse(&[("enableRHI", "true"), ("bgpPeerLabels", &labels)]);
+            issues.iter().any(|issue| issue.starts_with("! bgpPeerLabels"))
+        };
+        assert!(!is_refused(128));
+        assert!(is_refused(129));
     }
 
     #[test]
