@@ -104,6 +104,7 @@ pub struct IpamNetworkSubnet {
 impl VsVip {
     /// The same with the addresses that another one has, and the labels under which they are
     /// announced; as it is if that one has no address yet.
+    #[must_use]
     pub fn with_vips_of(&self, other: &Self) -> Self {
         if other.vip.is_empty() {
             return self.clone();

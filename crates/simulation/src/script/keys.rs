@@ -56,6 +56,7 @@ const EDITS: &[Edit] = &[
     takes("disableStaticRouteSync", "true"),
     harmless("clusterName", "c2"),
     harmless("controllerIP", "http://other"),
+    harmless("controllerServerName", "other.local"),
     harmless("controllerVersion", "30.2.1"),
     harmless("cloudName", "Other-Cloud"),
     harmless("tenantName", "other"),
