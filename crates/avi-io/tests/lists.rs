@@ -172,10 +172,11 @@ fn controller(s: &Seen) -> Answer {
             network("net-5", "pg", "global"),
             network("net-6", "pg", "global"),
         ]),
-        "/api/vimgrnwruntime/mgmt" => Answer::Json(200, on_hosts(&["h1", "h2"])),
         "/api/vimgrnwruntime/mgmt-2" => Answer::Json(200, on_hosts(&["h3"])),
         "/api/vimgrnwruntime/net-5" => Answer::Json(200, on_hosts(&["h1", "h3"])),
-        "/api/vimgrnwruntime/net-6" => Answer::Json(200, on_hosts(&["h1", "h2"])),
+        "/api/vimgrnwruntime/mgmt" | "/api/vimgrnwruntime/net-6" => {
+            Answer::Json(200, on_hosts(&["h1", "h2"]))
+        }
         path if path.starts_with("/api/vimgrnwruntime/") => Answer::Json(404, json!({"error": "not found"})),
         "/api/serviceenginegroup" => one_page(&[json!({"uuid": "seg-2", "name": "elsewhere",
             "cloud_ref": "https://h/api/cloud/cloud-1#Default-Cloud",
