@@ -11,7 +11,7 @@ use ako_core::resource::Published;
 use ako_core::{Config, Diagnostic, Installation, NamespacedName, ResourceId, ResourceKind, annotation};
 use ako_elect::{Moment, WritePermit};
 use ako_engine::{Counters, Effect, Engine, Event, Leadership, Notice, Source, Unpublished};
-use ako_kube_io::{ClusterWriter, Demand, EventWriter, Handle, Outcome, SourceEvent, Standing, WallClock};
+use ako_kube_io::{ClusterWriter, Demand, EventWriter, Handle, SourceEvent, Standing, WallClock};
 use ako_translate::Translator;
 use anyhow::bail;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
@@ -28,6 +28,7 @@ use super::publishing;
 use super::removal::Removal;
 use super::settings::Settings;
 use super::state::Startup;
+use super::statuses;
 use crate::admin::report::{self, Report};
 use crate::logging::LogControl;
 
@@ -592,23 +593,7 @@ impl Driver {
         let permit = self.permit(until);
         let writer = self.parts.writer.clone();
         self.requests.spawn(async move {
-            let result = match permit {
-                Some(permit) => {
-                    match writer.publish(&permit, &object, &wanted, &current).await {
-                        // The watch will show that it is gone, or that there
-                        // is another of its name, which is still without.
-                        Ok(Outcome::Gone) => Err(Unpublished::Later),
-                        Ok(_) => Ok(()),
-                        Err(error) => {
-                            let cause = error.cause();
-                            warn!(%object, %error, cause, "the status could not be written; trying again");
-                            let is_final = error.class() == ako_kube_io::ErrorClass::Rejected;
-                            Err(if is_final { Unpublished::Refused(cause) } else { Unpublished::Later })
-                        }
-                    }
-                }
-                None => Err(Unpublished::Later),
-            };
+            let result = statuses::publish(&writer, permit, &object, &wanted, &current).await;
             Done::engine(Event::Published(object, result))
         });
     }

@@ -15,6 +15,7 @@ mod publishing;
 mod removal;
 pub mod settings;
 pub mod state;
+mod statuses;
 mod surroundings;
 #[cfg(test)]
 mod testing;
