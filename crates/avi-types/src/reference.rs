@@ -50,7 +50,11 @@ impl Ref {
         let Some(kind) = segments.next().and_then(Kind::from_segment) else { return unknown() };
         let queried = query.and_then(|q| q.split('&').find_map(|p| p.strip_prefix("name="))).map(unescape);
         let name = fragment.map(str::to_owned).or(queried).map(Arc::from);
-        Self { kind: Some(kind), name, uuid: segments.next().map(Arc::from) }
+        let uuid = segments.next().map(Arc::from);
+        if name.is_none() && uuid.is_none() {
+            return unknown();
+        }
+        Self { kind: Some(kind), name, uuid }
     }
 
     /// Whether both lead to the same object, as far as they tell.
@@ -175,5 +179,9 @@ mod tests {
         let junk = Ref::parse("no reference at all");
         assert_eq!(junk.plain(), "no reference at all");
         assert!(!junk.matches(&Ref::named(Kind::Pool, "x")));
+        // It leads to a type, but to nothing of it.
+        let nothing = Ref::parse("/api/pool?nam=web");
+        assert_eq!(nothing.plain(), "/api/pool?nam=web");
+        assert!(!nothing.matches(&Ref::named(Kind::Pool, "")));
     }
 }
