@@ -116,6 +116,11 @@ impl Agenda {
         self.works.get(key).is_some_and(|work| work.refused)
     }
 
+    /// The same, if it is not in doubt what became of it.
+    pub(crate) fn is_known_refused(&self, key: &ObjectKey) -> bool {
+        self.works.get(key).is_some_and(|work| work.refused && !work.reread)
+    }
+
     /// Everything that something is to be done about.
     pub(crate) fn keys(&self) -> impl Iterator<Item = &ObjectKey> {
         self.works.keys()

@@ -15,6 +15,7 @@ use crate::event::Effect;
 use crate::need::Need;
 use crate::purpose::{Purpose, Served};
 use crate::shield;
+use crate::status::Known;
 
 /// What becomes of an operation.
 #[derive(Clone, Debug, PartialEq)]
@@ -170,7 +171,14 @@ impl Engine {
             };
             until.map(Some).ok_or(Wait::Unproven)
         };
-        self.publisher.emit(&self.desired, &self.controller, &self.snapshot, &may_write, now, effects);
+        let known = Known {
+            desired: &self.desired,
+            controller: &self.controller,
+            snapshot: &self.snapshot,
+            agenda: &self.agenda,
+            trials: &self.trials,
+        };
+        self.publisher.emit(&known, &may_write, now, effects);
     }
 
     /// What waits until it is proven that what is known is up to date, if anything does.

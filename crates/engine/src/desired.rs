@@ -1,5 +1,6 @@
 //! What is wanted on the controller, kept up to date unit by unit.
 
+mod left_off;
 mod standing;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -7,7 +8,7 @@ use std::sync::Arc;
 
 use ako_avi_types::{Kind, Object, ObjectKey};
 use ako_core::{Diagnostic, Index, Key, ResourceId, Snapshot};
-use ako_translate::{Binding, FrontKey, Translator, UnitKey, UnitOutput};
+use ako_translate::{Binding, Carried, FrontKey, FrontOutput, Translator, UnitKey, UnitOutput};
 
 use self::standing::Standing;
 
@@ -60,12 +61,17 @@ pub struct Desired {
     /// get another one. It is cleaned up by the next process.
     fronts: BTreeMap<FrontKey, BTreeSet<UnitKey>>,
     front_objects: BTreeMap<FrontKey, Vec<Arc<Object>>>,
+    /// What is told of hosts because of what else is on their front.
+    front_findings: BTreeMap<FrontKey, Vec<Diagnostic>>,
     wanted: BTreeMap<ObjectKey, Wanted>,
     /// Units that stay as they are.
     frozen: BTreeSet<UnitKey>,
     /// Units that do not get what they ask for as they ask for it.
     standing: BTreeMap<UnitKey, Standing>,
-    bindings: Index<ResourceId, Binding>,
+    /// Units that a front goes without, but for what it carries of them ([`left_off`]).
+    left_off: BTreeMap<FrontKey, BTreeMap<UnitKey, Arc<Carried>>>,
+    /// Each with the unit that says so.
+    bindings: Index<ResourceId, (Binding, UnitKey)>,
     /// The inverse: what is published of each object of the controller.
     served_by: Index<ObjectKey, ResourceId>,
     /// The Services whose pods need node ports, and the units that say so.
@@ -81,9 +87,11 @@ impl Desired {
             readers: Index::default(),
             fronts: BTreeMap::new(),
             front_objects: BTreeMap::new(),
+            front_findings: BTreeMap::new(),
             wanted: BTreeMap::new(),
             frozen: BTreeSet::new(),
             standing: BTreeMap::new(),
+            left_off: BTreeMap::new(),
             bindings: Index::default(),
             served_by: Index::default(),
             requests: Index::default(),
@@ -205,7 +213,15 @@ impl Desired {
 
     /// Where the addresses of a Kubernetes object come from.
     pub fn bindings(&self, resource: &ResourceId) -> impl Iterator<Item = &Binding> {
-        self.bindings.get(resource).iter()
+        self.bindings_of_units(resource).map(|(binding, _)| binding)
+    }
+
+    /// The same, each with the unit that it comes from.
+    pub(crate) fn bindings_of_units(
+        &self,
+        resource: &ResourceId,
+    ) -> impl Iterator<Item = (&Binding, &UnitKey)> {
+        self.bindings.get(resource).iter().map(|(binding, unit)| (binding, unit))
     }
 
     /// The Kubernetes objects that addresses are published on.
@@ -235,9 +251,10 @@ impl Desired {
         units.flat_map(|unit| unit.bindings.iter().map(|binding| binding.object.clone())).collect()
     }
 
-    /// All findings, by unit.
+    /// All findings, by unit, and then by front.
     pub fn diagnostics(&self) -> impl Iterator<Item = &Diagnostic> {
-        self.units.values().flat_map(|unit| &unit.diagnostics)
+        let of_units = self.units.values().flat_map(|unit| &unit.diagnostics);
+        of_units.chain(self.front_findings.values().flatten())
     }
 
     /// The shared virtual services, each with the units that are on it.
@@ -301,7 +318,7 @@ impl Desired {
             told.entry(key.clone()).or_insert_with(|| old.diagnostics.clone());
         }
         if old.bindings != output.bindings {
-            self.rebind(&old, &output, changes);
+            self.rebind(&key, &old, &output, changes);
         }
         if old.requests != output.requests {
             for service in &old.requests {
@@ -311,6 +328,11 @@ impl Desired {
                 self.requests.insert(service.clone(), key.clone());
             }
             changes.resources.extend(old.requests.iter().chain(&output.requests).cloned());
+        }
+        if old.age != output.age {
+            // Others may have to be told.
+            let told = output.contributions.iter().map(|(front, _)| front);
+            fronts.extend(told.filter(|front| self.front_findings.contains_key(*front)).cloned());
         }
         if old.contributions != output.contributions {
             for (front, part) in &old.contributions {
@@ -359,9 +381,9 @@ impl Desired {
         }
     }
 
-    fn rebind(&mut self, old: &UnitOutput, new: &UnitOutput, changes: &mut Changes) {
+    fn rebind(&mut self, unit: &UnitKey, old: &UnitOutput, new: &UnitOutput, changes: &mut Changes) {
         for binding in &old.bindings {
-            self.bindings.remove(&binding.object, binding);
+            self.bindings.remove(&binding.object, &(binding.clone(), unit.clone()));
             changes.resources.insert(binding.object.clone());
             for key in [&binding.vs, &binding.vsvip] {
                 let left = self.bindings(&binding.object).any(|b| b.vs == *key || b.vsvip == *key);
@@ -371,7 +393,7 @@ impl Desired {
             }
         }
         for binding in &new.bindings {
-            self.bindings.insert(binding.object.clone(), binding.clone());
+            self.bindings.insert(binding.object.clone(), (binding.clone(), unit.clone()));
             changes.resources.insert(binding.object.clone());
             for key in [&binding.vs, &binding.vsvip] {
                 self.served_by.insert(key.clone(), binding.object.clone());
@@ -381,14 +403,16 @@ impl Desired {
 
     fn assemble(&mut self, fronts: BTreeSet<FrontKey>, changes: &mut Changes) {
         for front in fronts {
-            let units = self.fronts.get(&front).into_iter().flatten();
-            let parts = units.filter_map(|unit| self.units.get(unit)).flat_map(|u| &u.contributions);
-            let parts = parts.filter(|(key, _)| *key == front).map(|(_, part)| part);
-            let mut parts = parts.peekable();
+            self.forget_left_off(&front);
+            let parts = self.parts(&front);
             // One that nothing is on any more stays, but for `deleteConfig`.
-            let is_unasked = self.translator.config().delete_config && parts.peek().is_none();
-            let objects = if is_unasked { Vec::new() } else { self.translator.front(&front, parts) };
+            let is_unasked = self.translator.config().delete_config && parts.is_empty();
+            let parts = parts.iter().map(|part| &**part);
+            let output =
+                if is_unasked { FrontOutput::default() } else { self.translator.front(&front, parts) };
             changes.assembled += 1;
+            self.tell_of_front(&front, &output, changes);
+            let objects = output.objects;
             let old = self.front_objects.insert(front.clone(), objects.clone()).unwrap_or_default();
             // Names of fronts have capitals, so that nobody else asks for them.
             self.remake(&Maker::Front(front), &old, &objects, changes);

@@ -26,6 +26,7 @@ use crate::purpose;
 use crate::report::Counters;
 use crate::route_guard::RouteGuard;
 use crate::territory::{Looked, Passed, Territory};
+use crate::trial::Trials;
 
 /// After a change, more changes are waited for so long…
 const QUIET: Duration = Duration::from_millis(10);
@@ -56,7 +57,7 @@ struct Burst {
 
 /// What a change comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Cause {
+pub(crate) enum Cause {
     /// A complete list, or what is like one.
     List,
     /// A single, watched edit.
@@ -145,6 +146,8 @@ pub struct Engine {
     touched: Option<Touched>,
     /// A configuration that needs kinds which were not listed yet.
     pub(crate) pending: Option<Translator>,
+    /// What is found out about shared objects that the controller refuses.
+    pub(crate) trials: Trials,
     /// Objects of the cluster that cannot be understood, until they can.
     pub(crate) unreadable: BTreeSet<ResourceId>,
     /// What is believed of the cluster.
@@ -182,6 +185,7 @@ impl Engine {
             burst: None,
             touched: None,
             pending: None,
+            trials: Trials::default(),
             unreadable: BTreeSet::new(),
             belief,
             writing: false,
@@ -249,7 +253,7 @@ impl Engine {
         let touched = self.touched.as_ref().filter(|_| self.snapshot.is_complete());
         let touched = touched.map(|t| (t.last + QUIET).min(t.first + PATIENCE));
         let own = [self.agenda.deadline(), self.publisher.deadline(), self.territory.deadline()];
-        own.into_iter().chain([touched, self.voice.deadline()]).flatten().min()
+        own.into_iter().chain([touched, self.voice.deadline(), self.next_retry()]).flatten().min()
     }
 
     /// Whether everything is known and as it is wanted: nothing to translate,
@@ -346,6 +350,7 @@ impl Engine {
                 self.look(BTreeSet::from([key]), now);
             }
         }
+        self.go_on_with_trials(now, effects);
         self.publisher.wake(now);
         if self.voice.wake(now) {
             self.territory.says(&Word::default());
@@ -470,9 +475,24 @@ impl Engine {
         self.look(affected, now);
     }
 
-    fn changed(&mut self, changes: Changes, cause: Cause, now: Moment, effects: &mut Vec<Effect>) {
+    /// Takes over what a change of the cluster or of the configuration comes to.
+    pub(crate) fn changed(&mut self, changes: Changes, cause: Cause, now: Moment, effects: &mut Vec<Effect>) {
         // That everything goes is what `deleteConfig` says.
         let by_edit = cause == Cause::Edit || self.desired.translator().config().delete_config;
+        for key in &changes.objects {
+            // Before both sides are known, there is nothing to be lost.
+            if (by_edit || cause == Cause::Word && self.is_named_after_us(key)) && self.begun {
+                self.guard.explain(key);
+            } else {
+                self.guard.unexplain(key);
+            }
+        }
+        self.note_routes(&changes.objects, by_edit, now);
+        self.want(changes, now, effects);
+    }
+
+    /// Looks at what is wanted differently, whatever that comes from.
+    pub(crate) fn want(&mut self, changes: Changes, now: Moment, effects: &mut Vec<Effect>) {
         self.counters.translated += changes.translated as u64;
         self.counters.assembled += changes.assembled as u64;
         for key in &changes.objects {
@@ -483,18 +503,11 @@ impl Engine {
                     work.attempts = 0;
                 }
             }
-            // Before both sides are known, there is nothing to be lost.
-            if (by_edit || cause == Cause::Word && self.is_named_after_us(key)) && self.begun {
-                self.guard.explain(key);
-            } else {
-                self.guard.unexplain(key);
-            }
         }
         self.publisher.extend(changes.resources);
         for finding in changes.found {
             effects.push(Effect::Tell(Notice::from(finding)));
         }
-        self.note_routes(&changes.objects, by_edit, now);
         let keys: Vec<_> = changes.objects.iter().cloned().collect();
         self.look(changes.objects, now);
         for key in &keys {

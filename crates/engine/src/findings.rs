@@ -1,5 +1,6 @@
 //! What is found while running, for people: what keeps borrowed objects from holding our
-//! part of them, addresses that are asked for in vain, and statuses that do not stay.
+//! part of them, addresses that are asked for in vain, hosts that the controller refuses, and
+//! statuses that do not stay.
 
 use std::sync::Arc;
 
@@ -11,7 +12,8 @@ use crate::engine::Engine;
 
 impl Engine {
     /// Findings about what is on the controller and not ours to create, which are about
-    /// the configuration that names it; about addresses that are not given; and about statuses
+    /// the configuration that names it; about addresses that are not given; about hosts that
+    /// the controller does not take on a virtual service that others share; and about statuses
     /// that do not stay as they are written.
     pub fn findings(&self) -> Vec<Diagnostic> {
         if !self.is_synced() {
@@ -26,7 +28,8 @@ impl Engine {
             Some(Diagnostic { object: self.configuration(), reason, message: message.into() })
         });
         let kept = self.kept_addresses.iter().flat_map(|key| self.about_kept_address(key));
-        found.chain(kept).chain(self.publisher.findings()).collect()
+        let refused = self.trials.findings(&self.desired);
+        found.chain(kept).chain(refused).chain(self.publisher.findings()).collect()
     }
 
     /// Remembers whether a VsVip has another address than is asked for, and keeps it.

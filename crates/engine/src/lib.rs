@@ -37,6 +37,7 @@ mod shield;
 mod status;
 mod stray;
 mod territory;
+mod trial;
 
 pub use belief::{Source, bound};
 pub use caution::Unproven;

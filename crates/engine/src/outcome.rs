@@ -34,7 +34,7 @@ impl Engine {
             Ok(observed) => observed,
             Err(failure) => return self.failed(key, &failure, Reason::ControllerRefused, now, effects),
         };
-        let since = work.since;
+        let (since, was_refused) = (work.since, work.refused);
         (work.attempts, work.refused, work.reread) = (0, false, false);
         (work.failure, work.told) = (None, None);
         let body = if let Phase::Sending(body) = work.phase() { body.clone() } else { None };
@@ -50,6 +50,9 @@ impl Engine {
             self.controller.written_as(key, body);
         }
         self.became_known(key, now);
+        if was_refused {
+            self.publisher.extend(self.desired.resources_of(key));
+        }
         if !self.agenda.contains(key) {
             self.counters.note_latency(now.since(since));
         }
@@ -100,6 +103,7 @@ impl Engine {
         if failure.class != ErrorClass::NoPermit {
             work.attempts = work.attempts.saturating_add(1);
         }
+        let was_write = matches!(work.phase(), Phase::Sending(Some(_)));
         let verdict = backoff::after(key, failure, work.attempts);
         let was_in_doubt = work.reread;
         work.reread |= verdict.read;
@@ -120,6 +124,13 @@ impl Engine {
             work.failure = Some(failure.clone());
         }
         self.agenda.put(Lane::Live, key, Phase::Until(now + verdict.wait), now);
+        let may_be_a_part = was_write && failure.class == ErrorClass::Rejected;
+        if may_be_a_part
+            && !is_about_tenant(key, failure)
+            && self.leave_off_suspects(key, failure, now, effects)
+        {
+            return;
+        }
         if is_news {
             if let Some(work) = self.agenda.get_mut(key) {
                 work.told = Some(failure.message.clone());
@@ -130,6 +141,7 @@ impl Engine {
             self.read_again(key, now, effects);
         }
         if others_go_on {
+            self.publisher.extend(self.desired.resources_of(key));
             let others = self.agenda.wake(key);
             self.look(others, now);
         }
@@ -228,9 +240,7 @@ impl Engine {
     /// Tells those that an object is made for, or some of them, that the
     /// controller does not take it.
     fn tell_refused(&self, key: &ObjectKey, failure: &Failure, reason: Reason, effects: &mut Vec<Effect>) {
-        // What is wrong with a tenant is the same for all objects in it.
-        let is_tenant = failure.message.contains(&format!("Tenant '{}' does not exist", key.tenant));
-        let message: Arc<str> = if is_tenant {
+        let message: Arc<str> = if is_about_tenant(key, failure) {
             format!(
                 "tenant {} does not exist on the Avi Controller: create it, or correct annotation {} of the namespace",
                 key.tenant,
@@ -262,4 +272,9 @@ impl Engine {
         pace.in_a_row = if quiet { 1 } else { pace.in_a_row.saturating_add(1) };
         pace.last = now;
     }
+}
+
+/// What is wrong with a tenant is the same for all objects in it.
+fn is_about_tenant(key: &ObjectKey, failure: &Failure) -> bool {
+    failure.message.contains(&format!("Tenant '{}' does not exist", key.tenant))
 }

@@ -10,11 +10,10 @@ use ako_core::{Config, Diagnostic, Reason, ResourceId, Snapshot};
 use ako_elect::Moment;
 
 use crate::caution::{Wait, Writable};
-use crate::controller::Controller;
 use crate::desired::Desired;
 use crate::event::{Effect, Notice, Unpublished};
 use crate::overwritten::Overwritten;
-use crate::status;
+use crate::status::{self, Known};
 use crate::stray::Strays;
 
 /// The most statuses being written at a time.
@@ -173,13 +172,12 @@ impl Publisher {
     /// Asks for the statuses that have to be written, as far as there is room.
     pub(crate) fn emit(
         &mut self,
-        desired: &Desired,
-        controller: &Controller,
-        snapshot: &Snapshot,
+        known: &Known<'_>,
         may_write: &dyn Fn(&ResourceId, &Published, bool) -> Writable,
         now: Moment,
         effects: &mut Vec<Effect>,
     ) {
+        let Known { desired, snapshot, .. } = *known;
         let mut busy = BTreeSet::new();
         while self.under_way.len() < MOST_UNDER_WAY {
             let Some(object) = self.dirty.pop_first() else { break };
@@ -198,7 +196,7 @@ impl Publisher {
             let is_known = self.is_shown(&object, current, snapshot)
                 || status::is_stray(&object, desired, snapshot, current)
                     && self.strays.may_clear(&object, current, effects);
-            let wanted = status::wanted(&object, desired, controller, snapshot, is_known);
+            let wanted = known.wanted(&object, is_known);
             let is_as_wanted = wanted.as_ref().is_some_and(|wanted| status::same_addresses(current, wanted));
             if is_as_wanted && !current.addresses.is_empty() {
                 self.shown.insert(object.clone(), current.addresses.clone());

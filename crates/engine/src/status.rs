@@ -4,67 +4,138 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use ako_avi_types::{Object, go_json};
+use ako_avi_types::{Kind, Object, go_json};
 use ako_core::config::ServiceMode;
 use ako_core::resource::{Published, PublishedAddress, Service, ServiceType};
 use ako_core::{CONTROLLER_NAME, ResourceId, ResourceKind, Snapshot, annotation};
+use ako_translate::{Binding, UnitKey};
 
+use crate::agenda::Agenda;
 use crate::controller::Controller;
 use crate::desired::Desired;
+use crate::trial::Trials;
 
-/// What should stand on an object: addresses of the virtual services that are
-/// there. `None` if nothing can be said yet, or the object is not ours to touch. `is_known` is
-/// whether what stands there is known to be ours, by more than the object itself.
-pub(crate) fn wanted(
-    resource: &ResourceId,
-    desired: &Desired,
-    controller: &Controller,
-    snapshot: &Snapshot,
-    is_known: bool,
-) -> Option<Published> {
-    let current = current(resource, snapshot)?;
-    let namespace = &resource.name.namespace;
-    let is_asked_for = snapshot.is_asked_for_by_another(namespace) || snapshot.selects(namespace);
-    if !snapshot.serves(namespace) && is_asked_for {
-        // Another instance's to say, though it may get nothing at present, or that of whom
-        // it belonged to until now.
-        return None;
-    }
-    let bindings: Vec<_> = desired.bindings(resource).collect();
-    if bindings.is_empty() {
-        let is_ours = is_known || is_ours(resource, desired, snapshot, current);
-        let cleared = is_ours && !current.is_empty();
-        return cleared.then(Published::default);
-    }
-    let mut published = Published::default();
-    let mut uuids: BTreeMap<&Arc<str>, &Arc<str>> = BTreeMap::new();
-    let mut tenant = None;
-    for binding in bindings {
-        let Some(vs) = controller.get(&binding.vs) else { continue };
-        let Some(Object::VsVip(vip)) = controller.get(&binding.vsvip).map(|o| &*o.body) else { continue };
-        for ip in vip.published_addresses() {
-            published.addresses.push(PublishedAddress { hostname: binding.hostname.clone(), ip });
+/// What statuses are decided by.
+pub(crate) struct Known<'a> {
+    pub(crate) desired: &'a Desired,
+    pub(crate) controller: &'a Controller,
+    pub(crate) snapshot: &'a Snapshot,
+    pub(crate) agenda: &'a Agenda,
+    pub(crate) trials: &'a Trials,
+}
+
+/// What of an address is to be published.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Publish {
+    /// The address, once there is one.
+    Address,
+    /// Nothing new: it is still found out whether the controller takes the host.
+    AsBefore,
+    /// No address: the controller refuses what the host is made of.
+    Nothing,
+}
+
+impl Known<'_> {
+    /// What should stand on an object: addresses of the virtual services that are
+    /// there. `None` if nothing can be said yet, or the object is not ours to touch. `is_known`
+    /// is whether what stands there is known to be ours, by more than the object itself.
+    pub(crate) fn wanted(&self, resource: &ResourceId, is_known: bool) -> Option<Published> {
+        let Self { desired, snapshot, .. } = *self;
+        let current = current(resource, snapshot)?;
+        let namespace = &resource.name.namespace;
+        let is_asked_for = snapshot.is_asked_for_by_another(namespace) || snapshot.selects(namespace);
+        if !snapshot.serves(namespace) && is_asked_for {
+            // Another instance's to say, though it may get nothing at present, or that of whom
+            // it belonged to until now.
+            return None;
         }
-        tenant = Some(&binding.vs.tenant);
-        if !binding.hostname.is_empty() {
-            uuids.insert(&binding.hostname, &vs.meta.uuid);
+        let (served, is_open) = self.served(resource, current);
+        if served.is_empty() {
+            // Still being made: what stood there stays until it is known better.
+            let is_ours = || is_known || is_ours(resource, desired, snapshot, current);
+            let cleared = !is_open && !current.is_empty() && is_ours();
+            return cleared.then(Published::default);
         }
+        Some(self.published(&served))
     }
-    if published.addresses.is_empty() {
-        // Still being made: what stood there stays until it is known better.
-        return None;
+
+    /// What is served for an object, each with its addresses, and whether more may follow.
+    fn served(&self, resource: &ResourceId, current: &Published) -> (Vec<(&Binding, Served<'_>)>, bool) {
+        let (mut served, mut is_open) = (Vec::new(), false);
+        for (binding, unit) in self.desired.bindings_of_units(resource) {
+            let publish = self.publish(unit);
+            let stands = || current.addresses.iter().any(|address| address.hostname == binding.hostname);
+            if publish == Publish::Nothing {
+                continue;
+            }
+            let there = self.there(binding).filter(|_| publish == Publish::Address || stands());
+            is_open |= there.is_none();
+            served.extend(there.map(|there| (binding, there)));
+        }
+        (served, is_open)
     }
-    published.addresses.sort();
-    published.addresses.dedup();
-    if !uuids.is_empty() {
-        let facts = desired.translator().facts();
-        published.annotations = BTreeMap::from([
-            (annotation::VS_UUID_MAP.into(), go_json::marshal(&uuids).into()),
-            (annotation::CLUSTER_UUID.into(), facts.cluster_uuid.clone()),
-            (annotation::TENANT.into(), tenant.cloned().unwrap_or_default()),
-        ]);
+
+    /// What there is of a binding on the controller, if it has an address.
+    fn there(&self, binding: &Binding) -> Option<Served<'_>> {
+        let vs = self.controller.get(&binding.vs)?;
+        let vip = self.controller.get(&binding.vsvip)?;
+        let Object::VsVip(vip) = &*vip.body else { return None };
+        let addresses = vip.published_addresses();
+        (!addresses.is_empty()).then_some(Served { uuid: &vs.meta.uuid, addresses })
     }
-    Some(published)
+
+    /// What of the addresses of a unit is to be published.
+    fn publish(&self, unit: &UnitKey) -> Publish {
+        let Self { desired, .. } = *self;
+        let on_fronts = desired.fronts_of(unit).map(|front| self.trials.publish(front, unit, desired));
+        if let Some(publish) = on_fronts.into_iter().find(|publish| *publish != Publish::Address) {
+            return publish;
+        }
+        let own = || desired.unit_objects(unit).iter().map(|object| object.key());
+        if !own().any(|key| self.agenda.is_known_refused(&key)) {
+            return Publish::Address;
+        }
+        // People come in by a virtual service and its certificate, and get to a pool.
+        let is_there = |kind| {
+            let mut all = own().filter(|key| key.kind == kind).peekable();
+            all.peek().is_none() || all.any(|key| self.controller.contains(&key))
+        };
+        let kinds = [Kind::VirtualService, Kind::Pool, Kind::SslKeyAndCertificate];
+        if kinds.into_iter().all(is_there) { Publish::Address } else { Publish::Nothing }
+    }
+
+    fn published(&self, served: &[(&Binding, Served<'_>)]) -> Published {
+        let mut published = Published::default();
+        let mut uuids: BTreeMap<&Arc<str>, &Arc<str>> = BTreeMap::new();
+        let mut tenant = None;
+        for (binding, there) in served {
+            let hostname = &binding.hostname;
+            let addresses = there.addresses.iter().cloned();
+            let addresses = addresses.map(|ip| PublishedAddress { hostname: hostname.clone(), ip });
+            published.addresses.extend(addresses);
+            tenant = Some(&binding.vs.tenant);
+            if !hostname.is_empty() {
+                uuids.insert(hostname, there.uuid);
+            }
+        }
+        published.addresses.sort();
+        published.addresses.dedup();
+        if !uuids.is_empty() {
+            let facts = self.desired.translator().facts();
+            published.annotations = BTreeMap::from([
+                (annotation::VS_UUID_MAP.into(), go_json::marshal(&uuids).into()),
+                (annotation::CLUSTER_UUID.into(), facts.cluster_uuid.clone()),
+                (annotation::TENANT.into(), tenant.cloned().unwrap_or_default()),
+            ]);
+        }
+        published
+    }
+}
+
+/// A virtual service that is there, and its addresses.
+struct Served<'a> {
+    uuid: &'a Arc<str>,
+    addresses: Vec<Arc<str>>,
 }
 
 /// Whether what stands on an object, in a namespace that nobody asks for, may be ours or

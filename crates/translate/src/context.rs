@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
-use ako_avi_types::{Kind, Marker, Object, ObjectKey, Ref};
+use ako_avi_types::{Kind, Marker, ObjectKey, Ref};
 use ako_core::checksum::{Checksum, sha1_hex};
 use ako_core::config::{IpFamily, ServiceMode, VipNetwork};
 use ako_core::name::Names;
 use ako_core::resource::Protocol;
 use ako_core::{Config, Facts, Key, NamespacedName, Snapshot, annotation};
 
-use crate::front::{self, Contribution, FrontKey};
+use crate::contribution::Contribution;
+use crate::front::{self, FrontKey, FrontOutput};
 use crate::limits::Room;
 use crate::unit::{UnitKey, UnitOutput};
 use crate::view::View;
@@ -160,7 +161,7 @@ impl Translator {
         &self,
         key: &FrontKey,
         parts: impl IntoIterator<Item = &'a Contribution>,
-    ) -> Vec<Arc<Object>> {
+    ) -> FrontOutput {
         front::assemble(&self.in_tenant(&key.tenant), key, parts)
     }
 

@@ -12,7 +12,8 @@ use ako_core::checksum::hash;
 use ako_core::config::FqdnReuse;
 
 use crate::context::Translator;
-use crate::front::{Contribution, FrontKey, FrontKind};
+use crate::contribution::Contribution;
+use crate::front::{FrontKey, FrontKind};
 use crate::host::Site;
 use crate::unit::{UnitOutput, ingress_id};
 use crate::view::View;

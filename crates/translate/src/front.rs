@@ -5,14 +5,13 @@ use std::sync::Arc;
 
 use ako_avi_types::datascript::DataScript;
 use ako_avi_types::virtual_service::DataScriptAttachment;
-use ako_avi_types::{
-    Kind, Object, ObjectKey, PoolGroupMember, Ref, ServiceMetadata, VirtualService, VsDataScriptSet,
-};
+use ako_avi_types::{Kind, Object, ObjectKey, Ref, ServiceMetadata, VirtualService, VsDataScriptSet};
 use ako_core::checksum::hash;
 use ako_core::config::{AutoFqdn, FqdnReuse};
 use ako_core::name::dns_label_of_tenant;
 
 use crate::context::Translator;
+use crate::contribution::Contribution;
 use crate::limits::Room;
 use crate::virtual_service::{self as vs, Covered, PortText};
 use crate::{path_policy, pool, vsvip};
@@ -55,28 +54,21 @@ impl FrontKey {
     }
 }
 
-/// What a unit adds to a front.
+/// What becomes of a front.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Contribution {
-    /// Names for the VsVip.
-    pub fqdns: Vec<Arc<str>>,
-    /// SNI: pools of insecure paths.
-    pub members: Vec<PoolGroupMember>,
-    /// Child virtual services.
-    pub children: Vec<Arc<str>>,
-    /// Hosts that are redirected to HTTPS.
-    pub redirects: Vec<Arc<str>>,
-    /// EVH: certificates on the parent.
-    pub certificates: Vec<Arc<str>>,
-    /// Passthrough: the pool groups of hosts.
-    pub pool_groups: Vec<Arc<str>>,
+pub struct FrontOutput {
+    /// Its objects.
+    pub objects: Vec<Arc<Object>>,
+    /// Wildcard hosts whose HTTP requests are not redirected to HTTPS, each with a host in the
+    /// way: it is under the wildcard, and has no TLS.
+    pub not_redirected: Vec<(Arc<str>, Arc<str>)>,
 }
 
 pub(crate) fn assemble<'a>(
     t: &Translator,
     key: &FrontKey,
     parts: impl IntoIterator<Item = &'a Contribution>,
-) -> Vec<Arc<Object>> {
+) -> FrontOutput {
     let mut sum = Contribution::default();
     for part in parts {
         sum.fqdns.extend_from_slice(&part.fqdns);
@@ -88,13 +80,18 @@ pub(crate) fn assemble<'a>(
     }
     sum.certificates.sort();
     sum.certificates.dedup();
+    let mut not_redirected = Vec::new();
     let mut objects = match key.kind {
-        FrontKind::Sni => sni(t, key, sum),
+        FrontKind::Sni => {
+            let plain: Vec<_> = sum.fqdns.iter().filter(|host| !sum.redirects.contains(host)).collect();
+            not_redirected = path_policy::not_redirected(&sum.redirects, &plain);
+            sni(t, key, sum, &not_redirected)
+        }
         FrontKind::Evh => evh(t, key, sum),
         FrontKind::Passthrough => passthrough(t, key, sum),
     };
     objects.iter_mut().for_each(Object::normalise);
-    objects.into_iter().map(Arc::new).collect()
+    FrontOutput { objects: objects.into_iter().map(Arc::new).collect(), not_redirected }
 }
 
 /// The room on a front.
@@ -131,17 +128,21 @@ pub(crate) fn recognise(t: &Translator, vs: &ObjectKey) -> Option<FrontKey> {
     Some(FrontKey { kind, tenant: vs.tenant.clone(), name: vs.name.clone() })
 }
 
-fn sni(t: &Translator, key: &FrontKey, sum: Contribution) -> Vec<Object> {
+fn sni(
+    t: &Translator,
+    key: &FrontKey,
+    sum: Contribution,
+    not_redirected: &[(Arc<str>, Arc<str>)],
+) -> Vec<Object> {
     let name = &key.name;
     let mut tokens = vec![format!("HTTPDS{name}"), format!("VSVIP{name}")];
     tokens.extend(sum.children.iter().map(|c| format!("SNINode{c}")));
-    let plain: Vec<_> = sum.fqdns.iter().filter(|host| !sum.redirects.contains(host)).cloned().collect();
     let mut objects = vec![front_vsvip(t, key, sum.fqdns)];
     objects.push(Object::PoolGroup(pool::group(t, name, sum.members, t.markers(Vec::new()), true)));
     let redirected = !sum.redirects.is_empty();
     if redirected {
         tokens.push(format!("HttpPolicy{name}"));
-        let set = path_policy::redirect(t, name, sum.redirects, &plain, t.markers(Vec::new()));
+        let set = path_policy::redirect(t, name, sum.redirects, not_redirected, t.markers(Vec::new()));
         objects.push(Object::HttpPolicySet(set));
     }
     objects.push(datascript(

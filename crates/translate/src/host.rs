@@ -9,7 +9,8 @@ use ako_core::{Reason, name};
 
 use crate::claim::{self, Claim, Claimed, Security, Tls};
 use crate::context::Translator;
-use crate::front::{Contribution, FrontKey, FrontKind};
+use crate::contribution::Contribution;
+use crate::front::{FrontKey, FrontKind};
 use crate::unit::{Binding, UnitOutput, ingress_id};
 use crate::view::View;
 use crate::{dedicated, evh, passthrough, sni};

@@ -19,6 +19,7 @@
 mod certificate;
 mod claim;
 mod context;
+mod contribution;
 mod dedicated;
 mod endpoints;
 mod evh;
@@ -44,6 +45,7 @@ mod virtual_service;
 mod vsvip;
 
 pub use context::Translator;
-pub use front::{Contribution, FrontKey, FrontKind};
+pub use contribution::{Carried, Contribution};
+pub use front::{FrontKey, FrontKind, FrontOutput};
 pub use limits::Room;
 pub use unit::{Binding, UnitKey, UnitOutput};

@@ -10,7 +10,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::front::Contribution;
+use crate::contribution::Contribution;
 
 /// The names of a VsVip.
 const NAMES: usize = 1000;

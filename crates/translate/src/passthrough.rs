@@ -10,7 +10,8 @@ use ako_avi_types::{Kind, Object, PoolGroupMember, Ref};
 
 use crate::claim::{Claim, ClaimedPath};
 use crate::context::Translator;
-use crate::front::{Contribution, FrontKey, FrontKind};
+use crate::contribution::Contribution;
+use crate::front::{FrontKey, FrontKind};
 use crate::host;
 use crate::pool::{self, INGRESS_RATIO, PathOf};
 use crate::unit::{UnitOutput, ingress_id};

@@ -58,21 +58,19 @@ pub(crate) fn switching(
 /// other hosts share.
 ///
 /// A wildcard is matched by the end of the host, which also matches what lies deeper, and
-/// hosts of their own. Where one of those has no TLS, which `plain` says, the wildcard is
-/// left out: better no redirect than one of a host that has none.
+/// hosts of their own. Those that are [`not_redirected`] are left out.
 pub(crate) fn redirect(
     t: &Translator,
     name: &str,
     mut hosts: Vec<Arc<str>>,
-    plain: &[Arc<str>],
+    not_redirected: &[(Arc<str>, Arc<str>)],
     markers: Vec<Marker>,
 ) -> HttpPolicySet {
     hosts.sort();
     let checksum = t.checksum().markers(&markers).text(&go_json::marshal(&hosts));
+    hosts.retain(|host| !not_redirected.iter().any(|(left_out, _)| left_out == host));
     let (wildcards, exact): (Vec<_>, Vec<_>) = hosts.into_iter().partition(|host| host.starts_with('*'));
-    let ends: Vec<Arc<str>> = wildcards.iter().map(|host| host.trim_start_matches('*').into()).collect();
-    let is_free = |end: &Arc<str>| !plain.iter().any(|host| host.ends_with(&**end));
-    let ends: Vec<_> = ends.into_iter().filter(is_free).collect();
+    let ends = wildcards.iter().map(|host| host.trim_start_matches('*').into()).collect();
     let matches = [("HDR_EQUALS", exact), ("HDR_ENDS_WITH", ends)];
     let matches = matches.into_iter().filter(|(_, value)| !value.is_empty());
     let rules = matches.zip(0..).map(|((criteria, value), index)| {
@@ -80,6 +78,18 @@ pub(crate) fn redirect(
         redirect_rule(name, index, Some(hosts))
     });
     envelope(t, name, rules.collect(), checksum.finish(), markers)
+}
+
+/// The wildcards that cannot be redirected, each with a host without TLS that its redirect
+/// would catch: better no redirect than one of a host that asked for none.
+pub(crate) fn not_redirected(hosts: &[Arc<str>], plain: &[&Arc<str>]) -> Vec<(Arc<str>, Arc<str>)> {
+    let wildcards = hosts.iter().filter(|host| host.starts_with('*'));
+    let caught = wildcards.filter_map(|wildcard| {
+        let end = wildcard.trim_start_matches('*');
+        let caught = plain.iter().find(|host| host.ends_with(end))?;
+        Some((wildcard.clone(), (*caught).clone()))
+    });
+    caught.collect()
 }
 
 /// The same on a virtual service that serves this host alone.

@@ -7,7 +7,8 @@ use ako_avi_types::{Kind, Object, ObjectKey};
 use ako_core::{Diagnostic, Key, NamespacedName, Reason, ResourceId, ResourceKind};
 
 use crate::context::Translator;
-use crate::front::{Contribution, FrontKey};
+use crate::contribution::Contribution;
+use crate::front::FrontKey;
 
 /// A unit of translation.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

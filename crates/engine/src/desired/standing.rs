@@ -10,15 +10,16 @@
 //! they came to be.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use ako_avi_types::ObjectKey;
 use ako_core::{Diagnostic, NamespacedName, Reason, ResourceId, Snapshot};
-use ako_translate::{FrontKey, UnitKey, UnitOutput};
+use ako_translate::{FrontKey, FrontOutput, UnitKey, UnitOutput};
 
-use super::{Desired, Maker, Work};
+use super::{Changes, Desired, Maker, Work};
 
 /// How old what a unit is about is, with the unit: earlier is older.
-type Age = (Option<(i64, NamespacedName)>, UnitKey);
+pub(super) type Age = (Option<(i64, NamespacedName)>, UnitKey);
 
 /// What became of a unit that does not get what it asks for as it asks for it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -111,7 +112,8 @@ impl Desired {
         Some((age.clone(), holders.collect()))
     }
 
-    fn age(&self, unit: &UnitKey) -> Age {
+    /// How old a unit is.
+    pub(super) fn age(&self, unit: &UnitKey) -> Age {
         (self.units.get(unit).and_then(|output| output.age.clone()), unit.clone())
     }
 
@@ -153,11 +155,8 @@ impl Desired {
             let mut ages: Vec<_> =
                 units.iter().map(|unit| (!self.frozen.contains(unit), self.age(unit))).collect();
             ages.sort();
-            let parts = |unit: &UnitKey| {
-                self.units.get(unit).map(|output| &*output.contributions).unwrap_or_default()
-            };
             let fits = |room: &mut ako_translate::Room, unit: &UnitKey| {
-                parts(unit).iter().filter(|(key, _)| key == front).all(|(_, part)| room.take(part))
+                self.contributions(front, unit).all(|part| room.take(part))
             };
             let mut without = Vec::new();
             for (moves, (_, unit)) in ages {
@@ -194,14 +193,44 @@ impl Desired {
         }
     }
 
+    /// The Kubernetes objects that a unit is about: those with its addresses, and the oldest
+    /// one, as there may be no addresses to publish.
+    pub(crate) fn resources_of_unit(&self, unit: &UnitKey) -> BTreeSet<ResourceId> {
+        let Some(output) = self.units.get(unit) else { return BTreeSet::new() };
+        let bound = output.bindings.iter().map(|binding| binding.object.clone());
+        bound.chain(oldest_of(unit, output)).collect()
+    }
+
+    /// Tells of hosts for which something is not done because of what else is on their front.
+    pub(super) fn tell_of_front(&mut self, front: &FrontKey, output: &FrontOutput, changes: &mut Changes) {
+        let mut findings = Vec::new();
+        for (wildcard, other) in &output.not_redirected {
+            let message: Arc<str> = format!(
+                "HTTP requests for the wildcard host {wildcard} are not redirected to HTTPS, as host {other} is under \
+                 it, has no TLS, and is on the same shared virtual service {}: give that one TLS, or use enableEVH or \
+                 shardVSSize: DEDICATED",
+                front.name
+            )
+            .into();
+            let told = self.resources_of_unit(&UnitKey::Host(wildcard.clone())).into_iter();
+            findings.extend(told.map(|object| Diagnostic {
+                object,
+                reason: Reason::WildcardNotServed,
+                message: message.clone(),
+            }));
+        }
+        let before = self.front_findings.remove(front).unwrap_or_default();
+        changes.found.extend(findings.iter().filter(|finding| !before.contains(finding)).cloned());
+        if !findings.is_empty() {
+            self.front_findings.insert(front.clone(), findings);
+        }
+    }
+
     /// Serves nothing of a unit, and tells why.
     fn refuse(&mut self, unit: &UnitKey, reason: Reason, message: &str, work: &mut Work) {
         let Some(output) = self.units.get(unit) else { return };
-        let told: BTreeSet<ResourceId> =
-            output.bindings.iter().map(|binding| binding.object.clone()).collect();
-        let told: BTreeSet<_> = told.into_iter().chain(oldest_of(unit, output)).collect();
         let mut diagnostics = output.diagnostics.clone();
-        diagnostics.extend(told.into_iter().map(|object| Diagnostic {
+        diagnostics.extend(self.resources_of_unit(unit).into_iter().map(|object| Diagnostic {
             object,
             reason,
             message: message.into(),
@@ -218,7 +247,7 @@ impl Desired {
     }
 }
 
-/// What a unit is about, where there are no addresses to publish: its oldest object.
+/// The oldest of the objects that a unit is about.
 fn oldest_of(unit: &UnitKey, output: &UnitOutput) -> Option<ResourceId> {
     let (_, name) = output.age.clone()?;
     let kind = match unit {

@@ -22,6 +22,7 @@ mod pacing;
 mod properties;
 mod removal;
 mod routes;
+mod shared_refusals;
 mod statuses;
 mod town;
 mod unread_kinds;

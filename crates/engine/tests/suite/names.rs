@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use ako_avi_types::{Kind, Object, ObjectKey};
 use ako_core::config::ShardSize;
-use ako_core::resource::{Ingress, ServiceType};
+use ako_core::resource::{Ingress, IngressTls, ServiceType};
 use ako_core::{Config, Delta, Key, NamespacedName, Reason, Resource, ResourceId, Snapshot};
 use ako_engine::Desired;
 use proptest::prelude::*;
@@ -247,4 +247,38 @@ proptest! {
             prop_assert_eq!(shape(&desired), shape(&fresh));
         }
     }
+}
+
+#[test]
+fn a_wildcard_that_is_not_redirected_because_of_another_host_is_told() {
+    let config = Config { shard_size: ShardSize::Shared(1), ..config() };
+    let mut wild = asking("red", 1, "*.example.com");
+    wild.tls = vec![IngressTls { hosts: vec![], has_bad_hosts: false, secret: "cert".into() }];
+    let plain = asking("blue", 2, "plain.example.com");
+    let older = Ingress { id: NamespacedName::new("red", "older"), created: 0, ..wild.clone() };
+    let [wild, plain, older] = [wild, plain, older].map(Resource::Ingress);
+    let mut snapshot = snapshot(&config, base().into_iter().chain([wild.clone()]));
+    let mut desired = Desired::of(translator(config), &snapshot);
+    assert_eq!(told(&desired, Reason::WildcardNotServed), Vec::<String>::new());
+    let mut change = |desired: &mut Desired, delta: Delta| {
+        let touched = snapshot.apply(delta);
+        let found = desired.update(&snapshot, &touched).found;
+        found.iter().filter(|finding| finding.reason == Reason::WildcardNotServed).count()
+    };
+    let news = change(&mut desired, Delta::Apply(plain.clone()));
+    assert_eq!((news, told(&desired, Reason::WildcardNotServed)), (1, vec!["Ingress red/web".to_owned()]));
+    // Others on the front say nothing new.
+    assert_eq!(
+        change(&mut desired, Delta::Apply(Resource::Ingress(asking("green", 3, "zoo.example.com")))),
+        0
+    );
+    // An older Ingress for the same host is the one to be told.
+    change(&mut desired, Delta::Apply(older));
+    assert_eq!(told(&desired, Reason::WildcardNotServed), ["Ingress red/older"]);
+    change(&mut desired, Delta::Delete(plain.id()));
+    change(
+        &mut desired,
+        Delta::Delete(ResourceId { name: NamespacedName::new("green", "web"), ..plain.id() }),
+    );
+    assert_eq!(told(&desired, Reason::WildcardNotServed), Vec::<String>::new());
 }

@@ -81,7 +81,7 @@ pub(crate) fn translate_with(config: Config, facts: Facts, objects: Vec<Resource
         all.requests.extend(output.requests.iter().map(|service| service.name.to_string()));
     }
     for (key, parts) in &fronts {
-        for object in translator.front(key, parts) {
+        for object in translator.front(key, parts).objects {
             all.objects.insert((object.kind(), object.name().clone()), object);
         }
     }

@@ -1,0 +1,123 @@
+//! What a unit adds to a front, and what of it the front carries on the controller.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use ako_avi_types::http_policy::HttpRequestRule;
+use ako_avi_types::{Kind, Object, PoolGroupMember, Ref};
+
+/// What a unit adds to a front.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Contribution {
+    /// Names for the VsVip.
+    pub fqdns: Vec<Arc<str>>,
+    /// SNI: pools of insecure paths.
+    pub members: Vec<PoolGroupMember>,
+    /// Child virtual services.
+    pub children: Vec<Arc<str>>,
+    /// Hosts that are redirected to HTTPS.
+    pub redirects: Vec<Arc<str>>,
+    /// EVH: certificates on the parent.
+    pub certificates: Vec<Arc<str>>,
+    /// Passthrough: the pool groups of hosts.
+    pub pool_groups: Vec<Arc<str>>,
+}
+
+/// What the objects of a front carry on the controller, in the terms of a contribution.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Carried {
+    fqdns: BTreeSet<Arc<str>>,
+    /// By the name of the pool.
+    members: BTreeMap<Arc<str>, (Option<Arc<str>>, u32)>,
+    redirects: BTreeSet<Arc<str>>,
+    certificates: BTreeSet<Arc<str>>,
+    pool_groups: BTreeSet<Arc<str>>,
+}
+
+impl Carried {
+    /// What the objects of one front carry, as they are on the controller.
+    pub fn by<'a>(objects: impl IntoIterator<Item = &'a Object>) -> Self {
+        let mut carried = Self::default();
+        for object in objects {
+            match object {
+                Object::VsVip(vip) => {
+                    carried.fqdns.extend(vip.dns_info.iter().map(|name| name.fqdn.clone()));
+                }
+                Object::PoolGroup(group) => {
+                    let member = |member: &PoolGroupMember| {
+                        let name = member.pool_ref.name.clone()?;
+                        Some((name, (member.priority_label.clone(), member.ratio)))
+                    };
+                    carried.members.extend(group.members.iter().filter_map(member));
+                }
+                Object::HttpPolicySet(set) => {
+                    carried.redirects.extend(set.http_request_policy.rules.iter().flat_map(redirected));
+                }
+                Object::VirtualService(vs) => {
+                    carried.certificates.extend(names(&vs.ssl_key_and_certificate_refs));
+                }
+                Object::VsDataScriptSet(set) => carried.pool_groups.extend(names(&set.pool_group_refs)),
+                _ => {}
+            }
+        }
+        carried
+    }
+
+    /// What of a contribution is carried; of a pool that has another label or weight, those
+    /// that it has there. Child virtual services are no part of any object of the front.
+    #[must_use]
+    pub fn part_of(&self, contribution: &Contribution) -> Contribution {
+        let kept = |wanted: &[Arc<str>], carried: &BTreeSet<Arc<str>>| -> Vec<Arc<str>> {
+            wanted.iter().filter(|name| carried.contains(*name)).cloned().collect()
+        };
+        let member = |wanted: &PoolGroupMember| {
+            let (priority_label, ratio) = self.members.get(wanted.pool_ref.name.as_ref()?)?.clone();
+            Some(PoolGroupMember { priority_label, ratio, ..wanted.clone() })
+        };
+        Contribution {
+            fqdns: kept(&contribution.fqdns, &self.fqdns),
+            members: contribution.members.iter().filter_map(member).collect(),
+            children: contribution.children.clone(),
+            redirects: kept(&contribution.redirects, &self.redirects),
+            certificates: kept(&contribution.certificates, &self.certificates),
+            pool_groups: kept(&contribution.pool_groups, &self.pool_groups),
+        }
+    }
+
+    /// Whether the front's object of a kind has in it what belongs there of a contribution.
+    pub fn has(&self, kind: Kind, contribution: &Contribution) -> bool {
+        let part = self.part_of(contribution);
+        match kind {
+            Kind::VsVip => part.fqdns == contribution.fqdns,
+            Kind::PoolGroup => part.members == contribution.members,
+            Kind::HttpPolicySet => part.redirects == contribution.redirects,
+            Kind::VirtualService => part.certificates == contribution.certificates,
+            Kind::VsDataScriptSet => part.pool_groups == contribution.pool_groups,
+            _ => true,
+        }
+    }
+
+    /// Whether enough of a contribution is carried for people to be served by it: of its
+    /// names, of its pools and of its certificates something, where it has such.
+    pub fn serves(&self, contribution: &Contribution) -> bool {
+        let part = self.part_of(contribution);
+        let has_some = |wanted: usize, carried: usize| wanted == 0 || carried > 0;
+        has_some(contribution.fqdns.len(), part.fqdns.len())
+            && has_some(contribution.members.len(), part.members.len())
+            && has_some(contribution.certificates.len(), part.certificates.len())
+            && has_some(contribution.pool_groups.len(), part.pool_groups.len())
+    }
+}
+
+fn names(references: &[Ref]) -> impl Iterator<Item = Arc<str>> {
+    references.iter().filter_map(|reference| reference.name.clone())
+}
+
+/// The hosts of a redirect; a wildcard is matched by the end of the host.
+fn redirected(rule: &HttpRequestRule) -> impl Iterator<Item = Arc<str>> {
+    let hosts = rule.matches.host_hdr.iter();
+    hosts.flat_map(|hosts| {
+        let is_end = hosts.match_criteria.ends_with("ENDS_WITH");
+        hosts.value.iter().map(move |host| if is_end { format!("*{host}").into() } else { host.clone() })
+    })
+}
