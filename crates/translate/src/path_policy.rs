@@ -92,7 +92,7 @@ pub(crate) fn not_redirected(hosts: &[Arc<str>], plain: &[&Arc<str>]) -> Vec<(Ar
     caught.collect()
 }
 
-/// The same on a virtual service that serves this host alone.
+/// The redirect of a host on a virtual service that serves it alone.
 pub(crate) fn redirect_alone(
     t: &Translator,
     name: &str,
