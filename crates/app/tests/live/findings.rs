@@ -6,10 +6,10 @@ use serde_json::{Value, json};
 use crate::lifecycle::has;
 use crate::world::{SOON, World, config, ingress, ingress_class, object, service};
 
-/// Waits for a Warning Event with a reason on an Ingress; answers the words of
-/// all of that reason.
-async fn warned(world: &World, name: &str, reason: &str) -> Vec<String> {
-    let selector = format!("involvedObject.kind=Ingress,involvedObject.name={name},type=Warning");
+/// Waits for a Warning Event with a reason on an object (`Ingress`, `shop`);
+/// answers the words of all of that reason.
+pub(crate) async fn warned(world: &World, kind: &str, name: &str, reason: &str) -> Vec<String> {
+    let selector = format!("involvedObject.kind={kind},involvedObject.name={name},type=Warning");
     eventually(SOON, async || {
         let arguments = ["get", "events", "-A", "-o", "json", "--field-selector", &selector];
         let output = world.control_plane.kubectl(&arguments).await.map_err(|e| e.to_string())?;
@@ -38,9 +38,9 @@ async fn bad_input_costs_one_object_a_finding_and_the_rest_is_served() {
     let good = ingress("good", "c.foo.com", "/", "web");
     world.apply(&[no_secret, outside, resource, good]).await;
     world.published("Ingress", "default", "good").await;
-    warned(&world, "no-secret", "MissingSecret").await;
-    warned(&world, "outside", "HostOutsideSubdomain").await;
-    warned(&world, "resource", "UnsupportedBackend").await;
+    warned(&world, "Ingress", "no-secret", "MissingSecret").await;
+    warned(&world, "Ingress", "outside", "HostOutsideSubdomain").await;
+    warned(&world, "Ingress", "resource", "UnsupportedBackend").await;
     let state = world.operator.get_json("/api/v1/state").await.unwrap();
     let told: Vec<_> = state["diagnostics"].as_array().unwrap().iter().map(|d| d["object"].clone()).collect();
     for name in ["no-secret", "outside", "resource"] {
@@ -83,7 +83,7 @@ async fn a_tenant_that_does_not_exist_costs_its_namespace_one_finding() {
     objects[2]["metadata"]["namespace"] = json!("red");
     world.apply(&objects).await;
     world.published("Ingress", "default", "good").await;
-    let told = warned(&world, "lost", "ControllerRefused").await;
+    let told = warned(&world, "Ingress", "lost", "ControllerRefused").await;
     let expected = "tenant nowhere does not exist on the Avi Controller: create it, or correct annotation \
                     ako.vmware.com/tenant-name of the namespace";
     assert_eq!(told, [expected]);
@@ -95,12 +95,12 @@ async fn a_tenant_that_does_not_exist_costs_its_namespace_one_finding() {
 }
 
 /// A certificate and its key, PEM.
-fn certificate(host: &str) -> (String, String) {
+pub(crate) fn certificate(host: &str) -> (String, String) {
     let made = rcgen::generate_simple_self_signed([host.to_owned()]).unwrap();
     (made.cert.pem(), made.signing_key.serialize_pem())
 }
 
-fn secret(name: &str, pem: &(String, String)) -> Value {
+pub(crate) fn secret(name: &str, pem: &(String, String)) -> Value {
     json!({
         "apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/tls",
         "metadata": {"name": name, "namespace": "default"},

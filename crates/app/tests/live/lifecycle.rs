@@ -148,6 +148,30 @@ async fn an_api_server_that_restarts_and_lists_that_break_cost_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_ingress_that_somebody_holds_is_served_until_it_is_gone() {
+    let Some(world) = World::start(&config(&[]), "avi-system").await else { return };
+    world.apply(&[ingress_class()]).await;
+    world.apply(&service("web", "ClusterIP", &["10.244.1.5"])).await;
+    let mut held = ingress("shop", "foo.com", "/", "web");
+    held["metadata"]["finalizers"] = json!(["example.org/hold"]);
+    world.apply(&[held.clone()]).await;
+    world.published("Ingress", "default", "shop").await;
+    let arguments = ["delete", "ingress", "shop", "--wait=false"];
+    world.control_plane.kubectl(&arguments).await.unwrap();
+    // What comes after the deletion is done, and the Ingress is still served.
+    world.apply(&[ingress("more", "bar.com", "/", "web")]).await;
+    world.published("Ingress", "default", "more").await;
+    world.settled().await;
+    world.published("Ingress", "default", "shop").await;
+    let pool = "c1--foo.com_-default-shop";
+    assert_eq!(has(&world.sim.dump(), "pool", pool), Ok(()));
+    let release = r#"{"metadata":{"finalizers":null}}"#;
+    let arguments = ["patch", "ingress", "shop", "--type=merge", "-p", release];
+    world.control_plane.kubectl(&arguments).await.unwrap();
+    world.wait_for(|dump| has_not(dump, "pool", pool)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_kill_between_any_two_writes_is_recovered_from() {
     let Some(mut world) = World::start(&config(&[("enableEVH", "true")]), "avi-system").await else { return };
     world.apply(&[ingress_class()]).await;

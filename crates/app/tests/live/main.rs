@@ -19,6 +19,7 @@ mod node_ports;
 mod permissions;
 mod placement;
 mod protection;
+mod refused;
 mod replicas;
 mod routes;
 mod twins;
