@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context as _, ensure};
 use serde_json::Value;
 
-use crate::checks::{cargo_path, low_priority};
+use crate::cargo::{cargo_path, low_priority};
 use crate::task::Task;
 
 /// The tests of these take their time from the test, or none at all: a busy

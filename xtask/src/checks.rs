@@ -5,15 +5,14 @@
 //! tests leave of the processor is used, at low priority, by what takes no real
 //! time: the other tests, the lints and the documentation.
 
-use std::ffi::{OsStr, OsString};
 use std::path::Path;
-use std::process::Command;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, ensure};
+use anyhow::ensure;
 
 use crate::assets::CONTROL_PLANE;
 use crate::binaries::TestBinary;
+use crate::cargo::{cargo, cargo_path, low_priority};
 use crate::tally::Tally;
 use crate::task::Task;
 
@@ -141,27 +140,4 @@ impl Report {
     fn succeeded(&self) -> bool {
         self.tasks().all(Task::succeeded)
     }
-}
-
-/// Runs cargo in the repository.
-pub(crate) fn cargo(root: &Path, args: &[&str], env: &[(&str, &str)]) -> anyhow::Result<()> {
-    let status = Command::new(cargo_path())
-        .args(args)
-        .current_dir(root)
-        .envs(env.iter().copied())
-        .status()
-        .context("starting cargo")?;
-    ensure!(status.success(), "`cargo {}` failed ({status})", args.join(" "));
-    Ok(())
-}
-
-pub(crate) fn cargo_path() -> OsString {
-    std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into())
-}
-
-/// A program that leaves the processor to others that want it.
-pub(crate) fn low_priority(program: impl AsRef<OsStr>) -> Command {
-    let mut command = Command::new("nice");
-    command.args(["-n", "10"]).arg(program);
-    command
 }

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use anyhow::{Context as _, bail, ensure};
 
-use crate::checks::cargo_path;
+use crate::cargo::cargo_path;
 
 /// What the compiler puts into every branch, so that libFuzzer sees which inputs reach
 /// something new. The same as cargo-fuzz, but on a stable compiler, without a sanitizer.

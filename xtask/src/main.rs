@@ -2,6 +2,7 @@
 
 mod assets;
 mod binaries;
+mod cargo;
 mod checks;
 mod fuzz;
 mod hash;

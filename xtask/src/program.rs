@@ -6,7 +6,7 @@ use std::process::Command;
 
 use anyhow::{Context as _, ensure};
 
-use crate::checks::cargo;
+use crate::cargo::cargo;
 
 /// A program, and what has to be built for it.
 pub(crate) struct Program {

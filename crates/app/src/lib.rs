@@ -4,14 +4,16 @@
 //! files and flags, starts tasks and prints.
 //!
 //! Invariants of this crate:
-//! - One task owns the engine ([`run::driver`]); everything else talks to it
+//! - One task owns the engine (`run::driver`); everything else talks to it
 //!   through one bounded channel.
 //! - Writes to Avi and to statuses go out under a permit, through the one
 //!   writer of each.
 
 pub mod admin;
 pub mod canonical;
+mod cluster;
 pub mod command;
 pub mod logging;
 pub mod offline;
-pub mod run;
+pub mod operate;
+mod run;

@@ -9,8 +9,8 @@ use ako_avi_types::{ErrorClass, Failure, Kind, ObjectKey, Observed, Ref};
 use futures::future::join_all;
 use serde_json::Value;
 
+use crate::body::{Unreadable, read, tenant_of};
 use crate::client::AviClient;
-use crate::observation::{Unreadable, read, tenant_of};
 
 /// The tenant that others share objects with.
 pub(crate) const ADMIN: &str = "admin";

@@ -5,24 +5,23 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ako_avi_types::Failure;
-use ako_elect::Moment;
 use http::header::HeaderValue;
 use tokio::sync::watch;
 
 use crate::answer::Reply;
+use crate::broken::Broken;
 use crate::call::Call;
+use crate::clock::Clock;
 use crate::connection::{Dial, TcpDialer};
 use crate::counters::Traffic;
 use crate::credentials::Credentials;
 use crate::endpoint::Endpoint;
 use crate::limiter::{Limiter, Precedence, Strain};
+use crate::login::{Login, Sessions};
 use crate::permission::{before_sending, no_permit};
-use crate::session::{Login, Sessions, harmless};
+use crate::session::harmless;
 use crate::tls::{Tls, TlsError};
-use crate::transport::{Broken, Transport};
-
-/// Tells the time that permits are judged by.
-pub type Clock = Arc<dyn Fn() -> Moment + Send + Sync>;
+use crate::transport::Transport;
 
 /// How to reach the controller.
 #[derive(Clone)]

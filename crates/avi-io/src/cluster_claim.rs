@@ -13,16 +13,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use ako_avi_types::{ErrorClass, Failure};
-use ako_elect::{Moment, WritePermit};
+use ako_elect::Moment;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
 use crate::answer::unanswered;
-use crate::call::{Call, Resource, Tenant, Verb, segment};
-use crate::client::{AviClient, Clock};
-use crate::observation::{ScopeTenant, tenant_of};
+use crate::body::{bytes, tenant_of};
+use crate::call::{Call, Resource, Tenant, Verb};
+use crate::client::AviClient;
+use crate::clock::Clock;
+use crate::observation::ScopeTenant;
 use crate::permission::{Leave, before_sending, no_permit};
-use crate::writer::{Writer, bytes};
 
 /// After so long a claim is read again before the next write: it may have been moved.
 pub const CLAIM_COUNTS_FOR: Duration = Duration::from_secs(30);
@@ -56,21 +57,21 @@ pub enum ClaimedBy {
 /// The claim of a cluster to its name. Clones share what is known of it.
 #[derive(Clone)]
 pub struct ClusterClaim {
-    inner: Arc<Inner>,
+    pub(crate) inner: Arc<Inner>,
 }
 
-struct Inner {
-    client: AviClient,
-    clock: Clock,
-    cluster: ClusterIdentity,
+pub(crate) struct Inner {
+    pub(crate) client: AviClient,
+    pub(crate) clock: Clock,
+    pub(crate) cluster: ClusterIdentity,
     /// The tenant of the configuration: whoever has the name there has it.
-    home: Arc<str>,
+    pub(crate) home: Arc<str>,
     /// Where the operator may look.
-    scope: ScopeTenant,
-    known: Mutex<BTreeMap<Arc<str>, (ClaimedBy, Moment)>>,
+    pub(crate) scope: ScopeTenant,
+    pub(crate) known: Mutex<BTreeMap<Arc<str>, (ClaimedBy, Moment)>>,
     /// One question at a time: writes that begin together ask once.
-    asking: tokio::sync::Mutex<()>,
-    at_home: watch::Sender<Option<ClaimedBy>>,
+    pub(crate) asking: tokio::sync::Mutex<()>,
+    pub(crate) at_home: watch::Sender<Option<ClaimedBy>>,
 }
 
 impl std::fmt::Debug for ClusterClaim {
@@ -80,11 +81,11 @@ impl std::fmt::Debug for ClusterClaim {
 }
 
 /// A string group that claims the cluster's name.
-struct Found {
-    tenant: Arc<str>,
-    uuid: Arc<str>,
-    version: Option<String>,
-    uid: Arc<str>,
+pub(crate) struct Found {
+    pub(crate) tenant: Arc<str>,
+    pub(crate) uuid: Arc<str>,
+    pub(crate) version: Option<String>,
+    pub(crate) uid: Arc<str>,
 }
 
 impl ClusterClaim {
@@ -190,7 +191,7 @@ impl ClusterClaim {
         })
     }
 
-    fn note(&self, tenant: &Arc<str>, by: &ClaimedBy) {
+    pub(crate) fn note(&self, tenant: &Arc<str>, by: &ClaimedBy) {
         let now = (self.inner.clock)();
         let mut known = self.inner.known.lock().unwrap_or_else(PoisonError::into_inner);
         known.insert(tenant.clone(), (by.clone(), now));
@@ -228,7 +229,7 @@ impl ClusterClaim {
         }
     }
 
-    fn body(&self, tenant: &str) -> Value {
+    pub(crate) fn body(&self, tenant: &str) -> Value {
         let ClusterIdentity { name, uid } = &self.inner.cluster;
         json!({
             "name": self.group(),
@@ -261,14 +262,19 @@ impl ClusterClaim {
         Ok(found.into_iter().flatten().collect())
     }
 
-    async fn send(&self, verb: Verb<'_>, target: String, tenant: &Arc<str>) -> Result<(), Failure> {
+    pub(crate) async fn send(
+        &self,
+        verb: Verb<'_>,
+        target: String,
+        tenant: &Arc<str>,
+    ) -> Result<(), Failure> {
         let tenant = Tenant::Named(tenant.clone());
         let call = Call { verb, resource: Resource::StringGroup, target, tenant };
         self.inner.client.send(&call).await.map(drop)
     }
 
     /// What claims the name, wherever the operator may look.
-    async fn everywhere(&self) -> Result<Vec<Found>, Failure> {
+    pub(crate) async fn everywhere(&self) -> Result<Vec<Found>, Failure> {
         let tenant = match &self.inner.scope {
             ScopeTenant::Own(name) => Tenant::Named(name.clone()),
             ScopeTenant::All => Tenant::All,
@@ -276,57 +282,8 @@ impl ClusterClaim {
         self.find(&tenant).await
     }
 
-    fn forget(&self) {
+    pub(crate) fn forget(&self) {
         self.inner.known.lock().unwrap_or_else(PoisonError::into_inner).clear();
-    }
-}
-
-impl Writer {
-    /// Takes the cluster's name from another cluster, which is gone, in all tenants.
-    ///
-    /// # Errors
-    /// [`ErrorClass::Conflict`] if that one does not have it; otherwise as
-    /// [`Writer::send`].
-    pub async fn take_cluster_name(&self, permit: &WritePermit, from: &str) -> Result<(), Failure> {
-        let Some(claim) = &self.claim else { return Ok(()) };
-        let _turn = claim.inner.asking.lock().await;
-        let theirs: Vec<_> =
-            claim.everywhere().await?.into_iter().filter(|found| *found.uid == *from).collect();
-        if theirs.is_empty() {
-            let message = format!("no string group {} holds {from:?}", claim.group());
-            return Err(unanswered(ErrorClass::Conflict, message));
-        }
-        for found in theirs {
-            let mut body = claim.body(&found.tenant);
-            body["_last_modified"] = json!(found.version);
-            let leave = Leave::new(permit, &self.leads);
-            let target = format!("{}/{}", Resource::StringGroup.path(), segment(&found.uuid));
-            claim.send(Verb::Put(leave, bytes(&body)), target, &found.tenant).await?;
-            claim.note(&found.tenant, &ClaimedBy::Us);
-        }
-        Ok(())
-    }
-
-    /// Gives the cluster's name up, in all tenants.
-    ///
-    /// # Errors
-    /// As [`Writer::send`].
-    pub async fn give_cluster_name_up(&self, permit: &WritePermit) -> Result<(), Failure> {
-        let Some(claim) = &self.claim else { return Ok(()) };
-        let _turn = claim.inner.asking.lock().await;
-        let uid = &claim.inner.cluster.uid;
-        let ours = claim.everywhere().await?.into_iter().filter(|found| found.uid == *uid);
-        claim.forget();
-        for found in ours {
-            let leave = Leave::new(permit, &self.leads);
-            let target = format!("{}/{}", Resource::StringGroup.path(), segment(&found.uuid));
-            match claim.send(Verb::Delete(leave), target, &found.tenant).await {
-                Err(failure) if failure.class != ErrorClass::Gone => return Err(failure),
-                _ => {}
-            }
-        }
-        claim.note(&claim.inner.home, &ClaimedBy::Nobody);
-        Ok(())
     }
 }
 

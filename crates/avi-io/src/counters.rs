@@ -6,8 +6,8 @@ use ako_avi_types::Kind;
 use http::Method;
 
 use crate::answer::Reply;
+use crate::broken::Broken;
 use crate::call::Resource;
-use crate::transport::Broken;
 
 const METHODS: [&str; 4] = ["GET", "POST", "PUT", "DELETE"];
 const RESOURCES: usize = Kind::ALL.len() + 4;

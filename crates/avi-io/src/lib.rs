@@ -20,16 +20,21 @@
 //! of an error text ([`answer::MAX_MESSAGE`]).
 
 pub mod answer;
+pub mod body;
 pub mod borrowed;
+mod broken;
 pub mod call;
 pub mod client;
+pub mod clock;
 pub mod cluster_claim;
+mod cluster_name;
 pub mod connection;
 pub mod controller;
 pub mod counters;
 pub mod credentials;
 pub mod endpoint;
 pub mod limiter;
+mod login;
 pub mod observation;
 mod permission;
 pub mod reading;
@@ -40,18 +45,21 @@ mod transport;
 mod vsvip_update;
 pub mod writer;
 
+pub use body::Unreadable;
 pub use borrowed::Borrowed;
 pub use call::Tenant;
-pub use client::{AviClient, Clock, Options};
+pub use client::{AviClient, Options};
+pub use clock::Clock;
 pub use cluster_claim::{ClaimedBy, ClusterClaim, ClusterIdentity};
 pub use connection::{Dial, Dialed, Dialing, Stream};
 pub use controller::{ControllerFacts, Leader, NetworkName, Wanted, WantedNetwork};
 pub use counters::{RequestCount, Traffic};
 pub use credentials::{Credentials, Secret};
 pub use endpoint::{Endpoint, Scheme};
-pub use observation::{Observation, Observer, Scope, ScopeTenant, Unreadable};
+pub use login::Login;
+pub use observation::{Observation, Observer, Scope, ScopeTenant};
 pub use reading::ListQuery;
-pub use session::Login;
+
 pub use tls::Tls;
 pub use token::NewToken;
 pub use writer::{Writer, Written};

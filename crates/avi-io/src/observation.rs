@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use ako_avi_types::{Failure, Kind, Meta, Object, ObjectKey, Observed, Ref};
+use ako_avi_types::{Failure, Kind, ObjectKey, Observed, Ref};
 use futures::future::join_all;
 use futures::join;
 use serde_json::Value;
 
+use crate::body::{Unreadable, read, text};
 use crate::borrowed::Borrowed;
 use crate::call::Tenant;
 use crate::client::AviClient;
@@ -51,17 +52,6 @@ pub struct Observation {
     /// Whether all kinds were listed. If not, that an object is missing here
     /// does not say that it does not exist.
     pub complete: bool,
-}
-
-/// An object that cannot be read.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Unreadable {
-    /// Which; its name is its uuid if it has no name.
-    pub key: ObjectKey,
-    /// Its uuid, if it has one.
-    pub uuid: Option<Arc<str>>,
-    /// What is wrong with it.
-    pub message: String,
 }
 
 /// Reads what is ours. Source: Avi REST API contract, §9.
@@ -187,12 +177,6 @@ impl Scope {
     }
 }
 
-/// The tenant of an object; without a name in its reference only `admin` is known.
-pub(crate) fn tenant_of(body: &Value) -> Option<Arc<str>> {
-    let tenant = text(body, "tenant_ref").map(Ref::parse)?;
-    tenant.name.or_else(|| tenant.uuid.filter(|uuid| &**uuid == "admin"))
-}
-
 impl Observation {
     fn add(&mut self, read: Result<(ObjectKey, Observed), Unreadable>) {
         match read {
@@ -202,44 +186,12 @@ impl Observation {
     }
 }
 
-/// Reads an object; if it tells no tenant, it lies in the given one.
-pub(crate) fn read(
-    tenant: Option<&Arc<str>>,
-    kind: Kind,
-    body: Value,
-) -> Result<(ObjectKey, Observed), Unreadable> {
-    let uuid: Option<Arc<str>> = text(&body, "uuid").map(Arc::from);
-    let name: Option<Arc<str>> = text(&body, "name").map(Arc::from);
-    let tenant = tenant_of(&body).or_else(|| tenant.cloned());
-    let known = name.clone().or(uuid.clone()).unwrap_or_else(|| "(no name)".into());
-    let key = ObjectKey::new(kind, tenant.clone().unwrap_or_else(|| "(unknown)".into()), known);
-    let unreadable = |key, message: String| Unreadable { key, uuid: uuid.clone(), message };
-    if name.is_none() || tenant.is_none() || uuid.is_none() {
-        return Err(unreadable(key, "it lacks a name, a tenant or a uuid".into()));
-    }
-    match observed(kind, body) {
-        Ok(observed) => Ok((key, observed)),
-        Err(message) => Err(unreadable(key, message)),
-    }
-}
-
-/// Reads the body of an object that the controller sent.
-pub(crate) fn observed(kind: Kind, body: Value) -> Result<Observed, String> {
-    let uuid = text(&body, "uuid").ok_or("it has no uuid")?.into();
-    let meta = Meta { uuid, last_modified: text(&body, "_last_modified").map(Arc::from) };
-    let object = Object::read(kind, body).map_err(|e| e.to_string())?;
-    Ok(Observed { meta, body: Arc::new(object) })
-}
-
-fn text<'a>(body: &'a Value, field: &str) -> Option<&'a str> {
-    body.get(field).and_then(Value::as_str)
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::body::tenant_of;
 
     fn scope(owner: &str, cluster: &str) -> Scope {
         Scope {

@@ -13,10 +13,11 @@ use serde::Deserialize;
 use serde_json::json;
 
 use crate::answer::unanswered;
+use crate::body::bytes;
 use crate::call::{Call, Resource, Tenant, Verb, segment};
 use crate::credentials::Secret;
 use crate::permission::Leave;
-use crate::writer::{Writer, bytes};
+use crate::writer::Writer;
 
 /// A token with this much time left is not renewed.
 pub const ENOUGH: SignedDuration = SignedDuration::from_hours(120);

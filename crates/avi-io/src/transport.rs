@@ -4,20 +4,20 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use ako_avi_types::{ErrorClass, Failure};
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, COOKIE, HOST, HeaderName, HeaderValue, REFERER};
 use http::{HeaderMap, Request};
 use http_body_util::Full;
 use tokio::time::{Instant, timeout};
 
-use crate::answer::{Reply, unanswered};
-use crate::call::{Call, Verb};
-use crate::client::Clock;
+use crate::answer::Reply;
+use crate::broken::Broken;
+use crate::call::Call;
+use crate::clock::Clock;
 use crate::connection::{Connection, Dial, Interrupted, spelled};
 use crate::counters::Counters;
 use crate::endpoint::Endpoint;
-use crate::permission::{Leave, before_sending, no_permit};
+use crate::permission::{Leave, before_sending};
 use crate::session::Session;
 
 /// How long opening a connection may take, name resolution and TLS included.
@@ -29,41 +29,6 @@ const IDLE_LIMIT: Duration = Duration::from_secs(30);
 
 /// How many connections are tried for one request, the last one a new one.
 const ATTEMPTS: usize = 3;
-
-/// Why there is no reply.
-#[derive(Debug)]
-pub(crate) enum Broken {
-    /// The permit ran out, or the leader hands over; nothing was sent.
-    NoPermit,
-    /// Nothing was sent.
-    NotSent(String),
-    /// Something was sent, then the connection failed.
-    InDoubt(String),
-    /// There was no whole reply in time; the connection was reset.
-    TimedOut { limit: Duration, by_permit: bool },
-}
-
-impl Broken {
-    /// The failure that it means. A read that was interrupted has no effect
-    /// that could be in doubt.
-    pub(crate) fn failure(&self, verb: &Verb<'_>) -> Failure {
-        let sent = if verb.leave().is_some() { ErrorClass::Unknown } else { ErrorClass::Retry };
-        match self {
-            Self::NoPermit => no_permit(),
-            Self::NotSent(why) => {
-                unanswered(ErrorClass::Retry, format!("the controller cannot be reached: {why}"))
-            }
-            Self::InDoubt(why) => unanswered(sent, format!("the connection broke before the answer: {why}")),
-            Self::TimedOut { limit, by_permit } => {
-                let which = if *by_permit { " (what was left of the permit to write)" } else { "" };
-                unanswered(
-                    sent,
-                    format!("no answer within {} ms{which}; connection reset", limit.as_millis()),
-                )
-            }
-        }
-    }
-}
 
 /// Sends requests; knows neither sessions nor limits.
 pub(crate) struct Transport {
@@ -239,7 +204,7 @@ mod tests {
     use tokio::sync::watch;
 
     use super::*;
-    use crate::call::{Resource, Tenant};
+    use crate::call::{Resource, Tenant, Verb};
     use crate::connection::TcpDialer;
     use crate::controller_double::{Answer, Double};
     use crate::permission::Permission;

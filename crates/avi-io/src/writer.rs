@@ -6,16 +6,15 @@ use ako_avi_types::{
     Change, ErrorClass, Failure, Meta, Object, ObjectKey, Observed, Operation, SslKeyAndCertificate,
 };
 use ako_elect::WritePermit;
-use bytes::Bytes;
 use serde_json::Value;
 use tokio::sync::watch;
 
 use crate::answer::{Reply, unanswered};
+use crate::body::{bytes, observed};
 use crate::borrowed;
 use crate::call::{Call, Resource, Tenant, Verb, segment};
 use crate::client::AviClient;
 use crate::cluster_claim::ClusterClaim;
-use crate::observation::observed;
 use crate::permission::{Leave, Permission, before_sending, no_permit};
 use crate::vsvip_update;
 
@@ -180,8 +179,4 @@ fn with_certificate(sent: &SslKeyAndCertificate, got: &SslKeyAndCertificate) -> 
         object.certificate = sent.certificate.clone();
     }
     object
-}
-
-pub(crate) fn bytes(body: &Value) -> Bytes {
-    Bytes::from(body.to_string())
 }

@@ -6,239 +6,13 @@
 //! order of precedence gives way, for the contested part alone.
 
 use std::collections::BTreeMap;
-use std::fmt;
-use std::net::Ipv6Addr;
 use std::sync::Arc;
 
-use crate::CONTROLLER_NAME;
-use crate::config::{Config, ServiceMode};
-pub use crate::conflict::{Conflict, Contest};
-use crate::handover::Word;
-use crate::resource::{Service, ServiceType};
+use crate::contest::Contest;
+use crate::kinds::claim::{Claim, ServiceRule};
+use crate::kinds::installation::{Disregarded, Installation};
+use crate::owner;
 use crate::scope::Scope;
-
-/// What an instance claims, according to its configuration.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Claim {
-    /// The namespace that it runs in, which is its name.
-    pub namespace: Arc<str>,
-    /// When its ConfigMap was created, in seconds since the epoch.
-    pub created: i64,
-    /// `controllerIP`, in one spelling for one controller.
-    pub controller: Arc<str>,
-    /// The uuid of that controller, as far as the instance says it.
-    pub controller_id: Option<Arc<str>>,
-    /// `cloudName`
-    pub cloud: Arc<str>,
-    /// `clusterName`
-    pub cluster: Arc<str>,
-    /// `primaryInstance`
-    pub primary: bool,
-    /// `serviceType`
-    pub service_mode: ServiceMode,
-    /// The namespaces that it serves.
-    pub scope: Scope,
-    /// Which Services it serves, and in which tenant.
-    pub services: ServiceRule,
-}
-
-/// Which Services of type LoadBalancer an instance serves. Source: L4 and network, A3.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ServiceRule {
-    /// `layer7Only`: none.
-    pub none: bool,
-    /// `defaultLBController`: those without a class, too.
-    pub without_class: bool,
-    /// `tenantName`, where their namespace has no other.
-    pub tenant: Arc<str>,
-    /// `dedicatedTenantMode`: none in another tenant.
-    pub dedicated_tenant: bool,
-}
-
-impl ServiceRule {
-    /// That of a configuration.
-    pub fn of(config: &Config) -> Self {
-        Self {
-            none: config.layer7_only,
-            without_class: config.default_lb_controller,
-            tenant: config.tenant.clone(),
-            dedicated_tenant: config.dedicated_tenant,
-        }
-    }
-
-    /// Whether a Service is served.
-    pub fn serves(&self, service: &Service) -> bool {
-        let asked = match &service.class {
-            Some(class) => &**class == CONTROLLER_NAME,
-            None => self.without_class,
-        };
-        service.service_type == ServiceType::LoadBalancer && asked && !self.none
-    }
-}
-
-impl Claim {
-    /// The name of the ConfigMap that makes a claim.
-    pub const CONFIG_MAP: &'static str = "avi-k8s-config";
-
-    /// The claim of a configuration.
-    pub fn of(config: &Config, created: i64) -> Self {
-        Self {
-            namespace: config.operator_namespace.clone(),
-            created,
-            controller: controller(&config.controller_host),
-            controller_id: None,
-            cloud: config.cloud_name.clone(),
-            cluster: config.cluster_name.clone(),
-            primary: config.primary,
-            service_mode: config.service_mode,
-            scope: config.scope.clone(),
-            services: ServiceRule::of(config),
-        }
-    }
-
-    /// `created_by` of what the instance owns.
-    pub fn owner(&self) -> String {
-        owner(&self.cluster, self.primary, &self.namespace)
-    }
-
-    /// Whether two claims of one instance lead to the same objects; which
-    /// namespaces it serves may change at any time.
-    fn acts_like(&self, other: &Self) -> bool {
-        let (scope, services) = (self.scope.clone(), self.services.clone());
-        let (created, controller_id) = (self.created, self.controller_id.clone());
-        let other = Self { created, controller_id, scope, services, ..other.clone() };
-        *self == other
-    }
-
-    /// Whether two instances use one controller, however they spell it. If one of them does
-    /// not say which one it is, they may.
-    pub fn same_controller(&self, other: &Self) -> bool {
-        let may_be_one = match (&self.controller_id, &other.controller_id) {
-            (Some(one), Some(other)) => one == other,
-            _ => true,
-        };
-        self.controller == other.controller || may_be_one
-    }
-
-    /// Whether both look after objects in the same place.
-    pub fn same_cloud(&self, other: &Self) -> bool {
-        self.same_controller(other) && self.cloud == other.cloud
-    }
-}
-
-/// `created_by` of the objects of an instance. Source: configuration, §5.1.
-pub fn owner(cluster: &str, primary: bool, namespace: &str) -> String {
-    if primary { format!("ako-{cluster}") } else { format!("ako-{cluster}-{namespace}") }
-}
-
-/// A controller's address without what goes without saying: `https`, port 443,
-/// the brackets of an IPv6 address.
-fn controller(address: &str) -> Arc<str> {
-    let address = address.trim().to_ascii_lowercase();
-    let address = address.strip_prefix("https://").unwrap_or(&address).trim_end_matches('/');
-    let has_port = address.parse::<Ipv6Addr>().is_err();
-    let host = address.strip_suffix(":443").filter(|_| has_port).unwrap_or(address);
-    let inside = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
-    inside.unwrap_or(host).into()
-}
-
-/// Whether a ServiceAccount may do the work of an operator: write the status of
-/// Ingresses in all namespaces. No Role can grant that, so nobody who may write in single
-/// namespaces only can make such a ServiceAccount.
-/// Source: Kubernetes documentation, "Using RBAC Authorization", "SubjectAccessReview".
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Authority {
-    /// This instance lacks the permission to ask.
-    #[default]
-    Unknown,
-    /// It may.
-    Granted,
-    /// It may not.
-    Refused,
-}
-
-/// The StatefulSet of an instance.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Installation {
-    /// The namespace that it is in.
-    pub namespace: Arc<str>,
-    /// The ServiceAccount of its pods.
-    pub account: Arc<str>,
-    /// Whether that may do the work of an operator.
-    pub authority: Authority,
-    /// Whether it is scaled to zero and has no pods.
-    pub is_idle: bool,
-    /// Whether its pods are of this implementation: they bear
-    /// [`crate::annotation::LEADERSHIP_NOTE`]. Those of AKO 2.2.1 cannot give
-    /// way.
-    pub is_ours: bool,
-    /// Annotation [`crate::annotation::CONTROLLER`]: the uuid of its controller.
-    pub controller_id: Option<Arc<str>>,
-    /// Annotation [`crate::annotation::REMOVAL`]: how far the removal of
-    /// everything is.
-    pub removal: Option<Arc<str>>,
-    /// What it says of namespaces that change hands.
-    pub word: Word,
-}
-
-impl Installation {
-    /// The name of the StatefulSet of an instance.
-    pub const STATEFUL_SET: &'static str = "ako";
-    /// The ServiceAccount of pods whose template names none.
-    pub const DEFAULT_ACCOUNT: &'static str = "default";
-
-    /// One of this implementation of which nothing else is known.
-    pub fn new(namespace: Arc<str>) -> Self {
-        Self {
-            namespace,
-            account: Self::DEFAULT_ACCOUNT.into(),
-            authority: Authority::Unknown,
-            is_idle: false,
-            is_ours: true,
-            controller_id: None,
-            removal: None,
-            word: Word::default(),
-        }
-    }
-
-    /// Why what its ConfigMap claims does not count, if it does not. One of ours that is
-    /// scaled to zero counts: it is in its hand over whom it hands its namespaces to. AKO
-    /// 2.2.1 says nothing, so without pods it is as if it were not there.
-    pub fn disregarded(&self) -> Option<Disregarded> {
-        if self.authority == Authority::Refused {
-            Some(Disregarded::NoAuthority(self.account.clone()))
-        } else if self.is_idle && !self.is_ours {
-            Some(Disregarded::Idle)
-        } else {
-            None
-        }
-    }
-}
-
-/// Why what a ConfigMap claims takes nothing from anybody.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Disregarded {
-    /// There is no StatefulSet `ako` beside it.
-    NotInstalled,
-    /// The ServiceAccount of its pods may not do the work of an operator.
-    NoAuthority(Arc<str>),
-    /// It is AKO 2.2.1, scaled to zero, and has no pods.
-    Idle,
-}
-
-impl fmt::Display for Disregarded {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NotInstalled => {
-                write!(f, "there is no StatefulSet {} beside it", Installation::STATEFUL_SET)
-            }
-            Self::NoAuthority(account) => {
-                write!(f, "its ServiceAccount {account} may not patch ingresses/status in all namespaces")
-            }
-            Self::Idle => f.write_str("it is AKO 2.2.1, scaled to zero, and has no pods"),
-        }
-    }
-}
 
 /// Another instance on the same controller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -431,7 +205,7 @@ impl Instances {
     pub fn is_owner(&self, owner: &str, cluster: &str) -> bool {
         let claims = self.ranked.iter().map(|r| &r.claim).filter(|claim| &*claim.cluster == cluster);
         let mut owners =
-            claims.flat_map(|c| [true, false].map(|primary| self::owner(&c.cluster, primary, &c.namespace)));
+            claims.flat_map(|c| [true, false].map(|primary| owner::owner(&c.cluster, primary, &c.namespace)));
         owners.any(|one| one == owner)
     }
 
@@ -483,6 +257,7 @@ pub(crate) fn mix_service_types(a: &Claim, b: &Claim) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Config;
 
     #[test]
     fn an_instance_is_known_by_both_of_its_roles() {
@@ -502,22 +277,6 @@ mod tests {
             ("ako-c1-blue", "c1-blue", false),
         ] {
             assert_eq!(instances.is_owner(owner, cluster), known, "{owner} of {cluster}");
-        }
-    }
-
-    #[test]
-    fn a_controller_has_one_spelling() {
-        for (one, other) in [
-            ("c", "c:443"),
-            ("C.example.com", "https://c.example.com:443/"),
-            ("10.0.0.1", "10.0.0.1:443"),
-            ("[2001:db8::443]", "2001:db8::443"),
-            ("[2001:db8::1]:443", "2001:db8::1"),
-        ] {
-            assert_eq!(controller(one), controller(other));
-        }
-        for (one, other) in [("c", "c:8443"), ("c", "http://c"), ("2001:db8::443", "2001:db8:"), ("a", "b")] {
-            assert_ne!(controller(one), controller(other));
         }
     }
 }

@@ -6,9 +6,12 @@ use std::sync::Arc;
 
 use crate::annotation;
 use crate::config::Config;
+use crate::contest::{Conflict, Contest};
 use crate::id::NamespacedName;
 use crate::index::Index;
-use crate::instance::{Claim, Conflict, Contest, Installation, Instances, Rival};
+use crate::instance::{Instances, Rival};
+use crate::kinds::claim::Claim;
+use crate::kinds::installation::Installation;
 use crate::resource::{
     EndpointSlice, Ingress, IngressClass, Namespace, Node, NodeSubnets, Pod, Resource, ResourceId,
     ResourceKind, Secret, Service, ServiceType,
@@ -176,7 +179,7 @@ impl Snapshot {
     /// what that touched.
     pub fn act_by(&mut self, config: &Config, subdomain: Option<Arc<str>>) -> BTreeSet<Key> {
         let mut touched = BTreeSet::new();
-        self.required = config.kinds();
+        self.required = ResourceKind::read_with(config);
         self.own = Some(Claim { controller_id: self.controller_id.clone(), ..Claim::of(config, i64::MAX) });
         self.judge(&mut touched);
         if self.subdomain == subdomain {

@@ -17,7 +17,7 @@ pub(crate) enum Lane {
 
 /// What an object waits for.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Phase {
+pub(crate) enum Stage {
     /// Somebody is about to look at it.
     Idle,
     /// Its turn.
@@ -40,7 +40,7 @@ pub(crate) enum Phase {
 #[derive(Clone, Debug)]
 pub(crate) struct Work {
     lane: Lane,
-    phase: Phase,
+    stage: Stage,
     /// Since when it needs something.
     pub(crate) since: Moment,
     /// Failures in a row.
@@ -58,16 +58,16 @@ pub(crate) struct Work {
 }
 
 impl Work {
-    pub(crate) fn phase(&self) -> &Phase {
-        &self.phase
+    pub(crate) fn stage(&self) -> &Stage {
+        &self.stage
     }
 }
 
 /// All work.
 ///
-/// Every object in it stands in exactly the index that its phase names, so
+/// Every object in it stands in exactly the index that its stage names, so
 /// whatever it waits for finds it: the queue, the timers, the objects that wait
-/// for another one, the held ones. The phase is changed here and nowhere else.
+/// for another one, the held ones. The stage is changed here and nowhere else.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Agenda {
     works: BTreeMap<ObjectKey, Work>,
@@ -128,12 +128,12 @@ impl Agenda {
 
     /// Whether an answer about an object is under way.
     pub(crate) fn is_in_flight(&self, key: &ObjectKey) -> bool {
-        self.works.get(key).is_some_and(|work| matches!(work.phase, Phase::Sending(_) | Phase::Reading))
+        self.works.get(key).is_some_and(|work| matches!(work.stage, Stage::Sending(_) | Stage::Reading))
     }
 
     /// Whether the deletion of an object is under way.
     pub(crate) fn is_leaving(&self, key: &ObjectKey) -> bool {
-        self.works.get(key).is_some_and(|work| work.phase == Phase::Sending(None))
+        self.works.get(key).is_some_and(|work| work.stage == Stage::Sending(None))
     }
 
     /// Whether nothing can be decided about an object before it is known what
@@ -153,11 +153,11 @@ impl Agenda {
     }
 
     /// Makes an object wait for something; new work begins with it.
-    pub(crate) fn put(&mut self, lane: Lane, key: &ObjectKey, phase: Phase, now: Moment) {
+    pub(crate) fn put(&mut self, lane: Lane, key: &ObjectKey, stage: Stage, now: Moment) {
         self.unlink(key);
         let work = self.works.entry(key.clone()).or_insert(Work {
             lane,
-            phase: Phase::Idle,
+            stage: Stage::Idle,
             since: now,
             attempts: 0,
             failure: None,
@@ -166,18 +166,18 @@ impl Agenda {
             reread: false,
             outdated: false,
         });
-        match &phase {
-            Phase::Queued => _ = self.queue.insert((work.lane, key.clone())),
-            Phase::Until(at) => _ = self.timers.insert((*at, key.clone())),
-            Phase::After(other) => {
+        match &stage {
+            Stage::Queued => _ = self.queue.insert((work.lane, key.clone())),
+            Stage::Until(at) => _ = self.timers.insert((*at, key.clone())),
+            Stage::After(other) => {
                 _ = self.waiting.entry(other.clone()).or_default().insert(key.clone());
             }
-            Phase::Held => _ = self.held.insert(key.clone()),
-            Phase::Unproven => _ = self.unproven.insert(key.clone()),
-            Phase::Sending(_) => self.sending += 1,
-            Phase::Idle | Phase::Reading => {}
+            Stage::Held => _ = self.held.insert(key.clone()),
+            Stage::Unproven => _ = self.unproven.insert(key.clone()),
+            Stage::Sending(_) => self.sending += 1,
+            Stage::Idle | Stage::Reading => {}
         }
-        work.phase = phase;
+        work.stage = stage;
     }
 
     /// An object needs nothing more.
@@ -194,12 +194,12 @@ impl Agenda {
                 return;
             };
             work.lane = Lane::Live;
-            match &work.phase {
-                Phase::Queued => {
+            match &work.stage {
+                Stage::Queued => {
                     self.queue.remove(&(Lane::Backlog, key.clone()));
                     self.queue.insert((Lane::Live, key));
                 }
-                Phase::After(other) => next = Some(other.clone()),
+                Stage::After(other) => next = Some(other.clone()),
                 _ => {}
             }
         }
@@ -217,7 +217,7 @@ impl Agenda {
         let mut woken = self.waiting.remove(key).unwrap_or_default();
         for waiter in &woken {
             if let Some(work) = self.works.get_mut(waiter) {
-                work.phase = Phase::Idle;
+                work.stage = Stage::Idle;
             }
         }
         woken.extend(self.without.remove(key).unwrap_or_default());
@@ -250,10 +250,10 @@ impl Agenda {
 
     fn unlink(&mut self, key: &ObjectKey) {
         let Some(work) = self.works.get_mut(key) else { return };
-        match std::mem::replace(&mut work.phase, Phase::Idle) {
-            Phase::Queued => _ = self.queue.remove(&(work.lane, key.clone())),
-            Phase::Until(at) => _ = self.timers.remove(&(at, key.clone())),
-            Phase::After(other) => {
+        match std::mem::replace(&mut work.stage, Stage::Idle) {
+            Stage::Queued => _ = self.queue.remove(&(work.lane, key.clone())),
+            Stage::Until(at) => _ = self.timers.remove(&(at, key.clone())),
+            Stage::After(other) => {
                 if let Some(set) = self.waiting.get_mut(&other) {
                     set.remove(key);
                     if set.is_empty() {
@@ -261,10 +261,10 @@ impl Agenda {
                     }
                 }
             }
-            Phase::Held => _ = self.held.remove(key),
-            Phase::Unproven => _ = self.unproven.remove(key),
-            Phase::Sending(_) => self.sending -= 1,
-            Phase::Idle | Phase::Reading => {}
+            Stage::Held => _ = self.held.remove(key),
+            Stage::Unproven => _ = self.unproven.remove(key),
+            Stage::Sending(_) => self.sending -= 1,
+            Stage::Idle | Stage::Reading => {}
         }
     }
 
@@ -276,15 +276,15 @@ impl Agenda {
             [self.queue.len(), self.timers.len(), self.held.len(), self.sending, self.unproven.len()];
         let mut waiting: usize = self.waiting.values().map(BTreeSet::len).sum();
         for (key, work) in &self.works {
-            let is_reachable = match &work.phase {
-                Phase::Idle => false,
-                Phase::Queued => take_one(&mut indexed[0]) && self.queue.contains(&(work.lane, key.clone())),
-                Phase::Until(at) => take_one(&mut indexed[1]) && self.timers.contains(&(*at, key.clone())),
-                Phase::Held => take_one(&mut indexed[2]) && self.held.contains(key),
-                Phase::Sending(_) => take_one(&mut indexed[3]),
-                Phase::Unproven => take_one(&mut indexed[4]) && self.unproven.contains(key),
-                Phase::Reading => true,
-                Phase::After(other) => {
+            let is_reachable = match &work.stage {
+                Stage::Idle => false,
+                Stage::Queued => take_one(&mut indexed[0]) && self.queue.contains(&(work.lane, key.clone())),
+                Stage::Until(at) => take_one(&mut indexed[1]) && self.timers.contains(&(*at, key.clone())),
+                Stage::Held => take_one(&mut indexed[2]) && self.held.contains(key),
+                Stage::Sending(_) => take_one(&mut indexed[3]),
+                Stage::Unproven => take_one(&mut indexed[4]) && self.unproven.contains(key),
+                Stage::Reading => true,
+                Stage::After(other) => {
                     take_one(&mut waiting)
                         && self.waiting.get(other).is_some_and(|set| set.contains(key))
                         // What stays as it is for now is looked at when it does not any more.
@@ -292,7 +292,7 @@ impl Agenda {
                 }
             };
             if !is_reachable {
-                found.push(format!("nothing will wake {key}, which {}", work.phase));
+                found.push(format!("nothing will wake {key}, which {}", work.stage));
             }
         }
         if indexed != [0; 5] || waiting != 0 {
@@ -311,7 +311,7 @@ fn take_one(left: &mut usize) -> bool {
     some
 }
 
-impl fmt::Display for Phase {
+impl fmt::Display for Stage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Idle => f.write_str("is to be looked at"),
@@ -340,21 +340,21 @@ mod tests {
     }
 
     #[test]
-    fn a_new_phase_leaves_nothing_of_the_old_one_behind() {
+    fn a_new_stage_leaves_nothing_of_the_old_one_behind() {
         let mut agenda = Agenda::default();
-        let phases = [
-            Phase::Queued,
-            Phase::Until(at(5)),
-            Phase::After(key("b")),
-            Phase::Held,
-            Phase::Unproven,
-            Phase::Sending(None),
-            Phase::Reading,
-            Phase::Until(at(7)),
+        let stages = [
+            Stage::Queued,
+            Stage::Until(at(5)),
+            Stage::After(key("b")),
+            Stage::Held,
+            Stage::Unproven,
+            Stage::Sending(None),
+            Stage::Reading,
+            Stage::Until(at(7)),
         ];
-        agenda.put(Lane::Live, &key("b"), Phase::Queued, at(0));
-        for phase in phases {
-            agenda.put(Lane::Live, &key("a"), phase, at(0));
+        agenda.put(Lane::Live, &key("b"), Stage::Queued, at(0));
+        for stage in stages {
+            agenda.put(Lane::Live, &key("a"), stage, at(0));
             assert_eq!(agenda.inconsistencies(&|_| false), Vec::<String>::new());
         }
         agenda.remove(&key("a"));
@@ -365,9 +365,9 @@ mod tests {
     #[test]
     fn what_changed_while_running_goes_before_the_backlog() {
         let mut agenda = Agenda::default();
-        agenda.put(Lane::Backlog, &key("a"), Phase::Queued, at(0));
-        agenda.put(Lane::Backlog, &key("b"), Phase::Queued, at(0));
-        agenda.put(Lane::Backlog, &key("c"), Phase::After(key("b")), at(0));
+        agenda.put(Lane::Backlog, &key("a"), Stage::Queued, at(0));
+        agenda.put(Lane::Backlog, &key("b"), Stage::Queued, at(0));
+        agenda.put(Lane::Backlog, &key("c"), Stage::After(key("b")), at(0));
         agenda.promote(&key("c"));
         assert_eq!(agenda.next_queued(), Some(key("b")));
         assert_eq!(agenda.next_queued(), Some(key("a")));
@@ -376,37 +376,37 @@ mod tests {
     #[test]
     fn what_nobody_will_wake_is_found() {
         let mut agenda = Agenda::default();
-        agenda.put(Lane::Live, &key("a"), Phase::After(key("nobody")), at(0));
+        agenda.put(Lane::Live, &key("a"), Stage::After(key("nobody")), at(0));
         assert_eq!(agenda.inconsistencies(&|_| false).len(), 1);
     }
 
     #[test]
     fn a_mistake_in_any_index_is_found() {
-        type Mistake = (Phase, fn(&mut Agenda));
+        type Mistake = (Stage, fn(&mut Agenda));
         let mistakes: [Mistake; 8] = [
-            (Phase::Queued, |a| a.queue = [(Lane::Live, key("other"))].into()),
-            (Phase::Queued, |a| a.queue.clear()),
-            (Phase::Until(at(5)), |a| a.timers = [(at(6), key("a"))].into()),
-            (Phase::Held, |a| a.held = [key("other")].into()),
-            (Phase::Unproven, |a| a.unproven = [key("other")].into()),
-            (Phase::Sending(None), |a| a.sending = 0),
-            (Phase::Reading, |a| a.held = [key("a")].into()),
-            (Phase::Reading, |a| a.waiting = [(key("other"), [key("a")].into())].into()),
+            (Stage::Queued, |a| a.queue = [(Lane::Live, key("other"))].into()),
+            (Stage::Queued, |a| a.queue.clear()),
+            (Stage::Until(at(5)), |a| a.timers = [(at(6), key("a"))].into()),
+            (Stage::Held, |a| a.held = [key("other")].into()),
+            (Stage::Unproven, |a| a.unproven = [key("other")].into()),
+            (Stage::Sending(None), |a| a.sending = 0),
+            (Stage::Reading, |a| a.held = [key("a")].into()),
+            (Stage::Reading, |a| a.waiting = [(key("other"), [key("a")].into())].into()),
         ];
-        for (phase, mistake) in mistakes {
+        for (stage, mistake) in mistakes {
             let mut agenda = Agenda::default();
-            agenda.put(Lane::Live, &key("a"), phase.clone(), at(0));
+            agenda.put(Lane::Live, &key("a"), stage.clone(), at(0));
             mistake(&mut agenda);
             assert_eq!(
                 agenda.inconsistencies(&|_| false).len(),
                 1,
-                "{phase}: {:?}",
+                "{stage}: {:?}",
                 agenda.inconsistencies(&|_| false)
             );
         }
         let mut agenda = Agenda::default();
-        agenda.put(Lane::Live, &key("a"), Phase::After(key("b")), at(0));
-        agenda.put(Lane::Live, &key("b"), Phase::Queued, at(0));
+        agenda.put(Lane::Live, &key("a"), Stage::After(key("b")), at(0));
+        agenda.put(Lane::Live, &key("b"), Stage::Queued, at(0));
         agenda.waiting = [(key("b"), [key("other")].into())].into();
         assert_eq!(agenda.inconsistencies(&|_| false).len(), 1);
         assert_eq!(agenda.len(), 2);

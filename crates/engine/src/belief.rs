@@ -1,37 +1,19 @@
 //! What is believed of the cluster, and whether it may take something away.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 use std::time::Duration;
 
 use ako_core::{Config, ResourceKind};
 use ako_elect::{Freshness, Moment};
 
 use crate::purpose::{Purpose, TERRITORY};
+use crate::source::Source;
 
 /// The shortest time for which a proof counts: proving a source takes some
 /// seconds.
 const SHORTEST_BOUND: Duration = Duration::from_secs(10);
 /// The longest one, however long leaderships last.
 const LONGEST_BOUND: Duration = Duration::from_mins(1);
-
-/// What a belief about the cluster comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Source {
-    /// The instance's own configuration.
-    Configuration,
-    /// The watch of a kind.
-    Kind(ResourceKind),
-}
-
-impl fmt::Display for Source {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Configuration => f.write_str("ConfigMap avi-k8s-config"),
-            Self::Kind(kind) => f.write_str(kind.as_str()),
-        }
-    }
-}
 
 /// How long a proof counts: as long as a leadership lasts, which is how long
 /// others wait before they take over what was this process's.
@@ -114,7 +96,7 @@ impl Belief {
         config: &Config,
         now: Moment,
     ) -> Option<Moment> {
-        let watched = config.kinds();
+        let watched = ResourceKind::read_with(config);
         let kinds = TERRITORY.into_iter().chain([kind]).filter(|kind| watched.contains(kind));
         self.freshness.until(&kinds.map(Source::Kind).collect::<BTreeSet<_>>(), now)
     }

@@ -1,32 +1,41 @@
 //! The state machine: events in, effects out.
 
+mod caution;
+mod findings;
+mod handover;
+mod outcome;
+mod report;
+mod suspects;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use ako_avi_types::{Change, Kind, Object, ObjectKey, Operation};
 use ako_core::handover::Word;
-use ako_core::instance::Contest;
-use ako_core::{Delta, Diagnostic, Key, ResourceId, ResourceKind, Snapshot};
+use ako_core::{Contest, Delta, Diagnostic, Key, ResourceId, ResourceKind, Snapshot};
 use ako_elect::Moment;
 use ako_translate::{Translator, UnitKey};
 
-use crate::agenda::{Agenda, Lane, Phase};
+use crate::agenda::{Agenda, Lane, Stage};
 use crate::backoff;
-use crate::belief::{Belief, Source, margin};
-use crate::caution::Verdict;
-use crate::controller::Controller;
+use crate::belief::{Belief, margin};
+use crate::counters::Counters;
 use crate::desired::{Changes, Desired};
 use crate::event::{Effect, Event, Notice};
 use crate::guard::Guard;
-use crate::handover::Voice;
+use crate::inventory::Inventory;
 use crate::need::{self, Need};
 use crate::publisher::Publisher;
 use crate::purpose;
-use crate::report::Counters;
 use crate::route_guard::RouteGuard;
+use crate::source::Source;
 use crate::territory::{Looked, Passed, Territory};
 use crate::trial::Trials;
+use crate::verdict::Verdict;
+use crate::voice::Voice;
+
+pub use report::{Pending, VirtualServiceReport};
 
 /// After a change, more changes are waited for so long…
 const QUIET: Duration = Duration::from_millis(10);
@@ -123,7 +132,7 @@ fn is_about_owners(key: &Key) -> bool {
 pub struct Engine {
     pub(crate) snapshot: Snapshot,
     pub(crate) desired: Desired,
-    pub(crate) controller: Controller,
+    pub(crate) inventory: Inventory,
     pub(crate) guard: Guard,
     pub(crate) publisher: Publisher,
     pub(crate) agenda: Agenda,
@@ -170,7 +179,7 @@ impl Engine {
         Self {
             snapshot,
             desired: Desired::new(translator),
-            controller: Controller::default(),
+            inventory: Inventory::default(),
             guard: Guard::default(),
             publisher: Publisher::default(),
             agenda: Agenda::default(),
@@ -204,7 +213,7 @@ impl Engine {
                 let handed_over = self.territory.observed(observation.started);
                 let snapshot = &self.snapshot;
                 let is_ours = |namespace: &str| snapshot.serves(namespace);
-                let mut affected = self.controller.replace_where(observation, &is_ours);
+                let mut affected = self.inventory.replace_where(observation, &is_ours);
                 let woken: Vec<_> = affected.iter().flat_map(|key| self.agenda.wake(key)).collect();
                 affected.extend(woken);
                 self.publisher.extend(self.desired.bound().cloned());
@@ -395,13 +404,13 @@ impl Engine {
 
     /// Looks at every object of both sides, once both are known.
     fn begin(&mut self, now: Moment) {
-        if self.begun || !self.translated || !self.controller.is_complete() {
+        if self.begun || !self.translated || !self.inventory.is_complete() {
             return;
         }
         self.begun = true;
         self.note_missing();
         let wanted = self.desired.objects().map(|(key, _)| key);
-        let all = wanted.chain(self.controller.keys()).cloned().collect();
+        let all = wanted.chain(self.inventory.keys()).cloned().collect();
         self.look_in(Lane::Backlog, all, now);
     }
 
@@ -455,12 +464,12 @@ impl Engine {
         let by_list = self.touched.as_ref().is_some_and(|t| t.by_list.iter().any(is_about_owners));
         let Looked { touched, given_away } = self.territory.look(&mut self.snapshot, margin, now);
         self.territory.note_under_way(&given_away, &self.agenda.in_doubt());
-        self.controller.leave(&given_away);
+        self.inventory.leave(&given_away);
         if !given_away.is_empty() {
             // What explained a removal was said before another instance had the namespace.
             self.look(self.guard.explained().clone(), now);
         }
-        self.controller.share(self.snapshot.may_share_controller());
+        self.inventory.share(self.snapshot.may_share_controller());
         self.touch(touched, Cause::of(!by_list), now);
         self.freeze(now);
     }
@@ -534,7 +543,7 @@ impl Engine {
     /// to be looked for first.
     fn note_missing(&mut self) {
         let wanted = self.desired.borrowed().map(|(key, _)| key);
-        self.missing = wanted.filter(|key| !self.controller.contains(key)).cloned().collect();
+        self.missing = wanted.filter(|key| !self.inventory.contains(key)).cloned().collect();
     }
 
     /// Tells what keeps borrowed objects from holding our part, once.
@@ -569,10 +578,10 @@ impl Engine {
 
     fn decide(&mut self, lane: Lane, key: &ObjectKey, now: Moment) {
         if self.was_not_taken_over(key) {
-            self.controller.lose(key, now);
+            self.inventory.lose(key, now);
         }
         self.note_kept_address(key);
-        let found = need::of(key, &self.desired, &mut self.controller, &self.agenda);
+        let found = need::of(key, &self.desired, &mut self.inventory, &self.agenda);
         if key.kind == Kind::VrfContext {
             self.judge_routes(key, &found.need);
         }
@@ -583,14 +592,14 @@ impl Engine {
         match found.need {
             Need::Nothing => {
                 self.agenda.remove(key);
-                if !self.controller.contains(key) {
+                if !self.inventory.contains(key) {
                     self.paces.remove(key);
                 }
             }
-            Need::After(other) => self.agenda.put(lane, key, Phase::After(other), now),
+            Need::After(other) => self.agenda.put(lane, key, Stage::After(other), now),
             Need::Ready(_) => {
-                let phase = self.turn(key, now);
-                self.agenda.put(lane, key, phase, now);
+                let stage = self.turn(key, now);
+                self.agenda.put(lane, key, stage, now);
             }
         }
     }
@@ -598,7 +607,7 @@ impl Engine {
     /// Whether an object is not wanted any more that was to be taken over from another
     /// instance: it still bears that one's name, and is that one's to remove.
     fn was_not_taken_over(&self, key: &ObjectKey) -> bool {
-        let owner = self.controller.get(key).and_then(|observed| observed.body.created_by());
+        let owner = self.inventory.get(key).and_then(|observed| observed.body.created_by());
         let is_anothers = |owner: &Arc<str>| !self.desired.translator().config().is_owner(owner);
         !key.kind.is_borrowed() && self.desired.get(key).is_none() && owner.is_some_and(is_anothers)
     }
@@ -646,7 +655,7 @@ impl Engine {
     /// name and is not wanted, or for which a shared one has a host: that instance will
     /// take it over. It may not have been restarted yet, after it was another one.
     fn left_behind(&self, key: &ObjectKey, need: &Need) -> BTreeSet<Arc<str>> {
-        let Some(observed) = self.controller.get(key) else { return BTreeSet::new() };
+        let Some(observed) = self.inventory.get(key) else { return BTreeSet::new() };
         let markers = observed.body.markers();
         let hosts: BTreeSet<_> = match need {
             _ if self.desired.get(key).is_none() => {
@@ -669,7 +678,7 @@ impl Engine {
 
     fn judge_routes(&mut self, key: &ObjectKey, need: &Need) {
         let is_wanted = self.desired.vrf().is_some_and(|(vrf, _)| vrf == key);
-        match (need, self.controller.get(key)) {
+        match (need, self.inventory.get(key)) {
             (Need::Ready(Operation { change: Change::Update(_, wanted), .. }), Some(observed)) => {
                 self.routes.judge(wanted, &observed.body);
             }
@@ -682,20 +691,20 @@ impl Engine {
     }
 
     /// When it is an object's turn.
-    fn turn(&self, key: &ObjectKey, now: Moment) -> Phase {
+    fn turn(&self, key: &ObjectKey, now: Moment) -> Stage {
         if let Some(work) = self.agenda.get(key)
-            && let Phase::Until(at) = *work.phase()
+            && let Stage::Until(at) = *work.stage()
             && work.attempts > 0
             && at > now
         {
-            return Phase::Until(at);
+            return Stage::Until(at);
         }
         let burst = self.burst.filter(|_| key.kind == Kind::VrfContext);
         let quiet = burst.map(|b| (b.last + LONG_QUIET).min(b.first + LONG_PATIENCE));
         let rest = self.paces.get(key).map(|pace| pace.last + backoff::pace(pace.in_a_row));
         match rest.max(quiet).filter(|at| *at > now) {
-            Some(at) => Phase::Until(at),
-            None => Phase::Queued,
+            Some(at) => Stage::Until(at),
+            None => Stage::Queued,
         }
     }
 
@@ -707,7 +716,7 @@ impl Engine {
         while self.agenda.sending() < MOST_WRITES {
             let Some(key) = self.agenda.next_queued() else { return };
             // Much may have changed since it was queued.
-            let found = need::of(&key, &self.desired, &mut self.controller, &self.agenda);
+            let found = need::of(&key, &self.desired, &mut self.inventory, &self.agenda);
             // So may have what explained it.
             let was_suspect = self.guard.is_suspect(&key);
             self.judge(&key, &found.need);
@@ -721,8 +730,8 @@ impl Engine {
             };
             let held = *holds.get_or_insert_with(|| self.holds_objects());
             match self.weigh(operation, held, now) {
-                Verdict::Held => self.agenda.put(Lane::Live, &key, Phase::Held, now),
-                Verdict::Unproven => self.agenda.put(Lane::Live, &key, Phase::Unproven, now),
+                Verdict::Held => self.agenda.put(Lane::Live, &key, Stage::Held, now),
+                Verdict::Unproven => self.agenda.put(Lane::Live, &key, Stage::Unproven, now),
                 Verdict::Send { operation, until } => {
                     holds = holds.filter(|_| !self.guard.is_suspect(&key));
                     self.send_one(operation, until, now, effects);
@@ -746,9 +755,9 @@ impl Engine {
             self.guard.let_pass(&key, now);
         }
         if matches!(operation.change, Change::Delete(_)) {
-            self.controller.release(&key);
+            self.inventory.release(&key);
         }
-        self.agenda.put(Lane::Live, &key, Phase::Sending(body_of(&operation)), now);
+        self.agenda.put(Lane::Live, &key, Stage::Sending(body_of(&operation)), now);
         if let Some(work) = self.agenda.get_mut(&key) {
             work.outdated = false;
         }

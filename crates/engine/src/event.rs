@@ -10,8 +10,8 @@ use ako_core::{Delta, Diagnostic, ResourceId, ResourceKind};
 use ako_elect::Moment;
 use ako_translate::Translator;
 
-use crate::belief::Source;
-use crate::controller::Observation;
+use crate::inventory::Reading;
+use crate::source::Source;
 
 /// Something that happened.
 #[derive(Clone, Debug)]
@@ -21,7 +21,7 @@ pub enum Event {
     /// The configuration or the facts about the controller changed.
     Configured(Box<Translator>),
     /// Everything that is ours on the controller was read.
-    Observed(Observation),
+    Observed(Reading),
     /// Writing is permitted from now on, or no longer.
     Writing(bool),
     /// A write ended: with the object as it is now, or `None` if it is gone.

@@ -4,8 +4,8 @@ use std::fmt;
 
 use ako_avi_types::{Kind, NAME_LIMIT, Object, ObjectKey};
 
-use crate::controller;
 use crate::desired::Desired;
+use crate::inventory;
 
 /// What is wrong with one wanted object. It is a mistake of ours: no input may
 /// lead to it.
@@ -54,7 +54,7 @@ pub fn lint(desired: &Desired) -> Vec<Finding> {
             tell(Flaw::BadName);
         }
         let written = |target: &ObjectKey| Kind::WRITTEN.contains(&target.kind);
-        for target in controller::targets(key, object).into_iter().filter(written) {
+        for target in inventory::targets(key, object).into_iter().filter(written) {
             if desired.get(&target).is_none() {
                 tell(Flaw::DanglingReference(target));
             }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use ako_avi_types::{Change, Object, ObjectKey, Observed, Operation};
 
 use crate::agenda::Agenda;
-use crate::controller::{self, Controller};
 use crate::desired::Desired;
+use crate::inventory::{self, Inventory};
 use crate::shield;
 
 /// What has to happen to an object.
@@ -39,26 +39,21 @@ pub(crate) struct Finding {
 ///
 /// What is borrowed is not ours to create or delete, so there is nothing to be
 /// done where it is not there, or not wanted.
-pub(crate) fn of(
-    key: &ObjectKey,
-    desired: &Desired,
-    controller: &mut Controller,
-    agenda: &Agenda,
-) -> Finding {
+pub(crate) fn of(key: &ObjectKey, desired: &Desired, inventory: &mut Inventory, agenda: &Agenda) -> Finding {
     let need = |need| Finding { need, left_out: Vec::new() };
-    let Some(wanted) = desired.get(key) else { return need(deletion(key, desired, controller, agenda)) };
+    let Some(wanted) = desired.get(key) else { return need(deletion(key, desired, inventory, agenda)) };
     if desired.is_frozen(key) {
         return need(Need::Nothing);
     }
-    let targets = controller::targets(key, wanted);
-    let is_missing = |target: &ObjectKey| !controller.contains(target) || agenda.is_leaving(target);
+    let targets = inventory::targets(key, wanted);
+    let is_missing = |target: &ObjectKey| !inventory.contains(target) || agenda.is_leaving(target);
     let mut missing: Vec<_> = targets.into_iter().filter(is_missing).collect();
     // The last one is the last to be created, so that is when to look again.
     if let Some(last) = missing.iter().rev().find(|target| is_coming(target, desired, agenda)) {
         return need(Need::After(last.clone()));
     }
-    if let Some(observed) = controller.get(key).filter(|_| !missing.is_empty()) {
-        let refers_to = controller::targets(key, &observed.body);
+    if let Some(observed) = inventory.get(key).filter(|_| !missing.is_empty()) {
+        let refers_to = inventory::targets(key, &observed.body);
         missing.retain(|target| agenda.is_leaving(target) || !refers_to.contains(target));
     }
     let body = effective(key, wanted, &missing);
@@ -68,13 +63,13 @@ pub(crate) fn of(
     let Some(body) = body else {
         return need(missing.into_iter().next().map_or(Need::Nothing, Need::After));
     };
-    let body = shield::keep_unread(key, body, controller);
-    let body = shield::keep_vips(key, body, desired, controller);
+    let body = shield::keep_unread(key, body, inventory);
+    let body = shield::keep_vips(key, body, desired, inventory);
     let operation = |change| Need::Ready(Operation { key: key.clone(), change });
-    let need = match controller.get(key).cloned() {
+    let need = match inventory.get(key).cloned() {
         None if key.kind.is_borrowed() => Need::Nothing,
         None => operation(Change::Create(body)),
-        Some(_) if controller.agrees(key, &body) => Need::Nothing,
+        Some(_) if inventory.agrees(key, &body) => Need::Nothing,
         Some(Observed { meta, .. }) => operation(Change::Update(meta, body)),
     };
     Finding { need, left_out: missing }
@@ -85,13 +80,13 @@ fn effective(key: &ObjectKey, wanted: &Arc<Object>, missing: &[ObjectKey]) -> Op
     if missing.is_empty() {
         return Some(wanted.clone());
     }
-    wanted.without(&|reference| controller::target(key, reference).is_some_and(|t| missing.contains(&t)))
+    wanted.without(&|reference| inventory::target(key, reference).is_some_and(|t| missing.contains(&t)))
 }
 
-fn deletion(key: &ObjectKey, desired: &Desired, controller: &Controller, agenda: &Agenda) -> Need {
-    let Some(observed) = controller.get(key) else { return Need::Nothing };
-    let may_delete = controller.may_delete(key, desired.translator().shared_prefix());
-    if key.kind.is_borrowed() || !may_delete || is_left_alone(key, desired, controller) {
+fn deletion(key: &ObjectKey, desired: &Desired, inventory: &Inventory, agenda: &Agenda) -> Need {
+    let Some(observed) = inventory.get(key) else { return Need::Nothing };
+    let may_delete = inventory.may_delete(key, desired.translator().shared_prefix());
+    if key.kind.is_borrowed() || !may_delete || is_left_alone(key, desired, inventory) {
         return Need::Nothing;
     }
     if is_of_the_former_role(observed, desired)
@@ -99,7 +94,7 @@ fn deletion(key: &ObjectKey, desired: &Desired, controller: &Controller, agenda:
     {
         return Need::After(coming.clone());
     }
-    match controller.referrers(key).next() {
+    match inventory.referrers(key).next() {
         Some(referrer) => Need::After(referrer.clone()),
         None => Need::Ready(Operation { key: key.clone(), change: Change::Delete(observed.meta.clone()) }),
     }
@@ -120,6 +115,6 @@ fn is_coming(key: &ObjectKey, desired: &Desired, agenda: &Agenda) -> bool {
 
 /// Whether an object that nobody asks for stays, as it was made for a kind that
 /// this version does not read. `deleteConfig` asks for the end of those as well.
-pub(crate) fn is_left_alone(key: &ObjectKey, desired: &Desired, controller: &Controller) -> bool {
-    !desired.translator().config().delete_config && controller.unread_kind(key).is_some()
+pub(crate) fn is_left_alone(key: &ObjectKey, desired: &Desired, inventory: &Inventory) -> bool {
+    !desired.translator().config().delete_config && inventory.unread_kind(key).is_some()
 }

@@ -5,8 +5,8 @@ use std::fmt;
 
 use ako_avi_types::{FieldChange, Kind, Object, ObjectKey};
 
-use crate::controller::Controller;
 use crate::desired::Desired;
+use crate::inventory::Inventory;
 use crate::need::is_left_alone;
 use crate::shield;
 
@@ -47,12 +47,12 @@ impl fmt::Display for Planned {
 
 /// Everything that has to change on the controller, in an order in which it can
 /// be done: what is referred to is created first and deleted last.
-pub fn plan(desired: &Desired, controller: &Controller) -> Vec<Planned> {
+pub fn plan(desired: &Desired, inventory: &Inventory) -> Vec<Planned> {
     let writes = desired.objects().filter_map(|(key, object)| {
         let reason = desired.reason(key).unwrap_or_default();
-        let action = if controller.contains(key) {
-            let object = &shield::keep_vips(key, object.clone(), desired, controller);
-            Action::Update(Some(controller.differences(key, object)).filter(|changes| !changes.is_empty())?)
+        let action = if inventory.contains(key) {
+            let object = &shield::keep_vips(key, object.clone(), desired, inventory);
+            Action::Update(Some(inventory.differences(key, object)).filter(|changes| !changes.is_empty())?)
         } else if key.kind.is_borrowed() {
             return None;
         } else {
@@ -62,12 +62,12 @@ pub fn plan(desired: &Desired, controller: &Controller) -> Vec<Planned> {
     });
     let own = desired.translator().shared_prefix();
     let may_go = |key: &&ObjectKey| {
-        !key.kind.is_borrowed() && controller.may_delete(key, own) && !is_left_alone(key, desired, controller)
+        !key.kind.is_borrowed() && inventory.may_delete(key, own) && !is_left_alone(key, desired, inventory)
     };
-    let gone = controller.keys().filter(|key| desired.get(key).is_none()).filter(may_go);
+    let gone = inventory.keys().filter(|key| desired.get(key).is_none()).filter(may_go);
     let deletes = gone.filter_map(|key| {
         let reason = "nothing asks for it".to_owned();
-        let body = &controller.get(key)?.body;
+        let body = &inventory.get(key)?.body;
         Some((order(key, body), Planned { key: key.clone(), action: Action::Delete, reason }))
     });
     let (mut writes, mut deletes): (Vec<_>, Vec<_>) = (writes.collect(), deletes.collect());

@@ -9,12 +9,12 @@ use ako_core::resource::{Published, PublishedAddress};
 use ako_core::{Config, Diagnostic, Reason, ResourceId, Snapshot};
 use ako_elect::Moment;
 
-use crate::caution::{Wait, Writable};
 use crate::desired::Desired;
 use crate::event::{Effect, Notice, Unpublished};
 use crate::overwritten::Overwritten;
 use crate::status::{self, Known};
 use crate::stray::Strays;
+use crate::verdict::{Wait, Writable};
 
 /// The most statuses being written at a time.
 const MOST_UNDER_WAY: usize = 32;

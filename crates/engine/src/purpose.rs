@@ -8,7 +8,7 @@ use ako_core::config::ServiceMode;
 use ako_core::resource::{Ingress, Published, ServiceType};
 use ako_core::{Config, NamespacedName, ResourceId, ResourceKind, Snapshot};
 
-use crate::belief::Source;
+use crate::source::Source;
 
 /// What asks for an object, as far as it decides which sources it comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -44,7 +44,7 @@ impl Purpose {
             _ if config.delete_config => {}
             Self::Routes => {
                 kinds.insert(Kind::Node);
-                kinds.extend(config.subnet_kind());
+                kinds.extend(ResourceKind::of_subnets(config));
             }
             Self::Layer4 => kinds.extend(serving(config)),
             Self::Layer7 => {
@@ -52,7 +52,7 @@ impl Purpose {
                 kinds.extend(serving(config));
             }
         }
-        let watched = config.kinds();
+        let watched = ResourceKind::read_with(config);
         let kinds = kinds.intersection(&watched).copied().map(Source::Kind);
         kinds.chain([Source::Configuration]).collect()
     }

@@ -9,9 +9,9 @@ use std::sync::Arc;
 
 use ako_avi_types::{Object, ObjectKey};
 
-use crate::controller::{self, Controller};
 use crate::desired::Desired;
 use crate::guard::Guard;
+use crate::inventory::{self, Inventory};
 
 /// The body with what the observed one has of what is held back.
 pub(crate) fn keep(
@@ -19,28 +19,28 @@ pub(crate) fn keep(
     body: &Object,
     observed: &Object,
     guard: &Guard,
-    controller: &Controller,
+    inventory: &Inventory,
 ) -> Object {
-    let hosts = hosts(guard, controller);
+    let hosts = hosts(guard, inventory);
     body.keeping(
         observed,
-        &|reference| controller::target(key, reference).is_some_and(|target| guard.is_suspect(&target)),
+        &|reference| inventory::target(key, reference).is_some_and(|target| guard.is_suspect(&target)),
         &|host| hosts.contains(host),
     )
 }
 
 /// The body with what the observed one has of objects that were made for kinds
 /// which this version does not read: it does not know what they ask for.
-pub(crate) fn keep_unread(key: &ObjectKey, body: Arc<Object>, controller: &Controller) -> Arc<Object> {
-    let Some(observed) = controller.get(key).filter(|_| controller.unread().next().is_some()) else {
+pub(crate) fn keep_unread(key: &ObjectKey, body: Arc<Object>, inventory: &Inventory) -> Arc<Object> {
+    let Some(observed) = inventory.get(key).filter(|_| inventory.unread().next().is_some()) else {
         return body;
     };
-    let is_unread = |target: &ObjectKey| controller.unread_kind(target).is_some();
-    let bodies = controller.unread().filter_map(|(key, _)| controller.get(key));
+    let is_unread = |target: &ObjectKey| inventory.unread_kind(target).is_some();
+    let bodies = inventory.unread().filter_map(|(key, _)| inventory.get(key));
     let hosts: BTreeSet<_> = bodies.flat_map(|observed| observed.body.hostnames()).cloned().collect();
     let kept = body.keeping(
         &observed.body,
-        &|reference| controller::target(key, reference).is_some_and(|target| is_unread(&target)),
+        &|reference| inventory::target(key, reference).is_some_and(|target| is_unread(&target)),
         &|host| hosts.contains(host),
     );
     if kept == body.keeping(&observed.body, &|_| false, &|_| false) { body } else { Arc::new(kept) }
@@ -53,12 +53,12 @@ pub(crate) fn keep_vips(
     key: &ObjectKey,
     body: Arc<Object>,
     desired: &Desired,
-    controller: &Controller,
+    inventory: &Inventory,
 ) -> Arc<Object> {
     if !desired.translator().facts().has_foreign_ipam {
         return body;
     }
-    match (&*body, controller.get(key).map(|observed| &*observed.body)) {
+    match (&*body, inventory.get(key).map(|observed| &*observed.body)) {
         (Object::VsVip(wanted), Some(Object::VsVip(observed))) => {
             Arc::new(Object::VsVip(wanted.with_vips_of(observed)))
         }
@@ -67,7 +67,7 @@ pub(crate) fn keep_vips(
 }
 
 /// The hosts that held objects serve.
-fn hosts(guard: &Guard, controller: &Controller) -> BTreeSet<Arc<str>> {
-    let bodies = guard.suspects().filter_map(|key| controller.get(key)).map(|observed| &*observed.body);
+fn hosts(guard: &Guard, inventory: &Inventory) -> BTreeSet<Arc<str>> {
+    let bodies = guard.suspects().filter_map(|key| inventory.get(key)).map(|observed| &*observed.body);
     bodies.flat_map(Object::hostnames).cloned().collect()
 }

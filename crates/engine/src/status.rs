@@ -11,28 +11,17 @@ use ako_core::{CONTROLLER_NAME, ResourceId, ResourceKind, Snapshot, annotation};
 use ako_translate::{Binding, UnitKey};
 
 use crate::agenda::Agenda;
-use crate::controller::Controller;
 use crate::desired::Desired;
-use crate::trial::Trials;
+use crate::inventory::Inventory;
+use crate::trial::{Publish, Trials};
 
 /// What statuses are decided by.
 pub(crate) struct Known<'a> {
     pub(crate) desired: &'a Desired,
-    pub(crate) controller: &'a Controller,
+    pub(crate) inventory: &'a Inventory,
     pub(crate) snapshot: &'a Snapshot,
     pub(crate) agenda: &'a Agenda,
     pub(crate) trials: &'a Trials,
-}
-
-/// What of an address is to be published.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Publish {
-    /// The address, once there is one.
-    Address,
-    /// Nothing new: it is still found out whether the controller takes the host.
-    AsBefore,
-    /// No address: the controller refuses what the host is made of.
-    Nothing,
 }
 
 impl Known<'_> {
@@ -77,8 +66,8 @@ impl Known<'_> {
 
     /// What there is of a binding on the controller, if it has an address.
     fn there(&self, binding: &Binding) -> Option<Served<'_>> {
-        let vs = self.controller.get(&binding.vs)?;
-        let vip = self.controller.get(&binding.vsvip)?;
+        let vs = self.inventory.get(&binding.vs)?;
+        let vip = self.inventory.get(&binding.vsvip)?;
         let Object::VsVip(vip) = &*vip.body else { return None };
         let addresses = vip.published_addresses();
         (!addresses.is_empty()).then_some(Served { uuid: &vs.meta.uuid, addresses })
@@ -98,7 +87,7 @@ impl Known<'_> {
         // People come in by a virtual service and its certificate, and get to a pool.
         let is_there = |kind| {
             let mut all = own().filter(|key| key.kind == kind).peekable();
-            all.peek().is_none() || all.any(|key| self.controller.contains(&key))
+            all.peek().is_none() || all.any(|key| self.inventory.contains(&key))
         };
         let kinds = [Kind::VirtualService, Kind::Pool, Kind::SslKeyAndCertificate];
         if kinds.into_iter().all(is_there) { Publish::Address } else { Publish::Nothing }

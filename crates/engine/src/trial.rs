@@ -21,55 +21,62 @@ use std::sync::Arc;
 use ako_avi_types::{Failure, ObjectKey};
 use ako_core::{Diagnostic, Reason};
 use ako_elect::Moment;
-use ako_translate::{Carried, Contribution, FrontKey, UnitKey};
+use ako_translate::{Contribution, FrontKey, UnitKey};
 
-use crate::backoff;
 use crate::desired::Desired;
-use crate::engine::{Cause, Engine};
-use crate::event::Effect;
-use crate::status::Publish;
+
+/// What of an address is to be published.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Publish {
+    /// The address, once there is one.
+    Address,
+    /// Nothing new: it is still found out whether the controller takes the host.
+    AsBefore,
+    /// No address: the controller refuses what the host is made of.
+    Nothing,
+}
 
 /// The fronts that the controller refuses, or refused because of hosts that are left off.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Trials {
-    fronts: BTreeMap<FrontKey, Trial>,
+    pub(crate) fronts: BTreeMap<FrontKey, Trial>,
 }
 
 /// What is found out about one front.
 #[derive(Clone, Debug, Default)]
-struct Trial {
+pub(crate) struct Trial {
     /// Those that are left off and may not be to blame, in the order in which they are tried.
-    untried: Vec<UnitKey>,
+    pub(crate) untried: Vec<UnitKey>,
     /// How many of them are tried together.
-    size: usize,
+    pub(crate) size: usize,
     /// Those that are tried: put on since the front was last in sync.
-    trying: Vec<UnitKey>,
+    pub(crate) trying: Vec<UnitKey>,
     /// Those that an object was refused with alone: they are to blame if the front is in sync
     /// without them.
-    alone: BTreeMap<UnitKey, Refusal>,
+    pub(crate) alone: BTreeMap<UnitKey, Refusal>,
     /// Those that are to blame.
-    refused: BTreeMap<UnitKey, Refusal>,
+    pub(crate) refused: BTreeMap<UnitKey, Refusal>,
     /// Whether the front was refused without any suspect since it was last in sync.
-    is_refused_without: bool,
+    pub(crate) is_refused_without: bool,
 }
 
 /// Why a front goes without a unit.
 #[derive(Clone, Debug)]
-struct Refusal {
-    object: ObjectKey,
-    failure: Failure,
+pub(crate) struct Refusal {
+    pub(crate) object: ObjectKey,
+    pub(crate) failure: Failure,
     /// What the unit asked for.
-    asked: Vec<Contribution>,
+    pub(crate) asked: Vec<Contribution>,
     /// How often it was refused alone.
-    attempts: u32,
+    pub(crate) attempts: u32,
     /// Whether people are served by what the front carries of it.
-    is_served: bool,
+    pub(crate) is_served: bool,
     /// When it is tried again; not while it is untried, or tried.
-    retry: Option<Moment>,
+    pub(crate) retry: Option<Moment>,
 }
 
 /// What the next step of a trial is.
-enum Step {
+pub(crate) enum Step {
     /// A unit is to blame, and nobody is served by what the front carries of it.
     TakeOff(UnitKey),
     /// These are tried.
@@ -119,7 +126,7 @@ impl Refusal {
 
 impl Trial {
     /// These were refused together: older ones first.
-    fn suspect(&mut self, mut units: Vec<UnitKey>) {
+    pub(crate) fn suspect(&mut self, mut units: Vec<UnitKey>) {
         self.size = (units.len() / 2).max(1);
         self.trying.clear();
         self.untried.retain(|unit| !units.contains(unit));
@@ -128,7 +135,7 @@ impl Trial {
     }
 
     /// This one was refused alone.
-    fn suspect_alone(&mut self, unit: UnitKey, refusal: Refusal) {
+    pub(crate) fn suspect_alone(&mut self, unit: UnitKey, refusal: Refusal) {
         self.size = 1;
         self.trying.clear();
         self.untried.retain(|other| *other != unit);
@@ -136,7 +143,7 @@ impl Trial {
     }
 
     /// The front is refused without suspects, too. Answers those that are not to blame.
-    fn acquit(&mut self) -> Vec<UnitKey> {
+    pub(crate) fn acquit(&mut self) -> Vec<UnitKey> {
         let alone = std::mem::take(&mut self.alone).into_keys();
         let acquitted: Vec<_> = std::mem::take(&mut self.untried).into_iter().chain(alone).collect();
         self.is_refused_without |= !acquitted.is_empty();
@@ -144,7 +151,7 @@ impl Trial {
     }
 
     /// What follows when the front is in sync.
-    fn next(&mut self, front: &FrontKey, desired: &Desired, now: Moment) -> Step {
+    pub(crate) fn next(&mut self, front: &FrontKey, desired: &Desired, now: Moment) -> Step {
         self.is_refused_without = false;
         if !std::mem::take(&mut self.trying).is_empty() {
             self.size = self.size.saturating_mul(2);
@@ -185,122 +192,10 @@ impl Trial {
         self.size = self.untried.len();
     }
 
-    fn is_over(&self) -> bool {
+    pub(crate) fn is_over(&self) -> bool {
         self.untried.is_empty()
             && self.alone.is_empty()
             && self.refused.is_empty()
             && !self.is_refused_without
-    }
-}
-
-impl Engine {
-    /// The controller refuses an object for good. If it is a front's, the front goes without
-    /// what may be to blame. Answers whether that changes what is wanted, so that nobody has
-    /// to be told yet.
-    pub(crate) fn leave_off_suspects(
-        &mut self,
-        key: &ObjectKey,
-        failure: &Failure,
-        now: Moment,
-        effects: &mut Vec<Effect>,
-    ) -> bool {
-        let Some(front) = self.desired.front_with(key).cloned() else { return false };
-        let carried = self.carried_by(&front);
-        let trial = self.trials.fronts.entry(front.clone()).or_default();
-        let mut suspects = self.desired.may_be_left_off(&front);
-        if trial.is_refused_without {
-            return false;
-        }
-        suspects
-            .retain(|unit| !self.desired.contributions(&front, unit).all(|part| carried.has(key.kind, part)));
-        let (units, changes) = match &suspects[..] {
-            [] => {
-                let acquitted = trial.acquit();
-                if acquitted.is_empty() {
-                    return false;
-                }
-                let changes = self.desired.put_on(&front, &acquitted);
-                (acquitted, changes)
-            }
-            [unit] => {
-                let asked = self.desired.contributions(&front, unit).cloned().collect();
-                let attempts = trial.refused.get(unit).map_or(0, |refusal| refusal.attempts) + 1;
-                let retry = Some(now + backoff::after(key, failure, attempts).wait);
-                let (object, failure) = (key.clone(), failure.clone());
-                let refusal = Refusal { object, failure, asked, attempts, is_served: false, retry };
-                trial.suspect_alone(unit.clone(), refusal);
-                let changes = self.desired.leave_off(&front, &suspects, carried);
-                (suspects, changes)
-            }
-            _ => {
-                trial.suspect(suspects.clone());
-                let changes = self.desired.leave_off(&front, &suspects, carried);
-                (suspects, changes)
-            }
-        };
-        self.look_at_statuses(&units);
-        self.want(changes, now, effects);
-        true
-    }
-
-    /// When the next unit is tried again: only on a front that is in sync.
-    pub(crate) fn next_retry(&self) -> Option<Moment> {
-        let fronts = self.trials.fronts.iter().filter(|(front, _)| self.is_in_sync(front));
-        fronts.flat_map(|(_, trial)| trial.refused.values().filter_map(|refusal| refusal.retry)).min()
-    }
-
-    /// Goes on with what is found out about fronts that are in sync.
-    pub(crate) fn go_on_with_trials(&mut self, now: Moment, effects: &mut Vec<Effect>) {
-        let fronts: Vec<_> = self.trials.fronts.keys().cloned().collect();
-        for front in fronts {
-            while self.is_in_sync(&front) && self.next_trial(&front, now, effects) {}
-            if self.trials.fronts.get(&front).is_some_and(Trial::is_over) {
-                self.trials.fronts.remove(&front);
-            }
-        }
-    }
-
-    /// Takes the next step about a front that is in sync. Answers whether there was one.
-    fn next_trial(&mut self, front: &FrontKey, now: Moment, effects: &mut Vec<Effect>) -> bool {
-        let Some(trial) = self.trials.fronts.get_mut(front) else { return false };
-        let tried = trial.trying.clone();
-        let step = trial.next(front, &self.desired, now);
-        self.look_at_statuses(&tried);
-        match step {
-            Step::TakeOff(unit) => {
-                let units = [unit];
-                let changes = self.desired.leave_off(front, &units, Carried::default());
-                self.look_at_statuses(&units);
-                // It leads nowhere, so nobody loses it.
-                self.changed(changes, Cause::Edit, now, effects);
-                true
-            }
-            Step::Try(units) => {
-                let changes = self.desired.put_on(front, &units);
-                self.look_at_statuses(&units);
-                self.want(changes, now, effects);
-                true
-            }
-            Step::Wait => false,
-        }
-    }
-
-    /// The statuses of units are looked at again.
-    fn look_at_statuses(&mut self, units: &[UnitKey]) {
-        for unit in units {
-            self.publisher.extend(self.desired.resources_of_unit(unit));
-        }
-    }
-
-    /// Whether nothing is left to be done about the objects of a front.
-    fn is_in_sync(&self, front: &FrontKey) -> bool {
-        self.desired.front_objects(front).iter().all(|object| !self.agenda.contains(&object.key()))
-    }
-
-    /// What a front carries on the controller.
-    fn carried_by(&self, front: &FrontKey) -> Carried {
-        let objects = self.desired.front_objects(front).iter();
-        let observed = objects.filter_map(|object| self.controller.get(&object.key()));
-        Carried::by(observed.map(|observed| &*observed.body))
     }
 }

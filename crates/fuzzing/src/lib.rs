@@ -9,9 +9,8 @@
 use std::collections::BTreeMap;
 
 use ako_avi_types::{Kind, Object};
-use ako_core::facts::CloudType;
 use ako_core::secret::Redacted;
-use ako_core::{Config, Delta, Facts, Snapshot, certificate, hostname};
+use ako_core::{CloudType, Config, Delta, Facts, Snapshot, certificate, hostname};
 use ako_engine::{Desired, lint};
 use ako_kube_types::convert::from_json;
 use ako_translate::Translator;

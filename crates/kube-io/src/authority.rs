@@ -20,7 +20,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use crate::error::{code_of, describe};
 use crate::proof::Feed;
-use crate::source::SourceEvent;
+use crate::source_event::SourceEvent;
 use crate::watch::watch;
 
 /// How many questions are asked at a time.

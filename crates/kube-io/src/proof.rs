@@ -8,7 +8,7 @@ use kube::Client;
 use tokio::sync::{mpsc, watch};
 
 use crate::leadership::BootClock;
-use crate::source::SourceEvent;
+use crate::source_event::SourceEvent;
 
 /// The most versions that a watch has still to reach. The newest one is what
 /// counts; an older one is reached before.

@@ -3,9 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use ako_core::id::NamespacedName;
-use ako_core::{Delta, Diagnostic, ResourceId, ResourceKind};
-use ako_elect::Moment;
+use ako_core::ResourceKind;
 use ako_kube_types::{
     BlockAffinity, CiliumNode, ConfigMap, EndpointSlice, HostSubnet, Ingress, IngressClass, Namespace, Node,
     Pod, Secret, Service,
@@ -17,6 +15,7 @@ use tokio::task::JoinSet;
 use crate::authority::watch_installations;
 use crate::leadership::BootClock;
 use crate::proof::{Demand, Feed};
+use crate::source_event::SourceEvent;
 use crate::watch::watch;
 
 /// How long a watch that ended unexpectedly is left alone.
@@ -42,49 +41,6 @@ impl std::fmt::Debug for Pace {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Pace").field("demand", &*self.demand.borrow()).finish_non_exhaustive()
     }
-}
-
-/// What a watch has to say.
-#[derive(Clone, Debug)]
-pub enum SourceEvent {
-    /// The cluster changed. A [`Delta::Reset`] is sent for complete lists only.
-    Delta(Delta),
-    /// All findings of the conversion about an object; none if it is fine
-    /// again or gone.
-    Diagnostics(ResourceId, Vec<Diagnostic>),
-    /// An object does not have the form of its kind. Its old version, if any,
-    /// stands; that of objects in a list is announced before the list, so that
-    /// an object which is missing from the list for this reason alone need not
-    /// be taken for deleted. Over with the next delta about the object, or the next
-    /// list that holds it; a deletion is told even if the object was never understood.
-    Undecodable {
-        /// Its kind.
-        kind: ResourceKind,
-        /// Its name.
-        name: NamespacedName,
-        /// Why.
-        message: String,
-    },
-    /// What is known of a kind may be out of date.
-    Trouble {
-        /// The kind.
-        kind: ResourceKind,
-        /// Why.
-        message: String,
-    },
-    /// What is known of a kind is kept up to date again.
-    Recovered {
-        /// The kind.
-        kind: ResourceKind,
-    },
-    /// What was said of a kind until now shows the cluster as it was at that
-    /// moment, or later.
-    Proven {
-        /// The kind.
-        kind: ResourceKind,
-        /// The moment.
-        at: Moment,
-    },
 }
 
 /// One watch for each kind that the configuration asks for.

@@ -14,7 +14,7 @@ use kube::core::DeserializeGuard;
 use kube::core::ObjectMeta;
 use kube::runtime::watcher::Event;
 
-use crate::source::SourceEvent;
+use crate::source_event::SourceEvent;
 
 /// Follows one watch.
 #[derive(Debug)]

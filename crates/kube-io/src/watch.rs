@@ -33,7 +33,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use crate::error::{code_of, describe};
 use crate::proof::{Demand, Feed, Proofs};
-use crate::source::SourceEvent;
+use crate::source_event::SourceEvent;
 use crate::tracker::Tracker;
 
 /// How many objects a page of a list holds.

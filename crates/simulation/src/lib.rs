@@ -2,7 +2,7 @@
 //! in one thread, on virtual time: minutes pass in milliseconds, and what fails
 //! when is drawn from a seed.
 //!
-//! What runs is the operator's own code from [`ako_app::run::operate`] down, with
+//! What runs is the operator's own code from [`ako_app::operate::operate`] down, with
 //! streams in memory in place of sockets and a clock that can be wrong.
 //!
 //! A run ([`run()`]) plants objects, lets a [`script`](mod@script) of changes and

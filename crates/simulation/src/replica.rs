@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use ako_app::admin::{FRESH_HEADER, ORDER_HEADER};
-use ako_app::run::{Admin, Surroundings, operate};
+use ako_app::operate::{Admin, Surroundings, operate};
 use ako_elect::Moment;
 use ako_sim_kube::SimKube;
 use axum::Router;

@@ -1,27 +1,20 @@
-//! What all translations of one configuration have in common.
+//! What every unit and front is translated with: the configuration, the facts, and what
+//! follows from both once for all.
 
 use std::sync::Arc;
 
 use ako_avi_types::{Kind, Marker, ObjectKey, Ref};
-use ako_core::checksum::{Checksum, sha1_hex};
+use ako_core::checksum::Checksum;
 use ako_core::config::{IpFamily, ServiceMode, VipNetwork};
 use ako_core::name::Names;
 use ako_core::resource::Protocol;
-use ako_core::{Config, Facts, Key, NamespacedName, Snapshot, annotation};
+use ako_core::{Config, Facts, annotation};
 
-use crate::contribution::Contribution;
-use crate::front::{self, FrontKey, FrontOutput};
-use crate::limits::Room;
-use crate::unit::{UnitKey, UnitOutput};
 use crate::view::View;
-use crate::{host, ingress, l4, se_group, shared_vip, static_routes};
 
-/// How many letters of a digest tell the names of two hosts apart.
-const APART: usize = 8;
-
-/// Translates for one configuration and one set of facts.
+/// One configuration and one set of facts.
 #[derive(Clone, Debug)]
-pub struct Translator {
+pub(crate) struct Context {
     pub(crate) config: Arc<Config>,
     pub(crate) facts: Arc<Facts>,
     pub(crate) owner: Arc<str>,
@@ -38,16 +31,15 @@ pub struct Translator {
     pub(crate) child_vrf_ref: Ref,
     cluster: Arc<str>,
     /// The start of the names that no other instance uses.
-    shared_prefix: Arc<str>,
+    pub(crate) shared_prefix: Arc<str>,
     /// What names end with that upstream's formula would give to two hosts; else empty.
     apart: Arc<str>,
     /// The monitors of TCP, UDP and SCTP pools: thousands of pools share them.
     monitors: [Ref; 3],
 }
 
-impl Translator {
-    /// A translator.
-    pub fn new(config: Config, facts: Facts) -> Self {
+impl Context {
+    pub(crate) fn new(config: Config, facts: Facts) -> Self {
         let child_vrf_ref = Ref::named(Kind::VrfContext, facts.vrf.clone());
         let vrf_ref = config.tier1_router.is_empty().then(|| child_vrf_ref.clone());
         Self {
@@ -95,22 +87,6 @@ impl Translator {
         }
     }
 
-    /// The configuration.
-    pub fn config(&self) -> &Config {
-        &self.config
-    }
-
-    /// The facts.
-    pub fn facts(&self) -> &Facts {
-        &self.facts
-    }
-
-    /// The start of the names that no other instance uses: those of shared
-    /// virtual services.
-    pub fn shared_prefix(&self) -> &str {
-        &self.shared_prefix
-    }
-
     /// Whether the cloud and the configuration use addresses of a family.
     /// Source: L4 and network, B13.
     pub(crate) fn uses_family(&self, ipv6: bool) -> bool {
@@ -123,67 +99,8 @@ impl Translator {
     }
 
     /// The sub-domain under which hosts and names are generated.
-    pub fn subdomain(&self) -> Option<Arc<str>> {
+    pub(crate) fn subdomain(&self) -> Option<Arc<str>> {
         self.facts.subdomain(&self.config.default_domain).cloned()
-    }
-
-    /// Translates one unit. A unit that nothing asks for yields nothing but its
-    /// read-set.
-    pub fn unit(&self, snapshot: &Snapshot, key: &UnitKey) -> UnitOutput {
-        let view = View::new(snapshot);
-        let mut out = UnitOutput::default();
-        match key {
-            UnitKey::ServiceEngineGroup => se_group::translate(self, &view, &mut out),
-            UnitKey::StaticRoutes => static_routes::translate(self, &view, &mut out),
-            UnitKey::Host(name) => host::translate(self, &view, name, &mut out),
-            UnitKey::Service(id) => l4::translate(self, &view, id, &mut out),
-            UnitKey::SharedVip(key) => shared_vip::translate(self, &view, key, &mut out),
-            UnitKey::Ingress(id) => ingress::translate(&view, id, &mut out),
-        }
-        view.note(own_key(key));
-        out.reads = view.into_reads();
-        out.diagnostics.sort();
-        out.shrink();
-        out
-    }
-
-    /// The same with names of its own for what a host's paths are made of: upstream's are
-    /// those of another host. What has no other name is called as always.
-    pub fn unit_apart(&self, snapshot: &Snapshot, key: &UnitKey) -> UnitOutput {
-        let mut apart = sha1_hex(&key.to_string());
-        apart.truncate(APART);
-        Self { apart: apart.into(), ..self.clone() }.unit(snapshot, key)
-    }
-
-    /// Assembles one front from what units contribute to it, in order of the
-    /// units. A front without contributions is an empty virtual service.
-    pub fn front<'a>(
-        &self,
-        key: &FrontKey,
-        parts: impl IntoIterator<Item = &'a Contribution>,
-    ) -> FrontOutput {
-        front::assemble(&self.in_tenant(&key.tenant), key, parts)
-    }
-
-    /// The room on a front.
-    pub fn room(&self, key: &FrontKey) -> Room {
-        front::room(&self.in_tenant(&key.tenant), key)
-    }
-
-    /// The front that a virtual service's name stands for, if it is one of
-    /// ours: how fronts are recognised that nothing contributes to any more.
-    pub fn front_of(&self, vs: &ObjectKey) -> Option<FrontKey> {
-        front::recognise(self, vs)
-    }
-
-    /// Every unit of a snapshot.
-    pub fn units(&self, snapshot: &Snapshot) -> Vec<UnitKey> {
-        let hosts = snapshot.hosts().map(|h| UnitKey::Host(h.clone()));
-        let services = snapshot.services().map(|s| UnitKey::Service(s.id.clone()));
-        let shared = snapshot.shared_vip_keys().map(|k| UnitKey::SharedVip(k.clone()));
-        let standing = UnitKey::STANDING.iter().filter_map(UnitKey::born_of);
-        let without_host = snapshot.ingresses_without_host().map(|i| UnitKey::Ingress(i.id.clone()));
-        standing.chain(hosts).chain(services).chain(shared).chain(without_host).collect()
     }
 
     /// The health monitor of pools of a protocol.
@@ -194,6 +111,11 @@ impl Translator {
             Protocol::Udp => udp.clone(),
             Protocol::Sctp => sctp.clone(),
         }
+    }
+
+    /// The same with names of its own for what the paths of a host are made of.
+    pub(crate) fn apart(&self, by: Arc<str>) -> Self {
+        Self { apart: by, ..self.clone() }
     }
 
     pub(crate) fn names(&self) -> Names<'_> {
@@ -224,18 +146,6 @@ impl Translator {
     /// A tier-1 router, if the cloud is configured with one.
     pub(crate) fn tier1(&self) -> Option<Arc<str>> {
         Some(self.config.tier1_router.clone()).filter(|router| !router.is_empty())
-    }
-}
-
-/// The key under which a unit is found even before it looked at anything.
-fn own_key(unit: &UnitKey) -> Key {
-    match unit {
-        UnitKey::ServiceEngineGroup => Key::Instances,
-        UnitKey::StaticRoutes => Key::Nodes,
-        UnitKey::Host(host) => Key::Host(host.clone()),
-        UnitKey::Service(id) => Key::Service(id.clone()),
-        UnitKey::SharedVip(key) => Key::SharedVip(NamespacedName::clone(key)),
-        UnitKey::Ingress(id) => Key::Ingress(id.clone()),
     }
 }
 

@@ -14,7 +14,7 @@ use ako_core::resource::{
 };
 use ako_core::{Reason, annotation};
 
-use crate::context::Translator;
+use crate::context::Context;
 use crate::view::View;
 
 /// The label of nodes that are to be left out of load balancers.
@@ -60,22 +60,27 @@ impl BackendPort<'_> {
 /// Which members traffic is sent to: pods, nodes, or nodes' ports that lead to
 /// pods.
 pub(crate) fn of_service(
-    t: &Translator,
+    context: &Context,
     view: &View<'_>,
     service: &Service,
     port: &BackendPort<'_>,
 ) -> Members {
     let skips_nodes = service.annotations.contains_key(annotation::SKIP_NODE_PORT);
-    match t.config.service_mode {
-        ServiceMode::NodePortLocal => node_ports_of_pods(t, view, service, port),
-        ServiceMode::NodePort if !skips_nodes => nodes(t, view, service, port),
-        ServiceMode::NodePort | ServiceMode::ClusterIp => pods(t, view, service, port),
+    match context.config.service_mode {
+        ServiceMode::NodePortLocal => node_ports_of_pods(context, view, service, port),
+        ServiceMode::NodePort if !skips_nodes => nodes(context, view, service, port),
+        ServiceMode::NodePort | ServiceMode::ClusterIp => pods(context, view, service, port),
     }
 }
 
 /// The node ports that Antrea keeps for the pods that a Service selects. It
 /// keeps none for Services of type NodePort, which have their own.
-fn node_ports_of_pods(t: &Translator, view: &View<'_>, service: &Service, port: &BackendPort<'_>) -> Members {
+fn node_ports_of_pods(
+    context: &Context,
+    view: &View<'_>,
+    service: &Service,
+    port: &BackendPort<'_>,
+) -> Members {
     let Some(target) = port.port.filter(|_| service.service_type != ServiceType::NodePort) else {
         return Members::default();
     };
@@ -90,7 +95,7 @@ fn node_ports_of_pods(t: &Translator, view: &View<'_>, service: &Service, port: 
             reached.pod_port == number && reached.protocol.is_none_or(|protocol| protocol == target.protocol)
         };
         let reached = pod.node_ports.iter().filter(leads);
-        let reached = reached.filter(|reached| family_used(t, service, reached.node_ip.contains(':')));
+        let reached = reached.filter(|reached| family_used(context, service, reached.node_ip.contains(':')));
         servers.extend(reached.map(|reached| Server {
             ip: IpAddress::new(reached.node_ip.clone()),
             port: reached.node_port,
@@ -125,13 +130,13 @@ fn external_uuid(address: &str, port: u16) -> Arc<str> {
     format!("{address}:{port}").into()
 }
 
-fn pods(t: &Translator, view: &View<'_>, service: &Service, port: &BackendPort<'_>) -> Members {
+fn pods(context: &Context, view: &View<'_>, service: &Service, port: &BackendPort<'_>) -> Members {
     let slices = view.slices_of(&service.id);
     let only = is_only_port(service, slices.clone());
     let mut members = Members::default();
     let mut servers: BTreeMap<_, Server> = BTreeMap::new();
     let mut without_port = false;
-    for slice in slices.filter(|s| family_used(t, service, s.is_ipv6)) {
+    for slice in slices.filter(|s| family_used(context, service, s.is_ipv6)) {
         let Some(number) = matching_port(slice, port, only) else {
             without_port |= !slice.endpoints.is_empty();
             continue;
@@ -178,7 +183,7 @@ fn matching_port(slice: &EndpointSlice, port: &BackendPort<'_>, only: bool) -> O
     slice.ports.iter().find(matches).and_then(|p| p.port)
 }
 
-fn nodes(t: &Translator, view: &View<'_>, service: &Service, port: &BackendPort<'_>) -> Members {
+fn nodes(context: &Context, view: &View<'_>, service: &Service, port: &BackendPort<'_>) -> Members {
     if service.service_type == ServiceType::ClusterIp {
         let why = "it is of type ClusterIP, which has no node ports: use NodePort, or another serviceType";
         return Members::without_servers(Reason::UnsupportedBackend, why.to_owned());
@@ -195,11 +200,11 @@ fn nodes(t: &Translator, view: &View<'_>, service: &Service, port: &BackendPort<
         return Members::without_servers(Reason::MissingPort, why);
     };
     let local = service.local_traffic_only.then(|| nodes_with_endpoints(view, service, port));
-    let selected: Vec<_> = view.nodes().filter(|node| selected(t, node)).collect();
+    let selected: Vec<_> = view.nodes().filter(|node| selected(context, node)).collect();
     let are_all_excluded = !selected.is_empty() && selected.iter().all(|node| is_excluded(node));
     let chosen = selected.into_iter().filter(|node| are_all_excluded || !is_excluded(node));
     let chosen = chosen.filter(|node| local.as_ref().is_none_or(|nodes| nodes.contains(&node.name)));
-    let addresses = chosen.filter_map(|node| node_address(t, service, node));
+    let addresses = chosen.filter_map(|node| node_address(context, service, node));
     let mut servers: Vec<_> = addresses
         .map(|address| Server {
             external_uuid: Some(external_uuid(&address, node_port)),
@@ -225,8 +230,8 @@ fn nodes_with_endpoints(view: &View<'_>, service: &Service, port: &BackendPort<'
     matching.flat_map(|slice| slice.endpoints.iter().filter_map(|e| e.node.clone())).collect()
 }
 
-fn selected(t: &Translator, node: &Node) -> bool {
-    let selector = &t.config.node_selector;
+fn selected(context: &Context, node: &Node) -> bool {
+    let selector = &context.config.node_selector;
     selector.key.is_empty() || node.labels.get(&selector.key) == Some(&selector.value)
 }
 
@@ -238,9 +243,10 @@ fn is_excluded(node: &Node) -> bool {
 
 /// A node's address: what its CNI announces, else its first InternalIP; IPv4
 /// if it can be used.
-fn node_address(t: &Translator, service: &Service, node: &Node) -> Option<Arc<str>> {
-    let usable =
-        |ipv6: bool| family_used(t, service, ipv6).then(|| address_of_family(node, ipv6)).flatten().cloned();
+fn node_address(context: &Context, service: &Service, node: &Node) -> Option<Arc<str>> {
+    let usable = |ipv6: bool| {
+        family_used(context, service, ipv6).then(|| address_of_family(node, ipv6)).flatten().cloned()
+    };
     usable(false).or_else(|| usable(true))
 }
 
@@ -253,8 +259,8 @@ pub(crate) fn address_of_family(node: &Node, ipv6: bool) -> Option<&Arc<str>> {
 
 /// Whether addresses of a family go into pools: the cloud, the configuration
 /// and the Service all have to have it.
-fn family_used(t: &Translator, service: &Service, ipv6: bool) -> bool {
-    t.uses_family(ipv6) && if ipv6 { service.ipv6 } else { service.ipv4 }
+fn family_used(context: &Context, service: &Service, ipv6: bool) -> bool {
+    context.uses_family(ipv6) && if ipv6 { service.ipv6 } else { service.ipv4 }
 }
 
 /// The port that an Ingress backend means, looked up in the Service. HTTP is spoken over

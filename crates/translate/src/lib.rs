@@ -16,36 +16,25 @@
 //! - Everything that a unit looked at, absent objects included, is in its
 //!   read-set.
 
-mod certificate;
-mod claim;
 mod context;
 mod contribution;
-mod dedicated;
 mod endpoints;
-mod evh;
-mod fqdn;
 mod front;
-mod host;
-mod ingress;
-mod l4;
+mod http;
+mod layer4;
 mod limits;
-mod namesake;
-mod passthrough;
-mod path_policy;
 mod placement;
 mod pool;
 mod se_group;
-mod shared_vip;
-mod sni;
 mod static_routes;
-mod tls_wish;
+mod translator;
 mod unit;
 mod view;
 mod virtual_service;
 mod vsvip;
 
-pub use context::Translator;
 pub use contribution::{Carried, Contribution};
 pub use front::{FrontKey, FrontKind, FrontOutput};
 pub use limits::Room;
+pub use translator::Translator;
 pub use unit::{Binding, UnitKey, UnitOutput};

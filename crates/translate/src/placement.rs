@@ -10,15 +10,15 @@ use ako_avi_types::{IpAddress, Kind, Ref, go_json};
 use ako_core::config::{NodeNetwork, split_cidr};
 use serde::Serialize;
 
-use crate::context::Translator;
+use crate::context::Context;
 
 /// The placement of every pool.
-pub(crate) fn networks(t: &Translator) -> Vec<PlacementNetwork> {
-    if !t.facts.cloud.places_pools() {
+pub(crate) fn networks(context: &Context) -> Vec<PlacementNetwork> {
+    if !context.facts.cloud.places_pools() {
         return Vec::new();
     }
     let of = |network: &NodeNetwork| {
-        let uuid = uuid(t, network);
+        let uuid = uuid(context, network);
         let network_ref = if uuid.is_empty() {
             Ref::named(Kind::Network, network.name.clone())
         } else {
@@ -29,18 +29,18 @@ pub(crate) fn networks(t: &Translator) -> Vec<PlacementNetwork> {
             .map(move |subnet| PlacementNetwork { network_ref: network_ref.clone(), subnet })
             .collect::<Vec<_>>()
     };
-    t.config.node_networks.iter().flat_map(of).collect()
+    context.config.node_networks.iter().flat_map(of).collect()
 }
 
 /// The same as upstream's checksum of a pool spells it; an empty map instead of
 /// none where there could be networks.
-pub(crate) fn text(t: &Translator) -> String {
-    if !t.facts.cloud.places_pools() {
+pub(crate) fn text(context: &Context) -> String {
+    if !context.facts.cloud.places_pools() {
         return "null".to_owned();
     }
-    let networks = t.config.node_networks.iter();
+    let networks = context.config.node_networks.iter();
     let texts: BTreeMap<_, _> =
-        networks.map(|network| (network.key(), NetworkText::of(t, network))).collect();
+        networks.map(|network| (network.key(), NetworkText::of(context, network))).collect();
     go_json::marshal(&texts)
 }
 
@@ -53,15 +53,15 @@ struct NetworkText<'a> {
 }
 
 impl<'a> NetworkText<'a> {
-    fn of(t: &'a Translator, network: &'a NodeNetwork) -> Self {
+    fn of(context: &'a Context, network: &'a NodeNetwork) -> Self {
         let cidrs = Some(&*network.cidrs).filter(|cidrs| !cidrs.is_empty());
-        Self { network_uuid: uuid(t, network), cidrs }
+        Self { network_uuid: uuid(context, network), cidrs }
     }
 }
 
 /// The uuid that is configured, or that the controller has for the name.
-fn uuid<'a>(t: &'a Translator, network: &'a NodeNetwork) -> &'a Arc<str> {
-    let found = network.uuid.is_empty().then(|| t.facts.node_networks.get(&network.name)).flatten();
+fn uuid<'a>(context: &'a Context, network: &'a NodeNetwork) -> &'a Arc<str> {
+    let found = network.uuid.is_empty().then(|| context.facts.node_networks.get(&network.name)).flatten();
     found.unwrap_or(&network.uuid)
 }
 

@@ -6,24 +6,25 @@ use std::sync::Arc;
 
 use ako_avi_types::{Kind, Label, Object, Ref, ServiceEngineGroup};
 
-use crate::context::Translator;
+use crate::context::Context;
 use crate::unit::UnitOutput;
 use crate::view::View;
 
-pub(crate) fn translate(t: &Translator, view: &View<'_>, out: &mut UnitOutput) {
-    if !t.config.needs_routes(t.facts.cloud) || view.is_barred(&t.config.operator_namespace) {
+pub(crate) fn translate(context: &Context, view: &View<'_>, out: &mut UnitOutput) {
+    if !context.config.needs_routes(context.facts.cloud) || view.is_barred(&context.config.operator_namespace)
+    {
         return;
     }
     // The primary takes the label away with everything else.
-    let removed = t.config.delete_config;
-    if removed && !t.config.primary {
+    let removed = context.config.delete_config;
+    if removed && !context.config.primary {
         return;
     }
-    let label = Label::of_cluster(t.config.cluster_name.clone());
+    let label = Label::of_cluster(context.config.cluster_name.clone());
     let group = ServiceEngineGroup {
-        name: t.config.se_group.clone(),
-        tenant_ref: Some(Ref::named(Kind::Tenant, t.facts.se_group_tenant.clone())),
-        cloud_ref: Some(t.cloud_ref.clone()),
+        name: context.config.se_group.clone(),
+        tenant_ref: Some(Ref::named(Kind::Tenant, context.facts.se_group_tenant.clone())),
+        cloud_ref: Some(context.cloud_ref.clone()),
         labels: if removed { Vec::new() } else { vec![label.clone()] },
         released: removed.then_some(label),
     };

@@ -11,7 +11,7 @@ use ako_avi_types::{IpAddress, Kind, Label, Object, Ref, StaticRoute, VrfContext
 use ako_core::resource::{Node, NodeSubnets};
 use ako_core::{Reason, ResourceKind, annotation};
 
-use crate::context::Translator;
+use crate::context::Context;
 use crate::endpoints::address_of_family;
 use crate::unit::{UnitOutput, node_id};
 use crate::view::View;
@@ -24,22 +24,24 @@ struct Candidate<'a> {
 
 /// The VRF with all routes of the cluster. If they are not this instance's to
 /// write, the VRF is not wanted, and so left exactly as it is.
-pub(crate) fn translate(t: &Translator, view: &View<'_>, out: &mut UnitOutput) {
-    if !t.config.needs_routes(t.facts.cloud) || !view.owns_routes(&t.config.operator_namespace) {
+pub(crate) fn translate(context: &Context, view: &View<'_>, out: &mut UnitOutput) {
+    if !context.config.needs_routes(context.facts.cloud)
+        || !view.owns_routes(&context.config.operator_namespace)
+    {
         return;
     }
-    let subnets = SubnetsOfNodes::new(t, view);
+    let subnets = SubnetsOfNodes::new(context, view);
     let mut routes = BTreeMap::new();
-    for node in view.nodes().filter(|_| !t.config.delete_config) {
-        for (network, candidate) in of_node(t, &subnets, node, out) {
+    for node in view.nodes().filter(|_| !context.config.delete_config) {
+        for (network, candidate) in of_node(context, &subnets, node, out) {
             settle(&mut routes, network, candidate, out);
         }
     }
     let vrf = VrfContext {
-        name: t.facts.vrf.clone(),
-        tenant_ref: Some(Ref::named(Kind::Tenant, t.facts.vrf_tenant.clone())),
-        cloud_ref: Some(t.cloud_ref.clone()),
-        cluster: t.config.cluster_name.clone(),
+        name: context.facts.vrf.clone(),
+        tenant_ref: Some(Ref::named(Kind::Tenant, context.facts.vrf_tenant.clone())),
+        cloud_ref: Some(context.cloud_ref.clone()),
+        cluster: context.config.cluster_name.clone(),
         static_routes: routes.into_values().map(|candidate| candidate.route).collect(),
     };
     let mut vrf = Object::VrfContext(vrf);
@@ -80,20 +82,20 @@ fn settle<'a>(
 /// The routes to a node's subnets. What is wrong with the node is told in one
 /// finding.
 fn of_node<'a>(
-    t: &Translator,
+    context: &Context,
     subnets: &SubnetsOfNodes<'_>,
     node: &'a Node,
     out: &mut UnitOutput,
 ) -> Vec<(Network, Candidate<'a>)> {
     let mut routes = Vec::new();
     let mut troubles = Vec::new();
-    let hops = [false, true].map(|ipv6| address_of_family(node, ipv6).filter(|_| t.uses_family(ipv6)));
+    let hops = [false, true].map(|ipv6| address_of_family(node, ipv6).filter(|_| context.uses_family(ipv6)));
     let cidrs = subnets.of(node).unwrap_or_else(|trouble| {
         troubles.push(trouble);
         Vec::new()
     });
     if hops == [None, None] {
-        let family = if t.uses_family(true) { "" } else { " IPv4" };
+        let family = if context.uses_family(true) { "" } else { " IPv4" };
         troubles.push(format!("it has no{family} address: neither its CNI nor an InternalIP tells one"));
     }
     for (cidr, index) in cidrs.into_iter().zip(0_usize..) {
@@ -108,8 +110,8 @@ fn of_node<'a>(
         let route = StaticRoute {
             prefix: Subnet { ip_addr: IpAddress::new(text), mask },
             next_hop: IpAddress::new(hop.clone()),
-            route_id: format!("{}-{}-{index}", t.config.cluster_name, identity(node)).into(),
-            labels: vec![Label::of_cluster(t.config.cluster_name.clone())],
+            route_id: format!("{}-{}-{index}", context.config.cluster_name, identity(node)).into(),
+            labels: vec![Label::of_cluster(context.config.cluster_name.clone())],
         };
         routes.push((network(address, mask), Candidate { node, route }));
     }
@@ -161,9 +163,9 @@ struct SubnetsOfNodes<'a> {
 }
 
 impl<'a> SubnetsOfNodes<'a> {
-    fn new(t: &'a Translator, view: &View<'a>) -> Self {
-        let cni = &*t.config.cni;
-        let own = t.config.subnet_kind().map(|kind| {
+    fn new(context: &'a Context, view: &View<'a>) -> Self {
+        let cni = &*context.config.cni;
+        let own = ResourceKind::of_subnets(&context.config).map(|kind| {
             let mut by_node = ByNode::new();
             for NodeSubnets { node, cidrs, .. } in view.subnets(kind) {
                 by_node.entry(node).or_default().extend(cidrs);

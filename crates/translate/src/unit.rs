@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ako_avi_types::{Kind, Object, ObjectKey};
 use ako_core::{Diagnostic, Key, NamespacedName, Reason, ResourceId, ResourceKind};
 
-use crate::context::Translator;
+use crate::context::Context;
 use crate::contribution::Contribution;
 use crate::front::FrontKey;
 
@@ -127,8 +127,10 @@ impl UnitOutput {
     }
 
     /// Whether the unit has an object of that name already.
-    pub(crate) fn has(&self, t: &Translator, kind: Kind, name: &str) -> bool {
-        self.objects.iter().any(|o| o.kind() == kind && **o.name() == *name && o.tenant() == Some(&t.tenant))
+    pub(crate) fn has(&self, context: &Context, kind: Kind, name: &str) -> bool {
+        self.objects
+            .iter()
+            .any(|o| o.kind() == kind && **o.name() == *name && o.tenant() == Some(&context.tenant))
     }
 
     /// Gives back what memory was taken in advance: there are many of these,

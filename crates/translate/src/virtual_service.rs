@@ -8,7 +8,7 @@ use ako_avi_types::{Kind, Marker, Ref, ServiceMetadata, VirtualService, go_json}
 use ako_core::resource::{PortRef, Protocol, ServicePort};
 use serde::Serialize;
 
-use crate::context::Translator;
+use crate::context::Context;
 
 /// Profiles of the controller that are referred to.
 pub(crate) const SYSTEM_HTTP: &str = "System-HTTP";
@@ -115,19 +115,19 @@ impl Covered {
         std::iter::once(PortText::http(80, false)).chain(secure).collect()
     }
 
-    fn checksum(&self, t: &Translator, markers: &[Marker]) -> Arc<str> {
+    fn checksum(&self, context: &Context, markers: &[Marker]) -> Arc<str> {
         let mut tokens = self.tokens.clone();
         tokens.sort();
         let first = format!(
             "{}{}{}{}{}{}",
             tokens.join(":"),
             self.application_profile,
-            t.config.se_group,
+            context.config.se_group,
             self.network_profile,
             go_json::marshal(&self.ports),
             self.evh_host,
         );
-        let mut checksum = t.checksum().text(&first).markers(markers).text("");
+        let mut checksum = context.checksum().text(&first).markers(markers).text("");
         if !self.references.is_empty() {
             checksum = checksum.text(&self.references);
         }
@@ -137,7 +137,7 @@ impl Covered {
 
 /// A virtual service with the fields that all have.
 pub(crate) fn base(
-    t: &Translator,
+    context: &Context,
     name: &str,
     covered: &Covered,
     metadata: ServiceMetadata,
@@ -145,12 +145,12 @@ pub(crate) fn base(
 ) -> VirtualService {
     VirtualService {
         name: name.into(),
-        cloud_config_cksum: Some(covered.checksum(t, &markers)),
-        created_by: Some(t.owner.clone()),
-        tenant_ref: Some(t.tenant_ref.clone()),
-        cloud_ref: Some(t.cloud_ref.clone()),
-        se_group_ref: Some(t.se_group_ref.clone()),
-        vrf_context_ref: t.vrf_ref.clone(),
+        cloud_config_cksum: Some(covered.checksum(context, &markers)),
+        created_by: Some(context.owner.clone()),
+        tenant_ref: Some(context.tenant_ref.clone()),
+        cloud_ref: Some(context.cloud_ref.clone()),
+        se_group_ref: Some(context.se_group_ref.clone()),
+        vrf_context_ref: context.vrf_ref.clone(),
         service_metadata: Some(metadata),
         markers,
         ..VirtualService::default()
@@ -158,13 +158,13 @@ pub(crate) fn base(
 }
 
 /// The text that says whether routes to the VIP are announced.
-pub(crate) fn rhi_text(t: &Translator) -> String {
-    t.config.rhi.to_string()
+pub(crate) fn rhi_text(context: &Context) -> String {
+    context.config.rhi.to_string()
 }
 
 /// `enable_rhi`, sent only where it is on.
-pub(crate) fn enable_rhi(t: &Translator) -> Option<bool> {
-    t.config.rhi.then_some(true)
+pub(crate) fn enable_rhi(context: &Context) -> Option<bool> {
+    context.config.rhi.then_some(true)
 }
 
 pub(crate) fn application_profile(name: &str) -> Ref {

@@ -6,40 +6,51 @@ use std::sync::Arc;
 use ako_avi_types::pool::{PlacementNetwork, Subnet};
 use ako_avi_types::vsvip::IpamNetworkSubnet;
 use ako_avi_types::{DnsInfo, IpAddress, Kind, Ref, Vip, VsVip, go_json};
+use ako_core::CloudType;
 use ako_core::config::VipNetwork;
-use ako_core::facts::CloudType;
 
-use crate::context::Translator;
+use crate::context::Context;
 
 /// A VsVip with these names and, if one is asked for, this address.
-pub(crate) fn build(t: &Translator, name: &str, mut fqdns: Vec<Arc<str>>, fixed: Option<&Arc<str>>) -> VsVip {
+pub(crate) fn build(
+    context: &Context,
+    name: &str,
+    mut fqdns: Vec<Arc<str>>,
+    fixed: Option<&Arc<str>>,
+) -> VsVip {
     fqdns.sort();
     fqdns.dedup();
-    let bgp_peer_labels = if t.config.rhi { t.config.bgp_peer_labels.clone() } else { Vec::new() };
+    let bgp_peer_labels =
+        if context.config.rhi { context.config.bgp_peer_labels.clone() } else { Vec::new() };
     VsVip {
         name: name.into(),
-        vsvip_cloud_config_cksum: Some(checksum(t, &fqdns, fixed, &bgp_peer_labels)),
-        tenant_ref: Some(t.tenant_ref.clone()),
-        cloud_ref: Some(t.cloud_ref.clone()),
-        vrf_context_ref: t.vrf_ref.clone(),
-        tier1_lr: t.tier1(),
+        vsvip_cloud_config_cksum: Some(checksum(context, &fqdns, fixed, &bgp_peer_labels)),
+        tenant_ref: Some(context.tenant_ref.clone()),
+        cloud_ref: Some(context.cloud_ref.clone()),
+        vrf_context_ref: context.vrf_ref.clone(),
+        tier1_lr: context.tier1(),
         east_west_placement: false,
         dns_info: fqdns.into_iter().map(|fqdn| DnsInfo { fqdn }).collect(),
-        vip: vips(t, fixed),
+        vip: vips(context, fixed),
         bgp_peer_labels,
-        markers: t.markers(Vec::new()),
+        markers: context.markers(Vec::new()),
     }
 }
 
-fn checksum(t: &Translator, fqdns: &[Arc<str>], fixed: Option<&Arc<str>>, labels: &[Arc<str>]) -> Arc<str> {
-    let mut checksum = t.checksum();
+fn checksum(
+    context: &Context,
+    fqdns: &[Arc<str>],
+    fixed: Option<&Arc<str>>,
+    labels: &[Arc<str>],
+) -> Arc<str> {
+    let mut checksum = context.checksum();
     if !fqdns.is_empty() {
         checksum = checksum.text(&go_json::marshal(&fqdns));
     }
     if let Some(address) = fixed {
         checksum = checksum.text(address);
     }
-    let mut networks: Vec<_> = t.vip_networks.iter().map(network_text).collect();
+    let mut networks: Vec<_> = context.vip_networks.iter().map(network_text).collect();
     if !networks.is_empty() {
         networks.sort();
         checksum = checksum.text(&go_json::marshal(&networks));
@@ -49,7 +60,7 @@ fn checksum(t: &Translator, fqdns: &[Arc<str>], fixed: Option<&Arc<str>>, labels
         labels.sort();
         checksum = checksum.text(&go_json::marshal(&labels));
     }
-    if let Some(router) = t.tier1() {
+    if let Some(router) = context.tier1() {
         checksum = checksum.text(&router);
     }
     checksum.finish()
@@ -67,25 +78,25 @@ fn network_text(network: &VipNetwork) -> String {
     text
 }
 
-fn vips(t: &Translator, fixed: Option<&Arc<str>>) -> Vec<Vip> {
-    if t.facts.cloud.vip_per_network() {
+fn vips(context: &Context, fixed: Option<&Arc<str>>) -> Vec<Vip> {
+    if context.facts.cloud.vip_per_network() {
         let vip = |(network, id): (&VipNetwork, u32)| Vip {
             vip_id: id.to_string().into(),
             auto_allocate_ip: true,
             subnet_uuid: Some(network.name.clone()),
             ..Vip::default()
         };
-        return t.vip_networks.iter().zip(1..).map(vip).collect();
+        return context.vip_networks.iter().zip(1..).map(vip).collect();
     }
     let mut vip = Vip { vip_id: "0".into(), auto_allocate_ip: true, ..Vip::default() };
-    if let Some(network) = t.vip_networks.first() {
+    if let Some(network) = context.vip_networks.first() {
         vip.auto_allocate_ip_type = match (network.cidr.is_empty(), network.v6cidr.is_empty()) {
             (_, true) => None,
             (true, false) => Some("V6_ONLY".into()),
             (false, false) => Some("V4_V6".into()),
         };
         let ipam = ipam_network(network);
-        if t.facts.cloud == CloudType::NsxTVlan
+        if context.facts.cloud == CloudType::NsxTVlan
             && let (Some(network_ref), Some(subnet)) = (ipam.network_ref.clone(), ipam.subnet.clone())
         {
             vip.placement_networks = vec![PlacementNetwork { network_ref, subnet }];

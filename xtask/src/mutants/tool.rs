@@ -12,7 +12,7 @@ use serde_json::Value;
 use super::scope::{EXCLUDED, Scope};
 use super::verdict::Outcome;
 use crate::assets::cache;
-use crate::checks::cargo_path;
+use crate::cargo::cargo_path;
 
 const VERSION: &str = "27.1.0";
 /// Tests of a mutant may take so many times what they take without it, and at

@@ -3,5 +3,6 @@
 #![allow(clippy::unwrap_used, reason = "a test may end at any surprise, in its helpers too")]
 
 mod licence;
+mod modules;
 mod sources;
 mod workspace;

@@ -24,7 +24,7 @@ const IMPURE: [(&str, &str); 10] = [
     ("std::env", "pass the value in"),
 ];
 
-fn rust_files(folder: &Path) -> Vec<PathBuf> {
+pub(crate) fn rust_files(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut folders = vec![folder.to_owned()];
     while let Some(folder) = folders.pop() {
@@ -94,8 +94,9 @@ fn pure_crates_take_time_chance_and_order_from_outside() {
 }
 
 /// A file up to its module of tests, which is last where there is one.
-fn without_tests(text: &str) -> &str {
-    text.find("#[cfg(test)]\nmod ").map_or(text, |end| &text[..end])
+pub(crate) fn without_tests(text: &str) -> &str {
+    let starts = ["#[cfg(test)]\nmod ", "#[cfg(test)]\npub(crate) mod "];
+    starts.iter().filter_map(|start| text.find(start)).min().map_or(text, |end| &text[..end])
 }
 
 /// Whether `code` holds `words` other than as the end of a longer name.

@@ -4,7 +4,8 @@
 use prometheus::proto::MetricFamily;
 use prometheus::{Encoder as _, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder};
 
-use super::report::{BUCKETS_MS, Report};
+use crate::run::latency::BUCKETS_MS;
+use crate::run::report::Report;
 use crate::run::state::Startup;
 
 /// Renders the page. The values are those of the report, so the registry is

@@ -4,8 +4,9 @@
 pub mod metrics;
 mod order;
 mod page;
-pub mod report;
+
 mod reports;
+pub mod state;
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -19,7 +20,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::run::driver::{Answer, Input};
+use crate::run::input::{Answer, Input};
 use crate::run::permissions;
 use crate::run::state::Startup;
 use reports::Reports;
@@ -91,7 +92,7 @@ async fn state(
     } else {
         shared.reports.recent().await
     };
-    Json(report::state(&shared.startup, report.as_deref()))
+    Json(state::json(&shared.startup, report.as_deref()))
 }
 
 /// Alive: the driver answers, or there is none yet. It is asked for no report:

@@ -11,7 +11,7 @@ use futures::Stream;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use serde_json::Value;
 
-use super::{Shared, report};
+use super::{Shared, state};
 
 /// How often an open page looks for news.
 const PERIOD: Duration = Duration::from_secs(1);
@@ -84,7 +84,7 @@ pub(super) async fn events(
 
 async fn current(shared: &Shared) -> Value {
     let report = shared.reports.recent().await;
-    report::state(&shared.startup, report.as_deref())
+    state::json(&shared.startup, report.as_deref())
 }
 
 fn content(state: &Value) -> Markup {
@@ -391,7 +391,7 @@ fn word(value: &Value) -> String {
 mod tests {
     use serde_json::json;
 
-    use crate::admin::report::tests::{one_instance, two_instances};
+    use crate::admin::state::tests::{one_instance, two_instances};
 
     #[test]
     fn what_is_refused_is_on_top_with_the_way_out() {

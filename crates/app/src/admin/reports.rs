@@ -8,8 +8,9 @@ use std::time::Duration;
 use tokio::sync::{Mutex, mpsc};
 use tokio::time::Instant;
 
-use super::{ask, report::Report};
-use crate::run::driver::Input;
+use super::ask;
+use crate::run::input::Input;
+use crate::run::report::Report;
 use crate::run::state::Startup;
 
 /// How old a report may be that is shown.

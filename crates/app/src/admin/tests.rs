@@ -13,8 +13,9 @@ use http_body_util::BodyExt as _;
 use tokio::time::{Instant, sleep};
 use tower::ServiceExt as _;
 
-use super::report::{Report, tests::one_instance};
+use super::state::tests::one_instance;
 use super::*;
+use crate::run::report::Report;
 
 /// What the driver was asked for.
 #[derive(Default)]

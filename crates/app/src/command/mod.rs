@@ -5,12 +5,12 @@ mod plan;
 mod status;
 mod translate;
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::logging::LogFormat;
+use crate::operate;
 
 /// Programs an Avi Controller so that traffic reaches the pods of a Kubernetes
 /// cluster.
@@ -24,7 +24,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run the operator: keep the controller equal to what the cluster asks for.
-    Run(crate::run::Arguments),
+    Run(operate::Arguments),
     /// Translate files, without a cluster and without a controller.
     Translate(translate::Arguments),
     /// Show what the operator would change on the controller, and why.
@@ -67,17 +67,6 @@ pub enum Format {
     Json,
 }
 
-/// Where the cluster is.
-#[derive(Clone, Debug, clap::Args)]
-pub struct Cluster {
-    /// The kubeconfig; without it, the pod's own credentials or `~/.kube/config`.
-    #[arg(long, env = "KUBECONFIG")]
-    pub kubeconfig: Option<PathBuf>,
-    /// The namespace of the operator.
-    #[arg(long, short, env = "POD_NAMESPACE", default_value = "avi-system")]
-    pub namespace: String,
-}
-
 impl Cli {
     /// Runs the command.
     ///
@@ -93,7 +82,7 @@ impl Cli {
             tokio::runtime::Builder::new_multi_thread().worker_threads(workers).enable_all().build()?;
         runtime.block_on(async {
             match self.command {
-                Command::Run(arguments) => Box::pin(crate::run::run(arguments)).await,
+                Command::Run(arguments) => Box::pin(operate::run(arguments)).await,
                 Command::Plan(arguments) => {
                     crate::logging::start(LogFormat::Text)?.set(ako_core::config::LogLevel::Error);
                     plan::run(&arguments).await

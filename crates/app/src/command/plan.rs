@@ -3,16 +3,17 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use ako_core::Snapshot;
-use ako_engine::{Action, Controller, Desired, Planned, plan};
+use ako_core::{ResourceKind, Snapshot};
+use ako_engine::{Action, Desired, Inventory, Planned, plan};
 use ako_kube_io::{Pace, Source, SourceEvent};
 use ako_translate::Translator;
 use anyhow::Context as _;
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, watch};
 
-use super::{Cluster, Format};
-use crate::run::{clock, connection, settings};
+use super::Format;
+use crate::cluster::Cluster;
+use crate::run::{clock, connection, settings_reader};
 
 /// Exit code where something would change.
 const CHANGES: u8 = 2;
@@ -31,13 +32,13 @@ pub(super) struct Arguments {
 
 pub(super) async fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let client = ako_kube_io::client(arguments.cluster.kubeconfig.as_deref()).await?;
-    let settings = settings::read_once(&client, &arguments.cluster.namespace).await?;
+    let settings = settings_reader::read_once(&client, &arguments.cluster.namespace).await?;
     // Nobody leads here: nothing is written.
     let (_, leads) = watch::channel(false);
     let uid = ako_kube_io::cluster_uid(&client).await.map_err(anyhow::Error::msg)?;
     let connection = connection::connect(&settings, uid, clock::boot_time(), None, leads)?;
     let translator = connection.translator(&settings.config).await.context("the Avi Controller")?;
-    let (snapshot, observation) = tokio::try_join!(snapshot(client, &translator), async {
+    let (snapshot, reading) = tokio::try_join!(snapshot(client, &translator), async {
         connection.observe(&settings.config, translator.facts()).await.map_err(Into::into)
     })?;
     if let Some(claim) = &connection.claim
@@ -46,10 +47,10 @@ pub(super) async fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         tracing::warn!("{said}");
     }
     let desired = Desired::of(translator, &snapshot);
-    let mut controller = Controller::default();
-    controller.replace(observation);
-    controller.share(snapshot.may_share_controller());
-    let steps = plan(&desired, &controller);
+    let mut inventory = Inventory::default();
+    inventory.replace(reading);
+    inventory.share(snapshot.may_share_controller());
+    let steps = plan(&desired, &inventory);
     print(&steps, arguments.output)?;
     Ok(if steps.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(CHANGES) })
 }
@@ -57,7 +58,7 @@ pub(super) async fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
 /// Reads everything once.
 async fn snapshot(client: kube::Client, translator: &Translator) -> anyhow::Result<Snapshot> {
     let (sender, mut events) = mpsc::channel(1024);
-    let (_, kinds) = watch::channel(translator.config().kinds());
+    let (_, kinds) = watch::channel(ResourceKind::read_with(translator.config()));
     let reading = async {
         let mut snapshot = Snapshot::default();
         snapshot.act_by(translator.config(), translator.subdomain());

@@ -15,8 +15,9 @@ use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
-use super::{Cluster, Format};
+use super::Format;
 use crate::admin::{FRESH_HEADER, ORDER_HEADER};
+use crate::cluster::Cluster;
 
 /// How long the operator may take to answer.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
@@ -280,7 +281,7 @@ fn word(value: &Value) -> String {
 
 #[cfg(test)]
 mod tests {
-    use crate::admin::report::tests::{one_instance, two_instances};
+    use crate::admin::state::tests::{one_instance, two_instances};
 
     #[test]
     fn several_instances_are_shown_and_conflicts_come_first() {

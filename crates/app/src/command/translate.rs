@@ -5,7 +5,7 @@ use std::io::Read as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use ako_engine::{Controller, Observation, plan};
+use ako_engine::{Inventory, Reading, plan};
 use anyhow::Context as _;
 use clap::ValueEnum;
 use serde_json::Value;
@@ -80,8 +80,8 @@ fn print(output: &Output, what: What) -> anyhow::Result<()> {
         What::Avi => println!("{}", serde_json::to_string_pretty(&output.avi())?),
         What::Status => println!("{}", serde_json::to_string_pretty(&output.status())?),
         What::Plan => {
-            let mut empty = Controller::default();
-            empty.replace(Observation { started: ako_elect::Moment::default(), objects: Vec::new() });
+            let mut empty = Inventory::default();
+            empty.replace(Reading { started: ako_elect::Moment::default(), objects: Vec::new() });
             for planned in plan(&output.desired, &empty) {
                 println!("{planned}");
             }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use ako_avi_types::network::{self, Hosts};
 use ako_avi_types::{Kind, Network, ObjectKey, Ref};
 use ako_core::config::VipNetwork;
-use ako_core::facts::{CloudType, check_cloud, choose_vrf};
-use ako_core::{Config, Facts};
+use ako_core::facts::{check_cloud, choose_vrf};
+use ako_core::{CloudType, Config, Facts};
 use anyhow::Context as _;
 use serde_json::Value;
 

@@ -9,7 +9,7 @@ const AGAIN: Duration = Duration::from_secs(5);
 
 /// How far it is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Attempt {
+pub(crate) enum Attempt {
     /// It was not wanted, or was not tried.
     #[default]
     Not,
@@ -23,7 +23,7 @@ pub(super) enum Attempt {
 
 impl Attempt {
     /// Whether to begin now.
-    pub(super) fn begins(&mut self, wanted: bool, now: Moment) -> bool {
+    pub(crate) fn begins(&mut self, wanted: bool, now: Moment) -> bool {
         if !wanted {
             self.is_not_wanted();
             return false;
@@ -40,19 +40,19 @@ impl Attempt {
     }
 
     /// It is not wanted, or not by this process.
-    pub(super) fn is_not_wanted(&mut self) {
+    pub(crate) fn is_not_wanted(&mut self) {
         if *self != Self::UnderWay {
             *self = Self::Not;
         }
     }
 
     /// What became of it.
-    pub(super) fn answered(&mut self, well: bool, now: Moment) {
+    pub(crate) fn answered(&mut self, well: bool, now: Moment) {
         *self = if well { Self::Done } else { Self::Failed(now + AGAIN) };
     }
 
     /// When to try again.
-    pub(super) fn deadline(self) -> Option<Moment> {
+    pub(crate) fn deadline(self) -> Option<Moment> {
         if let Self::Failed(at) = self { Some(at) } else { None }
     }
 }

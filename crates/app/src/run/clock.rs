@@ -8,7 +8,7 @@ use ako_kube_io::WallClock;
 use rustix::time::{ClockId, Timespec, clock_gettime};
 
 /// A monotonic clock that counts suspend: what permits are judged by.
-pub fn boot_time() -> Clock {
+pub(crate) fn boot_time() -> Clock {
     Arc::new(|| moment(clock_gettime))
 }
 
@@ -21,7 +21,7 @@ fn moment(read: impl Fn(ClockId) -> Timespec) -> Moment {
 }
 
 /// The time of day, for what people read.
-pub fn wall_time() -> WallClock {
+pub(crate) fn wall_time() -> WallClock {
     Arc::new(jiff::Timestamp::now)
 }
 

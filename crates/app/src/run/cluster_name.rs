@@ -15,7 +15,7 @@ const RETRY: Duration = Duration::from_secs(1);
 
 /// The uid that the cluster has as long as it exists: that of its namespace `kube-system`.
 /// `None` if it may not be read; then the name is not claimed.
-pub(super) async fn cluster_uid(client: &kube::Client) -> Option<String> {
+pub(crate) async fn cluster_uid(client: &kube::Client) -> Option<String> {
     let mut complained = false;
     loop {
         match ako_kube_io::cluster_uid(client).await {
@@ -31,7 +31,7 @@ pub(super) async fn cluster_uid(client: &kube::Client) -> Option<String> {
 }
 
 /// Follows whom the name belongs to, for ever.
-pub(super) async fn follow(claim: Option<ClusterClaim>, startup: Startup, events: EventWriter) {
+pub(crate) async fn follow(claim: Option<ClusterClaim>, startup: Startup, events: EventWriter) {
     let Some(claim) = claim else { return std::future::pending().await };
     let mut at_home = claim.at_home();
     at_home.mark_changed();
@@ -63,6 +63,6 @@ pub(super) async fn follow(claim: Option<ClusterClaim>, startup: Startup, events
 }
 
 /// Whether a watch of the claim says that the name is another cluster's.
-pub(super) fn is_anothers(at_home: &watch::Receiver<Option<ClaimedBy>>) -> bool {
+pub(crate) fn is_anothers(at_home: &watch::Receiver<Option<ClaimedBy>>) -> bool {
     matches!(*at_home.borrow(), Some(ClaimedBy::Another(_)))
 }

@@ -1,15 +1,14 @@
 //! What this instance and others of the cluster cannot both have: looked for
 //! when something changes that decides on it, and said once.
 
-use ako_core::instance::Conflict;
-use ako_core::{Delta, Resource, ResourceKind, Snapshot};
+use ako_core::{Conflict, Delta, Resource, ResourceKind, Snapshot};
 
 /// The most conflicts that are told when they come up.
 const MOST_TOLD: usize = 20;
 
 /// The conflicts that were found last.
 #[derive(Debug, Default)]
-pub(super) struct Conflicts {
+pub(crate) struct Conflicts {
     current: Vec<Conflict>,
     /// Something changed that decides on them.
     outdated: bool,
@@ -17,16 +16,16 @@ pub(super) struct Conflicts {
 
 /// How what this instance refuses changed.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct News {
+pub(crate) struct News {
     /// It refuses these now, too.
-    pub(super) refused: Vec<Conflict>,
+    pub(crate) refused: Vec<Conflict>,
     /// It refuses these no longer.
-    pub(super) settled: Vec<Conflict>,
+    pub(crate) settled: Vec<Conflict>,
 }
 
 impl Conflicts {
     /// Takes in a change of the cluster.
-    pub(super) fn notice(&mut self, delta: &Delta) {
+    pub(crate) fn notice(&mut self, delta: &Delta) {
         self.outdated |= match delta {
             Delta::Apply(resource) => {
                 matches!(resource, Resource::Namespace(_) | Resource::Claim(_) | Resource::Installation(_))
@@ -37,17 +36,17 @@ impl Conflicts {
     }
 
     /// Another configuration counts.
-    pub(super) fn reconfigured(&mut self) {
+    pub(crate) fn reconfigured(&mut self) {
         self.outdated = true;
     }
 
     /// What this instance refuses, as far as it is told.
-    pub(super) fn refused(&self) -> impl Iterator<Item = &Conflict> {
+    pub(crate) fn refused(&self) -> impl Iterator<Item = &Conflict> {
         self.current.iter().filter(|conflict| conflict.refused).take(MOST_TOLD)
     }
 
     /// Looks for them anew, if need be and once the cluster is known.
-    pub(super) fn renew(&mut self, snapshot: &Snapshot) -> News {
+    pub(crate) fn renew(&mut self, snapshot: &Snapshot) -> News {
         if !self.outdated || !snapshot.is_complete() {
             return News::default();
         }
@@ -67,8 +66,7 @@ fn decides(kind: ResourceKind) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use ako_core::Config;
-    use ako_core::instance::{Claim, Contest, Installation};
+    use ako_core::{Claim, Config, Contest, Installation};
 
     use super::*;
 

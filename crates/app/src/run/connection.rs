@@ -11,20 +11,20 @@ use ako_avi_io::{
 };
 use ako_avi_types::{ErrorClass, Failure, Kind, Meta, Object, ObjectKey, Observed, network};
 use ako_core::config::VipNetwork;
-use ako_core::facts::{CloudType, check_cloud, choose_vrf, has_tier1_vrf};
+use ako_core::facts::{check_cloud, choose_vrf, has_tier1_vrf};
 use ako_core::name::Names;
-use ako_core::{Config, Facts};
-use ako_engine::Observation;
+use ako_core::{CloudType, Config, Facts};
+use ako_engine::Reading;
 use ako_translate::Translator;
 use tokio::sync::watch;
 use tracing::warn;
 
 use super::cluster_name::is_anothers;
 use super::settings::Settings;
-use super::state::Startup;
+use super::state::{Startup, VERIFIED};
 
 /// The client, and what is made of it.
-pub struct Connection {
+pub(crate) struct Connection {
     /// The client.
     pub client: AviClient,
     /// The one door for writes.
@@ -43,7 +43,7 @@ pub struct Connection {
 ///
 /// # Errors
 /// If the controller's address or its certificate authority cannot be read.
-pub fn connect(
+pub(crate) fn connect(
     settings: &Settings,
     cluster_uid: Option<String>,
     clock: Clock,
@@ -83,7 +83,7 @@ fn tls(given: &ako_kube_io::Credentials) -> Tls {
 }
 
 /// What to log in with: a token if there is one.
-pub fn credentials(given: &ako_kube_io::Credentials) -> Credentials {
+pub(crate) fn credentials(given: &ako_kube_io::Credentials) -> Credentials {
     let secret = if given.token.is_empty() {
         Secret::Password(given.password.reveal().clone())
     } else {
@@ -92,8 +92,6 @@ pub fn credentials(given: &ako_kube_io::Credentials) -> Credentials {
     Credentials { username: given.username.as_str().into(), secret }
 }
 
-/// What is said of a certificate that is verified.
-pub(super) const VERIFIED: &str = "verified by certificateAuthorityData";
 /// What is said of one that is not, and the way out.
 const UNVERIFIED: &str = "NOT verified: put certificateAuthorityData into Secret avi-secret";
 /// What is said of a connection without TLS.
@@ -101,7 +99,7 @@ const PLAIN: &str = "none: controllerIP asks for plain text";
 
 impl Connection {
     /// Says how the controller's certificate is judged from the start.
-    pub(super) fn show_tls(&self, given: &ako_kube_io::Credentials, startup: &Startup) {
+    pub(crate) fn show_tls(&self, given: &ako_kube_io::Credentials, startup: &Startup) {
         startup.set_tls(match (self.client.endpoint().scheme, &given.ca) {
             (Scheme::Http, _) => PLAIN,
             (Scheme::Https, Some(_)) => VERIFIED,
@@ -113,7 +111,7 @@ impl Connection {
     /// connection is judged by their certificate authority. A connection that
     /// was verified stays so while the process runs: a key that got lost must
     /// not have the password sent to anybody.
-    pub(super) fn renew(&self, given: &ako_kube_io::Credentials, startup: &Startup) {
+    pub(crate) fn renew(&self, given: &ako_kube_io::Credentials, startup: &Startup) {
         self.client.set_credentials(credentials(given));
         let was_verified = startup.tls().0 == Some(VERIFIED);
         let problem = if given.ca.is_none() && was_verified {
@@ -137,7 +135,7 @@ impl Connection {
     ///
     /// # Errors
     /// What is missing on the controller, or why it cannot be asked.
-    pub async fn translator(&self, config: &Config) -> Result<Translator, Failure> {
+    pub(crate) async fn translator(&self, config: &Config) -> Result<Translator, Failure> {
         let wanted = Wanted {
             tenant: config.tenant.clone(),
             cloud: config.cloud_name.clone(),
@@ -206,7 +204,7 @@ impl Connection {
     /// # Errors
     /// If anything could not be read: half a reading says nothing about what is
     /// absent.
-    pub async fn observe(&self, config: &Config, facts: &Facts) -> Result<Observation, Failure> {
+    pub(crate) async fn observe(&self, config: &Config, facts: &Facts) -> Result<Reading, Failure> {
         let started = (self.clock)();
         let former = config.former_owner().filter(|_| self.had_another_role.load(Ordering::Relaxed));
         let scope = Scope {
@@ -233,14 +231,14 @@ impl Connection {
             former.as_deref().is_some_and(|former| observed.body.created_by().is_some_and(|o| **o == *former))
         });
         self.had_another_role.store(is_left, Ordering::Relaxed);
-        Ok(Observation { started, objects: observation.objects })
+        Ok(Reading { started, objects: observation.objects })
     }
 
     /// Asks the controller for a sign of life, as cheaply as it can be asked.
     ///
     /// # Errors
     /// If it gives none.
-    pub async fn probe(&self, config: &Config) -> Result<(), Failure> {
+    pub(crate) async fn probe(&self, config: &Config) -> Result<(), Failure> {
         let name = format!("{}probe", Names::new(config).prefix());
         let tenant = Tenant::Named(config.tenant.clone());
         self.client.find(Kind::VirtualService, &tenant, &name).await?;
@@ -256,7 +254,7 @@ impl Connection {
     ///
     /// # Errors
     /// If one of them cannot be read.
-    pub async fn owners(
+    pub(crate) async fn owners(
         &self,
         tenant: &Arc<str>,
         uuids: &BTreeSet<Arc<str>>,
@@ -281,7 +279,7 @@ impl Connection {
     ///
     /// # Errors
     /// If it cannot be read.
-    pub async fn read(&self, key: &ObjectKey, cloud: &Arc<str>) -> Result<Option<Observed>, Failure> {
+    pub(crate) async fn read(&self, key: &ObjectKey, cloud: &Arc<str>) -> Result<Option<Observed>, Failure> {
         let found = if key.kind.is_borrowed() {
             let place = Borrowed { tenant: key.tenant.clone(), cloud: cloud.clone(), names: BTreeMap::new() };
             self.client.find_borrowed(&place, key.kind, &key.name).await?

@@ -23,13 +23,15 @@ use super::cluster_name;
 use super::conflicts::Conflicts;
 use super::connection::Connection;
 use super::history::History;
-use super::leading::{Facts, Leading, Turn};
+use super::input::{Answer, Input};
+use super::latency::Latencies;
+use super::leading::{Fitness, Leading, Turn};
 use super::publishing;
 use super::removal::Removal;
+use super::report::{self, Report};
 use super::settings::Settings;
 use super::state::Startup;
 use super::statuses;
-use crate::admin::report::{self, Report};
 use crate::logging::LogControl;
 
 /// The most messages taken in before effects are carried out.
@@ -39,31 +41,6 @@ const LONGEST_SLEEP: Duration = Duration::from_mins(1);
 /// How long it sleeps at least, if nothing comes in: a deadline that has passed and that
 /// nobody takes back must not keep a core busy.
 const SHORTEST_SLEEP: Duration = Duration::from_millis(1);
-
-/// A message to the driver.
-#[derive(Debug)]
-pub enum Input {
-    /// Something happened in the cluster.
-    Source(SourceEvent),
-    /// Something was read for the engine.
-    Engine(Event),
-    /// What the controller says about itself now.
-    Facts(ako_core::Facts),
-    /// The configuration or the credentials changed.
-    Settings(Box<Settings>),
-    /// Somebody asks for a sign of life.
-    Alive(oneshot::Sender<()>),
-    /// Somebody asks how things are.
-    Report(oneshot::Sender<Report>),
-    /// Somebody releases what is held, as it was shown with this digest; answered
-    /// with what becomes of that.
-    Release(String, oneshot::Sender<Answer>),
-    /// Somebody asks that another replica leads; answered likewise.
-    Yield(oneshot::Sender<Answer>),
-    /// Somebody takes the cluster's name on the controller from the cluster with this uid;
-    /// answered likewise.
-    TakeClusterName(String, oneshot::Sender<Answer>),
-}
 
 /// What became of a request.
 enum Done {
@@ -81,31 +58,28 @@ impl Done {
     }
 }
 
-/// What becomes of an order, or why nothing does, in words for people.
-pub type Answer = Result<String, String>;
-
 /// What the driver works with.
-pub(super) struct Parts {
-    pub(super) client: kube::Client,
+pub(crate) struct Parts {
+    pub(crate) client: kube::Client,
     /// Writes to objects of the cluster.
-    pub(super) writer: ClusterWriter,
-    pub(super) connection: Arc<Connection>,
-    pub(super) events: EventWriter,
-    pub(super) candidate: Handle,
-    pub(super) clock: Clock,
-    pub(super) wall: WallClock,
+    pub(crate) writer: ClusterWriter,
+    pub(crate) connection: Arc<Connection>,
+    pub(crate) events: EventWriter,
+    pub(crate) candidate: Handle,
+    pub(crate) clock: Clock,
+    pub(crate) wall: WallClock,
     /// Asks for a reading of the controller.
-    pub(super) observe: Arc<Notify>,
-    pub(super) startup: Startup,
-    pub(super) log: LogControl,
+    pub(crate) observe: Arc<Notify>,
+    pub(crate) startup: Startup,
+    pub(crate) log: LogControl,
     /// The kinds that are watched.
-    pub(super) kinds: watch::Sender<BTreeSet<ResourceKind>>,
+    pub(crate) kinds: watch::Sender<BTreeSet<ResourceKind>>,
     /// Whether what the watches and the configuration show has to be proven.
-    pub(super) demand: watch::Sender<Demand>,
+    pub(crate) demand: watch::Sender<Demand>,
 }
 
 /// Owns the engine.
-pub(super) struct Driver {
+pub(crate) struct Driver {
     parts: Parts,
     engine: Engine,
     /// The newest ones; the engine may still wait for what they need.
@@ -126,7 +100,7 @@ pub(super) struct Driver {
     /// Kinds whose watch is in trouble, and why.
     troubles: BTreeMap<&'static str, String>,
     counters: Counters,
-    latencies: report::Latencies,
+    latencies: Latencies,
     history: History,
     removal: Removal,
     was_settled: bool,
@@ -137,7 +111,7 @@ pub(super) struct Driver {
 }
 
 impl Driver {
-    pub(super) fn new(parts: Parts, translator: Translator) -> Self {
+    pub(crate) fn new(parts: Parts, translator: Translator) -> Self {
         parts.demand.send_modify(|demand| demand.period = proof_period(translator.config()));
         let claimed = parts.connection.claim.as_ref().map(ClusterClaim::at_home);
         Self {
@@ -154,7 +128,7 @@ impl Driver {
             conflicts: Conflicts::default(),
             troubles: BTreeMap::new(),
             counters: Counters::default(),
-            latencies: report::Latencies::default(),
+            latencies: Latencies::default(),
             history: History::default(),
             removal: Removal::default(),
             was_settled: false,
@@ -165,7 +139,7 @@ impl Driver {
     }
 
     /// Runs until the inputs end, which they do with the process.
-    pub(super) async fn run(mut self, mut inputs: mpsc::Receiver<Input>) -> anyhow::Result<()> {
+    pub(crate) async fn run(mut self, mut inputs: mpsc::Receiver<Input>) -> anyhow::Result<()> {
         self.parts.startup.running();
         publishing::tell_own_pod(&self.parts.events, "AKOReady", "the operator runs");
         let mut standing = self.parts.candidate.standing.clone();
@@ -453,9 +427,9 @@ impl Driver {
         }
     }
 
-    /// Facts that decide who had better lead.
+    /// What decides who had better lead.
     fn tell_elector(&mut self) {
-        let facts = Facts {
+        let fitness = Fitness {
             // What a watch in trouble shows may be old.
             warm: self.engine.is_synced() && self.troubles.is_empty(),
             reachable: self.parts.startup.is_connected(),
@@ -463,7 +437,7 @@ impl Driver {
             idle: !self.engine.has_open_work() || self.has_lost_its_name(),
         };
         let now = self.now();
-        self.leading.tell(&self.parts.candidate, facts, now);
+        self.leading.tell(&self.parts.candidate, fitness, now);
     }
 
     fn step(&mut self, event: Event) {
@@ -515,7 +489,7 @@ impl Driver {
         self.parts.events.set_normal_events(settings.config.events);
         self.parts.connection.renew(&settings.credentials, &self.parts.startup);
         if self.config != settings.config {
-            self.parts.kinds.send_replace(settings.config.kinds());
+            self.parts.kinds.send_replace(ResourceKind::read_with(&settings.config));
             self.parts.demand.send_modify(|demand| demand.period = proof_period(&settings.config));
             self.conflicts.reconfigured();
             self.config = settings.config;

@@ -26,14 +26,14 @@ pub(crate) struct Write {
 
 /// The last writes, those under way included.
 #[derive(Debug, Default)]
-pub(super) struct History {
+pub(crate) struct History {
     under_way: BTreeMap<ObjectKey, (Moment, Write)>,
     done: VecDeque<Write>,
 }
 
 impl History {
     /// A write is handed over.
-    pub(super) fn sent(
+    pub(crate) fn sent(
         &mut self,
         operation: &Operation,
         reason: Option<String>,
@@ -51,7 +51,7 @@ impl History {
     }
 
     /// A write was answered.
-    pub(super) fn answered(&mut self, key: &ObjectKey, failure: Option<&Failure>, now: Moment) {
+    pub(crate) fn answered(&mut self, key: &ObjectKey, failure: Option<&Failure>, now: Moment) {
         let Some((since, mut write)) = self.under_way.remove(key) else { return };
         write.outcome = failure.map_or_else(|| "done".to_owned(), ToString::to_string);
         write.took_ms = u64::try_from(now.since(since).as_millis()).ok();
@@ -60,7 +60,7 @@ impl History {
     }
 
     /// The writes, those under way first, then the newest.
-    pub(super) fn newest(&self) -> impl Iterator<Item = &Write> {
+    pub(crate) fn newest(&self) -> impl Iterator<Item = &Write> {
         self.under_way.values().map(|(_, write)| write).chain(&self.done).take(REMEMBERED)
     }
 }

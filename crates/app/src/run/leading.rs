@@ -6,26 +6,26 @@ use std::time::Duration;
 use ako_elect::{Event, Moment, Phase, WritePermit};
 use ako_kube_io::{Handle, Standing};
 
-use super::driver::Answer;
+use super::input::Answer;
 
 /// A leader whose plan is not empty makes no progress if no write succeeded for
 /// this long.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Facts about this process that decide who had better lead.
+/// How fit this process is to lead.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Facts {
+pub(crate) struct Fitness {
     /// The caches are filled.
-    pub(super) warm: bool,
+    pub(crate) warm: bool,
     /// The controller answers.
-    pub(super) reachable: bool,
+    pub(crate) reachable: bool,
     /// There is nothing to write.
-    pub(super) idle: bool,
+    pub(crate) idle: bool,
 }
 
 /// What a turn of the election means.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Turn {
+pub(crate) enum Turn {
     /// Nothing for the driver.
     Same,
     /// This process leads, since now: others may have written until now.
@@ -52,7 +52,7 @@ struct Doubt {
 
 /// The leadership as the driver lives it.
 #[derive(Debug)]
-pub(super) struct Leading {
+pub(crate) struct Leading {
     standing: Standing,
     /// The number of the grant that was noticed; none, if this process does not
     /// lead or its grant was not noticed yet.
@@ -79,7 +79,7 @@ pub(super) struct Leading {
 impl Leading {
     /// Notices nothing yet: a process may have been granted the leadership
     /// before it could do anything with it.
-    pub(super) fn new(candidate: &Handle, lease: Duration) -> Self {
+    pub(crate) fn new(candidate: &Handle, lease: Duration) -> Self {
         Self {
             standing: candidate.standing.borrow().clone(),
             grant: None,
@@ -95,17 +95,17 @@ impl Leading {
         }
     }
 
-    pub(super) fn standing(&self) -> &Standing {
+    pub(crate) fn standing(&self) -> &Standing {
         &self.standing
     }
 
     /// Whether the engine may write.
-    pub(super) fn writes(&self) -> bool {
+    pub(crate) fn writes(&self) -> bool {
         self.writes
     }
 
     /// Takes in how the election went on.
-    pub(super) fn turn(&mut self, standing: Standing, now: Moment) -> Turn {
+    pub(crate) fn turn(&mut self, standing: Standing, now: Moment) -> Turn {
         self.standing = standing;
         let grant = self.standing.leads().then_some(self.standing.grants);
         let before = std::mem::replace(&mut self.grant, grant);
@@ -126,7 +126,7 @@ impl Leading {
 
     /// The controller was read, beginning at that moment. Answers whether
     /// writing may begin because of it.
-    pub(super) fn may_write_after(&mut self, started: Moment) -> bool {
+    pub(crate) fn may_write_after(&mut self, started: Moment) -> bool {
         let may = self.grant.is_some() && !self.writes && started >= self.granted;
         if may {
             self.writes = true;
@@ -138,21 +138,21 @@ impl Leading {
     /// When the controller has to be read once more: a write of a former leader
     /// that left in time, or one of ours that was not answered, may have arrived
     /// late.
-    pub(super) fn look_again(&self) -> Option<Moment> {
+    pub(crate) fn look_again(&self) -> Option<Moment> {
         let after_doubt = self.after_doubt.map(|doubt| doubt.next);
         self.after_takeover.into_iter().chain(after_doubt).min()
     }
 
     /// What became of a write is not known, and it may still be executed when
     /// its object was read again: the controller is read once more after that.
-    pub(super) fn is_in_doubt(&mut self, now: Moment) {
+    pub(crate) fn is_in_doubt(&mut self, now: Moment) {
         let last = now + self.lease;
         let next = self.after_doubt.map_or(last, |doubt| doubt.next);
         self.after_doubt = Some(Doubt { next, last });
     }
 
     /// Whether it is time to; it is told once for each time.
-    pub(super) fn is_to_look_again(&mut self, now: Moment) -> bool {
+    pub(crate) fn is_to_look_again(&mut self, now: Moment) -> bool {
         let takeover = self.after_takeover.take_if(|at| *at <= now).is_some();
         let doubt = self.after_doubt.take_if(|doubt| doubt.next <= now);
         // A reading that begins now is too early for a doubt that is younger.
@@ -164,13 +164,13 @@ impl Leading {
     }
 
     /// A write is about to be sent: the permit for it, if there is one.
-    pub(super) fn starts_write(&mut self) -> Option<WritePermit> {
+    pub(crate) fn starts_write(&mut self) -> Option<WritePermit> {
         self.in_flight += 1;
         self.standing.permit.filter(|_| self.standing.leads())
     }
 
     /// A write was answered, timed out, or was not sent.
-    pub(super) fn answered(&mut self, well: bool, now: Moment) {
+    pub(crate) fn answered(&mut self, well: bool, now: Moment) {
         self.in_flight = self.in_flight.saturating_sub(1);
         if well {
             self.progressed = now;
@@ -178,14 +178,14 @@ impl Leading {
     }
 
     /// Tells the elector what it has to know, unless it knows.
-    pub(super) fn tell(&mut self, candidate: &Handle, facts: Facts, now: Moment) {
-        if facts.idle {
+    pub(crate) fn tell(&mut self, candidate: &Handle, fitness: Fitness, now: Moment) {
+        if fitness.idle {
             self.progressed = now;
         }
         let progressing = !self.writes || now.since(self.progressed) < PATIENCE;
         let news = [
-            (facts.warm, Event::Warm(facts.warm)),
-            (facts.reachable, Event::ControllerReachable(facts.reachable)),
+            (fitness.warm, Event::Warm(fitness.warm)),
+            (fitness.reachable, Event::ControllerReachable(fitness.reachable)),
             (progressing, Event::Progressing(progressing)),
         ];
         for (told, (value, event)) in self.told.iter_mut().zip(news) {
@@ -201,7 +201,7 @@ impl Leading {
     }
 
     /// An error that names the leader, unless this process leads.
-    pub(super) fn must_lead(&self) -> Result<(), String> {
+    pub(crate) fn must_lead(&self) -> Result<(), String> {
         if self.standing.leads() {
             return Ok(());
         }
@@ -211,7 +211,7 @@ impl Leading {
     }
 
     /// Asks the elector that another replica leads.
-    pub(super) fn hand_over(&self, candidate: &Handle) -> Answer {
+    pub(crate) fn hand_over(&self, candidate: &Handle) -> Answer {
         self.must_lead()?;
         let sent = candidate.events.try_send(Event::YieldRequested);
         sent.map_err(|_| "the election does not answer".to_owned())?;
@@ -305,9 +305,9 @@ mod tests {
             events,
             beside: watch::channel(Vec::new()).1,
         };
-        let facts = Facts { warm: true, reachable: true, idle: false };
+        let fitness = Fitness { warm: true, reachable: true, idle: false };
         let mut drained = |leading: &mut Leading| {
-            leading.tell(&handle, facts, at(1));
+            leading.tell(&handle, fitness, at(1));
             let told: Vec<_> = std::iter::from_fn(|| told.try_recv().ok()).collect();
             told.contains(&Event::WritersDrained)
         };

@@ -12,7 +12,7 @@ use super::publishing;
 use super::state::Startup;
 
 /// Follows the logins, for ever.
-pub(super) async fn follow(mut login: watch::Receiver<Login>, startup: Startup, events: EventWriter) {
+pub(crate) async fn follow(mut login: watch::Receiver<Login>, startup: Startup, events: EventWriter) {
     login.mark_changed();
     while login.changed().await.is_ok() {
         let login = login.borrow_and_update().clone();

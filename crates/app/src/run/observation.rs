@@ -9,7 +9,7 @@ use tokio::sync::{Notify, mpsc, watch};
 use tracing::{error, info};
 
 use super::connection::Connection;
-use super::driver::Input;
+use super::input::Input;
 use super::settings::Settings;
 use super::state::Startup;
 
@@ -30,7 +30,7 @@ enum Wake {
 }
 
 /// Looks at the controller regularly.
-pub(super) struct Watchman {
+pub(crate) struct Watchman {
     connection: Arc<Connection>,
     inputs: mpsc::Sender<Input>,
     settings: watch::Receiver<Settings>,
@@ -42,7 +42,7 @@ pub(super) struct Watchman {
 }
 
 impl Watchman {
-    pub(super) fn new(
+    pub(crate) fn new(
         connection: Arc<Connection>,
         inputs: mpsc::Sender<Input>,
         settings: watch::Receiver<Settings>,
@@ -55,7 +55,7 @@ impl Watchman {
 
     /// Reads, waits for the next full synchronisation, reads again: drift is
     /// found and facts that changed are taken over.
-    pub(super) async fn run(mut self) {
+    pub(crate) async fn run(mut self) {
         let mut retry = FIRST_RETRY;
         loop {
             let settings = self.settings.borrow_and_update().clone();

@@ -2,6 +2,7 @@
 //! the pages, in the log and as an Event. What is missing is asked for again
 //! every few seconds, so that a replica leads soon after the rule was added.
 
+use ako_core::ResourceKind;
 use std::time::Duration;
 
 use ako_kube_io::{EventWriter, Rule, Standing, missing_rules, needed_rules};
@@ -23,7 +24,7 @@ pub(crate) const WAY_OUT: &str = "add it to a Role or ClusterRole that is bound 
      it takes effect within seconds, without a restart";
 
 /// Asks which rules are missing.
-pub(super) struct Permissions {
+pub(crate) struct Permissions {
     client: kube::Client,
     startup: Startup,
     events: EventWriter,
@@ -35,7 +36,7 @@ pub(super) struct Permissions {
 }
 
 impl Permissions {
-    pub(super) fn new(
+    pub(crate) fn new(
         client: kube::Client,
         startup: Startup,
         events: EventWriter,
@@ -47,7 +48,7 @@ impl Permissions {
 
     /// Asks for all rules now and then, and for those that are missing soon
     /// again.
-    pub(super) async fn run(mut self) {
+    pub(crate) async fn run(mut self) {
         let mut all_asked: Option<Instant> = None;
         loop {
             let asks_all = all_asked.is_none_or(|at| at.elapsed() >= ASK_ALL);
@@ -124,7 +125,11 @@ impl Permissions {
 /// The rules that are needed by this configuration.
 fn needed(settings: &Settings) -> Vec<Rule> {
     let config = &settings.config;
-    needed_rules(&config.operator_namespace, &config.kinds(), !settings.credentials.token.is_empty())
+    needed_rules(
+        &config.operator_namespace,
+        &ResourceKind::read_with(config),
+        !settings.credentials.token.is_empty(),
+    )
 }
 
 /// All missing rules in one sentence; those that keep the replica from being

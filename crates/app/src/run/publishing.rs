@@ -1,13 +1,12 @@
 //! Events on Kubernetes objects, from the engine's notices and from conflicts of
 //! instances.
 
-use ako_core::instance::Conflict;
-use ako_core::{NamespacedName, ResourceId, ResourceKind};
+use ako_core::{Conflict, NamespacedName, ResourceId, ResourceKind};
 use ako_engine::Notice;
 use ako_kube_io::{About, EventWriter, Occurrence, Severity};
 
 /// Hands a notice to the writer of Events.
-pub(super) fn tell(events: &EventWriter, notice: Notice) {
+pub(crate) fn tell(events: &EventWriter, notice: Notice) {
     let severity = if notice.warning { Severity::Warning } else { Severity::Normal };
     events.publish(Occurrence {
         about: About::Object(notice.object),
@@ -18,7 +17,7 @@ pub(super) fn tell(events: &EventWriter, notice: Notice) {
 }
 
 /// An Event on the operator's own pod.
-pub(super) fn tell_own_pod(events: &EventWriter, reason: &str, message: &str) {
+pub(crate) fn tell_own_pod(events: &EventWriter, reason: &str, message: &str) {
     events.publish(Occurrence {
         about: About::OwnPod,
         severity: Severity::Normal,
@@ -28,7 +27,7 @@ pub(super) fn tell_own_pod(events: &EventWriter, reason: &str, message: &str) {
 }
 
 /// A warning on the operator's own pod.
-pub(super) fn warn_of(events: &EventWriter, reason: &str, message: &str) {
+pub(crate) fn warn_of(events: &EventWriter, reason: &str, message: &str) {
     events.publish(Occurrence {
         about: About::OwnPod,
         severity: Severity::Warning,
@@ -38,12 +37,12 @@ pub(super) fn warn_of(events: &EventWriter, reason: &str, message: &str) {
 }
 
 /// An Event on the operator's own pod about a conflict with another instance.
-pub(super) fn warn_own_pod(events: &EventWriter, conflict: &Conflict) {
+pub(crate) fn warn_own_pod(events: &EventWriter, conflict: &Conflict) {
     warn_of(events, conflict.contest.as_str(), &conflict.message);
 }
 
 /// What to tell on the namespaces that a conflict is about.
-pub(super) fn contested(conflict: &Conflict) -> impl Iterator<Item = Notice> {
+pub(crate) fn contested(conflict: &Conflict) -> impl Iterator<Item = Notice> {
     conflict.namespaces.iter().map(|namespace| Notice {
         object: ResourceId {
             kind: ResourceKind::Namespace,

@@ -19,7 +19,7 @@ const AGAIN: Duration = Duration::from_secs(5);
 
 /// How far the removal is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Progress {
+pub(crate) enum Progress {
     Started,
     Done,
     Timeout,
@@ -27,7 +27,7 @@ pub(super) enum Progress {
 
 impl Progress {
     /// The value of the annotation.
-    pub(super) fn as_str(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Started => "Started",
             Self::Done => "Done",
@@ -38,16 +38,16 @@ impl Progress {
 
 /// Something to be told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Announcement {
+pub(crate) struct Announcement {
     /// The value of the annotation; `None` takes it away.
-    pub(super) progress: Option<Progress>,
+    pub(crate) progress: Option<Progress>,
     /// The Event's reason, and its words.
-    pub(super) event: (&'static str, &'static str),
+    pub(crate) event: (&'static str, &'static str),
 }
 
 /// Follows the removal.
 #[derive(Debug, Default)]
-pub(super) struct Removal {
+pub(crate) struct Removal {
     /// Since when something is left to be removed.
     since: Option<Moment>,
     /// Whether that is longer ago than anybody should have to wait.
@@ -63,7 +63,7 @@ pub(super) struct Removal {
 impl Removal {
     /// What has to be told now, by a leader that knows both sides. `set` is the
     /// StatefulSet that shows it, if there is one.
-    pub(super) fn announce(
+    pub(crate) fn announce(
         &mut self,
         wanted: bool,
         removed: bool,
@@ -88,25 +88,25 @@ impl Removal {
 
     /// The annotation was written, or not: then it is tried again, after a while. One
     /// that was written shows in the watch, which may take as long.
-    pub(super) fn answered(&mut self, now: Moment) {
+    pub(crate) fn answered(&mut self, now: Moment) {
         self.under_way = false;
         self.again = Some(now + AGAIN);
     }
 
     /// When there is something new to tell at the latest.
-    pub(super) fn deadline(&self) -> Option<Moment> {
+    pub(crate) fn deadline(&self) -> Option<Moment> {
         let patience = self.since.filter(|_| !self.is_late).map(|since| since + PATIENCE);
         patience.into_iter().chain(self.again).min()
     }
 
     /// What was waited for is over.
-    pub(super) fn wake(&mut self, now: Moment) {
+    pub(crate) fn wake(&mut self, now: Moment) {
         self.again.take_if(|again| *again <= now);
         self.is_late = self.since.is_some_and(|since| now >= since + PATIENCE);
     }
 
     /// This process does not lead any more, or has lost sight of one of both sides.
-    pub(super) fn pause(&mut self) {
+    pub(crate) fn pause(&mut self) {
         self.since = None;
     }
 

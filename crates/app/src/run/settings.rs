@@ -1,23 +1,12 @@
 //! The configuration and the credentials, as the cluster holds them.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use ako_core::config::keys;
 use ako_core::{Config, ConfigIssue};
-use ako_elect::{Moment, Timing, TimingError};
-use ako_engine::{Event, Source};
-use ako_kube_io::{ConfigEvent, ConfigSource, Credentials, Pace, credentials_fallback, environment_fallback};
-use anyhow::{Context as _, bail};
-use tokio::sync::{mpsc, watch};
+use ako_elect::{Timing, TimingError};
+use ako_kube_io::Credentials;
 use tracing::{error, info, warn};
-
-use super::clock;
-use super::driver::Input;
-use super::state::Startup;
-
-/// How long a command waits for the configuration.
-const READ_WITHIN: Duration = Duration::from_secs(20);
 
 /// Everything that is configured, as it is in force.
 #[derive(Clone, Debug)]
@@ -36,209 +25,17 @@ pub struct Settings {
     pub credentials: Credentials,
 }
 
-/// Puts settings together from what the watches say.
-pub struct SettingsReader {
-    events: mpsc::Receiver<ConfigEvent>,
-    namespace: String,
-    startup: Startup,
-    data: Option<BTreeMap<String, String>>,
-    credentials: Option<Credentials>,
-    /// Whether there is known to be no ConfigMap.
-    absent: bool,
-    /// Whether the ConfigMap was deleted while its content is in force.
-    gone: bool,
-}
-
-impl SettingsReader {
-    /// Reads from the events of a [`ConfigSource`].
-    pub fn new(events: mpsc::Receiver<ConfigEvent>, namespace: &str, startup: Startup) -> Self {
-        Self {
-            events,
-            namespace: namespace.to_owned(),
-            startup,
-            data: None,
-            credentials: None,
-            absent: false,
-            gone: false,
-        }
-    }
-
-    /// Waits until it is known where to serve health and status: they have to
-    /// be there also while the rest of the configuration cannot be used.
-    ///
-    /// # Errors
-    /// If the events end.
-    pub async fn port(&mut self) -> anyhow::Result<u16> {
-        while self.data.is_none() && !self.absent {
-            self.next().await?;
-        }
-        let data = self.data.clone().unwrap_or_default();
-        Ok(Config::parse(&self.namespace, &data).0.admin_port)
-    }
-
-    /// Waits for the first usable settings. `refused` is told why those before
-    /// cannot be used.
-    ///
-    /// # Errors
-    /// If the events end.
-    pub async fn first(&mut self, refused: &(dyn Fn(&str) + Sync)) -> anyhow::Result<Settings> {
-        let mut looked_at = false;
-        loop {
-            if looked_at {
-                self.next().await?;
-            }
-            looked_at = true;
-            let (Some(data), Some(credentials)) = (&self.data, &self.credentials) else { continue };
-            let (config, issues) = Config::parse(&self.namespace, data);
-            let issues = with_timing(&config, issues);
-            report(&issues);
-            self.startup.configured(&issues);
-            let fatal: Vec<_> = issues.iter().filter(|issue| issue.fatal).map(ToString::to_string).collect();
-            if !fatal.is_empty() {
-                error!("the configuration cannot be used; waiting for a correction");
-                refused(&format!("ConfigMap avi-k8s-config cannot be used: {}", fatal.join("; ")));
-                continue;
-            }
-            return Ok(Settings {
-                config,
-                issues,
-                data: data.clone(),
-                restart_needed: Vec::new(),
-                credentials: credentials.clone(),
-            });
-        }
-    }
-
-    /// Hands changes on, until the events end.
-    pub(super) async fn follow(&mut self, settings: watch::Sender<Settings>, inputs: mpsc::Sender<Input>) {
-        let mut written = self.data.clone();
-        while let Ok(confirmed) = self.next().await {
-            let (Some(data), Some(credentials)) = (&self.data, &self.credentials) else { continue };
-            let (config, issues) = Config::parse(&self.namespace, data);
-            let issues = with_timing(&config, issues);
-            if written.as_ref() != Some(data) {
-                report(&issues);
-                self.startup.configured(&issues);
-                written = Some(data.clone());
-            }
-            if let Some(at) = confirmed {
-                // What is in force is not what stands there, if that is gone or cannot be
-                // used, now or before a restart: nothing is removed because of it.
-                let is_in_force = !self.gone
-                    && !issues.iter().any(|issue| issue.fatal)
-                    && settings.borrow().changed(data, true).is_empty();
-                let proof = Event::Proven(Source::Configuration, at);
-                if is_in_force && inputs.send(Input::Engine(proof)).await.is_err() {
-                    return;
-                }
-                continue;
-            }
-            if issues.iter().any(|issue| issue.fatal) {
-                error!("the configuration cannot be used; the former one stays in force");
-                continue;
-            }
-            let in_force = settings.borrow().clone();
-            let next = in_force.follow(data, config);
-            let new = Settings { issues, credentials: credentials.clone(), ..next };
-            self.startup.restart_needed(&new.restart_needed);
-            settings.send_replace(new.clone());
-            if inputs.send(Input::Settings(Box::new(new))).await.is_err() {
-                return;
-            }
-        }
-    }
-
-    /// Takes the next event in. Answers since when what is known is confirmed, if that
-    /// is what it says.
-    async fn next(&mut self) -> anyhow::Result<Option<Moment>> {
-        match self.events.recv().await.context("the watch of the configuration ended")? {
-            ConfigEvent::Data(data) => {
-                self.data = Some(with_server_name(data, environment));
-                self.gone = false;
-            }
-            ConfigEvent::Confirmed(at) => return Ok(Some(at)),
-            ConfigEvent::ConfigMapDeleted => self.without_config_map(),
-            ConfigEvent::Credentials(credentials) => self.credentials = Some(credentials),
-            ConfigEvent::CredentialsMissing(reason) => self.without_secret(&reason),
-        }
-        Ok(None)
-    }
-
-    /// Without a Secret the environment counts, if it names anybody; a running operator keeps
-    /// what it has.
-    fn without_secret(&mut self, reason: &str) {
-        if self.credentials.is_some() {
-            error!(reason, "no credentials in Secret avi-secret; those of before stay in force");
-            self.startup.waiting(&format!("credentials: {reason}"));
-            return;
-        }
-        let problem = match credentials_fallback(environment, |path| std::fs::read_to_string(path)) {
-            Ok(Some(credentials)) => {
-                warn!(
-                    reason,
-                    "the credentials of the environment (CTRL_USERNAME, CTRL_PASSWORD) are used: create Secret \
-                     avi-secret, as they cannot be changed while the operator runs"
-                );
-                self.credentials = Some(credentials);
-                return;
-            }
-            Ok(None) => reason.to_owned(),
-            Err(problem) => format!("{reason}; {problem}"),
-        };
-        error!(reason = problem, "no credentials for the Avi Controller: create Secret avi-secret");
-        self.startup.waiting(&format!("credentials: {problem}"));
-    }
-
-    /// Without a ConfigMap the environment counts, if it says anything; a
-    /// running operator keeps what it has.
-    fn without_config_map(&mut self) {
-        if self.data.is_some() {
-            warn!("ConfigMap avi-k8s-config is gone; its last content stays in force");
-            self.gone = true;
-            return;
-        }
-        let data = with_server_name(environment_fallback(environment), environment);
-        if data.contains_key("clusterName") {
-            info!("no ConfigMap avi-k8s-config; the environment is used");
-            self.data = Some(data);
-        } else {
-            error!(namespace = self.namespace, "no ConfigMap avi-k8s-config: create it");
-            self.absent = true;
-            self.startup.waiting("ConfigMap avi-k8s-config");
-        }
-    }
-}
-
-fn environment(name: &str) -> Option<String> {
-    std::env::var(name).ok()
-}
-
-/// The data with the name of the controller's certificate that the environment of a managed
-/// AKO gives. Source: configuration, §1.2.
-fn with_server_name(
-    mut data: BTreeMap<String, String>,
-    environment: impl Fn(&str) -> Option<String>,
-) -> BTreeMap<String, String> {
-    let is_managed = environment("MANAGED").is_some_and(|managed| managed == "true");
-    let name = environment("CTRL_ADDRESS").filter(|name| is_managed && !name.is_empty());
-    let named = data.get("controllerServerName").is_some_and(|name| !name.is_empty());
-    if let Some(name) = name.filter(|_| !named) {
-        data.insert("controllerServerName".to_owned(), name);
-    }
-    data
-}
-
 /// The timing of the election.
 ///
 /// # Errors
 /// Why the configured durations are not safe.
-pub(super) fn timing(config: &Config) -> Result<Timing, TimingError> {
+pub(crate) fn timing(config: &Config) -> Result<Timing, TimingError> {
     let timing = config.leader_election;
     Timing::custom(timing.lease_duration, timing.renew_deadline, timing.retry_period)
 }
 
 /// Adds what makes the timing of the election unsafe.
-fn with_timing(config: &Config, mut issues: Vec<ConfigIssue>) -> Vec<ConfigIssue> {
+pub(crate) fn with_timing(config: &Config, mut issues: Vec<ConfigIssue>) -> Vec<ConfigIssue> {
     if let Err(error) = timing(config) {
         let timing = config.leader_election;
         issues.push(ConfigIssue {
@@ -254,7 +51,7 @@ fn with_timing(config: &Config, mut issues: Vec<ConfigIssue>) -> Vec<ConfigIssue
     issues
 }
 
-fn report(issues: &[ConfigIssue]) {
+pub(crate) fn report(issues: &[ConfigIssue]) {
     for issue in issues {
         if issue.fatal {
             error!(key = issue.key, value = issue.value, "{}", issue.message);
@@ -272,7 +69,7 @@ impl Settings {
     /// Data is compared with what is in force, not with what the ConfigMap held
     /// before: a key that waits for a restart goes on waiting, whatever else
     /// changes.
-    fn follow(&self, data: &BTreeMap<String, String>, config: Config) -> Self {
+    pub(crate) fn follow(&self, data: &BTreeMap<String, String>, config: Config) -> Self {
         let (now, mut restart_needed) = (self.changed(data, true), self.changed(data, false));
         restart_needed.sort_unstable();
         let data = self.keep(&restart_needed, data);
@@ -295,7 +92,7 @@ impl Settings {
     }
 
     /// The keys that are different from what is in force, live ones or the others.
-    fn changed(&self, data: &BTreeMap<String, String>, live: bool) -> Vec<&'static str> {
+    pub(crate) fn changed(&self, data: &BTreeMap<String, String>, live: bool) -> Vec<&'static str> {
         let keys = keys().iter().filter(|key| key.live == live);
         keys.map(|key| key.name).filter(|key| self.data.get(*key) != data.get(*key)).collect()
     }
@@ -328,37 +125,3 @@ impl Settings {
         }
     }
 }
-
-/// Reads the settings once, for a command.
-///
-/// # Errors
-/// If they are not there, or cannot be used.
-pub async fn read_once(client: &kube::Client, namespace: &str) -> anyhow::Result<Settings> {
-    let (sender, events) = mpsc::channel(16);
-    let startup = Startup::new("", namespace, clock::wall_time());
-    let mut reader = SettingsReader::new(events, namespace, startup);
-    let pace = Pace::idle(clock::boot_time());
-    let first = async {
-        while reader.data.is_none() || reader.credentials.is_none() {
-            reader.next().await?;
-        }
-        anyhow::Ok(())
-    };
-    tokio::select! {
-        read = tokio::time::timeout(READ_WITHIN, first) => read.with_context(|| {
-            format!("no ConfigMap avi-k8s-config and Secret avi-secret in namespace {namespace}; is --namespace right?")
-        })??,
-        () = ConfigSource::run(client.clone(), namespace, sender, pace) => bail!("the watch of the configuration ended"),
-    }
-    let data = reader.data.take().unwrap_or_default();
-    let credentials = reader.credentials.take().context("no credentials")?;
-    let (config, issues) = Config::parse(namespace, &data);
-    let fatal: Vec<_> = issues.iter().filter(|issue| issue.fatal).map(ToString::to_string).collect();
-    if !fatal.is_empty() {
-        bail!("the configuration cannot be used:\n  {}", fatal.join("\n  "));
-    }
-    Ok(Settings { config, issues, data, restart_needed: Vec::new(), credentials })
-}
-
-#[cfg(test)]
-mod tests;

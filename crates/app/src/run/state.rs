@@ -9,6 +9,9 @@ use ako_kube_io::{Rule, WallClock};
 /// The errors of the controller that `/api/status` shows.
 const ERRORS: usize = 10;
 
+/// What is said of a certificate that is verified.
+pub(crate) const VERIFIED: &str = "verified by certificateAuthorityData";
+
 /// Shared between the tasks of the process.
 #[derive(Clone)]
 pub struct Startup {
@@ -124,7 +127,7 @@ impl Startup {
 
     /// Whether the controller proves who it is.
     pub fn is_certificate_verified(&self) -> bool {
-        self.tls().0 == Some(super::connection::VERIFIED)
+        self.tls().0 == Some(VERIFIED)
     }
 
     /// The controller's certificate is judged so.

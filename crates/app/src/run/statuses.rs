@@ -8,7 +8,7 @@ use ako_kube_io::{ClusterWriter, ErrorClass, Outcome};
 use tracing::warn;
 
 /// Writes a status, if that is permitted.
-pub(super) async fn publish(
+pub(crate) async fn publish(
     writer: &ClusterWriter,
     permit: Option<WritePermit>,
     object: &ResourceId,

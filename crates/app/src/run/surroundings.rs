@@ -58,7 +58,7 @@ impl Surroundings {
     ///
     /// # Errors
     /// If the cluster's address or credentials cannot be read.
-    pub(super) async fn of_process(
+    pub(crate) async fn of_process(
         kubeconfig: Option<&Path>,
         namespace: &str,
         pod: &str,

@@ -16,7 +16,7 @@ use super::connection::{Connection, connect};
 use super::settings::Settings;
 
 /// A configuration that can be used, with some keys changed.
-pub(super) fn data(changed: &[(&str, &str)]) -> BTreeMap<String, String> {
+pub(crate) fn data(changed: &[(&str, &str)]) -> BTreeMap<String, String> {
     let base = [
         ("clusterName", "c1"),
         ("controllerIP", "avi"),
@@ -28,7 +28,7 @@ pub(super) fn data(changed: &[(&str, &str)]) -> BTreeMap<String, String> {
 }
 
 /// The account of the simulated controller, unless the password is another one.
-pub(super) fn credentials(password: &str) -> Credentials {
+pub(crate) fn credentials(password: &str) -> Credentials {
     Credentials {
         username: "admin".to_owned(),
         password: Redacted::new(password.to_owned()),
@@ -38,14 +38,14 @@ pub(super) fn credentials(password: &str) -> Credentials {
 }
 
 /// What is in force after a start with [`data`].
-pub(super) fn settings() -> Settings {
+pub(crate) fn settings() -> Settings {
     let data = data(&[]);
     let (config, issues) = Config::parse("avi-system", &data);
     Settings { config, issues, data, restart_needed: Vec::new(), credentials: credentials("admin") }
 }
 
 /// A clock that the test sets, in milliseconds.
-pub(super) fn clock() -> (Arc<AtomicU64>, Clock) {
+pub(crate) fn clock() -> (Arc<AtomicU64>, Clock) {
     let now = Arc::new(AtomicU64::new(0));
     let read = now.clone();
     (now, Arc::new(move || Moment::from_millis(read.load(Ordering::SeqCst))))
@@ -63,6 +63,6 @@ impl Dial for Line {
 }
 
 /// A connection to a simulated controller.
-pub(super) fn connection(sim: &SimAvi, clock: Clock, leads: watch::Receiver<bool>) -> Connection {
+pub(crate) fn connection(sim: &SimAvi, clock: Clock, leads: watch::Receiver<bool>) -> Connection {
     connect(&settings(), None, clock, Some(Arc::new(Line(sim.clone()))), leads).unwrap()
 }

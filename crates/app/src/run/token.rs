@@ -27,7 +27,7 @@ const FIRST_RETRY: Duration = Duration::from_mins(5);
 /// ...up to this.
 const LAST_RETRY: Duration = Duration::from_hours(6);
 /// What looks after the token.
-pub(super) struct Upkeep {
+pub(crate) struct Upkeep {
     /// Asks for permissions.
     client: kube::Client,
     /// Stores the token.
@@ -47,7 +47,7 @@ struct Unstored {
 }
 
 impl Upkeep {
-    pub(super) fn new(
+    pub(crate) fn new(
         client: kube::Client,
         writer: ClusterWriter,
         connection: Arc<Connection>,
@@ -60,7 +60,7 @@ impl Upkeep {
 
     /// Looks at the token every twelve hours, if there is one and this process
     /// leads: the others find the new one in the Secret.
-    pub(super) async fn run(mut self) {
+    pub(crate) async fn run(mut self) {
         let mut retry = FIRST_RETRY;
         loop {
             let leads = self.standing.wait_for(Standing::leads).await;

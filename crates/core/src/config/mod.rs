@@ -4,15 +4,14 @@
 mod key;
 mod parse;
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::facts::CloudType;
-use crate::instance;
-use crate::resource::ResourceKind;
+use crate::cloud::CloudType;
+use crate::owner;
 use crate::scope::Scope;
 
+pub use crate::service_mode::ServiceMode;
 pub use key::{KeySpec, Support, keys};
 pub use parse::{ConfigIssue, split_cidr};
 
@@ -23,15 +22,6 @@ pub enum ShardSize {
     Shared(u32),
     /// A virtual service for every host.
     Dedicated,
-}
-
-/// Where traffic is sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs)]
-pub enum ServiceMode {
-    ClusterIp,
-    NodePort,
-    NodePortLocal,
 }
 
 /// How the names of LoadBalancer Services are made.
@@ -297,13 +287,13 @@ impl Default for Config {
 impl Config {
     /// `created_by` of what this instance owns.
     pub fn owner(&self) -> String {
-        instance::owner(&self.cluster_name, self.primary, &self.operator_namespace)
+        owner::owner(&self.cluster_name, self.primary, &self.operator_namespace)
     }
 
     /// `created_by` of what a primary instance owned before it had that role: no other instance
     /// can have the same. What a secondary one owned when it was primary is the next one's.
     pub fn former_owner(&self) -> Option<String> {
-        self.primary.then(|| instance::owner(&self.cluster_name, false, &self.operator_namespace))
+        self.primary.then(|| owner::owner(&self.cluster_name, false, &self.operator_namespace))
     }
 
     /// Whether an owner's name is this instance's, now or from before.
@@ -322,28 +312,5 @@ impl Config {
     pub fn needs_routes(&self, cloud: CloudType) -> bool {
         let routed_by_nsx = cloud.is_nsx_t() && &*self.cni == "ncp";
         self.service_mode == ServiceMode::ClusterIp && !self.no_static_routes && !routed_by_nsx
-    }
-
-    /// The kinds of Kubernetes objects that are read.
-    pub fn kinds(&self) -> BTreeSet<ResourceKind> {
-        let mut kinds = BTreeSet::from(ResourceKind::ALWAYS);
-        if self.service_mode == ServiceMode::NodePortLocal {
-            kinds.insert(ResourceKind::Pod);
-        }
-        if self.primary && self.service_mode == ServiceMode::ClusterIp && !self.no_static_routes {
-            kinds.extend(self.subnet_kind());
-        }
-        kinds
-    }
-
-    /// The kind of object in which the CNI says which subnets a node has, if
-    /// it is one of its own. Source: L4 and network, B5.
-    pub fn subnet_kind(&self) -> Option<ResourceKind> {
-        match &*self.cni {
-            "calico" => Some(ResourceKind::BlockAffinity),
-            "openshift" => Some(ResourceKind::HostSubnet),
-            "cilium" => Some(ResourceKind::CiliumNode),
-            _ => None,
-        }
     }
 }

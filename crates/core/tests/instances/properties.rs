@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use ako_core::config::ServiceMode;
-use ako_core::instance::{Authority, Claim, Conflict, Contest, Installation, Instances, ServiceRule};
 use ako_core::resource::Namespace;
 use ako_core::scope::{Requirement, Scope};
+use ako_core::{Authority, Claim, Conflict, Contest, Installation, Instances, ServiceRule};
 use proptest::collection::{btree_map, btree_set, vec};
 use proptest::prelude::*;
 

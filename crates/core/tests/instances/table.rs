@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use ako_core::instance::{Authority, Claim, Conflict, Installation, Instances};
+use ako_core::contest::NAMED;
 use ako_core::resource::Namespace;
-use ako_core::{Config, conflict::NAMED};
+use ako_core::{Authority, Claim, Config, Conflict, Installation, Instances};
 use serde::Deserialize;
 
 #[derive(Deserialize)]

@@ -318,7 +318,7 @@ fn a_plan_tells_what_would_be_done_and_why() {
     world.apply(slice("lb", &[7, 8]));
     world.forget(ResourceKind::Ingress);
     world.start();
-    let planned = plan(world.desired(), world.engine.controller());
+    let planned = plan(world.desired(), world.engine.inventory());
     let mut verbs = BTreeMap::new();
     for item in &planned {
         let verb = match item.action {

@@ -4,14 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ako_core::config::VipNetwork;
-use ako_core::facts::CloudType;
 use ako_core::resource::{
     Backend, Endpoint, EndpointSlice, Ingress, IngressClass, IngressPath, IngressRule, IngressTls, Namespace,
     PathType, PortRef, Protocol, Secret, Service, ServicePort, ServiceType, SlicePort,
 };
 use ako_core::secret::Redacted;
 use ako_core::{
-    CONTROLLER_NAME, Config, Facts, NamespacedName, Resource, ResourceId, ResourceKind, annotation,
+    CONTROLLER_NAME, CloudType, Config, Facts, NamespacedName, Resource, ResourceId, ResourceKind, annotation,
 };
 use ako_translate::Translator;
 

@@ -7,9 +7,8 @@ use ako_avi_types::{Change, ErrorClass, Kind, ObjectKey, Operation};
 use ako_core::config::AutoFqdn;
 use ako_core::handover::Word;
 use ako_core::id::NamespacedName;
-use ako_core::instance::Claim;
 use ako_core::resource::ServiceType;
-use ako_core::{Config, Delta, Installation, Resource, ResourceId, ResourceKind};
+use ako_core::{Claim, Config, Delta, Installation, Resource, ResourceId, ResourceKind};
 use ako_engine::{Effect, Event, Source};
 
 use crate::cluster::{service, slice, translator};

@@ -75,7 +75,7 @@ fn check(town: &Town) -> Result<(), TestCaseError> {
             let other = wanted.insert(key, i);
             prop_assert_eq!(other, None, "{} is wanted by two", key);
         }
-        let open = plan(desired, instance.engine.controller());
+        let open = plan(desired, instance.engine.inventory());
         let open = open.iter().filter(|step| step.action != Action::Delete && !desired.is_frozen(&step.key));
         let open: Vec<_> = open.collect();
         // A host that is contested elsewhere is not served by its new owner either, so its

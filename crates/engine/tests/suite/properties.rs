@@ -16,7 +16,7 @@ use ako_core::{
     annotation,
 };
 use ako_elect::Moment;
-use ako_engine::{Action, Controller, Desired, Observation, lint, plan};
+use ako_engine::{Action, Desired, Inventory, Reading, lint, plan};
 use ako_translate::UnitKey;
 use proptest::collection::{btree_map, vec};
 use proptest::option;
@@ -540,9 +540,9 @@ proptest! {
         let mut fake = Fake::default();
         let borrowed = fake.lend();
         for goal in [desired(&old), desired(&new), desired(&[])] {
-            let controller = controller(&fake);
-            for planned in plan(&goal, &controller) {
-                let meta = || controller.get(&planned.key).unwrap().meta.clone();
+            let inventory = inventory(&fake);
+            for planned in plan(&goal, &inventory) {
+                let meta = || inventory.get(&planned.key).unwrap().meta.clone();
                 let body = || goal.get(&planned.key).unwrap().clone();
                 let change = match planned.action {
                     Action::Create => Change::Create(body()),
@@ -553,7 +553,7 @@ proptest! {
                 prop_assert!(result.is_ok(), "{:?}", fake.premature);
                 prop_assert_eq!(fake.dangling(), Vec::<String>::new());
             }
-            prop_assert_eq!(plan(&goal, &self::controller(&fake)), vec![]);
+            prop_assert_eq!(plan(&goal, &self::inventory(&fake)), vec![]);
             let keys = graph(&goal).into_keys().chain(borrowed.clone());
             prop_assert_eq!(fake.keys(), keys.collect());
         }
@@ -568,11 +568,11 @@ proptest! {
     }
 }
 
-fn controller(fake: &Fake) -> Controller {
-    let mut controller = Controller::default();
+fn inventory(fake: &Fake) -> Inventory {
+    let mut inventory = Inventory::default();
     let objects = fake.observe(|by| by == "ako-c1");
-    controller.replace(Observation { started: Moment::from_millis(0), objects });
-    controller
+    inventory.replace(Reading { started: Moment::from_millis(0), objects });
+    inventory
 }
 
 proptest! {

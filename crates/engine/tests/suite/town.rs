@@ -9,7 +9,7 @@ use ako_core::handover::Word;
 use ako_core::resource::Namespace;
 use ako_core::{Claim, Config, Delta, Installation, NamespacedName, Resource, ResourceId, ResourceKind};
 use ako_elect::Moment;
-use ako_engine::{Effect, Engine, Event, Leadership, Observation};
+use ako_engine::{Effect, Engine, Event, Leadership, Reading};
 use ako_translate::Translator;
 
 use crate::cluster::translator;
@@ -165,13 +165,13 @@ impl Town {
     }
 
     /// What a reading that begins now shows.
-    pub(crate) fn observation(&self, i: usize) -> Observation {
+    pub(crate) fn observation(&self, i: usize) -> Reading {
         let config = self.instances[i].translator.config();
         let mut objects = self.fake.observe(|owner| config.is_owner(owner));
         // What bears our owner's name and not our cluster's is another cluster's.
         let prefix = format!("{}--", config.cluster_name);
         objects.retain(|(key, _)| key.kind.is_borrowed() || key.name.starts_with(&prefix));
-        Observation { started: self.now, objects }
+        Reading { started: self.now, objects }
     }
 
     pub(crate) fn tell(&mut self, i: usize, event: Event) {

@@ -8,7 +8,7 @@ use ako_core::resource::Published;
 use ako_core::{Config, Delta, Resource, ResourceId, ResourceKind};
 use ako_elect::Moment;
 use ako_engine::{
-    Desired, Effect, Engine, Event, Leadership, Notice, Observation, Source, Unpublished, lint, plan,
+    Desired, Effect, Engine, Event, Leadership, Notice, Reading, Source, Unpublished, lint, plan,
 };
 use ako_translate::Translator;
 
@@ -155,8 +155,8 @@ impl World {
         self.event(Event::Cluster(Delta::Reset(kind, objects)));
     }
 
-    pub(crate) fn observation(&self) -> Observation {
-        Observation {
+    pub(crate) fn observation(&self) -> Reading {
+        Reading {
             started: self.now,
             objects: self.fake.observe(|owner| self.translator.config().is_owner(owner)),
         }
@@ -341,7 +341,7 @@ impl World {
     /// At rest, the controller holds what is wanted and nothing else of ours.
     pub(crate) fn check_rest(&self) {
         assert_eq!(lint(self.desired()), []);
-        assert_eq!(plan(self.desired(), self.engine.controller()), []);
+        assert_eq!(plan(self.desired(), self.engine.inventory()), []);
         let owner = self.translator.config().owner();
         let is_made = |key: &ObjectKey| !key.kind.is_borrowed();
         let ours = self.fake.observe(|by| by == owner).into_iter().map(|(key, _)| key);

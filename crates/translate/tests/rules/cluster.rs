@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use ako_avi_types::http_policy::HttpRequestRule;
 use ako_avi_types::{Kind, Object, Pool, VirtualService};
-use ako_core::facts::CloudType;
 use ako_core::resource::{
     Backend, Endpoint, EndpointSlice, Ingress, IngressClass, IngressPath, IngressRule, IngressTls, PathType,
     PortRef, Protocol, Secret, Service, ServicePort, ServiceType, SlicePort,
 };
 use ako_core::secret::Redacted;
-use ako_core::{CONTROLLER_NAME, Config, Delta, Facts, NamespacedName, Reason, Resource, Snapshot};
+use ako_core::{
+    CONTROLLER_NAME, CloudType, Config, Delta, Facts, NamespacedName, Reason, Resource, Snapshot,
+};
 use ako_translate::{Contribution, FrontKey, Translator};
 
 pub(crate) const CERTIFICATE: &str = include_str!("../../testdata/certificate.pem");

@@ -1,11 +1,10 @@
 //! The members of pools.
 
 use ako_core::config::{IpFamily, ServiceMode};
-use ako_core::facts::CloudType;
 use ako_core::resource::{
     Endpoint, EndpointSlice, Node, PortRef, Protocol, Service, ServicePort, ServiceType, SlicePort,
 };
-use ako_core::{Config, Facts, Reason, Resource};
+use ako_core::{CloudType, Config, Facts, Reason, Resource};
 
 use crate::cluster::{
     Translated, config, endpoint, facts, ingress, port, service, slice, translate, translate_with,

@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ako_avi_types::{Kind, Object};
 use ako_core::config::AutoFqdn;
-use ako_core::facts::CloudType;
 use ako_core::resource::{Namespace, Protocol, Service, ServiceType, UnusedField};
-use ako_core::{Claim, Config, Facts, Installation, Reason, Resource, Scope, ServiceRule, annotation};
+use ako_core::{
+    Claim, CloudType, Config, Facts, Installation, Reason, Resource, Scope, ServiceRule, annotation,
+};
 
 use crate::cluster::{Translated, config, facts, port, service, translate, translate_with};
 

@@ -4,9 +4,8 @@ use std::collections::BTreeMap;
 
 use ako_avi_types::{Kind, Object};
 use ako_core::config::{NodeNetwork, VipNetwork};
-use ako_core::facts::CloudType;
 use ako_core::resource::{Protocol, ServiceType};
-use ako_core::{Config, Facts, Resource};
+use ako_core::{CloudType, Config, Facts, Resource};
 
 use crate::cluster::{Translated, config, facts, port, service, translate_with};
 

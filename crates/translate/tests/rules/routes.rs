@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use ako_avi_types::{Kind, Object};
 use ako_core::config::{IpFamily, ServiceMode};
-use ako_core::facts::CloudType;
-use ako_core::instance::{Claim, Installation};
 use ako_core::resource::{Node, NodeSubnets};
-use ako_core::{Config, Delta, Diagnostic, Facts, Key, Reason, Resource, ResourceKind, Snapshot};
+use ako_core::{
+    Claim, CloudType, Config, Delta, Diagnostic, Facts, Installation, Key, Reason, Resource, ResourceKind,
+    Snapshot,
+};
 use ako_translate::{Translator, UnitKey, UnitOutput};
 
 use crate::cluster::{config, facts};

@@ -3,9 +3,9 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use ako_core::resource::{Namespace, Protocol, Service, ServicePort, ServiceType};
-use ako_core::{Delta, Resource};
+use ako_core::{Delta, Resource, ResourceKind};
 use ako_elect::{Event as Election, Holder, Phase, Timing, rehearsal};
-use ako_engine::Observation;
+use ako_engine::Reading;
 use ako_sim_avi::SimAvi;
 
 use super::super::{clock, testing};
@@ -43,11 +43,11 @@ impl Driven {
             observe: Arc::new(Notify::new()),
             startup: Startup::new("ako-0", "avi-system", clock::wall_time()),
             log: LogControl::default(),
-            kinds: watch::channel(config.kinds()).0,
+            kinds: watch::channel(ResourceKind::read_with(&config)).0,
             demand: watch::Sender::default(),
         };
         let mut driver = Driver::new(parts, translator);
-        for kind in config.kinds() {
+        for kind in ResourceKind::read_with(&config) {
             driver.source(SourceEvent::Delta(Delta::Reset(kind, Vec::new())));
         }
         let namespace = Namespace { name: "red".into(), ..Namespace::default() };
@@ -63,7 +63,7 @@ impl Driven {
 
     /// The controller is read, beginning now; it is empty.
     fn read_controller(&mut self) {
-        let observation = Observation { started: self.driver.now(), objects: Vec::new() };
+        let observation = Reading { started: self.driver.now(), objects: Vec::new() };
         self.driver.take(Input::Engine(Event::Observed(observation)));
     }
 

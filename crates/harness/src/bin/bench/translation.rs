@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use ako_core::facts::{CloudType, choose_vrf};
-use ako_core::{Config, Delta, Facts, Snapshot};
+use ako_core::facts::choose_vrf;
+use ako_core::{CloudType, Config, Delta, Facts, Snapshot};
 use ako_engine::Desired;
 use ako_translate::Translator;
 use anyhow::bail;

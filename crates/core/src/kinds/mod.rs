@@ -1,0 +1,18 @@
+//! The kinds of Kubernetes objects that are read, slimmed to what translation needs of them.
+//!
+//! Conversion from the API's JSON is at the edge (`kube-types`); from here on
+//! every value is trusted.
+
+pub mod claim;
+pub mod endpoint_slice;
+pub mod ingress;
+pub mod ingress_class;
+pub mod installation;
+pub mod namespace;
+pub mod node;
+pub mod node_subnets;
+pub mod pod;
+pub mod port;
+pub mod published;
+pub mod secret;
+pub mod service;

@@ -1,0 +1,15 @@
+//! Namespaces.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// A namespace with its labels and the annotations that steer us.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Namespace {
+    /// Its name.
+    pub name: Arc<str>,
+    /// All labels.
+    pub labels: BTreeMap<Arc<str>, Arc<str>>,
+    /// Annotation [`crate::annotation::TENANT`], if not empty.
+    pub tenant: Option<Arc<str>>,
+}

@@ -1,0 +1,33 @@
+//! What was written to an object, as it was last seen.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// What we wrote to an object, as it was last seen.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Published {
+    /// `status.loadBalancer.ingress`.
+    pub addresses: Vec<PublishedAddress>,
+    /// Those of [`crate::annotation::PUBLISHED`] that are there.
+    pub annotations: BTreeMap<Arc<str>, Arc<str>>,
+    /// On Services, annotation [`crate::annotation::NODE_PORT_LOCAL_ENABLED`]
+    /// if it is there. It may be somebody else's, and comes and goes by rules of
+    /// its own.
+    pub node_ports: Option<Arc<str>>,
+}
+
+impl Published {
+    /// Whether no addresses were published, and nothing that goes with them.
+    pub fn is_empty(&self) -> bool {
+        self.addresses.is_empty() && self.annotations.is_empty()
+    }
+}
+
+/// One entry of `status.loadBalancer.ingress`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PublishedAddress {
+    /// The host; empty if none.
+    pub hostname: Arc<str>,
+    /// The address.
+    pub ip: Arc<str>,
+}

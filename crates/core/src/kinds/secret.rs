@@ -1,0 +1,21 @@
+//! Secrets.
+
+use std::sync::Arc;
+
+use crate::id::NamespacedName;
+use crate::secret::Redacted;
+
+/// The parts of a Secret that a certificate is made of.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Secret {
+    /// Its name.
+    pub id: NamespacedName,
+    /// `tls.crt`, PEM.
+    pub certificate: Option<Arc<str>>,
+    /// `tls.key`, PEM.
+    pub key: Redacted,
+    /// `alt.crt`, PEM: a second certificate for other clients.
+    pub alternate_certificate: Option<Arc<str>>,
+    /// `alt.key`, PEM.
+    pub alternate_key: Redacted,
+}

@@ -1,0 +1,6 @@
+//! The names of owners, which Avi objects bear. Source: configuration, §5.1.
+
+/// `created_by` of the objects of an instance.
+pub fn owner(cluster: &str, primary: bool, namespace: &str) -> String {
+    if primary { format!("ako-{cluster}") } else { format!("ako-{cluster}-{namespace}") }
+}

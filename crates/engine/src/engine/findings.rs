@@ -1,0 +1,105 @@
+//! What is found while running, for people: what keeps borrowed objects from holding our
+//! part of them, addresses that are asked for in vain, hosts that the controller refuses, and
+//! statuses that do not stay.
+
+use std::sync::Arc;
+
+use ako_avi_types::{Kind, Object, ObjectKey};
+use ako_core::{Claim, Diagnostic, NamespacedName, Reason, ResourceId, ResourceKind};
+
+use crate::engine::Engine;
+
+impl Engine {
+    /// Findings about what is on the controller and not ours to create, which are about
+    /// the configuration that names it; about addresses that are not given; about hosts that
+    /// the controller does not take on a virtual service that others share; and about statuses
+    /// that do not stay as they are written.
+    pub fn findings(&self) -> Vec<Diagnostic> {
+        if !self.is_synced() {
+            return Vec::new();
+        }
+        let found = self.desired.borrowed().filter_map(|(key, wanted)| {
+            let (reason, message) = match self.inventory.get(key) {
+                None if self.missing.contains(key) => (Reason::SharedObjectMissing, missing(key)),
+                None => return None,
+                Some(observed) => (Reason::LabelledByAnother, taken(key, wanted, &observed.body)?),
+            };
+            Some(Diagnostic { object: self.configuration(), reason, message: message.into() })
+        });
+        let kept = self.kept_addresses.iter().flat_map(|key| self.about_kept_address(key));
+        let refused = self.trials.findings(&self.desired);
+        found.chain(kept).chain(refused).chain(self.publisher.findings()).collect()
+    }
+
+    /// Remembers whether a VsVip has another address than is asked for, and keeps it.
+    pub(crate) fn note_kept_address(&mut self, key: &ObjectKey) {
+        if self.kept_address(key).is_some() {
+            self.kept_addresses.insert(key.clone());
+        } else {
+            self.kept_addresses.remove(key);
+        }
+    }
+
+    /// The address that is asked for and that the controller will not give, as another system
+    /// gave another one before.
+    fn kept_address(&self, key: &ObjectKey) -> Option<Arc<str>> {
+        if key.kind != Kind::VsVip || !self.desired.translator().facts().has_foreign_ipam {
+            return None;
+        }
+        match (&**self.desired.get(key)?, &*self.inventory.get(key)?.body) {
+            (Object::VsVip(wanted), Object::VsVip(observed)) => {
+                wanted.addresses_unlike(observed).next().cloned()
+            }
+            _ => None,
+        }
+    }
+
+    /// What is told of an address that is kept.
+    fn about_kept_address(&self, key: &ObjectKey) -> Vec<Diagnostic> {
+        let Some(address) = self.kept_address(key) else { return Vec::new() };
+        let message: Arc<str> = format!(
+            "the wanted load balancer IP {address} has no effect: the cloud's IPAM profile is of type Infoblox or \
+             Custom, with which the controller does not change an address that it has; delete the Service and \
+             create it anew to get another one"
+        )
+        .into();
+        let finding = |object: &ResourceId| Diagnostic {
+            object: object.clone(),
+            reason: Reason::AddressKept,
+            message: message.clone(),
+        };
+        self.desired.bound_to(key).map(finding).collect()
+    }
+
+    /// The ConfigMap of this instance.
+    pub(crate) fn configuration(&self) -> ResourceId {
+        let namespace = self.desired.translator().config().operator_namespace.clone();
+        ResourceId { kind: ResourceKind::ConfigMap, name: NamespacedName::new(namespace, Claim::CONFIG_MAP) }
+    }
+}
+
+fn missing(key: &ObjectKey) -> String {
+    let (what, lacking, option, permission) = match key.kind {
+        Kind::VrfContext => ("VRF", "no static routes are written", "vrfName", "VRFCONTEXT"),
+        _ => ("SE group", "it is not labelled", "serviceEngineGroupName", "SERVICEENGINEGROUP"),
+    };
+    format!(
+        "{what} {:?} does not exist in the cloud, or the account may not read it, so that {lacking}: create it, \
+         correct {option}, or grant the account's role PERMISSION_{permission}; disableStaticRouteSync=true if \
+         the pods are reached without",
+        &*key.name,
+    )
+}
+
+fn taken(key: &ObjectKey, wanted: &Object, observed: &Object) -> Option<String> {
+    let (Object::ServiceEngineGroup(wanted), Object::ServiceEngineGroup(observed)) = (wanted, observed)
+    else {
+        return None;
+    };
+    let label = wanted.claimed(observed)?;
+    Some(format!(
+        "SE group {:?} bears the label {}={}, so that its service engines do not take this cluster's routes: set \
+         serviceEngineGroupName to a group of this cluster's own, or remove the label if nobody needs it any more",
+        &*key.name, label.key, label.value
+    ))
+}

@@ -1,0 +1,75 @@
+//! A virtual service for every host, in SNI and EVH mode.
+//! Source: L7 objects, §1.4, §3.1.
+
+use std::sync::Arc;
+
+use ako_avi_types::{Kind, Object, Ref, ServiceMetadata, go_json};
+
+use crate::context::Context;
+use crate::http::site::Site;
+use crate::http::{certificate, host_service};
+use crate::unit::{UnitOutput, ingress_id};
+use crate::view::View;
+use crate::virtual_service::{self as vs, Covered};
+use crate::vsvip;
+
+pub(crate) fn translate(context: &Context, view: &View<'_>, site: &Site<'_>, out: &mut UnitOutput) {
+    let source = ingress_id(&site.claims[0].ingress.id);
+    let name: Arc<str> = context.names().dedicated_vs(&site.host).into();
+    let certificates = site.tls().map(|tls| certificate::add(context, site, tls, out)).unwrap_or_default();
+    let Some(policies) = host_service::policies(context, view, site, &name, out) else { return };
+    let vip = vsvip::build(context, &name, vec![site.host.clone()], None);
+    if !out.add(Object::VsVip(vip), &source) {
+        return;
+    }
+    let service = virtual_service(context, site, &name, &policies, &certificates);
+    if out.add(Object::VirtualService(service), &source) {
+        site.bind_all(&context.key(Kind::VirtualService, name.clone()), &context.key(Kind::VsVip, name), out);
+    }
+}
+
+fn virtual_service(
+    context: &Context,
+    site: &Site<'_>,
+    name: &Arc<str>,
+    policies: &[String],
+    certificates: &[Arc<str>],
+) -> ako_avi_types::VirtualService {
+    let secure = !certificates.is_empty();
+    let profile = if secure { vs::SYSTEM_SECURE_HTTP } else { vs::SYSTEM_HTTP };
+    let mut tokens: Vec<_> = policies.iter().map(|p| format!("HttpPolicy{p}")).collect();
+    tokens.extend(certificates.iter().map(|c| format!("SSLKeyCert{c}")));
+    tokens.extend((secure || context.config.evh).then(|| format!("VHDomain{}", site.host)));
+    tokens.push(format!("VSVIP{name}"));
+    let mut covered = Covered {
+        tokens,
+        application_profile: profile.to_owned(),
+        network_profile: vs::SYSTEM_TCP_PROXY,
+        ports: Covered::http_ports(secure),
+        ..Covered::default()
+    };
+    let (metadata, markers) = if context.config.evh {
+        covered.tokens.extend(host_service::strict_token(context, site));
+        (host_service::metadata(site), host_service::markers(context, site))
+    } else {
+        covered.references = go_json::marshal(&[&site.host]);
+        covered.more.push(vs::rhi_text(context));
+        // Upstream leaves the host out where there is no certificate.
+        let host = if secure { vec![site.host.clone()] } else { Vec::new() };
+        let markers = context.markers(vec![("Namespace", vec![site.namespace().clone()]), ("Host", host)]);
+        (ServiceMetadata { host_namespace_ingress_name: None, ..host_service::metadata(site) }, markers)
+    };
+    let mut service = vs::base(context, name, &covered, metadata, markers);
+    service.vs_type = Some("VS_TYPE_NORMAL".into());
+    service.vsvip_ref = Some(Ref::named(Kind::VsVip, name.clone()));
+    service.application_profile_ref = Some(vs::application_profile(profile));
+    service.network_profile_ref = Some(vs::network_profile(vs::SYSTEM_TCP_PROXY));
+    service.services = vec![vs::listener(80, false, !context.config.evh)];
+    service.services.extend(secure.then(|| vs::listener(443, true, !context.config.evh)));
+    service.ssl_key_and_certificate_refs = vs::certificate_refs(certificates);
+    service.http_policies = vs::http_policies(policies.iter().map(String::as_str));
+    service.enable_rhi = vs::enable_rhi(context);
+    service.east_west_placement = Some(false);
+    service.min_pools_up = context.config.evh.then_some(1);
+    service
+}

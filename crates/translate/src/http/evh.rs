@@ -1,0 +1,88 @@
+//! EVH mode, shared virtual services. Source: L7 objects, §3.1, §3.6.
+//!
+//! Every host is a child virtual service; certificates are on the parent.
+
+use std::sync::Arc;
+
+use ako_avi_types::http_policy::PathMatch;
+use ako_avi_types::virtual_service::{VhMatchRule, VhPathMatch};
+use ako_avi_types::{Kind, Object, Ref, VhMatch};
+
+use crate::context::Context;
+use crate::contribution::Contribution;
+use crate::front::{FrontKey, FrontKind};
+use crate::http::site::Site;
+use crate::http::{certificate, host_service};
+use crate::unit::{UnitOutput, ingress_id};
+use crate::view::View;
+use crate::virtual_service::{self as vs, Covered};
+
+pub(crate) fn translate(
+    context: &Context,
+    view: &View<'_>,
+    site: &Site<'_>,
+    parent: &str,
+    out: &mut UnitOutput,
+) {
+    let front = FrontKey::new(context, FrontKind::Evh, parent);
+    let certificates = site.tls().map(|tls| certificate::add(context, site, tls, out)).unwrap_or_default();
+    let Some(child) = child(context, view, site, parent, out) else { return };
+    site.bind_all(&context.key(Kind::VirtualService, child.clone()), &front.vsvip(), out);
+    let contribution = Contribution {
+        fqdns: vec![site.host.clone()],
+        children: vec![child],
+        certificates,
+        ..Contribution::default()
+    };
+    out.contributions.push((front, contribution));
+}
+
+fn child(
+    context: &Context,
+    view: &View<'_>,
+    site: &Site<'_>,
+    parent: &str,
+    out: &mut UnitOutput,
+) -> Option<Arc<str>> {
+    let name: Arc<str> = context.names().child_vs(&site.host).into();
+    let policies = host_service::policies(context, view, site, &name, out)?;
+    let mut tokens: Vec<_> = policies.iter().map(|p| format!("HttpPolicy{p}")).collect();
+    tokens.push(format!("VHDomain{}", site.host));
+    tokens.extend(host_service::strict_token(context, site));
+    let covered = Covered {
+        tokens,
+        application_profile: vs::SYSTEM_HTTP.to_owned(),
+        ports: Covered::http_ports(true),
+        evh_host: site.host.to_string(),
+        ..Covered::default()
+    };
+    let mut child = vs::base(
+        context,
+        &name,
+        &covered,
+        host_service::metadata(site),
+        host_service::markers(context, site),
+    );
+    child.vs_type = Some("VS_TYPE_VH_CHILD".into());
+    child.vh_type = Some("VS_TYPE_VH_ENHANCED".into());
+    child.vh_parent_vs_ref = Some(Ref::named(Kind::VirtualService, parent));
+    child.vh_matches = vec![host_match(&site.host)];
+    child.min_pools_up = Some(1);
+    child.application_profile_ref = Some(vs::application_profile(vs::SYSTEM_HTTP));
+    child.network_profile_ref = Some(vs::network_profile(vs::SYSTEM_TCP_PROXY));
+    child.http_policies = vs::http_policies(policies.iter().map(String::as_str));
+    child.east_west_placement = Some(false);
+    child.ign_pool_net_reach = Some(false);
+    child.vrf_context_ref = Some(context.child_vrf_ref.clone());
+    out.add(Object::VirtualService(child), &ingress_id(&site.claims[0].ingress.id)).then_some(name)
+}
+
+fn host_match(host: &Arc<str>) -> VhMatch {
+    let path = PathMatch {
+        match_criteria: "BEGINS_WITH".into(),
+        match_case: "SENSITIVE".into(),
+        match_str: vec!["/".into()],
+    };
+    let rule = VhMatchRule { name: "VHMATCHRULENAME".into(), matches: VhPathMatch { path } };
+    VhMatch { host: host.clone(), rules: vec![rule] }
+}

@@ -1,0 +1,93 @@
+//! A host: everything that serves it, whatever the mode.
+
+use std::sync::Arc;
+
+use ako_core::{Reason, name};
+
+use crate::context::Context;
+use crate::contribution::Contribution;
+use crate::front::{FrontKey, FrontKind};
+use crate::http::claim::{self, Claimed, HostClaim, Security};
+use crate::http::site::Site;
+use crate::http::{dedicated, evh, passthrough, sni};
+use crate::unit::{UnitOutput, ingress_id};
+use crate::view::View;
+
+/// Translates a host: for each tenant by itself, as nothing is shared between
+/// tenants.
+pub(crate) fn translate(context: &Context, view: &View<'_>, host: &Arc<str>, out: &mut UnitOutput) {
+    let Some(Claimed { owner, claims }) = claim::of_host(context, view, host, out) else { return };
+    if !fits(context, host, &owner, &claims, out) {
+        return;
+    }
+    let mut tenants: Vec<(Arc<str>, Vec<HostClaim<'_>>)> = Vec::new();
+    if claims.is_empty()
+        && let Ok(tenant) = context.tenant_of(view, &owner)
+    {
+        tenants.push((tenant, Vec::new()));
+    }
+    for claim in claims {
+        match tenants.iter_mut().find(|(tenant, _)| *tenant == claim.tenant) {
+            Some((_, claims)) => claims.push(claim),
+            None => tenants.push((claim.tenant.clone(), vec![claim])),
+        }
+    }
+    for (tenant, claims) in tenants {
+        in_one_tenant(&context.in_tenant(&tenant), view, host, &owner, claims, out);
+    }
+}
+
+fn in_one_tenant(
+    context: &Context,
+    view: &View<'_>,
+    host: &Arc<str>,
+    owner: &str,
+    claims: Vec<HostClaim<'_>>,
+    out: &mut UnitOutput,
+) {
+    let (passed, ended): (Vec<_>, Vec<_>) =
+        claims.into_iter().partition(|c| matches!(c.security, Security::Passthrough));
+    passthrough::translate(context, view, host, &passed, out);
+    let parent = context.names().shared_vs(host, owner);
+    if ended.is_empty() {
+        // Upstream makes the shared virtual service before it looks at
+        // certificates; its address is there when the certificate comes.
+        if let Some(parent) = parent.filter(|_| passed.is_empty()) {
+            let kind = if context.config.evh { FrontKind::Evh } else { FrontKind::Sni };
+            out.contributions.push((FrontKey::new(context, kind, &parent), Contribution::default()));
+        }
+        return;
+    }
+    let site = Site { host: host.clone(), claims: ended };
+    match parent {
+        None => dedicated::translate(context, view, &site, out),
+        Some(parent) if context.config.evh => evh::translate(context, view, &site, &parent, out),
+        Some(parent) => sni::translate(context, view, &site, &parent, out),
+    }
+}
+
+/// Whether Avi takes the host, and the names of what it would be served by
+/// together with others; if not, its Ingresses are told.
+fn fits(
+    context: &Context,
+    host: &Arc<str>,
+    owner: &str,
+    claims: &[HostClaim<'_>],
+    out: &mut UnitOutput,
+) -> bool {
+    let shared = context.names().shared_vs(host, owner);
+    let passthrough = format!("{}-insecure", context.names().passthrough_vs(host));
+    let (reason, message) = if host.is_empty() {
+        (Reason::InvalidRule, "the host is empty: leave it out, or name one".to_owned())
+    } else if let Some(name) = shared.into_iter().chain([passthrough]).find(|name| !name::fits(name)) {
+        let message =
+            format!("the Avi virtualservice would be called {name:?}, which is longer than 255 bytes");
+        (Reason::NameTooLong, message)
+    } else {
+        return true;
+    };
+    for claim in claims {
+        out.tell(&ingress_id(&claim.ingress.id), reason, message.clone());
+    }
+    false
+}

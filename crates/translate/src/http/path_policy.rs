@@ -1,0 +1,224 @@
+//! HTTP policy sets: which path leads where, and redirects to HTTPS.
+//! Source: L7 objects, §3.4, §4.2.
+
+use std::cmp::Reverse;
+use std::sync::Arc;
+
+use ako_avi_types::http_policy::{
+    HostHeaderMatch, HttpMatch, HttpRequestPolicy, HttpRequestRule, HttpSecurityPolicy, PathMatch,
+    RedirectAction, SwitchingAction,
+};
+use ako_avi_types::l4_policy::PortMatch;
+use ako_avi_types::{HttpPolicySet, Kind, Marker, Ref, go_json};
+use ako_core::checksum::hash;
+use ako_core::resource::PathType;
+use serde::Serialize;
+
+use crate::context::Context;
+
+/// One path and where it leads.
+#[derive(Clone, Debug)]
+pub(crate) struct Switch {
+    pub(crate) path: Arc<str>,
+    pub(crate) path_type: PathType,
+    /// What upstream's map calls it: as the pool group, even if there is none.
+    pub(crate) map_name: String,
+    pub(crate) target: Target,
+    pub(crate) ingress: Arc<str>,
+    pub(crate) service_port: u16,
+}
+
+/// Where a path leads.
+#[derive(Clone, Debug)]
+pub(crate) enum Target {
+    PoolGroup(String),
+    Pool(String),
+}
+
+/// The policy set of a host's paths in one namespace.
+pub(crate) fn switching(
+    context: &Context,
+    name: &str,
+    mut switches: Vec<Switch>,
+    markers: Vec<Marker>,
+) -> HttpPolicySet {
+    // The longest path first, as it is the most specific, and an exact one before the prefix
+    // that it equals; a path-less rule last.
+    let place = |s: &Switch| (Reverse(s.path.len()), s.path.clone(), s.path_type != PathType::Exact);
+    switches.sort_by_cached_key(place);
+    let mut checksum = context.checksum().markers(&markers);
+    for switch in &switches {
+        checksum = checksum.number(switch_checksum(switch));
+    }
+    let rules = switches.iter().zip(0..).map(|(switch, index)| switching_rule(name, index, switch)).collect();
+    envelope(context, name, rules, checksum.finish(), markers)
+}
+
+/// The policy set that sends HTTP requests for hosts to HTTPS, on a virtual service that
+/// other hosts share.
+///
+/// A wildcard is matched by the end of the host, which also matches what lies deeper, and
+/// hosts of their own. Those that are [`not_redirected`] are left out.
+pub(crate) fn redirect(
+    context: &Context,
+    name: &str,
+    mut hosts: Vec<Arc<str>>,
+    not_redirected: &[(Arc<str>, Arc<str>)],
+    markers: Vec<Marker>,
+) -> HttpPolicySet {
+    hosts.sort();
+    let checksum = context.checksum().markers(&markers).text(&go_json::marshal(&hosts));
+    hosts.retain(|host| !not_redirected.iter().any(|(left_out, _)| left_out == host));
+    let (wildcards, exact): (Vec<_>, Vec<_>) = hosts.into_iter().partition(|host| host.starts_with('*'));
+    let ends = wildcards.iter().map(|host| host.trim_start_matches('*').into()).collect();
+    let matches = [("HDR_EQUALS", exact), ("HDR_ENDS_WITH", ends)];
+    let matches = matches.into_iter().filter(|(_, value)| !value.is_empty());
+    let rules = matches.zip(0..).map(|((criteria, value), index)| {
+        let hosts = HostHeaderMatch { match_criteria: criteria.into(), value };
+        redirect_rule(name, index, Some(hosts))
+    });
+    envelope(context, name, rules.collect(), checksum.finish(), markers)
+}
+
+/// The wildcards that cannot be redirected, each with a host without TLS that its redirect
+/// would catch: better no redirect than one of a host that asked for none.
+pub(crate) fn not_redirected(hosts: &[Arc<str>], plain: &[&Arc<str>]) -> Vec<(Arc<str>, Arc<str>)> {
+    let wildcards = hosts.iter().filter(|host| host.starts_with('*'));
+    let caught = wildcards.filter_map(|wildcard| {
+        let end = wildcard.trim_start_matches('*');
+        let caught = plain.iter().find(|host| host.ends_with(end))?;
+        Some((wildcard.clone(), (*caught).clone()))
+    });
+    caught.collect()
+}
+
+/// The redirect of a host on a virtual service that serves it alone.
+pub(crate) fn redirect_alone(
+    context: &Context,
+    name: &str,
+    host: &Arc<str>,
+    markers: Vec<Marker>,
+) -> HttpPolicySet {
+    if !host.starts_with('*') {
+        return redirect(context, name, vec![host.clone()], &[], markers);
+    }
+    let checksum = context.checksum().markers(&markers).text(&go_json::marshal(&[host]));
+    envelope(context, name, vec![redirect_rule(name, 0, None)], checksum.finish(), markers)
+}
+
+fn redirect_rule(set: &str, index: u32, hosts: Option<HostHeaderMatch>) -> HttpRequestRule {
+    HttpRequestRule {
+        name: format!("{set}-{index}").into(),
+        index,
+        enable: true,
+        matches: HttpMatch {
+            path: None,
+            host_hdr: hosts,
+            vs_port: Some(PortMatch { match_criteria: "IS_IN".into(), ports: vec![80] }),
+        },
+        switching_action: None,
+        redirect_action: Some(RedirectAction {
+            port: 443,
+            protocol: "HTTPS".into(),
+            status_code: "HTTP_REDIRECT_STATUS_CODE_302".into(),
+        }),
+    }
+}
+
+fn envelope(
+    context: &Context,
+    name: &str,
+    rules: Vec<HttpRequestRule>,
+    checksum: Arc<str>,
+    markers: Vec<Marker>,
+) -> HttpPolicySet {
+    HttpPolicySet {
+        name: name.into(),
+        cloud_config_cksum: Some(checksum),
+        created_by: Some(context.owner.clone()),
+        tenant_ref: Some(context.tenant_ref.clone()),
+        http_request_policy: HttpRequestPolicy { rules },
+        http_security_policy: HttpSecurityPolicy::default(),
+        markers,
+    }
+}
+
+fn criteria(path_type: PathType) -> &'static str {
+    match path_type {
+        PathType::Exact => "EQUALS",
+        PathType::Prefix | PathType::ImplementationSpecific => "BEGINS_WITH",
+    }
+}
+
+fn switching_rule(set: &str, index: u32, switch: &Switch) -> HttpRequestRule {
+    let path = (!switch.path.is_empty()).then(|| PathMatch {
+        match_criteria: criteria(switch.path_type).into(),
+        match_case: "SENSITIVE".into(),
+        match_str: vec![switch.path.clone()],
+    });
+    let action = match &switch.target {
+        Target::PoolGroup(group) => SwitchingAction {
+            action: "HTTP_SWITCHING_SELECT_POOLGROUP".into(),
+            pool_group_ref: Some(Ref::named(Kind::PoolGroup, group.as_str())),
+            pool_ref: None,
+        },
+        Target::Pool(pool) => SwitchingAction {
+            action: "HTTP_SWITCHING_SELECT_POOL".into(),
+            pool_group_ref: None,
+            pool_ref: Some(Ref::named(Kind::Pool, pool.as_str())),
+        },
+    };
+    HttpRequestRule {
+        name: format!("{set}-{index}").into(),
+        index,
+        enable: true,
+        matches: HttpMatch { path, ..HttpMatch::default() },
+        switching_action: Some(action),
+        redirect_action: None,
+    }
+}
+
+/// An entry of the switching map as upstream's checksum spells it.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct SwitchText<'a> {
+    name: &'a str,
+    checksum: u32,
+    host: Option<()>,
+    path: Option<[&'a str; 1]>,
+    port: u16,
+    pool: &'a str,
+    pool_group: &'a str,
+    match_criteria: &'a str,
+    protocol: &'a str,
+    ing_name: &'a str,
+    match_case: &'a str,
+    string_group_refs: Option<()>,
+    svc_port: u16,
+}
+
+/// Upstream hashes an entry twice: the second time with the first hash in it.
+fn switch_checksum(switch: &Switch) -> u32 {
+    let (pool, pool_group) = match &switch.target {
+        Target::PoolGroup(group) => ("", group.as_str()),
+        Target::Pool(pool) => (pool.as_str(), ""),
+    };
+    let text = |checksum| {
+        go_json::marshal(&SwitchText {
+            name: &switch.map_name,
+            checksum,
+            host: None,
+            path: (!switch.path.is_empty()).then_some([&*switch.path]),
+            port: 0,
+            pool,
+            pool_group,
+            match_criteria: criteria(switch.path_type),
+            protocol: "",
+            ing_name: &switch.ingress,
+            match_case: "",
+            string_group_refs: None,
+            svc_port: switch.service_port,
+        })
+    };
+    hash(&text(hash(&text(0))))
+}

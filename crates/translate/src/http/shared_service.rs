@@ -1,0 +1,305 @@
+//! The objects of a front: a virtual service that many hosts share, and what is shared with it.
+//! Source: L7 objects, §1.2–1.4.
+
+use std::sync::Arc;
+
+use ako_avi_types::datascript::DataScript;
+use ako_avi_types::virtual_service::DataScriptAttachment;
+use ako_avi_types::{Kind, Object, ObjectKey, Ref, ServiceMetadata, VirtualService, VsDataScriptSet};
+use ako_core::checksum::hash;
+use ako_core::config::{AutoFqdn, FqdnReuse};
+use ako_core::name::dns_label_of_tenant;
+
+use crate::context::Context;
+use crate::contribution::Contribution;
+use crate::front::{FrontKey, FrontKind, FrontOutput};
+use crate::http::path_policy;
+use crate::limits::Room;
+use crate::virtual_service::{self as vs, Covered, PortText};
+use crate::{pool, vsvip};
+
+pub(crate) fn assemble<'a>(
+    context: &Context,
+    key: &FrontKey,
+    parts: impl IntoIterator<Item = &'a Contribution>,
+) -> FrontOutput {
+    let mut sum = Contribution::default();
+    for part in parts {
+        sum.fqdns.extend_from_slice(&part.fqdns);
+        sum.members.extend_from_slice(&part.members);
+        sum.children.extend_from_slice(&part.children);
+        sum.redirects.extend_from_slice(&part.redirects);
+        sum.certificates.extend_from_slice(&part.certificates);
+        sum.pool_groups.extend_from_slice(&part.pool_groups);
+    }
+    sum.certificates.sort();
+    sum.certificates.dedup();
+    let mut not_redirected = Vec::new();
+    let mut objects = match key.kind {
+        FrontKind::Sni => {
+            let plain: Vec<_> = sum.fqdns.iter().filter(|host| !sum.redirects.contains(host)).collect();
+            not_redirected = path_policy::not_redirected(&sum.redirects, &plain);
+            sni(context, key, sum, &not_redirected)
+        }
+        FrontKind::Evh => evh(context, key, sum),
+        FrontKind::Passthrough => passthrough(context, key, sum),
+    };
+    objects.iter_mut().for_each(Object::normalise);
+    FrontOutput { objects: objects.into_iter().map(Arc::new).collect(), not_redirected }
+}
+
+/// The room on a front.
+pub(crate) fn room(context: &Context, key: &FrontKey) -> Room {
+    Room::new(usize::from(is_named(context, key.kind) && own_fqdn(context, &key.name).is_some()))
+}
+
+/// Whether a front has a name of its own in DNS.
+fn is_named(context: &Context, kind: FrontKind) -> bool {
+    match kind {
+        FrontKind::Sni => true,
+        FrontKind::Evh => !context.config.shares_by_namespace(),
+        FrontKind::Passthrough => false,
+    }
+}
+
+/// Only a virtual service of ours has such a name: host names hold no capitals.
+pub(crate) fn recognise(context: &Context, vs: &ObjectKey) -> Option<FrontKey> {
+    let names = context.names();
+    let rest = vs.name.strip_prefix(&names.prefix())?;
+    let rest = if context.config.primary {
+        rest
+    } else {
+        rest.strip_prefix(&*context.config.operator_namespace)?.strip_prefix('-')?
+    };
+    let kind = if rest.starts_with("Shared-Passthrough-") {
+        (!rest.ends_with("-insecure")).then_some(FrontKind::Passthrough)?
+    } else if context.config.evh {
+        rest.strip_prefix("Shared-L7-EVH-").map(|_| FrontKind::Evh)?
+    } else {
+        let shard = rest.strip_prefix("Shared-L7-")?;
+        shard.parse::<u32>().ok().map(|_| FrontKind::Sni)?
+    };
+    Some(FrontKey { kind, tenant: vs.tenant.clone(), name: vs.name.clone() })
+}
+
+fn sni(
+    context: &Context,
+    key: &FrontKey,
+    sum: Contribution,
+    not_redirected: &[(Arc<str>, Arc<str>)],
+) -> Vec<Object> {
+    let name = &key.name;
+    let mut tokens = vec![format!("HTTPDS{name}"), format!("VSVIP{name}")];
+    tokens.extend(sum.children.iter().map(|c| format!("SNINode{c}")));
+    let mut objects = vec![front_vsvip(context, key, sum.fqdns)];
+    objects.push(Object::PoolGroup(pool::group(
+        context,
+        name,
+        sum.members,
+        context.markers(Vec::new()),
+        true,
+    )));
+    let redirected = !sum.redirects.is_empty();
+    if redirected {
+        tokens.push(format!("HttpPolicy{name}"));
+        let set =
+            path_policy::redirect(context, name, sum.redirects, not_redirected, context.markers(Vec::new()));
+        objects.push(Object::HttpPolicySet(set));
+    }
+    objects.push(datascript(
+        context,
+        name,
+        "VS_DATASCRIPT_EVT_HTTP_REQ",
+        &insecure_script(name),
+        vec![name.clone()],
+        &[],
+    ));
+    let covered = Covered {
+        tokens,
+        application_profile: vs::SYSTEM_HTTP.to_owned(),
+        network_profile: vs::SYSTEM_TCP_PROXY,
+        ports: Covered::http_ports(true),
+        more: vec![vs::rhi_text(context)],
+        ..Covered::default()
+    };
+    let mut parent = parent(context, key, &covered, true);
+    parent.vs_datascripts = attach_datascript(name);
+    if redirected {
+        parent.http_policies = vs::http_policies([&**name]);
+    }
+    objects.push(Object::VirtualService(parent));
+    objects
+}
+
+fn evh(context: &Context, key: &FrontKey, sum: Contribution) -> Vec<Object> {
+    let name = &key.name;
+    let mut tokens = vec![format!("VSVIP{name}")];
+    tokens.extend(sum.children.iter().map(|c| format!("EVHNode{c}")));
+    tokens.extend(sum.certificates.iter().map(|c| format!("SSLKeyCert{c}")));
+    // With the Strict policy upstream covers the parent's claims, which are none.
+    tokens.extend((context.config.fqdn_reuse == FqdnReuse::Strict).then(|| hash("").to_string()));
+    let covered = Covered {
+        tokens,
+        application_profile: vs::SYSTEM_HTTP.to_owned(),
+        network_profile: vs::SYSTEM_TCP_PROXY,
+        ports: Covered::http_ports(true),
+        ..Covered::default()
+    };
+    let mut parent = parent(context, key, &covered, false);
+    parent.vh_type = Some("VS_TYPE_VH_ENHANCED".into());
+    parent.ssl_key_and_certificate_refs = vs::certificate_refs(&sum.certificates);
+    vec![front_vsvip(context, key, sum.fqdns), Object::VirtualService(parent)]
+}
+
+fn parent(context: &Context, key: &FrontKey, covered: &Covered, range: bool) -> VirtualService {
+    let mut parent =
+        vs::base(context, &key.name, covered, ServiceMetadata::default(), context.markers(Vec::new()));
+    parent.vs_type = Some("VS_TYPE_VH_PARENT".into());
+    parent.vsvip_ref = Some(Ref::named(Kind::VsVip, key.name.clone()));
+    parent.application_profile_ref = Some(vs::application_profile(vs::SYSTEM_HTTP));
+    parent.network_profile_ref = Some(vs::network_profile(vs::SYSTEM_TCP_PROXY));
+    parent.services = vec![vs::listener(80, false, range), vs::listener(443, true, range)];
+    parent.enable_rhi = vs::enable_rhi(context);
+    parent
+}
+
+fn passthrough(context: &Context, key: &FrontKey, sum: Contribution) -> Vec<Object> {
+    let name = &key.name;
+    let insecure: Arc<str> = format!("{name}-insecure").into();
+    let mut groups = sum.pool_groups;
+    groups.sort();
+    let script = passthrough_script(&context.names().prefix());
+    let parser = [Ref::named(Kind::ProtocolParser, "Default-TLS")];
+    let redirects = !sum.redirects.is_empty();
+    let mut objects = vec![
+        front_vsvip(context, key, sum.fqdns),
+        datascript(context, name, "VS_DATASCRIPT_EVT_L4_REQUEST", &script, groups, &parser),
+        Object::VirtualService(passthrough_secure(context, name, &insecure)),
+        Object::VirtualService(passthrough_insecure(context, name, &insecure, redirects)),
+    ];
+    if redirects {
+        let set = path_policy::redirect(context, &insecure, sum.redirects, &[], context.markers(Vec::new()));
+        objects.push(Object::HttpPolicySet(set));
+    }
+    objects
+}
+
+fn passthrough_secure(context: &Context, name: &Arc<str>, insecure: &Arc<str>) -> VirtualService {
+    let covered = Covered {
+        tokens: vec![format!("HTTPDS{name}"), format!("VSVIP{name}"), format!("PassthroughChild{insecure}")],
+        application_profile: "System-L4-Application".to_owned(),
+        network_profile: vs::SYSTEM_TCP_PROXY,
+        ports: vec![PortText::http(443, false)],
+        more: vec![vs::rhi_text(context)],
+        ..Covered::default()
+    };
+    let metadata = ServiceMetadata { passthrough_child_ref: insecure.clone(), ..ServiceMetadata::default() };
+    let mut secure = vs::base(context, name, &covered, metadata, context.markers(Vec::new()));
+    secure.vsvip_ref = Some(Ref::named(Kind::VsVip, name.clone()));
+    secure.application_profile_ref = Some(vs::application_profile("System-L4-Application"));
+    secure.network_profile_ref = Some(vs::network_profile(vs::SYSTEM_TCP_PROXY));
+    secure.services = vec![vs::listener(443, false, true)];
+    secure.vs_datascripts = attach_datascript(name);
+    secure.remove_listening_port_on_vs_down = Some(true);
+    secure.enable_rhi = vs::enable_rhi(context);
+    secure
+}
+
+/// The companion on port 80; it stays when its last host went.
+fn passthrough_insecure(
+    context: &Context,
+    name: &Arc<str>,
+    insecure: &Arc<str>,
+    redirects: bool,
+) -> VirtualService {
+    let policy = redirects.then_some(&**insecure);
+    let policy_token = policy.map(|p| format!("HttpPolicy{p}"));
+    let covered = Covered {
+        tokens: policy_token.into_iter().chain([format!("VSVIP{name}")]).collect(),
+        application_profile: vs::SYSTEM_HTTP.to_owned(),
+        network_profile: vs::SYSTEM_TCP_PROXY,
+        ports: vec![PortText::http(80, false)],
+        ..Covered::default()
+    };
+    let metadata = ServiceMetadata { passthrough_parent_ref: name.clone(), ..ServiceMetadata::default() };
+    let mut child = vs::base(context, insecure, &covered, metadata, context.markers(Vec::new()));
+    child.vsvip_ref = Some(Ref::named(Kind::VsVip, name.clone()));
+    child.application_profile_ref = Some(vs::application_profile(vs::SYSTEM_HTTP));
+    child.network_profile_ref = Some(vs::network_profile(vs::SYSTEM_TCP_PROXY));
+    child.services = vec![vs::listener(80, false, true)];
+    child.http_policies = vs::http_policies(policy);
+    child.enable_rhi = vs::enable_rhi(context);
+    child
+}
+
+fn front_vsvip(context: &Context, key: &FrontKey, mut fqdns: Vec<Arc<str>>) -> Object {
+    if is_named(context, key.kind) {
+        fqdns.extend(own_fqdn(context, &key.name));
+    }
+    Object::VsVip(vsvip::build(context, &key.name, fqdns, None))
+}
+
+fn own_fqdn(context: &Context, name: &str) -> Option<Arc<str>> {
+    let (domain, tenant) = (context.subdomain()?, dns_label_of_tenant(&context.tenant));
+    match context.config.auto_fqdn {
+        AutoFqdn::Default => Some(format!("{name}.{tenant}.{domain}").into()),
+        AutoFqdn::Flat => Some(format!("{name}-{tenant}.{domain}").into()),
+        AutoFqdn::Disabled => None,
+    }
+}
+
+fn attach_datascript(name: &Arc<str>) -> Vec<DataScriptAttachment> {
+    vec![DataScriptAttachment {
+        vs_datascript_set_ref: Ref::named(Kind::VsDataScriptSet, name.clone()),
+        index: 0,
+    }]
+}
+
+fn datascript(
+    context: &Context,
+    name: &Arc<str>,
+    event: &str,
+    script: &str,
+    groups: Vec<Arc<str>>,
+    parsers: &[Ref],
+) -> Object {
+    Object::VsDataScriptSet(VsDataScriptSet {
+        name: name.clone(),
+        created_by: Some(context.owner.clone()),
+        tenant_ref: Some(context.tenant_ref.clone()),
+        datascript: vec![DataScript { evt: event.into(), script: script.into() }],
+        pool_group_refs: groups.into_iter().map(|group| Ref::named(Kind::PoolGroup, group)).collect(),
+        protocol_parser_refs: parsers.to_vec(),
+        markers: context.markers(Vec::new()),
+    })
+}
+
+/// Selects a pool of the front's pool group by `host/path`: the group's
+/// implicit priority labels make the longest label that is a prefix win.
+fn insecure_script(pool_group: &str) -> String {
+    format!(
+        "local host = avi.http.get_host_tokens(1)\n\
+         if not host then return end\n\
+         local colon = string.find(host, \":\", 1, true)\n\
+         if colon then host = string.sub(host, 1, colon - 1) end\n\
+         local path = avi.http.get_path_tokens(1) or \"\"\n\
+         avi.poolgroup.select(\"{pool_group}\", string.lower(host .. \"/\" .. path))\n"
+    )
+}
+
+/// Reads the host from the TLS ClientHello and selects the pool group that is
+/// called after it; what is no TLS, or names no host, is closed.
+fn passthrough_script(prefix: &str) -> String {
+    format!(
+        "local head, length = avi.l4.read(20)\n\
+         if length < 20 then avi.l4.collect(20) return end\n\
+         if not avi.tls.is_client_hello(head) then avi.vs.close_conn() return end\n\
+         local wanted = avi.tls.client_hello_length(head)\n\
+         local hello, got = avi.l4.read(wanted)\n\
+         if got < wanted then avi.l4.collect(wanted) return end\n\
+         local host = avi.tls.get_sni(hello)\n\
+         if not host or host == \"\" then avi.vs.close_conn() return end\n\
+         avi.poolgroup.select(\"{prefix}\" .. host)\n\
+         avi.l4.ds_done()\n"
+    )
+}

@@ -1,0 +1,130 @@
+//! Services of type LoadBalancer that share a VIP. They are in the tenant of the
+//! configuration, whatever their namespace says. Source: L4 and network, A8.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use ako_avi_types::{Object, ServiceMetadata};
+use ako_core::resource::Service;
+use ako_core::{NamespacedName, Reason};
+
+use crate::context::Context;
+use crate::layer4::service::{self, SharedWith};
+use crate::layer4::{fqdn, namesake};
+use crate::unit::{UnitKey, UnitOutput, service_id};
+use crate::view::View;
+use crate::vsvip;
+
+pub(crate) fn translate(context: &Context, view: &View<'_>, key: &NamespacedName, out: &mut UnitOutput) {
+    let mut services = view.shared_vip(key);
+    if services.is_empty() || !view.serves(&key.namespace) {
+        return;
+    }
+    for service in &services {
+        // Its ports and annotations are read below.
+        view.service(&service.id);
+    }
+    services.retain(|service| service::is_ours(context, service));
+    services.sort_by(|a, b| (a.created, &a.id).cmp(&(b.created, &b.id)));
+    if !namesake::may_be_named(context, view, &UnitKey::SharedVip(key.clone()), &services, out) {
+        return;
+    }
+    let Some(members) = members(context, view, &services, key, out) else { return };
+    let oldest = members.services[0];
+    out.age = Some((oldest.created, oldest.id.clone()));
+    let name: Arc<str> = context.names().l4_vs(&key.namespace, &key.name).into();
+    let mut pools = Vec::new();
+    let mut hostnames = Vec::new();
+    for service in &members.services {
+        let names = fqdn::of_service(context, service, out);
+        let shared = SharedWith { key: &key.name, hostnames: &names };
+        pools.extend(service::pools(context, view, service, Some(shared), out));
+        if context.requests_node_ports() {
+            out.request(&service.id);
+        }
+        service::bind(context, service, &names, &name, out);
+        hostnames.extend(names);
+    }
+    // Upstream sorts rules and listeners by protocol and port as text.
+    pools.sort_by_key(|p| format!("{}-{}", p.protocol.as_str(), p.port));
+    let markers = context
+        .markers(vec![("Namespace", vec![key.namespace.clone()]), ("GatewayName", vec![key.name.clone()])]);
+    let metadata = ServiceMetadata {
+        hostnames: (!hostnames.is_empty()).then(|| sorted(&hostnames)),
+        ..ServiceMetadata::default()
+    };
+    let policy = service::policy_set(context, &name, &pools, markers.clone());
+    let vip = vsvip::build(context, &name, hostnames, members.address.as_ref());
+    let service =
+        service::listening(context, &name, &pools, metadata, markers, "System-L4-Application", None);
+    let source = service_id(&members.services[0].id);
+    let objects = [Object::L4PolicySet(policy), Object::VsVip(vip), Object::VirtualService(service)];
+    if !objects.into_iter().all(|object| out.add(object, &source)) {
+        out.bindings.clear();
+        out.requests.clear();
+    }
+}
+
+/// The Services that take part, and their address.
+struct Members<'a> {
+    /// Oldest first; never empty.
+    services: Vec<&'a Arc<Service>>,
+    address: Option<Arc<str>>,
+}
+
+/// Sorts out who takes part. The oldest Service decides on the address; one
+/// that wants another address, or a port that is taken, stays out and is told.
+fn members<'a>(
+    context: &Context,
+    view: &View<'a>,
+    services: &[&'a Arc<Service>],
+    key: &NamespacedName,
+    out: &mut UnitOutput,
+) -> Option<Members<'a>> {
+    let mut taken = BTreeSet::new();
+    let mut members: Option<Members<'a>> = None;
+    for service in services {
+        let id = service_id(&service.id);
+        if !service::is_servable(context, service, out)
+            || !namesake::may_have_pools(context, view, service, Some(&key.name), out)
+        {
+            continue;
+        }
+        let Ok(address) = service::wanted_address(context, service, out) else { continue };
+        if let Some(group) = &members
+            && address.is_some()
+            && address != group.address
+        {
+            let message = format!(
+                "the Services that share VIP {} have the address of {}, which is {}: ask for the same, or for none",
+                key.name,
+                group.services[0].id,
+                group.address.as_deref().unwrap_or("allocated by the controller"),
+            );
+            out.tell(&id, Reason::SharedVipConflict, message);
+            continue;
+        }
+        let ports: Vec<_> = service.ports.iter().map(|p| (p.protocol, p.port)).collect();
+        if let Some((protocol, port)) = ports.iter().find(|p| taken.contains(*p)) {
+            let message = format!(
+                "{} port {port} of shared VIP {} is taken by an older Service: use another port or another VIP",
+                protocol.as_str(),
+                key.name
+            );
+            out.tell(&id, Reason::PortConflict, message);
+            continue;
+        }
+        taken.extend(ports);
+        match &mut members {
+            Some(group) => group.services.push(service),
+            None => members = Some(Members { services: vec![service], address }),
+        }
+    }
+    members
+}
+
+fn sorted(names: &[Arc<str>]) -> Vec<Arc<str>> {
+    let mut names = names.to_vec();
+    names.sort();
+    names
+}

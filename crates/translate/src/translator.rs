@@ -1,0 +1,129 @@
+//! Which unit and which front is translated by what.
+
+use std::sync::Arc;
+
+use ako_avi_types::ObjectKey;
+use ako_core::checksum::sha1_hex;
+use ako_core::{Config, Facts, Key, NamespacedName, Snapshot};
+
+use crate::context::Context;
+use crate::contribution::Contribution;
+use crate::front::{FrontKey, FrontOutput};
+use crate::http::{host, ingress, shared_service};
+use crate::layer4::{service, shared_vip};
+use crate::limits::Room;
+use crate::unit::{UnitKey, UnitOutput};
+use crate::view::View;
+use crate::{se_group, static_routes};
+
+/// How many letters of a digest tell the names of two hosts apart.
+const APART: usize = 8;
+
+/// Translates for one configuration and one set of facts.
+#[derive(Clone, Debug)]
+pub struct Translator {
+    context: Context,
+}
+
+impl Translator {
+    /// A translator.
+    pub fn new(config: Config, facts: Facts) -> Self {
+        Self { context: Context::new(config, facts) }
+    }
+
+    /// The configuration.
+    pub fn config(&self) -> &Config {
+        &self.context.config
+    }
+
+    /// The facts.
+    pub fn facts(&self) -> &Facts {
+        &self.context.facts
+    }
+
+    /// The start of the names that no other instance uses: those of shared
+    /// virtual services.
+    pub fn shared_prefix(&self) -> &str {
+        &self.context.shared_prefix
+    }
+
+    /// The sub-domain under which hosts and names are generated.
+    pub fn subdomain(&self) -> Option<Arc<str>> {
+        self.context.subdomain()
+    }
+
+    /// Translates one unit. A unit that nothing asks for yields nothing but its
+    /// read-set.
+    pub fn unit(&self, snapshot: &Snapshot, key: &UnitKey) -> UnitOutput {
+        unit(&self.context, snapshot, key)
+    }
+
+    /// The same with names of its own for what a host's paths are made of: upstream's are
+    /// those of another host. What has no other name is called as always.
+    pub fn unit_apart(&self, snapshot: &Snapshot, key: &UnitKey) -> UnitOutput {
+        let mut apart = sha1_hex(&key.to_string());
+        apart.truncate(APART);
+        unit(&self.context.apart(apart.into()), snapshot, key)
+    }
+
+    /// Assembles one front from what units contribute to it, in order of the
+    /// units. A front without contributions is an empty virtual service.
+    pub fn front<'a>(
+        &self,
+        key: &FrontKey,
+        parts: impl IntoIterator<Item = &'a Contribution>,
+    ) -> FrontOutput {
+        shared_service::assemble(&self.context.in_tenant(&key.tenant), key, parts)
+    }
+
+    /// The room on a front.
+    pub fn room(&self, key: &FrontKey) -> Room {
+        shared_service::room(&self.context.in_tenant(&key.tenant), key)
+    }
+
+    /// The front that a virtual service's name stands for, if it is one of
+    /// ours: how fronts are recognised that nothing contributes to any more.
+    pub fn front_of(&self, vs: &ObjectKey) -> Option<FrontKey> {
+        shared_service::recognise(&self.context, vs)
+    }
+
+    /// Every unit of a snapshot.
+    pub fn units(&self, snapshot: &Snapshot) -> Vec<UnitKey> {
+        let hosts = snapshot.hosts().map(|h| UnitKey::Host(h.clone()));
+        let services = snapshot.services().map(|s| UnitKey::Service(s.id.clone()));
+        let shared = snapshot.shared_vip_keys().map(|k| UnitKey::SharedVip(k.clone()));
+        let standing = UnitKey::STANDING.iter().filter_map(UnitKey::born_of);
+        let without_host = snapshot.ingresses_without_host().map(|i| UnitKey::Ingress(i.id.clone()));
+        standing.chain(hosts).chain(services).chain(shared).chain(without_host).collect()
+    }
+}
+
+fn unit(context: &Context, snapshot: &Snapshot, key: &UnitKey) -> UnitOutput {
+    let view = View::new(snapshot);
+    let mut out = UnitOutput::default();
+    match key {
+        UnitKey::ServiceEngineGroup => se_group::translate(context, &view, &mut out),
+        UnitKey::StaticRoutes => static_routes::translate(context, &view, &mut out),
+        UnitKey::Host(name) => host::translate(context, &view, name, &mut out),
+        UnitKey::Service(id) => service::translate(context, &view, id, &mut out),
+        UnitKey::SharedVip(key) => shared_vip::translate(context, &view, key, &mut out),
+        UnitKey::Ingress(id) => ingress::translate(&view, id, &mut out),
+    }
+    view.note(own_key(key));
+    out.reads = view.into_reads();
+    out.diagnostics.sort();
+    out.shrink();
+    out
+}
+
+/// The key under which a unit is found even before it looked at anything.
+fn own_key(unit: &UnitKey) -> Key {
+    match unit {
+        UnitKey::ServiceEngineGroup => Key::Instances,
+        UnitKey::StaticRoutes => Key::Nodes,
+        UnitKey::Host(host) => Key::Host(host.clone()),
+        UnitKey::Service(id) => Key::Service(id.clone()),
+        UnitKey::SharedVip(key) => Key::SharedVip(NamespacedName::clone(key)),
+        UnitKey::Ingress(id) => Key::Ingress(id.clone()),
+    }
+}
