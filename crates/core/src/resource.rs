@@ -2,7 +2,6 @@
 
 use crate::id::NamespacedName;
 
-pub use crate::kind::{ResourceId, ResourceKind};
 pub use crate::kinds::claim::Claim;
 pub use crate::kinds::endpoint_slice::{Endpoint, EndpointSlice, SlicePort};
 pub use crate::kinds::ingress::{Backend, Ingress, IngressPath, IngressRule, IngressTls, PathType};
@@ -16,6 +15,7 @@ pub use crate::kinds::port::{PortRef, Protocol};
 pub use crate::kinds::published::{Published, PublishedAddress};
 pub use crate::kinds::secret::Secret;
 pub use crate::kinds::service::{Service, ServicePort, ServiceType, UnusedField};
+pub use crate::kinds::table::{ResourceId, ResourceKind};
 
 /// One object of any kind.
 #[derive(Clone, Debug, PartialEq)]

@@ -97,7 +97,7 @@ impl Default for Snapshot {
     fn default() -> Self {
         Self {
             subdomain: None,
-            required: ResourceKind::ALWAYS.into(),
+            required: ResourceKind::always(),
             complete: BTreeSet::new(),
             namespaces: BTreeMap::new(),
             nodes: BTreeMap::new(),

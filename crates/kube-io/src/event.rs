@@ -242,7 +242,7 @@ impl Shared {
         };
         let namespace = Some(object.name.namespace.to_string()).filter(|namespace| !namespace.is_empty());
         Some(ObjectReference {
-            api_version: Some(path::api_version(object.kind).to_owned()),
+            api_version: Some(object.kind.spec().api_version()),
             kind: Some(object.kind.as_str().to_owned()),
             name: Some(object.name.name.to_string()),
             namespace,

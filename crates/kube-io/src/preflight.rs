@@ -172,22 +172,8 @@ fn always() -> [Need; 16] {
 
 /// What watching a kind takes.
 fn watching(kind: ResourceKind) -> Need {
-    let (group, resource) = match kind {
-        ResourceKind::Namespace => ("", "namespaces"),
-        ResourceKind::Node => ("", "nodes"),
-        ResourceKind::IngressClass => ("networking.k8s.io", "ingressclasses"),
-        ResourceKind::Secret => ("", "secrets"),
-        ResourceKind::Service => ("", "services"),
-        ResourceKind::EndpointSlice => ("discovery.k8s.io", "endpointslices"),
-        ResourceKind::Ingress => ("networking.k8s.io", "ingresses"),
-        ResourceKind::Pod => ("", "pods"),
-        ResourceKind::BlockAffinity => ("crd.projectcalico.org", "blockaffinities"),
-        ResourceKind::HostSubnet => ("network.openshift.io", "hostsubnets"),
-        ResourceKind::CiliumNode => ("cilium.io", "ciliumnodes"),
-        ResourceKind::ConfigMap => ("", "configmaps"),
-        ResourceKind::StatefulSet => ("apps", "statefulsets"),
-    };
-    Need::new(Purpose::Watching(kind), group, resource, &["list", "watch"])
+    let spec = kind.spec();
+    Need::new(Purpose::Watching(kind), spec.group, spec.plural, &["list", "watch"])
 }
 
 /// Storing a token.

@@ -4,10 +4,6 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use ako_core::ResourceKind;
-use ako_kube_types::{
-    BlockAffinity, CiliumNode, ConfigMap, EndpointSlice, HostSubnet, Ingress, IngressClass, Namespace, Node,
-    Pod, Secret, Service,
-};
 use kube::Client;
 use tokio::sync::{mpsc, watch as signal};
 use tokio::task::JoinSet;
@@ -103,19 +99,16 @@ async fn supervise(kind: ResourceKind, feed: Feed) {
 }
 
 fn start(task: &mut JoinSet<()>, kind: ResourceKind, feed: Feed) {
-    match kind {
-        ResourceKind::Namespace => task.spawn(watch::<Namespace>(feed)),
-        ResourceKind::Node => task.spawn(watch::<Node>(feed)),
-        ResourceKind::IngressClass => task.spawn(watch::<IngressClass>(feed)),
-        ResourceKind::Secret => task.spawn(watch::<Secret>(feed)),
-        ResourceKind::Service => task.spawn(watch::<Service>(feed)),
-        ResourceKind::EndpointSlice => task.spawn(watch::<EndpointSlice>(feed)),
-        ResourceKind::Ingress => task.spawn(watch::<Ingress>(feed)),
-        ResourceKind::Pod => task.spawn(watch::<Pod>(feed)),
-        ResourceKind::BlockAffinity => task.spawn(watch::<BlockAffinity>(feed)),
-        ResourceKind::HostSubnet => task.spawn(watch::<HostSubnet>(feed)),
-        ResourceKind::CiliumNode => task.spawn(watch::<CiliumNode>(feed)),
-        ResourceKind::ConfigMap => task.spawn(watch::<ConfigMap>(feed)),
-        ResourceKind::StatefulSet => task.spawn(watch_installations(feed)),
-    };
+    macro_rules! watch_each {
+        ($($kind:ident $group:literal $version:literal $plural:literal $scope:ident $selected:tt $read:tt;)*) => {
+            match kind {
+                $(ResourceKind::$kind => task.spawn(watch::<ako_kube_types::$kind>(feed)),)*
+            }
+        };
+    }
+    if kind == ResourceKind::StatefulSet {
+        task.spawn(watch_installations(feed));
+    } else {
+        ako_core::for_each_kind!(watch_each);
+    }
 }

@@ -19,7 +19,8 @@ use std::fmt::Debug;
 use std::pin::{Pin, pin};
 use std::time::Duration;
 
-use ako_core::{Claim, Installation, ResourceKind};
+use ako_core::ResourceKind;
+use ako_core::kinds::table::Selected;
 use ako_elect::Moment;
 use ako_kube_types::Convert;
 use futures::StreamExt;
@@ -58,10 +59,6 @@ const BEGINS_WITHIN: Duration = Duration::from_secs(5);
 /// After a list for a version that failed, or a list that was no use, the next one is
 /// asked for this much later.
 const LIST_AGAIN: Duration = Duration::from_secs(2);
-
-/// Helm's release records are most of the Secrets of many clusters.
-/// Source: Configuration, lifecycle and HA, "Informers".
-const SECRET_SELECTOR: &str = "type!=helm.sh/release.v1";
 
 /// Watches a kind until the receiver is gone.
 pub(crate) async fn watch<K>(feed: Feed)
@@ -350,12 +347,10 @@ async fn answered(look: &mut Option<Look>) -> Looked {
 
 /// The objects of a kind that are watched, if not all are.
 fn selector(kind: ResourceKind) -> Option<String> {
-    match kind {
-        ResourceKind::Secret => Some(SECRET_SELECTOR.to_owned()),
-        // One for each instance of the operator.
-        ResourceKind::ConfigMap => Some(format!("metadata.name={}", Claim::CONFIG_MAP)),
-        ResourceKind::StatefulSet => Some(format!("metadata.name={}", Installation::STATEFUL_SET)),
-        _ => None,
+    match kind.spec().selected {
+        Selected::All => None,
+        Selected::Named(name) => Some(format!("metadata.name={name}")),
+        Selected::Fields(fields) => Some(fields.to_owned()),
     }
 }
 

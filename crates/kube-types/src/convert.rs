@@ -1,13 +1,9 @@
 //! From a Kubernetes object to what the snapshot holds.
 
-use ako_core::{Claim, Diagnostic, Installation, Resource, ResourceKind};
+use ako_core::kinds::table::Selected;
+use ako_core::{Diagnostic, Resource, ResourceKind};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-
-use crate::{
-    BlockAffinity, CiliumNode, ConfigMap, EndpointSlice, HostSubnet, Ingress, IngressClass, Namespace, Node,
-    Pod, Secret, Service, StatefulSet,
-};
 
 /// What became of an object.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -19,11 +15,14 @@ pub struct Converted {
     pub diagnostics: Vec<Diagnostic>,
 }
 
-/// A Kubernetes object that the snapshot can hold.
-pub trait Convert: kube::Resource<DynamicType = ()> {
-    /// The kind that it becomes.
+/// A type of the kind that it is called after.
+pub trait OfKind {
+    /// The kind.
     const KIND: ResourceKind;
+}
 
+/// A Kubernetes object that the snapshot can hold.
+pub trait Convert: OfKind + kube::Resource<DynamicType = ()> {
     /// Whether what is in it may be shown in error texts.
     const SECRET: bool = false;
 
@@ -46,37 +45,30 @@ pub fn from_json(object: &Value) -> Result<Converted, String> {
     if api_version.is_empty() {
         return Err(format!("{kind} {name} without apiVersion"));
     }
-    match (api_version, kind) {
-        ("v1", "Namespace") => typed::<Namespace>(object, name),
-        ("v1", "Node") => typed::<Node>(object, name),
-        ("v1", "Secret") => typed::<Secret>(object, name),
-        ("v1", "Service") => typed::<Service>(object, name),
-        ("networking.k8s.io/v1", "Ingress") => typed::<Ingress>(object, name),
-        ("networking.k8s.io/v1", "IngressClass") => typed::<IngressClass>(object, name),
-        ("discovery.k8s.io/v1", "EndpointSlice") => typed::<EndpointSlice>(object, name),
-        ("v1", "Pod") => typed::<Pod>(object, name),
-        ("crd.projectcalico.org/v1", "BlockAffinity") => typed::<BlockAffinity>(object, name),
-        ("network.openshift.io/v1", "HostSubnet") => typed::<HostSubnet>(object, name),
-        ("cilium.io/v2", "CiliumNode") => typed::<CiliumNode>(object, name),
-        ("v1", "ConfigMap") if name == Claim::CONFIG_MAP => typed::<ConfigMap>(object, name),
-        ("apps/v1", "StatefulSet") if name == Installation::STATEFUL_SET => {
-            typed::<StatefulSet>(object, name)
+    let Some(known) = ResourceKind::ALL.into_iter().find(|known| known.as_str() == kind) else {
+        return Ok(Converted::default());
+    };
+    let is_other = matches!(known.spec().selected, Selected::Named(read) if read != name);
+    match known.spec().api_version() {
+        _ if is_other => Ok(Converted::default()),
+        read if read == api_version => by_kind(known, object, name),
+        read if is_other_version(api_version, &read) => {
+            Err(format!("{kind} {name}: version {api_version} is not read: write it as {read}"))
         }
-        _ => match READ.iter().find(|(_, read)| *read == kind) {
-            Some((version, _)) if is_other_version(api_version, version) => {
-                Err(format!("{kind} {name}: version {api_version} is not read: write it as {version}"))
-            }
-            _ => Ok(Converted::default()),
-        },
+        _ => Ok(Converted::default()),
     }
 }
 
-/// The kinds of which other versions may be found in files, and the version that is read.
-const READ: [(&str, &str); 3] = [
-    ("networking.k8s.io/v1", "Ingress"),
-    ("networking.k8s.io/v1", "IngressClass"),
-    ("discovery.k8s.io/v1", "EndpointSlice"),
-];
+fn by_kind(kind: ResourceKind, object: &Value, name: &str) -> Result<Converted, String> {
+    macro_rules! of_each {
+        ($($kind:ident $group:literal $version:literal $plural:literal $scope:ident $selected:tt $read:tt;)*) => {
+            match kind {
+                $(ResourceKind::$kind => typed::<crate::$kind>(object, name),)*
+            }
+        };
+    }
+    ako_core::for_each_kind!(of_each)
+}
 
 /// Whether a version is an older one of the same kind: Ingresses came from another group.
 fn is_other_version(version: &str, read: &str) -> bool {

@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use crate::convert::{Convert, Converted};
 use crate::finding::Findings;
-use crate::{kubernetes_resource, metadata, syntax};
+use crate::{metadata, syntax};
 
 /// The label that names a slice's Service.
 const SERVICE_NAME: &str = "kubernetes.io/service-name";
@@ -19,7 +19,7 @@ const SERVICE_NAME: &str = "kubernetes.io/service-name";
 #[serde(rename_all = "camelCase")]
 pub struct EndpointSlice {
     #[serde(default, deserialize_with = "metadata::slim")]
-    metadata: ObjectMeta,
+    pub(crate) metadata: ObjectMeta,
     address_type: Option<String>,
     endpoints: Option<Vec<WireEndpoint>>,
     ports: Option<Vec<WirePort>>,
@@ -46,14 +46,11 @@ struct WirePort {
     port: Option<i64>,
 }
 
-kubernetes_resource!(EndpointSlice, "discovery.k8s.io", "endpointslices", NamespaceResourceScope);
-
 impl Convert for EndpointSlice {
-    const KIND: ResourceKind = ResourceKind::EndpointSlice;
-
     fn convert(self) -> Converted {
         let id = metadata::namespaced_name(&self.metadata);
-        let mut findings = Findings::about(ResourceId { kind: Self::KIND, name: id.clone() });
+        let mut findings =
+            Findings::about(ResourceId { kind: ResourceKind::EndpointSlice, name: id.clone() });
         let service = self.metadata.labels.as_ref().and_then(|labels| labels.get(SERVICE_NAME));
         let service = service.filter(|name| !name.is_empty());
         let service = service.map(|name| NamespacedName::new(id.namespace.clone(), name.as_str()));

@@ -12,13 +12,13 @@ use serde::de::IgnoredAny;
 use crate::convert::{Convert, Converted};
 use crate::finding::Findings;
 use crate::syntax::NumberOrText;
-use crate::{kubernetes_resource, metadata, syntax};
+use crate::{metadata, syntax};
 
 /// An Ingress, networking.k8s.io/v1.
 #[derive(Clone, Debug, Default, Deserialize)]
 pub struct Ingress {
     #[serde(default, deserialize_with = "metadata::slim")]
-    metadata: ObjectMeta,
+    pub(crate) metadata: ObjectMeta,
     spec: Option<Spec>,
     status: Option<metadata::Status>,
 }
@@ -76,14 +76,10 @@ struct WireTls {
     secret_name: Option<String>,
 }
 
-kubernetes_resource!(Ingress, "networking.k8s.io", "ingresses", NamespaceResourceScope);
-
 impl Convert for Ingress {
-    const KIND: ResourceKind = ResourceKind::Ingress;
-
     fn convert(self) -> Converted {
         let id = metadata::namespaced_name(&self.metadata);
-        let mut findings = Findings::about(ResourceId { kind: Self::KIND, name: id.clone() });
+        let mut findings = Findings::about(ResourceId { kind: ResourceKind::Ingress, name: id.clone() });
         let spec = self.spec.unwrap_or_default();
         let is_true = |key: &str| metadata::annotation(&self.metadata, key) == Some("true");
         let (enable_tls, passthrough) = (is_true(annotation::ENABLE_TLS), is_true(annotation::PASSTHROUGH));

@@ -6,13 +6,13 @@ use serde::Deserialize;
 
 use crate::convert::{Convert, Converted};
 use crate::finding::Findings;
-use crate::{kubernetes_resource, metadata};
+use crate::metadata;
 
 /// An IngressClass, networking.k8s.io/v1.
 #[derive(Clone, Debug, Default, Deserialize)]
 pub struct IngressClass {
     #[serde(default, deserialize_with = "metadata::slim")]
-    metadata: ObjectMeta,
+    pub(crate) metadata: ObjectMeta,
     spec: Option<Spec>,
 }
 
@@ -28,16 +28,12 @@ struct Parameters {
     name: Option<String>,
 }
 
-kubernetes_resource!(IngressClass, "networking.k8s.io", "ingressclasses", ClusterResourceScope);
-
 impl Convert for IngressClass {
-    const KIND: ResourceKind = ResourceKind::IngressClass;
-
     fn convert(self) -> Converted {
         let Spec { controller, parameters } = self.spec.unwrap_or_default();
         let controller = controller.unwrap_or_default();
         let name = metadata::name(&self.metadata);
-        let object = ResourceId { kind: Self::KIND, name: NamespacedName::cluster(name) };
+        let object = ResourceId { kind: ResourceKind::IngressClass, name: NamespacedName::cluster(name) };
         let mut findings = Findings::about(object);
         if let Some(parameters) = parameters.filter(|_| controller == CONTROLLER_NAME) {
             let message = format!(

@@ -4,26 +4,22 @@
 use std::collections::BTreeMap;
 
 use ako_core::handover::Word;
-use ako_core::{Claim, Config, Installation, Resource, ResourceKind, annotation};
+use ako_core::{Claim, Config, Installation, Resource, annotation};
 use kube::core::ObjectMeta;
 use serde::Deserialize;
 
 use crate::convert::{Convert, Converted};
-use crate::{kubernetes_resource, metadata};
+use crate::metadata;
 
 /// A ConfigMap, core/v1: one with the configuration of an instance.
 #[derive(Clone, Debug, Default, Deserialize)]
 pub struct ConfigMap {
     #[serde(default, deserialize_with = "metadata::slim")]
-    metadata: ObjectMeta,
+    pub(crate) metadata: ObjectMeta,
     data: Option<BTreeMap<String, String>>,
 }
 
-kubernetes_resource!(ConfigMap, "", "configmaps", NamespaceResourceScope);
-
 impl Convert for ConfigMap {
-    const KIND: ResourceKind = ResourceKind::ConfigMap;
-
     /// What is wrong with a configuration is told by the instance that it is
     /// for; it claims what can be understood of it.
     fn convert(self) -> Converted {
@@ -38,7 +34,7 @@ impl Convert for ConfigMap {
 #[derive(Clone, Debug, Default, Deserialize)]
 pub struct StatefulSet {
     #[serde(default, deserialize_with = "metadata::slim")]
-    metadata: ObjectMeta,
+    pub(crate) metadata: ObjectMeta,
     spec: Option<Spec>,
     status: Option<Status>,
 }
@@ -72,11 +68,7 @@ struct TemplateMetadata {
     annotations: Option<BTreeMap<String, String>>,
 }
 
-kubernetes_resource!(StatefulSet, "apps", "statefulsets", NamespaceResourceScope);
-
 impl Convert for StatefulSet {
-    const KIND: ResourceKind = ResourceKind::StatefulSet;
-
     fn convert(self) -> Converted {
         let Spec { replicas, template } = self.spec.unwrap_or_default();
         let Template { metadata, spec } = template.unwrap_or_default();

@@ -40,40 +40,53 @@ pub use secret::Secret;
 pub use service::Service;
 pub use subnet::{BlockAffinity, CiliumNode, HostSubnet};
 
-/// Implements [`kube::Resource`] for one of our types.
-macro_rules! kubernetes_resource {
-    ($type:ident, $group:literal, $plural:literal, $scope:ident) => {
-        kubernetes_resource!($type, $group, "v1", $plural, $scope);
-    };
-    ($type:ident, $group:literal, $version:literal, $plural:literal, $scope:ident) => {
-        impl kube::Resource for $type {
-            type DynamicType = ();
-            type Scope = kube::core::$scope;
-
-            fn kind((): &()) -> std::borrow::Cow<'_, str> {
-                stringify!($type).into()
+/// Says of each type which kind it is, by the table of kinds.
+macro_rules! of_kinds {
+    ($($kind:ident $group:literal $version:literal $plural:literal $scope:ident $selected:tt $read:tt;)*) => {
+        $(
+            impl convert::OfKind for $kind {
+                const KIND: ako_core::ResourceKind = ako_core::ResourceKind::$kind;
             }
 
-            fn group((): &()) -> std::borrow::Cow<'_, str> {
-                $group.into()
-            }
+            impl kube::Resource for $kind {
+                type DynamicType = ();
+                type Scope = scope!($scope);
 
-            fn version((): &()) -> std::borrow::Cow<'_, str> {
-                $version.into()
-            }
+                fn kind((): &()) -> std::borrow::Cow<'_, str> {
+                    stringify!($kind).into()
+                }
 
-            fn plural((): &()) -> std::borrow::Cow<'_, str> {
-                $plural.into()
-            }
+                fn group((): &()) -> std::borrow::Cow<'_, str> {
+                    $group.into()
+                }
 
-            fn meta(&self) -> &kube::core::ObjectMeta {
-                &self.metadata
-            }
+                fn version((): &()) -> std::borrow::Cow<'_, str> {
+                    $version.into()
+                }
 
-            fn meta_mut(&mut self) -> &mut kube::core::ObjectMeta {
-                &mut self.metadata
+                fn plural((): &()) -> std::borrow::Cow<'_, str> {
+                    $plural.into()
+                }
+
+                fn meta(&self) -> &kube::core::ObjectMeta {
+                    &self.metadata
+                }
+
+                fn meta_mut(&mut self) -> &mut kube::core::ObjectMeta {
+                    &mut self.metadata
+                }
             }
-        }
+        )*
     };
 }
-use kubernetes_resource;
+
+macro_rules! scope {
+    (Cluster) => {
+        kube::core::ClusterResourceScope
+    };
+    (Namespaced) => {
+        kube::core::NamespaceResourceScope
+    };
+}
+
+ako_core::for_each_kind!(of_kinds);

@@ -1,24 +1,20 @@
 //! Namespace, core/v1.
 
-use ako_core::{Resource, ResourceKind, annotation};
+use ako_core::{Resource, annotation};
 use kube::core::ObjectMeta;
 use serde::Deserialize;
 
 use crate::convert::{Convert, Converted};
-use crate::{kubernetes_resource, metadata};
+use crate::metadata;
 
 /// A Namespace, core/v1.
 #[derive(Clone, Debug, Default, Deserialize)]
 pub struct Namespace {
     #[serde(default, deserialize_with = "metadata::slim")]
-    metadata: ObjectMeta,
+    pub(crate) metadata: ObjectMeta,
 }
 
-kubernetes_resource!(Namespace, "", "namespaces", ClusterResourceScope);
-
 impl Convert for Namespace {
-    const KIND: ResourceKind = ResourceKind::Namespace;
-
     fn convert(self) -> Converted {
         let tenant = metadata::annotation(&self.metadata, annotation::TENANT);
         let namespace = ako_core::resource::Namespace {

@@ -9,13 +9,13 @@ use serde::Deserialize;
 
 use crate::convert::{Convert, Converted};
 use crate::finding::Findings;
-use crate::{kubernetes_resource, metadata};
+use crate::metadata;
 
 /// A Node, core/v1.
 #[derive(Clone, Debug, Default, Deserialize)]
 pub struct Node {
     #[serde(default, deserialize_with = "metadata::slim")]
-    metadata: ObjectMeta,
+    pub(crate) metadata: ObjectMeta,
     spec: Option<Spec>,
     status: Option<Status>,
 }
@@ -41,14 +41,10 @@ struct Address {
     address: Option<String>,
 }
 
-kubernetes_resource!(Node, "", "nodes", ClusterResourceScope);
-
 impl Convert for Node {
-    const KIND: ResourceKind = ResourceKind::Node;
-
     fn convert(self) -> Converted {
         let name = metadata::name(&self.metadata);
-        let id = ResourceId { kind: Self::KIND, name: NamespacedName::cluster(name.clone()) };
+        let id = ResourceId { kind: ResourceKind::Node, name: NamespacedName::cluster(name.clone()) };
         let mut findings = Findings::about(id);
         let addresses = self.status.and_then(|status| status.addresses).unwrap_or_default();
         let internal = addresses.into_iter().filter(|a| a.kind.as_deref() == Some("InternalIP"));

@@ -7,13 +7,13 @@ use serde::Deserialize;
 
 use crate::convert::{Convert, Converted};
 use crate::finding::Findings;
-use crate::{kubernetes_resource, metadata, syntax};
+use crate::{metadata, syntax};
 
 /// A Pod, core/v1.
 #[derive(Clone, Debug, Default, Deserialize)]
 pub struct Pod {
     #[serde(default, deserialize_with = "metadata::slim")]
-    metadata: ObjectMeta,
+    pub(crate) metadata: ObjectMeta,
     spec: Option<Spec>,
     status: Option<Status>,
 }
@@ -55,11 +55,7 @@ struct Condition {
     status: Option<String>,
 }
 
-kubernetes_resource!(Pod, "", "pods", NamespaceResourceScope);
-
 impl Convert for Pod {
-    const KIND: ResourceKind = ResourceKind::Pod;
-
     /// Pods that Antrea did not make reachable are of no use to us, nor are
     /// those that are not ready.
     fn convert(self) -> Converted {
@@ -67,7 +63,7 @@ impl Convert for Pod {
             return Converted::default();
         };
         let id = metadata::namespaced_name(&self.metadata);
-        let mut findings = Findings::about(ResourceId { kind: Self::KIND, name: id.clone() });
+        let mut findings = Findings::about(ResourceId { kind: ResourceKind::Pod, name: id.clone() });
         let node_ports = node_ports(text, &mut findings);
         let status = self.status.unwrap_or_default();
         let mut conditions = status.conditions.into_iter().flatten();

@@ -11,14 +11,14 @@ use serde::Deserialize;
 
 use crate::convert::{Convert, Converted};
 use crate::finding::Findings;
-use crate::{kubernetes_resource, metadata};
+use crate::metadata;
 
 /// A Secret, core/v1: the parts that certificates are made of.
 #[derive(Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Secret {
     #[serde(default, deserialize_with = "metadata::slim")]
-    metadata: ObjectMeta,
+    pub(crate) metadata: ObjectMeta,
     data: Option<Data>,
     /// Only in files; the API server turns it into `data`, over which it wins.
     string_data: Option<StringData>,
@@ -54,16 +54,13 @@ impl fmt::Debug for Secret {
     }
 }
 
-kubernetes_resource!(Secret, "", "secrets", NamespaceResourceScope);
-
 impl Convert for Secret {
-    const KIND: ResourceKind = ResourceKind::Secret;
     const SECRET: bool = true;
 
     /// Only a Secret with a certificate counts.
     fn convert(self) -> Converted {
         let id = metadata::namespaced_name(&self.metadata);
-        let mut findings = Findings::about(ResourceId { kind: Self::KIND, name: id.clone() });
+        let mut findings = Findings::about(ResourceId { kind: ResourceKind::Secret, name: id.clone() });
         let (data, plain) = (self.data.unwrap_or_default(), self.string_data.unwrap_or_default());
         let mut text = |key: &str, bytes: Option<ByteString>, plain: Option<String>| -> Option<Arc<str>> {
             if let Some(plain) = plain {

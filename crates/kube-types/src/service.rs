@@ -11,7 +11,7 @@ use serde::de::IgnoredAny;
 use crate::convert::{Convert, Converted};
 use crate::finding::Findings;
 use crate::syntax::NumberOrText;
-use crate::{kubernetes_resource, metadata, syntax};
+use crate::{metadata, syntax};
 
 /// The annotations that steer us.
 /// Source: L4 and network, "Annotations on Services".
@@ -31,7 +31,7 @@ const PLAIN_HTTP: [&str; 4] = ["", "http", "kubernetes.io/ws", "tcp"];
 #[derive(Clone, Debug, Default, Deserialize)]
 pub struct Service {
     #[serde(default, deserialize_with = "metadata::slim")]
-    metadata: ObjectMeta,
+    pub(crate) metadata: ObjectMeta,
     spec: Option<Spec>,
     status: Option<metadata::Status>,
 }
@@ -63,14 +63,10 @@ struct WirePort {
     app_protocol: Option<String>,
 }
 
-kubernetes_resource!(Service, "", "services", NamespaceResourceScope);
-
 impl Convert for Service {
-    const KIND: ResourceKind = ResourceKind::Service;
-
     fn convert(self) -> Converted {
         let id = metadata::namespaced_name(&self.metadata);
-        let mut findings = Findings::about(ResourceId { kind: Self::KIND, name: id.clone() });
+        let mut findings = Findings::about(ResourceId { kind: ResourceKind::Service, name: id.clone() });
         let spec = self.spec.unwrap_or_default();
         let unused = unused(&spec, &self.metadata);
         let (ipv4, ipv6) = families(spec.ip_families.unwrap_or_default(), &mut findings);

@@ -10,13 +10,13 @@ use kube::core::ObjectMeta;
 use serde::Deserialize;
 
 use crate::convert::{Convert, Converted};
-use crate::{kubernetes_resource, metadata};
+use crate::metadata;
 
 /// A BlockAffinity, crd.projectcalico.org/v1.
 #[derive(Clone, Debug, Default, Deserialize)]
 pub struct BlockAffinity {
     #[serde(default, deserialize_with = "metadata::slim")]
-    metadata: ObjectMeta,
+    pub(crate) metadata: ObjectMeta,
     spec: Option<BlockAffinitySpec>,
 }
 
@@ -26,14 +26,10 @@ struct BlockAffinitySpec {
     cidr: Option<String>,
 }
 
-kubernetes_resource!(BlockAffinity, "crd.projectcalico.org", "blockaffinities", ClusterResourceScope);
-
 impl Convert for BlockAffinity {
-    const KIND: ResourceKind = ResourceKind::BlockAffinity;
-
     fn convert(self) -> Converted {
         let spec = self.spec.unwrap_or_default();
-        converted(Self::KIND, &self.metadata, spec.node, spec.cidr)
+        converted(ResourceKind::BlockAffinity, &self.metadata, spec.node, spec.cidr)
     }
 }
 
@@ -41,18 +37,14 @@ impl Convert for BlockAffinity {
 #[derive(Clone, Debug, Default, Deserialize)]
 pub struct HostSubnet {
     #[serde(default, deserialize_with = "metadata::slim")]
-    metadata: ObjectMeta,
+    pub(crate) metadata: ObjectMeta,
     host: Option<String>,
     subnet: Option<String>,
 }
 
-kubernetes_resource!(HostSubnet, "network.openshift.io", "hostsubnets", ClusterResourceScope);
-
 impl Convert for HostSubnet {
-    const KIND: ResourceKind = ResourceKind::HostSubnet;
-
     fn convert(self) -> Converted {
-        converted(Self::KIND, &self.metadata, self.host, self.subnet)
+        converted(ResourceKind::HostSubnet, &self.metadata, self.host, self.subnet)
     }
 }
 
@@ -60,7 +52,7 @@ impl Convert for HostSubnet {
 #[derive(Clone, Debug, Default, Deserialize)]
 pub struct CiliumNode {
     #[serde(default, deserialize_with = "metadata::slim")]
-    metadata: ObjectMeta,
+    pub(crate) metadata: ObjectMeta,
     spec: Option<CiliumNodeSpec>,
 }
 
@@ -75,14 +67,10 @@ struct Ipam {
     pod_cidrs: Option<Vec<String>>,
 }
 
-kubernetes_resource!(CiliumNode, "cilium.io", "v2", "ciliumnodes", ClusterResourceScope);
-
 impl Convert for CiliumNode {
-    const KIND: ResourceKind = ResourceKind::CiliumNode;
-
     fn convert(self) -> Converted {
         let cidrs = self.spec.and_then(|spec| spec.ipam).and_then(|ipam| ipam.pod_cidrs).unwrap_or_default();
-        converted(Self::KIND, &self.metadata, self.metadata.name.clone(), cidrs)
+        converted(ResourceKind::CiliumNode, &self.metadata, self.metadata.name.clone(), cidrs)
     }
 }
 

@@ -16,3 +16,4 @@ pub mod port;
 pub mod published;
 pub mod secret;
 pub mod service;
+pub mod table;

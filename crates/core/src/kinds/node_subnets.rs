@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::kind::ResourceKind;
+use crate::kinds::table::ResourceKind;
 
 /// The subnets that a CNI gave to a node: one BlockAffinity, HostSubnet or
 /// CiliumNode. Source: L4 and network, B5.

@@ -32,7 +32,7 @@ impl Drop for Watched {
 impl Watched {
     fn start(fake: Fake) -> Self {
         let (sender, events) = mpsc::channel(8);
-        let kinds = signal::channel(ResourceKind::ALWAYS.into()).1;
+        let kinds = signal::channel(ResourceKind::always()).1;
         let demand = signal::Sender::new(Demand::default());
         let task = tokio::spawn(Source::run(fake.client(), kinds, sender, pace(&demand)));
         Self { fake, events, task, demand }

@@ -45,7 +45,7 @@ async fn events_of_watches() {
     let sim = sim();
     let mut watched = Watched::start(&sim);
     let begun = || sim.requests().iter().filter(|request| request.verb == "watch").count();
-    while begun() < ResourceKind::ALWAYS.len() {
+    while begun() < ResourceKind::always().len() {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
     sim.inject(Fault::new(Action::DropEvent).resource("ingresses").name("lost").times(1));
@@ -85,7 +85,8 @@ async fn snapshots() {
 
 /// Waits until the watches of all kinds are open.
 async fn begun(sim: &ako_sim_kube::SimKube) {
-    while sim.requests().iter().filter(|request| request.verb == "watch").count() < ResourceKind::ALWAYS.len()
+    while sim.requests().iter().filter(|request| request.verb == "watch").count()
+        < ResourceKind::always().len()
     {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }

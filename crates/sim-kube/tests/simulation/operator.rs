@@ -53,7 +53,7 @@ impl Watched {
     pub(crate) fn start(sim: &SimKube) -> Self {
         let (sender, events) = mpsc::channel(64);
         let mut task = JoinSet::new();
-        let kinds = signal::channel(ResourceKind::ALWAYS.into()).1;
+        let kinds = signal::channel(ResourceKind::always()).1;
         task.spawn(Source::run(sim.client_as("admin-token", "operator/1"), kinds, sender, standby()));
         Self { events, snapshot: Snapshot::default(), resets: 0, _task: task }
     }
@@ -93,7 +93,7 @@ async fn the_source_follows_the_cluster() {
     apply(&sim, gone).await;
     watched.until(|snapshot| !has("one")(snapshot)).await;
     let begun = sim.requests().into_iter().filter(|request| request.verb == "watch").count();
-    assert!(begun > ResourceKind::ALWAYS.len() * 25, "{begun}");
+    assert!(begun > ResourceKind::always().len() * 25, "{begun}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -38,7 +38,7 @@ async fn roles_and_bindings() {
     let message = "configmaps is forbidden: User \"alice\" cannot list resource \"configmaps\" in API group \"\" in \
                    the namespace \"default\"";
     assert_eq!(refused, (403, message.to_owned()));
-    let rules = needed_rules("default", &ResourceKind::ALWAYS.into(), true);
+    let rules = needed_rules("default", &ResourceKind::always(), true);
     assert_eq!(missing_rules(&alice, &rules).await.unwrap(), rules);
     apply(
         &sim,

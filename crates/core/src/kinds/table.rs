@@ -1,0 +1,187 @@
+//! The kinds of Kubernetes objects that are read: one table, and what follows from it.
+
+use std::collections::BTreeSet;
+
+use crate::config::Config;
+use crate::id::NamespacedName;
+use crate::kinds::claim::Claim;
+use crate::kinds::installation::Installation;
+use crate::service_mode::ServiceMode;
+
+/// Calls a macro with the table of kinds. A row has: kind, group, version, plural, scope, which
+/// of its objects are read ([`Selected`]), and when it is read ([`Read`]).
+///
+/// This is the only place where these stand. A new kind is a row here, a file
+/// beside this one with what is kept of it, and one in `kube-types` with how it is written.
+#[macro_export]
+macro_rules! for_each_kind {
+    ($then:ident) => {
+        $then! {
+            Namespace "" "v1" "namespaces" Cluster All Always;
+            Node "" "v1" "nodes" Cluster All Always;
+            IngressClass "networking.k8s.io" "v1" "ingressclasses" Cluster All Always;
+            Secret "" "v1" "secrets" Namespaced (Fields(WITH_CERTIFICATES)) Always;
+            Service "" "v1" "services" Namespaced All Always;
+            EndpointSlice "discovery.k8s.io" "v1" "endpointslices" Namespaced All Always;
+            Ingress "networking.k8s.io" "v1" "ingresses" Namespaced All Always;
+            Pod "" "v1" "pods" Namespaced All (If(|c| c.service_mode == ServiceMode::NodePortLocal));
+            BlockAffinity "crd.projectcalico.org" "v1" "blockaffinities" Cluster All (If(|c| has_cni(c, "calico")));
+            HostSubnet "network.openshift.io" "v1" "hostsubnets" Cluster All (If(|c| has_cni(c, "openshift")));
+            CiliumNode "cilium.io" "v2" "ciliumnodes" Cluster All (If(|c| has_cni(c, "cilium")));
+            ConfigMap "" "v1" "configmaps" Namespaced (Named(Claim::CONFIG_MAP)) Always;
+            StatefulSet "apps" "v1" "statefulsets" Namespaced (Named(Installation::STATEFUL_SET)) Always;
+        }
+    };
+}
+
+/// Helm's release records are most of the Secrets of many clusters.
+/// Source: Configuration, lifecycle and HA, "Informers".
+const WITH_CERTIFICATES: &str = "type!=helm.sh/release.v1";
+
+/// Whether the objects of a kind are in namespaces.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum KindScope {
+    Cluster,
+    Namespaced,
+}
+
+/// Which objects of a kind are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Selected {
+    /// All of them.
+    All,
+    /// Those of a name.
+    Named(&'static str),
+    /// Those that a field selector of the API selects.
+    Fields(&'static str),
+}
+
+/// When a kind is read.
+#[derive(Clone, Copy, Debug)]
+pub enum Read {
+    /// Whatever the configuration.
+    Always,
+    /// With such a configuration.
+    If(fn(&Config) -> bool),
+}
+
+/// What is to be known of a kind. Source: Kubernetes API reference.
+#[derive(Clone, Copy, Debug)]
+pub struct KindSpec {
+    /// Its name.
+    pub name: &'static str,
+    /// Its API group; empty for the core.
+    pub group: &'static str,
+    /// The version that is read.
+    pub version: &'static str,
+    /// Its name in paths and in RBAC rules.
+    pub plural: &'static str,
+    /// Whether its objects are in namespaces.
+    pub scope: KindScope,
+    /// Which of its objects are read.
+    pub selected: Selected,
+    /// When it is read.
+    pub read: Read,
+}
+
+impl KindSpec {
+    /// As `apiVersion` has it: `v1`, `apps/v1`.
+    pub fn api_version(&self) -> String {
+        let group = if self.group.is_empty() { String::new() } else { format!("{}/", self.group) };
+        format!("{group}{}", self.version)
+    }
+}
+
+macro_rules! kinds {
+    ($($kind:ident $group:literal $version:literal $plural:literal $scope:ident $selected:tt $read:tt;)*) => {
+        /// The kinds that a [`crate::Snapshot`] holds.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[allow(missing_docs)]
+        pub enum ResourceKind {
+            $($kind,)*
+        }
+
+        impl ResourceKind {
+            /// All of them.
+            pub const ALL: [Self; [$(Self::$kind),*].len()] = [$(Self::$kind),*];
+
+            /// What is to be known of it.
+            pub const fn spec(self) -> &'static KindSpec {
+                #[allow(unused_imports)]
+                use {KindScope::*, Read::*, Selected::*};
+                match self {
+                    $(Self::$kind => &KindSpec {
+                        name: stringify!($kind),
+                        group: $group,
+                        version: $version,
+                        plural: $plural,
+                        scope: $scope,
+                        selected: $selected,
+                        read: $read,
+                    },)*
+                }
+            }
+        }
+    };
+}
+for_each_kind!(kinds);
+
+impl ResourceKind {
+    /// The kind's name in Kubernetes.
+    pub const fn as_str(self) -> &'static str {
+        self.spec().name
+    }
+
+    /// Those that every instance reads, whatever its configuration.
+    pub fn always() -> BTreeSet<ResourceKind> {
+        Self::ALL.into_iter().filter(|kind| matches!(kind.spec().read, Read::Always)).collect()
+    }
+
+    /// The kinds that an instance of a configuration reads.
+    pub fn read_with(config: &Config) -> BTreeSet<ResourceKind> {
+        let is_read = |kind: &ResourceKind| match kind.spec().read {
+            Read::Always => true,
+            Read::If(asks) => asks(config),
+        };
+        Self::ALL.into_iter().filter(is_read).collect()
+    }
+
+    /// The kind of object in which the CNI says which subnets a node has, if
+    /// it is one of its own. Source: L4 and network, B5.
+    pub fn of_subnets(config: &Config) -> Option<ResourceKind> {
+        match &*config.cni {
+            "calico" => Some(Self::BlockAffinity),
+            "openshift" => Some(Self::HostSubnet),
+            "cilium" => Some(Self::CiliumNode),
+            _ => None,
+        }
+    }
+
+    /// Whether a CNI keeps the subnets of nodes in objects of this kind.
+    pub fn tells_subnets(self) -> bool {
+        matches!(self, Self::BlockAffinity | Self::HostSubnet | Self::CiliumNode)
+    }
+}
+
+/// Whether routes are made of what a CNI says of nodes.
+fn has_cni(config: &Config, cni: &str) -> bool {
+    let makes_routes =
+        config.primary && config.service_mode == ServiceMode::ClusterIp && !config.no_static_routes;
+    makes_routes && &*config.cni == cni
+}
+
+/// A kind and the name of one of its objects.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ResourceId {
+    /// The kind.
+    pub kind: ResourceKind,
+    /// The name.
+    pub name: NamespacedName,
+}
+
+impl std::fmt::Display for ResourceId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}", self.kind.as_str(), self.name)
+    }
+}
