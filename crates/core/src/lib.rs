@@ -29,6 +29,7 @@ pub mod scope;
 pub mod secret;
 pub mod service_mode;
 pub mod snapshot;
+mod store;
 
 pub use cloud::CloudType;
 pub use config::{Config, ConfigIssue};
@@ -40,10 +41,12 @@ pub use index::Index;
 pub use instance::Instances;
 pub use kinds::claim::{Claim, ServiceRule};
 pub use kinds::installation::{Authority, Disregarded, Installation};
+pub use kinds::key::{Key, Place};
 pub use kinds::table::{ResourceId, ResourceKind};
 pub use resource::Resource;
 pub use scope::Scope;
-pub use snapshot::{Delta, Key, Snapshot};
+pub use snapshot::{Delta, Snapshot};
+pub use store::Stored;
 
 /// The controller name in an IngressClass, and the `loadBalancerClass` of a
 /// Service, that make the object ours.

@@ -1,54 +1,20 @@
 //! The cluster as translation sees it: one value, with the indexes that it is
 //! read through.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::annotation;
 use crate::config::Config;
 use crate::contest::{Conflict, Contest};
 use crate::id::NamespacedName;
-use crate::index::Index;
 use crate::instance::{Instances, Rival};
-use crate::kinds::claim::Claim;
-use crate::kinds::installation::Installation;
+use crate::kinds::ingress::host_of;
+use crate::kinds::key::{Key, Place};
 use crate::resource::{
-    EndpointSlice, Ingress, IngressClass, Namespace, Node, NodeSubnets, Pod, Resource, ResourceId,
-    ResourceKind, Secret, Service, ServiceType,
+    BlockAffinity, CiliumNode, Claim, EndpointSlice, HostSubnet, Ingress, IngressClass, Installation,
+    Namespace, Node, NodeSubnets, Pod, Resource, ResourceId, ResourceKind, Secret, Service,
 };
-
-/// What a translation can depend on. Reading one of these records a
-/// dependency, present or not; changing an object touches the keys that its old
-/// and its new version are found under.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Key {
-    /// All IngressClasses: there are few, and the default one matters to every
-    /// Ingress without a class.
-    IngressClasses,
-    /// All Nodes: NodePort pools hold every one of them.
-    Nodes,
-    /// What a CNI says of the subnets of nodes.
-    NodeSubnets,
-    /// The instances of the cluster: there are few, and they decide on every
-    /// namespace.
-    Instances,
-    /// What the instances say of namespaces that change hands.
-    Handover,
-    /// The Ingresses that name a host.
-    Host(Arc<str>),
-    /// One Ingress.
-    Ingress(NamespacedName),
-    /// One Service.
-    Service(NamespacedName),
-    /// The EndpointSlices of a Service, and the pods that it selects.
-    Endpoints(NamespacedName),
-    /// The Services of a namespace that share a VIP under a key.
-    SharedVip(NamespacedName),
-    /// One Secret.
-    Secret(NamespacedName),
-    /// One Namespace.
-    Namespace(Arc<str>),
-}
+use crate::store::{Store, Stored, Stores};
 
 /// A change of the cluster.
 #[derive(Clone, Debug)]
@@ -69,17 +35,7 @@ pub struct Snapshot {
     /// The kinds without which nothing can be said.
     required: BTreeSet<ResourceKind>,
     complete: BTreeSet<ResourceKind>,
-    namespaces: BTreeMap<Arc<str>, Namespace>,
-    nodes: BTreeMap<Arc<str>, Node>,
-    classes: BTreeMap<Arc<str>, IngressClass>,
-    secrets: BTreeMap<NamespacedName, Arc<Secret>>,
-    services: BTreeMap<NamespacedName, Arc<Service>>,
-    slices: BTreeMap<NamespacedName, Arc<EndpointSlice>>,
-    ingresses: BTreeMap<NamespacedName, Arc<Ingress>>,
-    pods: BTreeMap<NamespacedName, Arc<Pod>>,
-    subnets: BTreeMap<(ResourceKind, Arc<str>), NodeSubnets>,
-    claims: BTreeMap<Arc<str>, Claim>,
-    installations: BTreeMap<Arc<str>, Installation>,
+    stores: Stores,
     /// What this instance claims by the configuration that it acts by.
     own: Option<Claim>,
     /// The uuid of the controller that it is logged in to.
@@ -88,9 +44,6 @@ pub struct Snapshot {
     instances: Instances,
     /// Namespaces of this instance that another one may still be writing for.
     awaited: BTreeSet<Arc<str>>,
-    slices_of: Index<NamespacedName, NamespacedName>,
-    ingresses_of: Index<Arc<str>, NamespacedName>,
-    shared_vips: Index<NamespacedName, NamespacedName>,
 }
 
 impl Default for Snapshot {
@@ -99,24 +52,11 @@ impl Default for Snapshot {
             subdomain: None,
             required: ResourceKind::always(),
             complete: BTreeSet::new(),
-            namespaces: BTreeMap::new(),
-            nodes: BTreeMap::new(),
-            classes: BTreeMap::new(),
-            secrets: BTreeMap::new(),
-            services: BTreeMap::new(),
-            slices: BTreeMap::new(),
-            ingresses: BTreeMap::new(),
-            pods: BTreeMap::new(),
-            subnets: BTreeMap::new(),
-            claims: BTreeMap::new(),
-            installations: BTreeMap::new(),
+            stores: Stores::default(),
             own: None,
             controller_id: None,
             instances: Instances::default(),
             awaited: BTreeSet::new(),
-            slices_of: Index::default(),
-            ingresses_of: Index::default(),
-            shared_vips: Index::default(),
         }
     }
 }
@@ -131,7 +71,7 @@ impl Snapshot {
             Delta::Delete(id) => self.remove(&id, &mut touched),
             Delta::Reset(kind, resources) => {
                 let live: BTreeSet<_> = resources.iter().map(Resource::id).collect();
-                for id in self.ids(kind).into_iter().filter(|id| !live.contains(id)) {
+                for id in self.stores.ids(kind).into_iter().filter(|id| !live.contains(id)) {
                     self.remove(&id, &mut touched);
                 }
                 for resource in resources {
@@ -156,21 +96,7 @@ impl Snapshot {
 
     /// How many objects of a kind there are.
     pub fn count(&self, kind: ResourceKind) -> usize {
-        match kind {
-            ResourceKind::Namespace => self.namespaces.len(),
-            ResourceKind::Node => self.nodes.len(),
-            ResourceKind::IngressClass => self.classes.len(),
-            ResourceKind::Secret => self.secrets.len(),
-            ResourceKind::Service => self.services.len(),
-            ResourceKind::EndpointSlice => self.slices.len(),
-            ResourceKind::Ingress => self.ingresses.len(),
-            ResourceKind::Pod => self.pods.len(),
-            ResourceKind::BlockAffinity | ResourceKind::HostSubnet | ResourceKind::CiliumNode => {
-                self.subnets.keys().filter(|(of, _)| *of == kind).count()
-            }
-            ResourceKind::ConfigMap => self.claims.len(),
-            ResourceKind::StatefulSet => self.installations.len(),
-        }
+        self.stores.count(kind)
     }
 
     /// Looks at the cluster as the instance with this configuration does:
@@ -185,14 +111,8 @@ impl Snapshot {
         if self.subdomain == subdomain {
             return touched;
         }
-        let ingresses: Vec<_> = self.ingresses.values().cloned().collect();
-        for ingress in &ingresses {
-            self.unindex_ingress(ingress, &mut touched);
-        }
+        self.stores.move_to(self.subdomain.as_ref(), subdomain.as_ref(), &mut touched);
         self.subdomain = subdomain;
-        for ingress in &ingresses {
-            self.index_ingress(ingress, &mut touched);
-        }
         touched
     }
 
@@ -213,14 +133,19 @@ impl Snapshot {
     pub fn unsaid_controller(&self) -> Option<&Arc<str>> {
         let own = self.own.as_ref()?;
         let id = self.controller_id.as_ref()?;
-        let is_said = self.installations.get(&own.namespace)?.controller_id.as_ref() == Some(id);
+        let is_said = self
+            .store_of::<Installation>()
+            .get(&own.namespace, Installation::STATEFUL_SET)?
+            .controller_id
+            .as_ref()
+            == Some(id);
         let mut others = self.instances.others(&own.namespace);
         (!is_said && others.any(|other| other.controller != own.controller)).then_some(id)
     }
 
     /// The instance that a namespace belongs to; nobody's if none selects it.
     pub fn owner_of(&self, namespace: &str) -> Option<&Arc<str>> {
-        let labels = self.namespaces.get(namespace).map(|namespace| &namespace.labels);
+        let labels = self.namespace(namespace).map(|namespace| &namespace.labels);
         self.instances.owner_of(namespace, labels)
     }
 
@@ -248,7 +173,7 @@ impl Snapshot {
 
     /// Whether another instance asks for a namespace, even if it gets nothing.
     pub fn is_asked_for_by_another(&self, namespace: &str) -> bool {
-        let labels = self.namespaces.get(namespace).map(|namespace| &namespace.labels);
+        let labels = self.namespace(namespace).map(|namespace| &namespace.labels);
         self.own.as_ref().is_some_and(|own| {
             self.instances.others(&own.namespace).any(|claim| claim.scope.accepts(namespace, labels))
         })
@@ -256,7 +181,7 @@ impl Snapshot {
 
     /// Whether this instance asks for a namespace, whoever it belongs to.
     pub fn selects(&self, namespace: &str) -> bool {
-        let labels = self.namespaces.get(namespace).map(|namespace| &namespace.labels);
+        let labels = self.namespace(namespace).map(|namespace| &namespace.labels);
         self.own.as_ref().is_none_or(|own| own.scope.accepts(namespace, labels))
     }
 
@@ -279,7 +204,7 @@ impl Snapshot {
     /// What this instance and others cannot both have, sorted.
     pub fn conflicts(&self) -> Vec<Conflict> {
         let Some(own) = &self.own else { return Vec::new() };
-        self.instances.conflicts(&own.namespace, self.namespaces.values())
+        self.instances.conflicts(&own.namespace, self.namespaces())
     }
 
     /// Leaves a namespace that is this instance's own to the instance that it
@@ -287,26 +212,44 @@ impl Snapshot {
     pub fn await_namespace(&mut self, namespace: &Arc<str>, awaited: bool) -> BTreeSet<Key> {
         let changed =
             if awaited { self.awaited.insert(namespace.clone()) } else { self.awaited.remove(namespace) };
-        changed.then(|| Key::Namespace(namespace.clone())).into_iter().collect()
+        changed.then(|| Key::namespace(namespace)).into_iter().collect()
     }
 
     /// The host of an Ingress rule: its own, or `<ingress>.<namespace>.<sub-domain>`.
     pub fn host_of(&self, ingress: &NamespacedName, host: Option<&Arc<str>>) -> Option<Arc<str>> {
-        match (host, &self.subdomain) {
-            (Some(host), _) => Some(host.clone()),
-            (None, Some(domain)) => Some(format!("{}.{}.{domain}", ingress.name, ingress.namespace).into()),
-            (None, None) => None,
-        }
+        host_of(ingress, host, self.subdomain.as_ref())
+    }
+
+    /// One object.
+    pub fn get<T: Stored>(&self, id: &NamespacedName) -> Option<&Arc<T>> {
+        self.store_of::<T>().get(&id.namespace, &id.name)
+    }
+
+    /// All objects of a kind, by name.
+    pub fn all<T: Stored>(&self) -> impl Iterator<Item = &Arc<T>> + Clone {
+        self.store_of::<T>().all()
+    }
+
+    /// The objects of a kind that are found under a key, by name.
+    pub fn under<T: Stored>(&self, key: &Key) -> impl Iterator<Item = &Arc<T>> + Clone + use<'_, T> {
+        self.store_of::<T>().under(key)
+    }
+
+    fn store_of<T: Stored>(&self) -> &Store<T> {
+        T::store(&self.stores)
     }
 
     /// The Ingresses that name a host.
     pub fn ingresses_of(&self, host: &str) -> impl Iterator<Item = &Arc<Ingress>> {
-        self.ingresses_of.get(host).iter().filter_map(|id| self.ingresses.get(id))
+        self.under(&Key::Under(Place::Host, NamespacedName::cluster(host)))
     }
 
     /// Every host that an Ingress names.
     pub fn hosts(&self) -> impl Iterator<Item = &Arc<str>> {
-        self.ingresses_of.keys()
+        self.store_of::<Ingress>().keys().filter_map(|key| match key {
+            Key::Under(Place::Host, host) => Some(&host.name),
+            _ => None,
+        })
     }
 
     /// The Ingresses that name no host, and get none.
@@ -314,52 +257,55 @@ impl Snapshot {
         let has_host = |ingress: &Ingress| {
             ingress.rules.iter().any(|rule| self.subdomain.is_some() || rule.host.is_some())
         };
-        self.ingresses.values().filter(move |ingress| !has_host(ingress))
+        self.all::<Ingress>().filter(move |ingress| !has_host(ingress))
     }
 
     /// The slices of a Service, by name.
     pub fn slices_of(&self, service: &NamespacedName) -> impl Iterator<Item = &Arc<EndpointSlice>> {
-        self.slices_of.get(service).iter().filter_map(|id| self.slices.get(id))
+        self.under(&Key::Under(Place::Endpoints, service.clone()))
     }
 
     /// The Services that share a VIP under a key (in the place of the name).
     pub fn shared_vip(&self, key: &NamespacedName) -> impl Iterator<Item = &Arc<Service>> {
-        self.shared_vips.get(key).iter().filter_map(|id| self.services.get(id))
+        self.under(&Key::Under(Place::SharedVip, key.clone()))
     }
 
     /// Every key under which Services share a VIP.
     pub fn shared_vip_keys(&self) -> impl Iterator<Item = &NamespacedName> {
-        self.shared_vips.keys()
+        self.store_of::<Service>().keys().filter_map(|key| match key {
+            Key::Under(Place::SharedVip, shared) => Some(shared),
+            _ => None,
+        })
     }
 
     /// One Ingress.
     pub fn ingress(&self, id: &NamespacedName) -> Option<&Arc<Ingress>> {
-        self.ingresses.get(id)
+        self.get(id)
     }
 
     /// One Service.
     pub fn service(&self, id: &NamespacedName) -> Option<&Arc<Service>> {
-        self.services.get(id)
+        self.get(id)
     }
 
     /// One Secret.
     pub fn secret(&self, id: &NamespacedName) -> Option<&Arc<Secret>> {
-        self.secrets.get(id)
+        self.get(id)
     }
 
     /// One Namespace.
     pub fn namespace(&self, name: &str) -> Option<&Namespace> {
-        self.namespaces.get(name)
+        self.store_of::<Namespace>().get("", name).map(|namespace| &**namespace)
     }
 
     /// All IngressClasses, by name.
     pub fn classes(&self) -> impl Iterator<Item = &IngressClass> {
-        self.classes.values()
+        self.all::<IngressClass>().map(|class| &**class)
     }
 
     /// All Namespaces, by name.
     pub fn namespaces(&self) -> impl Iterator<Item = &Namespace> {
-        self.namespaces.values()
+        self.all::<Namespace>().map(|namespace| &**namespace)
     }
 
     /// The namespace of this instance, once its configuration is known.
@@ -375,304 +321,118 @@ impl Snapshot {
     /// The StatefulSet of the instance of a namespace: this one's, or one that counts.
     pub fn installation(&self, namespace: &str) -> Option<&Installation> {
         let is_own = self.me().is_some_and(|me| **me == *namespace);
-        self.installations.get(namespace).filter(|found| is_own || found.disregarded().is_none())
+        let found = self.store_of::<Installation>().get(namespace, Installation::STATEFUL_SET);
+        found.map(|found| &**found).filter(|found| is_own || found.disregarded().is_none())
     }
 
     /// The pods that a Service selects, by name: those that NodePortLocal made
     /// reachable.
     pub fn pods_of<'a>(&'a self, service: &'a Service) -> impl Iterator<Item = &'a Arc<Pod>> {
-        let start = NamespacedName::new(service.id.namespace.clone(), "");
-        let pods = self.pods.range(start..).map(|(_, pod)| pod);
-        let pods = pods.take_while(|pod| pod.id.namespace == service.id.namespace);
-        pods.filter(|pod| selects(service, &pod.labels))
+        let pods = self.store_of::<Pod>().of_namespace(&service.id.namespace);
+        pods.filter(|pod| service.selects(&pod.labels))
     }
 
     /// What the CNI says of nodes' subnets in objects of a kind, by name.
-    pub fn subnets(&self, kind: ResourceKind) -> impl Iterator<Item = &NodeSubnets> {
-        self.subnets.values().filter(move |subnets| subnets.kind == kind)
+    pub fn subnets(&self, kind: ResourceKind) -> Vec<&NodeSubnets> {
+        match kind {
+            ResourceKind::BlockAffinity => self.all::<BlockAffinity>().map(|found| &found.0).collect(),
+            ResourceKind::HostSubnet => self.all::<HostSubnet>().map(|found| &found.0).collect(),
+            ResourceKind::CiliumNode => self.all::<CiliumNode>().map(|found| &found.0).collect(),
+            _ => Vec::new(),
+        }
     }
 
     /// All Nodes, by name.
     pub fn nodes(&self) -> impl Iterator<Item = &Node> {
-        self.nodes.values()
+        self.all::<Node>().map(|node| &**node)
     }
 
     /// All Ingresses, by name.
     pub fn ingresses(&self) -> impl Iterator<Item = &Arc<Ingress>> {
-        self.ingresses.values()
+        self.all()
     }
 
     /// All Services, by name.
     pub fn services(&self) -> impl Iterator<Item = &Arc<Service>> {
-        self.services.values()
+        self.all()
     }
 
     /// The Ingresses and Services on which something was published.
     pub fn published(&self) -> impl Iterator<Item = ResourceId> {
-        let ingresses = self.ingresses.values().filter(|ingress| !ingress.published.is_empty());
-        let services = self.services.values().filter(|service| !service.published.is_empty());
+        let ingresses = self.all::<Ingress>().filter(|ingress| !ingress.published.is_empty());
+        let services = self.all::<Service>().filter(|service| !service.published.is_empty());
         let ingresses = ingresses.map(|ingress| (ResourceKind::Ingress, &ingress.id));
         let all = ingresses.chain(services.map(|service| (ResourceKind::Service, &service.id)));
         all.map(|(kind, name)| ResourceId { kind, name: name.clone() })
     }
 
-    fn ids(&self, kind: ResourceKind) -> Vec<ResourceId> {
-        let cluster =
-            |names: Vec<&Arc<str>>| names.into_iter().map(|n| NamespacedName::cluster(n.clone())).collect();
-        let names: Vec<NamespacedName> = match kind {
-            ResourceKind::Namespace => cluster(self.namespaces.keys().collect()),
-            ResourceKind::Node => cluster(self.nodes.keys().collect()),
-            ResourceKind::IngressClass => cluster(self.classes.keys().collect()),
-            ResourceKind::Secret => self.secrets.keys().cloned().collect(),
-            ResourceKind::Service => self.services.keys().cloned().collect(),
-            ResourceKind::EndpointSlice => self.slices.keys().cloned().collect(),
-            ResourceKind::Ingress => self.ingresses.keys().cloned().collect(),
-            ResourceKind::Pod => self.pods.keys().cloned().collect(),
-            ResourceKind::BlockAffinity | ResourceKind::HostSubnet | ResourceKind::CiliumNode => {
-                cluster(self.subnets.keys().filter(|(of, _)| *of == kind).map(|(_, name)| name).collect())
-            }
-            ResourceKind::ConfigMap => {
-                self.claims.keys().map(|ns| NamespacedName::new(ns.clone(), Claim::CONFIG_MAP)).collect()
-            }
-            ResourceKind::StatefulSet => {
-                let name = |ns: &Arc<str>| NamespacedName::new(ns.clone(), Installation::STATEFUL_SET);
-                self.installations.keys().map(name).collect()
-            }
-        };
-        names.into_iter().map(|name| ResourceId { kind, name }).collect()
+    fn put(&mut self, resource: Resource, touched: &mut BTreeSet<Key>) {
+        let id = resource.id();
+        self.change(&id, touched, |stores, subdomain, touched| stores.put(resource, subdomain, touched));
     }
 
-    fn put(&mut self, resource: Resource, touched: &mut BTreeSet<Key>) {
-        match resource {
-            Resource::Namespace(x) => {
-                if self.namespaces.get(&x.name) != Some(&x) {
-                    touched.insert(Key::Namespace(x.name.clone()));
-                    self.namespaces.insert(x.name.clone(), x);
-                }
-            }
-            Resource::Node(x) => {
-                if self.nodes.get(&x.name) != Some(&x) {
-                    touched.insert(Key::Nodes);
-                    self.nodes.insert(x.name.clone(), x);
-                }
-            }
-            Resource::IngressClass(x) => {
-                if self.classes.get(&x.name) != Some(&x) {
-                    touched.insert(Key::IngressClasses);
-                    self.classes.insert(x.name.clone(), x);
-                }
-            }
-            Resource::Secret(x) => {
-                if self.secrets.get(&x.id).map(|o| &**o) != Some(&x) {
-                    touched.insert(Key::Secret(x.id.clone()));
-                    self.secrets.insert(x.id.clone(), Arc::new(x));
-                }
-            }
-            Resource::Service(x) => self.put_service(x, touched),
-            Resource::EndpointSlice(x) => self.put_slice(x, touched),
-            Resource::Ingress(x) => self.put_ingress(x, touched),
-            Resource::Pod(x) => self.put_pod(x, touched),
-            Resource::NodeSubnets(x) => {
-                let key = (x.kind, x.name.clone());
-                if self.subnets.get(&key) != Some(&x) {
-                    touched.insert(Key::NodeSubnets);
-                    self.subnets.insert(key, x);
-                }
-            }
-            Resource::Claim(x) => {
-                self.claims.insert(x.namespace.clone(), x);
+    fn remove(&mut self, id: &ResourceId, touched: &mut BTreeSet<Key>) {
+        self.change(id, touched, |stores, subdomain, touched| stores.remove(id, subdomain, touched));
+    }
+
+    /// Changes one object, and what depends on it beside what it is found under.
+    fn change(
+        &mut self,
+        id: &ResourceId,
+        touched: &mut BTreeSet<Key>,
+        change: impl FnOnce(&mut Stores, Option<&Arc<str>>, &mut BTreeSet<Key>) -> bool,
+    ) {
+        match id.kind {
+            // Nobody reads these but the instances that they make.
+            ResourceKind::ConfigMap => {
+                change(&mut self.stores, None, &mut BTreeSet::new());
                 self.judge(touched);
             }
-            Resource::Installation(x) => {
-                let word = x.word.clone();
-                let old = self.installations.insert(x.namespace.clone(), x);
-                if old.map(|old| old.word).unwrap_or_default() != word {
+            ResourceKind::StatefulSet => {
+                let before = self.get::<Installation>(&id.name).cloned();
+                change(&mut self.stores, None, &mut BTreeSet::new());
+                let word = |found: Option<&Arc<Installation>>| found.map(|found| found.word.clone());
+                let after = word(self.get(&id.name));
+                if word(before.as_ref()).unwrap_or_default() != after.clone().unwrap_or_default()
+                    || (before.is_some() && after.is_none())
+                {
                     touched.insert(Key::Handover);
                 }
                 self.judge(touched);
+            }
+            // They are found by the Services that select them.
+            ResourceKind::Pod => {
+                let before = self.get::<Pod>(&id.name).cloned();
+                if change(&mut self.stores, None, &mut BTreeSet::new()) {
+                    let after = self.get::<Pod>(&id.name).cloned();
+                    for pod in before.iter().chain(&after) {
+                        self.touch_services_of(pod, touched);
+                    }
+                }
+            }
+            _ => {
+                change(&mut self.stores, self.subdomain.as_ref(), touched);
             }
         }
     }
 
     /// Sorts the instances out anew.
     fn judge(&mut self, touched: &mut BTreeSet<Key>) {
-        let instances = Instances::of(self.claims.values(), &self.installations, self.own.as_ref());
+        let claims: Vec<_> = self.all::<Claim>().map(|claim| &**claim).collect();
+        let installations =
+            self.all::<Installation>().map(|found| (found.namespace.clone(), (**found).clone())).collect();
+        let instances = Instances::of(claims, &installations, self.own.as_ref());
         if instances != self.instances {
             touched.insert(Key::Instances);
             self.instances = instances;
         }
     }
 
-    fn put_pod(&mut self, pod: Pod, touched: &mut BTreeSet<Key>) {
-        if self.pods.get(&pod.id).is_some_and(|old| **old == pod) {
-            return;
-        }
-        if let Some(old) = self.pods.get(&pod.id).cloned() {
-            self.touch_services_of(&old, touched);
-        }
-        self.touch_services_of(&pod, touched);
-        self.pods.insert(pod.id.clone(), Arc::new(pod));
-    }
-
     fn touch_services_of(&self, pod: &Pod, touched: &mut BTreeSet<Key>) {
-        let start = NamespacedName::new(pod.id.namespace.clone(), "");
-        let services = self.services.range(start..).take_while(|(id, _)| id.namespace == pod.id.namespace);
-        let selecting = services.filter(|(_, service)| selects(service, &pod.labels));
-        touched.extend(selecting.map(|(id, _)| Key::Endpoints(id.clone())));
+        let services = self.store_of::<Service>().of_namespace(&pod.id.namespace);
+        let selecting = services.filter(|service| service.selects(&pod.labels));
+        touched.extend(selecting.map(|service| Key::Under(Place::Endpoints, service.id.clone())));
     }
-
-    fn put_service(&mut self, service: Service, touched: &mut BTreeSet<Key>) {
-        let id = service.id.clone();
-        if self.services.get(&id).is_some_and(|old| **old == service) {
-            return;
-        }
-        if let Some(old) = self.services.get(&id).and_then(|s| shared_vip_key(s)) {
-            self.shared_vips.remove(&old, &id);
-            touched.insert(Key::SharedVip(old));
-        }
-        if let Some(key) = shared_vip_key(&service) {
-            self.shared_vips.insert(key.clone(), id.clone());
-            touched.insert(Key::SharedVip(key));
-        }
-        touched.insert(Key::Service(id.clone()));
-        self.services.insert(id, Arc::new(service));
-    }
-
-    fn put_slice(&mut self, slice: EndpointSlice, touched: &mut BTreeSet<Key>) {
-        let id = slice.id.clone();
-        if self.slices.get(&id).is_some_and(|old| **old == slice) {
-            return;
-        }
-        if let Some(service) = self.slices.get(&id).and_then(|s| s.service.clone()) {
-            self.slices_of.remove(&service, &id);
-            touched.insert(Key::Endpoints(service));
-        }
-        if let Some(service) = &slice.service {
-            self.slices_of.insert(service.clone(), id.clone());
-            touched.insert(Key::Endpoints(service.clone()));
-        }
-        self.slices.insert(id, Arc::new(slice));
-    }
-
-    fn put_ingress(&mut self, ingress: Ingress, touched: &mut BTreeSet<Key>) {
-        let id = ingress.id.clone();
-        let old = self.ingresses.get(&id).cloned();
-        if old.as_ref().is_some_and(|old| **old == ingress) {
-            return;
-        }
-        let ingress = Arc::new(ingress);
-        // What we published on it ourselves changes nothing for its hosts.
-        let only_published = old.as_ref().is_some_and(|old| {
-            Ingress { published: ingress.published.clone(), ..(**old).clone() } == *ingress
-        });
-        if only_published {
-            self.ingresses.insert(id.clone(), ingress);
-        } else {
-            if let Some(old) = old {
-                self.unindex_ingress(&old, touched);
-            }
-            self.ingresses.insert(id.clone(), ingress.clone());
-            self.index_ingress(&ingress, touched);
-        }
-        touched.insert(Key::Ingress(id));
-    }
-
-    fn remove(&mut self, id: &ResourceId, touched: &mut BTreeSet<Key>) {
-        let name = &id.name;
-        match id.kind {
-            ResourceKind::Namespace => {
-                if self.namespaces.remove(&name.name).is_some() {
-                    touched.insert(Key::Namespace(name.name.clone()));
-                }
-            }
-            ResourceKind::Node => {
-                if self.nodes.remove(&name.name).is_some() {
-                    touched.insert(Key::Nodes);
-                }
-            }
-            ResourceKind::IngressClass => {
-                if self.classes.remove(&name.name).is_some() {
-                    touched.insert(Key::IngressClasses);
-                }
-            }
-            ResourceKind::Secret => {
-                if self.secrets.remove(name).is_some() {
-                    touched.insert(Key::Secret(name.clone()));
-                }
-            }
-            ResourceKind::Service => {
-                if let Some(old) = self.services.remove(name) {
-                    if let Some(key) = shared_vip_key(&old) {
-                        self.shared_vips.remove(&key, name);
-                        touched.insert(Key::SharedVip(key));
-                    }
-                    touched.insert(Key::Service(name.clone()));
-                }
-            }
-            ResourceKind::EndpointSlice => {
-                if let Some(service) = self.slices.remove(name).and_then(|s| s.service.clone()) {
-                    self.slices_of.remove(&service, name);
-                    touched.insert(Key::Endpoints(service));
-                }
-            }
-            ResourceKind::Ingress => {
-                if let Some(old) = self.ingresses.remove(name) {
-                    self.unindex_ingress(&old, touched);
-                    touched.insert(Key::Ingress(name.clone()));
-                }
-            }
-            ResourceKind::Pod => {
-                if let Some(old) = self.pods.remove(name) {
-                    self.touch_services_of(&old, touched);
-                }
-            }
-            ResourceKind::BlockAffinity | ResourceKind::HostSubnet | ResourceKind::CiliumNode => {
-                if self.subnets.remove(&(id.kind, name.name.clone())).is_some() {
-                    touched.insert(Key::NodeSubnets);
-                }
-            }
-            ResourceKind::ConfigMap => {
-                self.claims.remove(&name.namespace);
-                self.judge(touched);
-            }
-            ResourceKind::StatefulSet => {
-                if self.installations.remove(&name.namespace).is_some() {
-                    touched.insert(Key::Handover);
-                }
-                self.judge(touched);
-            }
-        }
-    }
-
-    fn index_ingress(&mut self, ingress: &Ingress, touched: &mut BTreeSet<Key>) {
-        for rule in &ingress.rules {
-            let Some(host) = self.host_of(&ingress.id, rule.host.as_ref()) else { continue };
-            self.ingresses_of.insert(host.clone(), ingress.id.clone());
-            touched.insert(Key::Host(host));
-        }
-    }
-
-    fn unindex_ingress(&mut self, ingress: &Ingress, touched: &mut BTreeSet<Key>) {
-        for rule in &ingress.rules {
-            let Some(host) = self.host_of(&ingress.id, rule.host.as_ref()) else { continue };
-            self.ingresses_of.remove(&host, &ingress.id);
-            touched.insert(Key::Host(host));
-        }
-    }
-}
-
-/// Whether a Service selects pods with such labels; one without a selector
-/// selects none.
-fn selects(service: &Service, labels: &BTreeMap<Arc<str>, Arc<str>>) -> bool {
-    let wanted = &service.selector;
-    !wanted.is_empty() && wanted.iter().all(|(key, value)| labels.get(key) == Some(value))
-}
-
-/// The key under which a Service shares a VIP, if it does.
-pub fn shared_vip_key(service: &Service) -> Option<NamespacedName> {
-    let key = service.annotations.get(annotation::SHARED_VIP).filter(|key| !key.is_empty())?;
-    (service.service_type == ServiceType::LoadBalancer)
-        .then(|| NamespacedName::new(service.id.namespace.clone(), key.clone()))
 }
 
 #[cfg(test)]
@@ -694,8 +454,8 @@ mod tests {
         let mut snapshot = Snapshot::default();
         apply(&mut snapshot, ingress("a", Some("one.com")));
         let touched = apply(&mut snapshot, ingress("a", Some("two.com")));
-        assert!(touched.contains(&Key::Host("one.com".into())));
-        assert!(touched.contains(&Key::Host("two.com".into())));
+        assert!(touched.contains(&Key::host(&"one.com".into())));
+        assert!(touched.contains(&Key::host(&"two.com".into())));
         assert_eq!(snapshot.hosts().map(|h| &**h).collect::<Vec<_>>(), ["two.com"]);
     }
 
@@ -713,7 +473,10 @@ mod tests {
         let address = PublishedAddress { hostname: "one.com".into(), ip: "1.2.3.4".into() };
         let published = Published { addresses: vec![address], ..Published::default() };
         let touched = apply(&mut snapshot, Ingress { published, ..ingress("a", Some("one.com")) });
-        assert_eq!(touched, BTreeSet::from([Key::Ingress(NamespacedName::new("ns", "a"))]));
+        assert_eq!(
+            touched,
+            BTreeSet::from([Key::One(ResourceKind::Ingress, NamespacedName::new("ns", "a"))])
+        );
     }
 
     #[test]
@@ -723,7 +486,7 @@ mod tests {
         assert!(!snapshot.is_complete());
         let list = vec![Resource::Ingress(ingress("b", Some("two.com")))];
         let touched = snapshot.apply(Delta::Reset(ResourceKind::Ingress, list));
-        assert!(touched.contains(&Key::Host("one.com".into())));
+        assert!(touched.contains(&Key::host(&"one.com".into())));
         assert_eq!(snapshot.count(ResourceKind::Ingress), 1);
     }
 
@@ -733,6 +496,6 @@ mod tests {
         apply(&mut snapshot, ingress("a", None));
         assert_eq!(snapshot.hosts().count(), 0);
         let touched = snapshot.act_by(&Config::default(), Some("avi.internal".into()));
-        assert!(touched.contains(&Key::Host("a.ns.avi.internal".into())));
+        assert!(touched.contains(&Key::host(&"a.ns.avi.internal".into())));
     }
 }

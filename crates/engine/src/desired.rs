@@ -135,7 +135,7 @@ impl Desired {
     /// this instance's part out of what is borrowed.
     fn asked_for(&self, snapshot: &Snapshot) -> BTreeSet<UnitKey> {
         if self.translator.config().delete_config {
-            return UnitKey::STANDING.iter().filter_map(UnitKey::born_of).collect();
+            return UnitKey::STANDING.into();
         }
         self.translator.units(snapshot).into_iter().collect()
     }
@@ -143,7 +143,7 @@ impl Desired {
     /// Leaves the units that serve these namespaces as they are, and no others.
     /// Answers the objects of all units for which that is news, and those they are on.
     pub(crate) fn freeze(&mut self, namespaces: &BTreeSet<Arc<str>>) -> BTreeSet<ObjectKey> {
-        let readers = namespaces.iter().flat_map(|name| self.readers.get(&Key::Namespace(name.clone())));
+        let readers = namespaces.iter().flat_map(|name| self.readers.get(&Key::namespace(name)));
         let frozen: BTreeSet<UnitKey> = readers.cloned().collect();
         let news = self.frozen.symmetric_difference(&frozen);
         let fronts = |unit| self.fronts_of(unit).flat_map(|front| self.front_objects(front));

@@ -114,8 +114,7 @@ impl Touched {
         let mut statuses: BTreeSet<_> = self.keys().filter_map(resource_of).collect();
         if self.is_about_owners() {
             let all = self.contains(&Key::Instances);
-            let is_touched =
-                |id: &ResourceId| all || self.contains(&Key::Namespace(id.name.namespace.clone()));
+            let is_touched = |id: &ResourceId| all || self.contains(&Key::namespace(&id.name.namespace));
             statuses.extend(snapshot.published().filter(is_touched));
         }
         statuses
@@ -123,7 +122,7 @@ impl Touched {
 }
 
 fn is_about_owners(key: &Key) -> bool {
-    matches!(key, Key::Instances | Key::Handover | Key::Namespace(_))
+    matches!(key, Key::Instances | Key::Handover) || key.as_namespace().is_some()
 }
 
 /// The engine. It owns the snapshot, what is wanted, what is there, and the
@@ -436,14 +435,14 @@ impl Engine {
         self.look_at_territory(now);
         let mut touched = self.touched.take().unwrap_or_default();
         if !self.translated {
-            touched.by_list.extend(UnitKey::STANDING);
+            touched.by_list.extend(UnitKey::STANDING.map(|unit| unit.own_key()));
         }
         // Lists first: what a list and an edit both lead to is not explained by
         // the edit, as that may have been about something else.
         let lists = self.desired.update(&self.snapshot, &touched.by_list);
         self.changed(lists, Cause::List, now, effects);
         let words = self.desired.update(&self.snapshot, &touched.by_word);
-        let shares_names = |key: &Key| matches!(key, Key::Namespace(name) if self.shares_names(name));
+        let shares_names = |key: &Key| key.as_namespace().is_some_and(|name| self.shares_names(name));
         // Where there are no names in common, nothing can have been taken over by them.
         let cause = if touched.by_word.iter().any(shares_names) { Cause::Word } else { Cause::Edit };
         self.changed(words, cause, now, effects);
@@ -774,10 +773,10 @@ fn body_of(operation: &Operation) -> Option<Arc<Object>> {
 
 /// The object on which a status may stand that a key is about.
 fn resource_of(key: &Key) -> Option<ResourceId> {
-    let (kind, name) = match key {
-        Key::Ingress(name) => (ResourceKind::Ingress, name),
-        Key::Service(name) => (ResourceKind::Service, name),
-        _ => return None,
-    };
-    Some(ResourceId { kind, name: name.clone() })
+    match key {
+        Key::One(kind @ (ResourceKind::Ingress | ResourceKind::Service), name) => {
+            Some(ResourceId { kind: *kind, name: name.clone() })
+        }
+        _ => None,
+    }
 }

@@ -242,7 +242,7 @@ impl Territory {
         self.pass_arrivals(snapshot, now, &mut passed);
         for (name, departure) in &mut self.departures {
             if departure.frozen_until.take_if(|until| *until <= now).is_some() {
-                passed.by_list.insert(Key::Namespace(name.clone()));
+                passed.by_list.insert(Key::namespace(name));
             }
             let is_known = self.outdated.is_empty() && departure.taken_over.is_none();
             if is_known && is_taken_over(snapshot, name, &departure.to) {
@@ -279,7 +279,7 @@ impl Territory {
             passed.observe |= arrived;
             self.arrived |= arrived;
             // It was left as it was, whoever it belongs to by now.
-            passed.by_edit.insert(Key::Namespace(name));
+            passed.by_edit.insert(Key::namespace(&name));
         }
     }
 
@@ -294,7 +294,7 @@ impl Territory {
             self.had.remove(name);
             self.taken_over.insert(name.clone());
         }
-        over.into_iter().map(Key::Namespace).collect()
+        over.iter().map(Key::namespace).collect()
     }
 
     /// Whether another instance is to take a namespace over from us, and has not.

@@ -99,13 +99,13 @@ impl Stage {
 
     async fn take(&mut self, event: SourceEvent) -> Result<(), Closed> {
         let event = match event {
-            SourceEvent::Delta(Delta::Apply(Resource::Installation(installation))) => {
+            SourceEvent::Delta(Delta::Apply(Resource::StatefulSet(installation))) => {
                 let resource = self.vet(vec![installation]).await?.into_iter().next().ok_or(Closed)?;
                 SourceEvent::Delta(Delta::Apply(resource))
             }
             SourceEvent::Delta(Delta::Reset(kind, resources)) => {
                 let installations = resources.into_iter().filter_map(|resource| match resource {
-                    Resource::Installation(installation) => Some(installation),
+                    Resource::StatefulSet(installation) => Some(installation),
                     _ => None,
                 });
                 self.shown.clear();
@@ -154,7 +154,7 @@ impl Stage {
         let vetted = installations.into_iter().map(|installation| self.stamp(installation));
         let vetted: Vec<_> = vetted.collect();
         self.shown.extend(vetted.iter().map(|found| (found.namespace.clone(), found.clone())));
-        Ok(vetted.into_iter().map(Resource::Installation).collect())
+        Ok(vetted.into_iter().map(Resource::StatefulSet).collect())
     }
 
     fn stamp(&self, installation: Installation) -> Installation {
@@ -200,7 +200,7 @@ impl Stage {
             changed.into_iter().filter(|(old, new)| *old != new).map(|(_, new)| new).collect();
         for installation in changed {
             self.shown.insert(installation.namespace.clone(), installation.clone());
-            self.send(SourceEvent::Delta(Delta::Apply(Resource::Installation(installation)))).await?;
+            self.send(SourceEvent::Delta(Delta::Apply(Resource::StatefulSet(installation)))).await?;
         }
         Ok(())
     }

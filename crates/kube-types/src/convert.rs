@@ -23,6 +23,9 @@ pub trait OfKind {
 
 /// A Kubernetes object that the snapshot can hold.
 pub trait Convert: OfKind + kube::Resource<DynamicType = ()> {
+    /// The annotations that are read; all others are dropped while decoding.
+    const ANNOTATIONS: &'static [&'static str] = &[];
+
     /// Whether what is in it may be shown in error texts.
     const SECRET: bool = false;
 
@@ -61,7 +64,7 @@ pub fn from_json(object: &Value) -> Result<Converted, String> {
 
 fn by_kind(kind: ResourceKind, object: &Value, name: &str) -> Result<Converted, String> {
     macro_rules! of_each {
-        ($($kind:ident $group:literal $version:literal $plural:literal $scope:ident $selected:tt $read:tt;)*) => {
+        ($($kind:ident $module:ident::$type:ident $group:literal $version:literal $plural:literal $scope:ident $selected:tt $read:tt;)*) => {
             match kind {
                 $(ResourceKind::$kind => typed::<crate::$kind>(object, name),)*
             }

@@ -18,7 +18,7 @@ const SERVICE_NAME: &str = "kubernetes.io/service-name";
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct EndpointSlice {
-    #[serde(default, deserialize_with = "metadata::slim")]
+    #[serde(default, deserialize_with = "metadata::slim::<EndpointSlice, _>")]
     pub(crate) metadata: ObjectMeta,
     address_type: Option<String>,
     endpoints: Option<Vec<WireEndpoint>>,

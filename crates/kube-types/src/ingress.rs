@@ -17,7 +17,7 @@ use crate::{metadata, syntax};
 /// An Ingress, networking.k8s.io/v1.
 #[derive(Clone, Debug, Default, Deserialize)]
 pub struct Ingress {
-    #[serde(default, deserialize_with = "metadata::slim")]
+    #[serde(default, deserialize_with = "metadata::slim::<Ingress, _>")]
     pub(crate) metadata: ObjectMeta,
     spec: Option<Spec>,
     status: Option<metadata::Status>,
@@ -77,15 +77,24 @@ struct WireTls {
 }
 
 impl Convert for Ingress {
+    const ANNOTATIONS: &'static [&'static str] = &[
+        annotation::ENABLE_TLS,
+        annotation::PASSTHROUGH,
+        annotation::INGRESS_CLASS,
+        annotation::VS_UUID_MAP,
+        annotation::CLUSTER_UUID,
+        annotation::TENANT,
+    ];
+
     fn convert(self) -> Converted {
         let id = metadata::namespaced_name(&self.metadata);
         let mut findings = Findings::about(ResourceId { kind: ResourceKind::Ingress, name: id.clone() });
         let spec = self.spec.unwrap_or_default();
-        let is_true = |key: &str| metadata::annotation(&self.metadata, key) == Some("true");
+        let is_true = |key: &str| metadata::annotation::<Ingress>(&self.metadata, key) == Some("true");
         let (enable_tls, passthrough) = (is_true(annotation::ENABLE_TLS), is_true(annotation::PASSTHROUGH));
         // The admission plugin for default classes leaves Ingresses with it alone, too.
         let annotated_class = || {
-            let class = metadata::annotation(&self.metadata, annotation::INGRESS_CLASS);
+            let class = metadata::annotation::<Ingress>(&self.metadata, annotation::INGRESS_CLASS);
             class.filter(|class| !class.is_empty()).map(str::to_owned)
         };
         let rules = spec.rules.unwrap_or_default().into_iter().enumerate();
@@ -99,7 +108,7 @@ impl Convert for Ingress {
             rules: rules.filter_map(|(index, rule)| ingress_rule(index, rule, &mut findings)).collect(),
             tls: tls.map(|(index, entry)| ingress_tls(index, entry, &mut findings)).collect(),
             has_default_backend: spec.default_backend.is_some(),
-            published: metadata::published(&self.metadata, self.status),
+            published: metadata::published::<Ingress>(&self.metadata, self.status),
         };
         Converted { resource: Some(Resource::Ingress(ingress)), diagnostics: findings.into_diagnostics() }
     }

@@ -11,7 +11,7 @@ use crate::metadata;
 /// An IngressClass, networking.k8s.io/v1.
 #[derive(Clone, Debug, Default, Deserialize)]
 pub struct IngressClass {
-    #[serde(default, deserialize_with = "metadata::slim")]
+    #[serde(default, deserialize_with = "metadata::slim::<IngressClass, _>")]
     pub(crate) metadata: ObjectMeta,
     spec: Option<Spec>,
 }
@@ -29,6 +29,8 @@ struct Parameters {
 }
 
 impl Convert for IngressClass {
+    const ANNOTATIONS: &'static [&'static str] = &[annotation::DEFAULT_CLASS];
+
     fn convert(self) -> Converted {
         let Spec { controller, parameters } = self.spec.unwrap_or_default();
         let controller = controller.unwrap_or_default();
@@ -47,7 +49,8 @@ impl Convert for IngressClass {
         let class = ako_core::resource::IngressClass {
             name: metadata::name(&self.metadata),
             controller: controller.into(),
-            is_default: metadata::annotation(&self.metadata, annotation::DEFAULT_CLASS) == Some("true"),
+            is_default: metadata::annotation::<IngressClass>(&self.metadata, annotation::DEFAULT_CLASS)
+                == Some("true"),
         };
         Converted { resource: Some(Resource::IngressClass(class)), diagnostics: findings.into_diagnostics() }
     }

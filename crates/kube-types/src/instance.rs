@@ -14,7 +14,7 @@ use crate::metadata;
 /// A ConfigMap, core/v1: one with the configuration of an instance.
 #[derive(Clone, Debug, Default, Deserialize)]
 pub struct ConfigMap {
-    #[serde(default, deserialize_with = "metadata::slim")]
+    #[serde(default, deserialize_with = "metadata::slim::<ConfigMap, _>")]
     pub(crate) metadata: ObjectMeta,
     data: Option<BTreeMap<String, String>>,
 }
@@ -26,14 +26,14 @@ impl Convert for ConfigMap {
         let namespace = metadata::namespaced_name(&self.metadata).namespace;
         let (config, _) = Config::parse(&namespace, &self.data.unwrap_or_default());
         let claim = Claim::of(&config, metadata::created(&self.metadata));
-        Converted { resource: Some(Resource::Claim(claim)), diagnostics: Vec::new() }
+        Converted { resource: Some(Resource::ConfigMap(claim)), diagnostics: Vec::new() }
     }
 }
 
 /// A StatefulSet, apps/v1: that of an instance.
 #[derive(Clone, Debug, Default, Deserialize)]
 pub struct StatefulSet {
-    #[serde(default, deserialize_with = "metadata::slim")]
+    #[serde(default, deserialize_with = "metadata::slim::<StatefulSet, _>")]
     pub(crate) metadata: ObjectMeta,
     spec: Option<Spec>,
     status: Option<Status>,
@@ -69,6 +69,9 @@ struct TemplateMetadata {
 }
 
 impl Convert for StatefulSet {
+    const ANNOTATIONS: &'static [&'static str] =
+        &[annotation::CONTROLLER, annotation::REMOVAL, annotation::HANDOVER];
+
     fn convert(self) -> Converted {
         let Spec { replicas, template } = self.spec.unwrap_or_default();
         let Template { metadata, spec } = template.unwrap_or_default();
@@ -80,14 +83,15 @@ impl Convert for StatefulSet {
             account: account.map_or(new.account, Into::into),
             is_idle: replicas == Some(0) && pods == 0,
             is_ours: annotations.contains_key(annotation::LEADERSHIP_NOTE),
-            controller_id: metadata::annotation(&self.metadata, annotation::CONTROLLER).map(Into::into),
-            removal: metadata::annotation(&self.metadata, annotation::REMOVAL).map(Into::into),
-            word: metadata::annotation(&self.metadata, annotation::HANDOVER)
+            controller_id: metadata::annotation::<StatefulSet>(&self.metadata, annotation::CONTROLLER)
+                .map(Into::into),
+            removal: metadata::annotation::<StatefulSet>(&self.metadata, annotation::REMOVAL).map(Into::into),
+            word: metadata::annotation::<StatefulSet>(&self.metadata, annotation::HANDOVER)
                 .map(Word::parse)
                 .unwrap_or_default(),
             ..new
         };
-        Converted { resource: Some(Resource::Installation(installation)), diagnostics: Vec::new() }
+        Converted { resource: Some(Resource::StatefulSet(installation)), diagnostics: Vec::new() }
     }
 }
 
@@ -104,7 +108,9 @@ mod tests {
         let object = json!({"apiVersion": "v1", "kind": "ConfigMap",
             "metadata": {"name": "avi-k8s-config", "namespace": "blue", "creationTimestamp": "1970-01-01T00:01:00Z"},
             "data": {"clusterName": "c1", "primaryInstance": "false", "nsSyncLabelKey": "a", "nsSyncLabelValue": "b"}});
-        let Some(Resource::Claim(claim)) = from_json(&object).unwrap().resource else { panic!("no claim") };
+        let Some(Resource::ConfigMap(claim)) = from_json(&object).unwrap().resource else {
+            panic!("no claim")
+        };
         assert_eq!((claim.owner().as_str(), claim.created, claim.primary), ("ako-c1-blue", 60, false));
         assert_eq!(claim.scope.to_string(), "a=b");
         let mut other = object;
@@ -119,7 +125,7 @@ mod tests {
                 "metadata": {"annotations": annotations}, "spec": {"serviceAccountName": account}}},
             "status": {"replicas": pods}});
         match from_json(&object).unwrap().resource {
-            Some(Resource::Installation(installation)) => installation,
+            Some(Resource::StatefulSet(installation)) => installation,
             other => panic!("{other:?}"),
         }
     }
@@ -139,6 +145,20 @@ mod tests {
         assert!(!is_idle(json!(0), json!(1)));
         assert!(!is_idle(json!(1), json!(0)));
         assert!(!is_idle(json!(null), json!(null)), "one replica, if none is given");
+    }
+
+    #[test]
+    fn what_an_instance_says_is_in_its_annotations() {
+        let object = json!({"apiVersion": "apps/v1", "kind": "StatefulSet",
+            "metadata": {"name": "ako", "namespace": "blue", "annotations": {
+                annotation::CONTROLLER: "cluster-1", annotation::REMOVAL: "Done", "other": "x",
+                annotation::HANDOVER: r#"{"takenOver": ["t"]}"#}}});
+        let Some(Resource::StatefulSet(found)) = from_json(&object).unwrap().resource else {
+            panic!("no installation")
+        };
+        assert_eq!(found.controller_id.as_deref(), Some("cluster-1"));
+        assert_eq!(found.removal.as_deref(), Some("Done"));
+        assert_eq!(found.word.taken_over.len(), 1);
     }
 
     #[test]

@@ -42,7 +42,7 @@ pub use subnet::{BlockAffinity, CiliumNode, HostSubnet};
 
 /// Says of each type which kind it is, by the table of kinds.
 macro_rules! of_kinds {
-    ($($kind:ident $group:literal $version:literal $plural:literal $scope:ident $selected:tt $read:tt;)*) => {
+    ($($kind:ident $module:ident::$type:ident $group:literal $version:literal $plural:literal $scope:ident $selected:tt $read:tt;)*) => {
         $(
             impl convert::OfKind for $kind {
                 const KIND: ako_core::ResourceKind = ako_core::ResourceKind::$kind;

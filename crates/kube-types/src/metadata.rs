@@ -14,33 +14,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::core::ObjectMeta;
 use serde::{Deserialize, Deserializer};
 
-/// The annotations that any object may steer us with.
-/// Source: L7 objects, "Annotations"; L4 and network, "Annotations on Services".
-const READ: [&str; 23] = [
-    annotation::INGRESS_CLASS,
-    annotation::SOURCE_RANGES,
-    annotation::VS_UUID_MAP,
-    annotation::CLUSTER_UUID,
-    annotation::TENANT,
-    annotation::DEFAULT_CLASS,
-    annotation::ENABLE_TLS,
-    annotation::PASSTHROUGH,
-    annotation::SHARED_VIP,
-    annotation::LOAD_BALANCER_IP,
-    annotation::APPLICATION_PROFILE,
-    annotation::DISABLE_TRAFFIC,
-    annotation::EXTERNAL_DNS,
-    annotation::SKIP_NODE_PORT,
-    annotation::CALICO_IPV4,
-    annotation::CALICO_IPV6,
-    annotation::ANTREA_ADDRESSES,
-    annotation::POD_CIDRS,
-    annotation::OVN_SUBNETS,
-    annotation::NODE_PORT_LOCAL,
-    annotation::REMOVAL,
-    annotation::HANDOVER,
-    annotation::NODE_PORT_LOCAL_ENABLED,
-];
+use crate::convert::Convert;
 
 /// The namespace that an object of a file is in if it names none, as in kubectl.
 const DEFAULT_NAMESPACE: &str = "default";
@@ -57,11 +31,11 @@ struct Wire {
     annotations: Option<BTreeMap<String, String>>,
 }
 
-/// Decodes metadata without what nobody reads.
-pub(crate) fn slim<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ObjectMeta, D::Error> {
+/// Decodes the metadata of a kind without what nobody reads.
+pub(crate) fn slim<'de, K: Convert, D: Deserializer<'de>>(deserializer: D) -> Result<ObjectMeta, D::Error> {
     let Some(wire) = Option::<Wire>::deserialize(deserializer)? else { return Ok(ObjectMeta::default()) };
     let annotations = wire.annotations.map(|mut all| {
-        all.retain(|key, _| READ.contains(&key.as_str()));
+        all.retain(|key, _| K::ANNOTATIONS.contains(&key.as_str()));
         all
     });
     Ok(ObjectMeta {
@@ -102,14 +76,15 @@ pub(crate) fn pairs(map: Option<&BTreeMap<String, String>>) -> BTreeMap<Arc<str>
     map.into_iter().flatten().map(|(key, value)| (key.as_str().into(), value.as_str().into())).collect()
 }
 
-/// One annotation, if it is there.
-pub(crate) fn annotation<'a>(meta: &'a ObjectMeta, key: &str) -> Option<&'a str> {
+/// One annotation of a kind, if it is there.
+pub(crate) fn annotation<'a, K: Convert>(meta: &'a ObjectMeta, key: &str) -> Option<&'a str> {
+    debug_assert!(K::ANNOTATIONS.contains(&key), "{key} is not kept when {} is decoded", K::KIND.as_str());
     meta.annotations.as_ref()?.get(key).map(String::as_str)
 }
 
 /// Those of the named annotations that are there.
-pub(crate) fn annotations(meta: &ObjectMeta, keys: &[&str]) -> BTreeMap<Arc<str>, Arc<str>> {
-    let present = keys.iter().filter_map(|key| annotation(meta, key).map(|value| (*key, value)));
+pub(crate) fn annotations<K: Convert>(meta: &ObjectMeta, keys: &[&str]) -> BTreeMap<Arc<str>, Arc<str>> {
+    let present = keys.iter().filter_map(|key| annotation::<K>(meta, key).map(|value| (*key, value)));
     present.map(|(key, value)| (key.into(), value.into())).collect()
 }
 
@@ -132,7 +107,7 @@ struct Address {
 }
 
 /// What was published on an object, in its status and its annotations.
-pub(crate) fn published(meta: &ObjectMeta, status: Option<Status>) -> Published {
+pub(crate) fn published<K: Convert>(meta: &ObjectMeta, status: Option<Status>) -> Published {
     let addresses = status.and_then(|s| s.load_balancer).and_then(|l| l.ingress).unwrap_or_default();
     let text = |text: Option<String>| text.unwrap_or_default().into();
     Published {
@@ -140,7 +115,7 @@ pub(crate) fn published(meta: &ObjectMeta, status: Option<Status>) -> Published 
             .into_iter()
             .map(|a| PublishedAddress { hostname: text(a.hostname), ip: text(a.ip) })
             .collect(),
-        annotations: annotations(meta, &annotation::PUBLISHED),
+        annotations: annotations::<K>(meta, &annotation::PUBLISHED),
         node_ports: None,
     }
 }

@@ -10,13 +10,15 @@ use crate::metadata;
 /// A Namespace, core/v1.
 #[derive(Clone, Debug, Default, Deserialize)]
 pub struct Namespace {
-    #[serde(default, deserialize_with = "metadata::slim")]
+    #[serde(default, deserialize_with = "metadata::slim::<Namespace, _>")]
     pub(crate) metadata: ObjectMeta,
 }
 
 impl Convert for Namespace {
+    const ANNOTATIONS: &'static [&'static str] = &[annotation::TENANT];
+
     fn convert(self) -> Converted {
-        let tenant = metadata::annotation(&self.metadata, annotation::TENANT);
+        let tenant = metadata::annotation::<Namespace>(&self.metadata, annotation::TENANT);
         let namespace = ako_core::resource::Namespace {
             name: metadata::name(&self.metadata),
             labels: metadata::labels(&self.metadata),

@@ -14,7 +14,7 @@ use crate::metadata;
 /// A Node, core/v1.
 #[derive(Clone, Debug, Default, Deserialize)]
 pub struct Node {
-    #[serde(default, deserialize_with = "metadata::slim")]
+    #[serde(default, deserialize_with = "metadata::slim::<Node, _>")]
     pub(crate) metadata: ObjectMeta,
     spec: Option<Spec>,
     status: Option<Status>,
@@ -42,6 +42,14 @@ struct Address {
 }
 
 impl Convert for Node {
+    const ANNOTATIONS: &'static [&'static str] = &[
+        annotation::CALICO_IPV4,
+        annotation::CALICO_IPV6,
+        annotation::ANTREA_ADDRESSES,
+        annotation::POD_CIDRS,
+        annotation::OVN_SUBNETS,
+    ];
+
     fn convert(self) -> Converted {
         let name = metadata::name(&self.metadata);
         let id = ResourceId { kind: ResourceKind::Node, name: NamespacedName::cluster(name.clone()) };
@@ -59,7 +67,7 @@ impl Convert for Node {
             uid: self.metadata.uid.as_deref().unwrap_or_default().into(),
             created: metadata::created(&self.metadata),
             pod_cidrs: pod_cidrs.into_iter().chain(only).collect(),
-            annotated_cidrs: metadata::annotation(&self.metadata, annotation::POD_CIDRS).map(list),
+            annotated_cidrs: metadata::annotation::<Node>(&self.metadata, annotation::POD_CIDRS).map(list),
             ovn_cidrs: ovn_cidrs(&self.metadata, &mut findings),
             labels: metadata::labels(&self.metadata),
             internal_ips,
@@ -75,10 +83,10 @@ impl Convert for Node {
 fn cni_ips(meta: &ObjectMeta, findings: &mut Findings) -> Vec<Arc<str>> {
     let mut announced = Vec::new();
     for key in [annotation::CALICO_IPV4, annotation::CALICO_IPV6] {
-        let address = metadata::annotation(meta, key).unwrap_or_default();
+        let address = metadata::annotation::<Node>(meta, key).unwrap_or_default();
         announced.extend(ip(address.split('/').next().unwrap_or_default(), findings));
     }
-    let antrea = metadata::annotation(meta, annotation::ANTREA_ADDRESSES).unwrap_or_default();
+    let antrea = metadata::annotation::<Node>(meta, annotation::ANTREA_ADDRESSES).unwrap_or_default();
     let antrea: Vec<IpAddr> = antrea.split(',').filter_map(|address| ip(address, findings)).collect();
     announced.extend(antrea.into_iter().rev());
     let first = |v4: bool| announced.iter().find(|ip| ip.is_ipv4() == v4);
@@ -103,7 +111,7 @@ fn ovn_cidrs(meta: &ObjectMeta, findings: &mut Findings) -> Option<Vec<Arc<str>>
         One(Arc<str>),
         More(Vec<Arc<str>>),
     }
-    let text = metadata::annotation(meta, annotation::OVN_SUBNETS)?;
+    let text = metadata::annotation::<Node>(meta, annotation::OVN_SUBNETS)?;
     match serde_json::from_str(text) {
         Ok(Networks { default: OneOrMore::One(cidr) }) => Some(vec![cidr]),
         Ok(Networks { default: OneOrMore::More(cidrs) }) => Some(cidrs),

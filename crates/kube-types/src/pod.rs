@@ -12,7 +12,7 @@ use crate::{metadata, syntax};
 /// A Pod, core/v1.
 #[derive(Clone, Debug, Default, Deserialize)]
 pub struct Pod {
-    #[serde(default, deserialize_with = "metadata::slim")]
+    #[serde(default, deserialize_with = "metadata::slim::<Pod, _>")]
     pub(crate) metadata: ObjectMeta,
     spec: Option<Spec>,
     status: Option<Status>,
@@ -56,10 +56,12 @@ struct Condition {
 }
 
 impl Convert for Pod {
+    const ANNOTATIONS: &'static [&'static str] = &[annotation::NODE_PORT_LOCAL];
+
     /// Pods that Antrea did not make reachable are of no use to us, nor are
     /// those that are not ready.
     fn convert(self) -> Converted {
-        let Some(text) = metadata::annotation(&self.metadata, annotation::NODE_PORT_LOCAL) else {
+        let Some(text) = metadata::annotation::<Pod>(&self.metadata, annotation::NODE_PORT_LOCAL) else {
             return Converted::default();
         };
         let id = metadata::namespaced_name(&self.metadata);

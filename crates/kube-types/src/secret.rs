@@ -17,7 +17,7 @@ use crate::metadata;
 #[derive(Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Secret {
-    #[serde(default, deserialize_with = "metadata::slim")]
+    #[serde(default, deserialize_with = "metadata::slim::<Secret, _>")]
     pub(crate) metadata: ObjectMeta,
     data: Option<Data>,
     /// Only in files; the API server turns it into `data`, over which it wins.

@@ -30,7 +30,7 @@ const PLAIN_HTTP: [&str; 4] = ["", "http", "kubernetes.io/ws", "tcp"];
 /// A Service, core/v1.
 #[derive(Clone, Debug, Default, Deserialize)]
 pub struct Service {
-    #[serde(default, deserialize_with = "metadata::slim")]
+    #[serde(default, deserialize_with = "metadata::slim::<Service, _>")]
     pub(crate) metadata: ObjectMeta,
     spec: Option<Spec>,
     status: Option<metadata::Status>,
@@ -64,6 +64,20 @@ struct WirePort {
 }
 
 impl Convert for Service {
+    const ANNOTATIONS: &'static [&'static str] = &[
+        annotation::SHARED_VIP,
+        annotation::LOAD_BALANCER_IP,
+        annotation::APPLICATION_PROFILE,
+        annotation::DISABLE_TRAFFIC,
+        annotation::EXTERNAL_DNS,
+        annotation::SKIP_NODE_PORT,
+        annotation::SOURCE_RANGES,
+        annotation::NODE_PORT_LOCAL_ENABLED,
+        annotation::VS_UUID_MAP,
+        annotation::CLUSTER_UUID,
+        annotation::TENANT,
+    ];
+
     fn convert(self) -> Converted {
         let id = metadata::namespaced_name(&self.metadata);
         let mut findings = Findings::about(ResourceId { kind: ResourceKind::Service, name: id.clone() });
@@ -83,11 +97,14 @@ impl Convert for Service {
             local_traffic_only: spec.external_traffic_policy.as_deref() == Some("Local"),
             selector: metadata::pairs(spec.selector.as_ref()),
             unused,
-            annotations: metadata::annotations(&self.metadata, &STEERING),
+            annotations: metadata::annotations::<Service>(&self.metadata, &STEERING),
             published: Published {
-                node_ports: metadata::annotation(&self.metadata, annotation::NODE_PORT_LOCAL_ENABLED)
-                    .map(Into::into),
-                ..metadata::published(&self.metadata, self.status)
+                node_ports: metadata::annotation::<Service>(
+                    &self.metadata,
+                    annotation::NODE_PORT_LOCAL_ENABLED,
+                )
+                .map(Into::into),
+                ..metadata::published::<Service>(&self.metadata, self.status)
             },
         };
         Converted { resource: Some(Resource::Service(service)), diagnostics: findings.into_diagnostics() }
@@ -98,7 +115,7 @@ impl Convert for Service {
 fn unused(spec: &Spec, meta: &ObjectMeta) -> Vec<UnusedField> {
     let mut unused = Vec::new();
     let has_ranges = spec.load_balancer_source_ranges.as_ref().is_some_and(|ranges| !ranges.is_empty())
-        || metadata::annotation(meta, annotation::SOURCE_RANGES)
+        || metadata::annotation::<Service>(meta, annotation::SOURCE_RANGES)
             .is_some_and(|ranges| !ranges.trim().is_empty());
     unused.extend(has_ranges.then_some(UnusedField::SourceRanges));
     unused.extend(

@@ -4,8 +4,8 @@
 
 use std::sync::Arc;
 
-use ako_core::resource::NodeSubnets;
-use ako_core::{Resource, ResourceKind};
+use ako_core::Resource;
+use ako_core::kinds::node_subnets::{self as kept, NodeSubnets};
 use kube::core::ObjectMeta;
 use serde::Deserialize;
 
@@ -15,7 +15,7 @@ use crate::metadata;
 /// A BlockAffinity, crd.projectcalico.org/v1.
 #[derive(Clone, Debug, Default, Deserialize)]
 pub struct BlockAffinity {
-    #[serde(default, deserialize_with = "metadata::slim")]
+    #[serde(default, deserialize_with = "metadata::slim::<BlockAffinity, _>")]
     pub(crate) metadata: ObjectMeta,
     spec: Option<BlockAffinitySpec>,
 }
@@ -29,14 +29,19 @@ struct BlockAffinitySpec {
 impl Convert for BlockAffinity {
     fn convert(self) -> Converted {
         let spec = self.spec.unwrap_or_default();
-        converted(ResourceKind::BlockAffinity, &self.metadata, spec.node, spec.cidr)
+        converted(
+            |found| Resource::BlockAffinity(kept::BlockAffinity(found)),
+            &self.metadata,
+            spec.node,
+            spec.cidr,
+        )
     }
 }
 
 /// A HostSubnet, network.openshift.io/v1.
 #[derive(Clone, Debug, Default, Deserialize)]
 pub struct HostSubnet {
-    #[serde(default, deserialize_with = "metadata::slim")]
+    #[serde(default, deserialize_with = "metadata::slim::<HostSubnet, _>")]
     pub(crate) metadata: ObjectMeta,
     host: Option<String>,
     subnet: Option<String>,
@@ -44,14 +49,19 @@ pub struct HostSubnet {
 
 impl Convert for HostSubnet {
     fn convert(self) -> Converted {
-        converted(ResourceKind::HostSubnet, &self.metadata, self.host, self.subnet)
+        converted(
+            |found| Resource::HostSubnet(kept::HostSubnet(found)),
+            &self.metadata,
+            self.host,
+            self.subnet,
+        )
     }
 }
 
 /// A CiliumNode, cilium.io/v2; it is called as the node is.
 #[derive(Clone, Debug, Default, Deserialize)]
 pub struct CiliumNode {
-    #[serde(default, deserialize_with = "metadata::slim")]
+    #[serde(default, deserialize_with = "metadata::slim::<CiliumNode, _>")]
     pub(crate) metadata: ObjectMeta,
     spec: Option<CiliumNodeSpec>,
 }
@@ -70,25 +80,29 @@ struct Ipam {
 impl Convert for CiliumNode {
     fn convert(self) -> Converted {
         let cidrs = self.spec.and_then(|spec| spec.ipam).and_then(|ipam| ipam.pod_cidrs).unwrap_or_default();
-        converted(ResourceKind::CiliumNode, &self.metadata, self.metadata.name.clone(), cidrs)
+        converted(
+            |found| Resource::CiliumNode(kept::CiliumNode(found)),
+            &self.metadata,
+            self.metadata.name.clone(),
+            cidrs,
+        )
     }
 }
 
 /// What is not told is empty: whether a node lacks a subnet is seen when all is
 /// known.
 fn converted(
-    kind: ResourceKind,
+    of_kind: impl FnOnce(NodeSubnets) -> Resource,
     meta: &ObjectMeta,
     node: Option<String>,
     cidrs: impl IntoIterator<Item = String>,
 ) -> Converted {
     let subnets = NodeSubnets {
-        kind,
         name: metadata::name(meta),
         node: node.unwrap_or_default().into(),
         cidrs: cidrs.into_iter().map(Arc::from).collect(),
     };
-    Converted { resource: Some(Resource::NodeSubnets(subnets)), diagnostics: Vec::new() }
+    Converted { resource: Some(of_kind(subnets)), diagnostics: Vec::new() }
 }
 
 #[cfg(test)]
@@ -110,8 +124,11 @@ mod tests {
                 "metadata": {"name": "n1"}, "spec": {"ipam": {"podCIDRs": ["10.1.0.0/26"]}}}),
         ];
         for object in objects {
-            let Some(Resource::NodeSubnets(found)) = from_json(&object).unwrap().resource else {
-                panic!("{object}")
+            let found = match from_json(&object).unwrap().resource {
+                Some(Resource::BlockAffinity(found)) => found.0,
+                Some(Resource::HostSubnet(found)) => found.0,
+                Some(Resource::CiliumNode(found)) => found.0,
+                other => panic!("{object}: {other:?}"),
             };
             assert_eq!((&*found.node, found.cidrs), ("n1", vec!["10.1.0.0/26".into()]), "{object}");
         }

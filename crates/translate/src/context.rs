@@ -73,7 +73,7 @@ impl Context {
     /// The tenant of a namespace: the one that its annotation names, else that
     /// of the configuration; an error where objects in it would not be seen.
     /// Source: L4 and network, C.
-    pub(crate) fn tenant_of(&self, view: &View<'_>, namespace: &str) -> Result<Arc<str>, String> {
+    pub(crate) fn tenant_of(&self, view: &View<'_>, namespace: &Arc<str>) -> Result<Arc<str>, String> {
         let own = &self.config.tenant;
         let annotated = view.namespace(namespace).and_then(|namespace| namespace.tenant.clone());
         match annotated {

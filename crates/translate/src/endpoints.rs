@@ -12,7 +12,7 @@ use ako_core::config::ServiceMode;
 use ako_core::resource::{
     EndpointSlice, Node, NodePort, Pod, PortRef, Protocol, Service, ServicePort, ServiceType, SlicePort,
 };
-use ako_core::{Reason, annotation};
+use ako_core::{Place, Reason, annotation};
 
 use crate::context::Context;
 use crate::view::View;
@@ -84,7 +84,8 @@ fn node_ports_of_pods(
     let Some(target) = port.port.filter(|_| service.service_type != ServiceType::NodePort) else {
         return Members::default();
     };
-    let endpoints = view.slices_of(&service.id).flat_map(|slice| &slice.endpoints);
+    let endpoints =
+        view.under::<EndpointSlice>(Place::Endpoints, &service.id).flat_map(|slice| &slice.endpoints);
     let enabled: BTreeMap<_, _> =
         endpoints.map(|endpoint| (&endpoint.address, endpoint.ready && !endpoint.terminating)).collect();
     let mut servers = Vec::new();
@@ -131,7 +132,7 @@ fn external_uuid(address: &str, port: u16) -> Arc<str> {
 }
 
 fn pods(context: &Context, view: &View<'_>, service: &Service, port: &BackendPort<'_>) -> Members {
-    let slices = view.slices_of(&service.id);
+    let slices = view.under::<EndpointSlice>(Place::Endpoints, &service.id);
     let only = is_only_port(service, slices.clone());
     let mut members = Members::default();
     let mut servers: BTreeMap<_, Server> = BTreeMap::new();
@@ -200,7 +201,7 @@ fn nodes(context: &Context, view: &View<'_>, service: &Service, port: &BackendPo
         return Members::without_servers(Reason::MissingPort, why);
     };
     let local = service.local_traffic_only.then(|| nodes_with_endpoints(view, service, port));
-    let selected: Vec<_> = view.nodes().filter(|node| selected(context, node)).collect();
+    let selected: Vec<_> = view.all::<Node>().filter(|node| selected(context, node)).collect();
     let are_all_excluded = !selected.is_empty() && selected.iter().all(|node| is_excluded(node));
     let chosen = selected.into_iter().filter(|node| are_all_excluded || !is_excluded(node));
     let chosen = chosen.filter(|node| local.as_ref().is_none_or(|nodes| nodes.contains(&node.name)));
@@ -224,7 +225,7 @@ fn nodes(context: &Context, view: &View<'_>, service: &Service, port: &BackendPo
 }
 
 fn nodes_with_endpoints(view: &View<'_>, service: &Service, port: &BackendPort<'_>) -> BTreeSet<Arc<str>> {
-    let slices = view.slices_of(&service.id);
+    let slices = view.under::<EndpointSlice>(Place::Endpoints, &service.id);
     let only = is_only_port(service, slices.clone());
     let matching = slices.filter(|slice| matching_port(slice, port, only).is_some());
     matching.flat_map(|slice| slice.endpoints.iter().filter_map(|e| e.node.clone())).collect()

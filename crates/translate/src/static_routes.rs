@@ -32,7 +32,7 @@ pub(crate) fn translate(context: &Context, view: &View<'_>, out: &mut UnitOutput
     }
     let subnets = SubnetsOfNodes::new(context, view);
     let mut routes = BTreeMap::new();
-    for node in view.nodes().filter(|_| !context.config.delete_config) {
+    for node in view.all::<Node>().filter(|_| !context.config.delete_config) {
         for (network, candidate) in of_node(context, &subnets, node, out) {
             settle(&mut routes, network, candidate, out);
         }

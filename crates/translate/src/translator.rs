@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use ako_avi_types::ObjectKey;
 use ako_core::checksum::sha1_hex;
-use ako_core::{Config, Facts, Key, NamespacedName, Snapshot};
+use ako_core::{Config, Facts, Snapshot};
 
 use crate::context::Context;
 use crate::contribution::Contribution;
@@ -92,7 +92,7 @@ impl Translator {
         let hosts = snapshot.hosts().map(|h| UnitKey::Host(h.clone()));
         let services = snapshot.services().map(|s| UnitKey::Service(s.id.clone()));
         let shared = snapshot.shared_vip_keys().map(|k| UnitKey::SharedVip(k.clone()));
-        let standing = UnitKey::STANDING.iter().filter_map(UnitKey::born_of);
+        let standing = UnitKey::STANDING.into_iter();
         let without_host = snapshot.ingresses_without_host().map(|i| UnitKey::Ingress(i.id.clone()));
         standing.chain(hosts).chain(services).chain(shared).chain(without_host).collect()
     }
@@ -109,21 +109,9 @@ fn unit(context: &Context, snapshot: &Snapshot, key: &UnitKey) -> UnitOutput {
         UnitKey::SharedVip(key) => shared_vip::translate(context, &view, key, &mut out),
         UnitKey::Ingress(id) => ingress::translate(&view, id, &mut out),
     }
-    view.note(own_key(key));
+    view.note(key.own_key());
     out.reads = view.into_reads();
     out.diagnostics.sort();
     out.shrink();
     out
-}
-
-/// The key under which a unit is found even before it looked at anything.
-fn own_key(unit: &UnitKey) -> Key {
-    match unit {
-        UnitKey::ServiceEngineGroup => Key::Instances,
-        UnitKey::StaticRoutes => Key::Nodes,
-        UnitKey::Host(host) => Key::Host(host.clone()),
-        UnitKey::Service(id) => Key::Service(id.clone()),
-        UnitKey::SharedVip(key) => Key::SharedVip(NamespacedName::clone(key)),
-        UnitKey::Ingress(id) => Key::Ingress(id.clone()),
-    }
 }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use ako_avi_types::{Kind, Object, ObjectKey};
-use ako_core::{Diagnostic, Key, NamespacedName, Reason, ResourceId, ResourceKind};
+use ako_core::{Diagnostic, Key, NamespacedName, Place, Reason, ResourceId, ResourceKind};
 
 use crate::context::Context;
 use crate::contribution::Contribution;
@@ -29,9 +29,8 @@ pub enum UnitKey {
 }
 
 impl UnitKey {
-    /// The keys of the units that are there whatever is in the cluster: nothing
-    /// may ever touch them.
-    pub const STANDING: [Key; 2] = [Key::Instances, Key::Nodes];
+    /// The units that are there whatever is in the cluster.
+    pub const STANDING: [Self; 2] = [Self::ServiceEngineGroup, Self::StaticRoutes];
 
     /// Whether it is one of those that are there whatever is in the cluster.
     pub fn is_standing(&self) -> bool {
@@ -43,12 +42,26 @@ impl UnitKey {
     pub fn born_of(key: &Key) -> Option<Self> {
         match key {
             Key::Instances => Some(Self::ServiceEngineGroup),
-            Key::Nodes => Some(Self::StaticRoutes),
-            Key::Host(host) => Some(Self::Host(host.clone())),
-            Key::Service(id) => Some(Self::Service(id.clone())),
-            Key::SharedVip(key) => Some(Self::SharedVip(key.clone())),
-            Key::Ingress(id) => Some(Self::Ingress(id.clone())),
+            Key::All(ResourceKind::Node) => Some(Self::StaticRoutes),
+            Key::Under(Place::Host, host) => Some(Self::Host(host.name.clone())),
+            Key::Under(Place::SharedVip, key) => Some(Self::SharedVip(key.clone())),
+            Key::One(ResourceKind::Service, id) => Some(Self::Service(id.clone())),
+            Key::One(ResourceKind::Ingress, id) => Some(Self::Ingress(id.clone())),
             _ => None,
+        }
+    }
+}
+
+impl UnitKey {
+    /// The key under which it is found even before it looked at anything: that it is born of.
+    pub fn own_key(&self) -> Key {
+        match self {
+            Self::ServiceEngineGroup => Key::Instances,
+            Self::StaticRoutes => Key::All(ResourceKind::Node),
+            Self::Host(host) => Key::host(host),
+            Self::SharedVip(key) => Key::Under(Place::SharedVip, key.clone()),
+            Self::Service(id) => Key::One(ResourceKind::Service, id.clone()),
+            Self::Ingress(id) => Key::One(ResourceKind::Ingress, id.clone()),
         }
     }
 }

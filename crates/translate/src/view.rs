@@ -5,10 +5,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use ako_core::instance::Rival;
-use ako_core::resource::{
-    EndpointSlice, Ingress, IngressClass, Namespace, Node, NodeSubnets, Pod, Secret, Service,
-};
-use ako_core::{Key, NamespacedName, ResourceKind, Snapshot};
+use ako_core::resource::{Ingress, Namespace, NodeSubnets, Pod, Service};
+use ako_core::{Key, NamespacedName, Place, ResourceKind, Snapshot, Stored};
 
 /// Reads a snapshot and remembers what was asked for.
 #[derive(Debug)]
@@ -31,14 +29,33 @@ impl<'a> View<'a> {
         self.reads.borrow_mut().insert(key);
     }
 
-    pub(crate) fn ingress(&self, id: &NamespacedName) -> Option<&'a Arc<Ingress>> {
-        self.note(Key::Ingress(id.clone()));
-        self.snapshot.ingress(id)
+    /// One object.
+    pub(crate) fn get<T: Stored>(&self, id: &NamespacedName) -> Option<&'a Arc<T>> {
+        self.note(Key::One(T::KIND, id.clone()));
+        self.snapshot.get(id)
     }
 
-    pub(crate) fn ingresses_of(&self, host: &Arc<str>) -> Vec<&'a Arc<Ingress>> {
-        self.note(Key::Host(host.clone()));
-        self.snapshot.ingresses_of(host).collect()
+    /// All objects of a kind, by name.
+    pub(crate) fn all<T: Stored>(&self) -> impl Iterator<Item = &'a Arc<T>> + Clone + use<'a, T> {
+        self.note(Key::All(T::KIND));
+        self.snapshot.all()
+    }
+
+    /// The objects of a kind that are found in a place, by name.
+    pub(crate) fn under<T: Stored>(
+        &self,
+        place: Place,
+        name: &NamespacedName,
+    ) -> impl Iterator<Item = &'a Arc<T>> + Clone + use<'a, T> {
+        let key = Key::Under(place, name.clone());
+        let found = self.snapshot.under(&key);
+        self.note(key);
+        found
+    }
+
+    /// The Ingresses that name a host.
+    pub(crate) fn ingresses_of(&self, host: &Arc<str>) -> impl Iterator<Item = &'a Arc<Ingress>> + use<'a> {
+        self.under(Place::Host, &NamespacedName::cluster(host.clone()))
     }
 
     /// The host that a rule stands for. It depends on the rule's Ingress, which
@@ -47,49 +64,29 @@ impl<'a> View<'a> {
         self.snapshot.host_of(&ingress.id, host)
     }
 
-    pub(crate) fn classes(&self) -> impl Iterator<Item = &'a IngressClass> + use<'a> {
-        self.note(Key::IngressClasses);
-        self.snapshot.classes()
-    }
-
-    pub(crate) fn namespace(&self, name: &str) -> Option<&'a Namespace> {
-        self.note(Key::Namespace(name.into()));
-        self.snapshot.namespace(name)
+    pub(crate) fn namespace(&self, name: &Arc<str>) -> Option<&'a Arc<Namespace>> {
+        self.get(&NamespacedName::cluster(name.clone()))
     }
 
     /// Whether objects of a namespace are this instance's to serve.
     pub(crate) fn serves(&self, namespace: &Arc<str>) -> bool {
         self.note(Key::Instances);
-        self.note(Key::Namespace(namespace.clone()));
+        self.note(Key::namespace(namespace));
         self.snapshot.serves(namespace)
     }
 
     /// Whether a namespace is this instance's own, served yet or not.
     pub(crate) fn owns(&self, namespace: &Arc<str>) -> bool {
         self.note(Key::Instances);
-        self.note(Key::Namespace(namespace.clone()));
+        self.note(Key::namespace(namespace));
         self.snapshot.is_own(namespace)
     }
 
     /// The other instance on the same controller that serves a namespace.
     pub(crate) fn rival(&self, namespace: &Arc<str>) -> Option<Rival<'a>> {
         self.note(Key::Instances);
-        self.note(Key::Namespace(namespace.clone()));
+        self.note(Key::namespace(namespace));
         self.snapshot.rival(namespace)
-    }
-
-    pub(crate) fn service(&self, id: &NamespacedName) -> Option<&'a Arc<Service>> {
-        self.note(Key::Service(id.clone()));
-        self.snapshot.service(id)
-    }
-
-    pub(crate) fn slices_of(
-        &self,
-        id: &NamespacedName,
-    ) -> impl Iterator<Item = &'a Arc<EndpointSlice>> + Clone + use<'a> {
-        self.note(Key::Endpoints(id.clone()));
-        let slices: Vec<_> = self.snapshot.slices_of(id).collect();
-        slices.into_iter()
     }
 
     /// The pods that a Service selects.
@@ -97,23 +94,13 @@ impl<'a> View<'a> {
         &'s self,
         service: &'s Service,
     ) -> impl Iterator<Item = &'s Arc<Pod>> + use<'s, 'a> {
-        self.note(Key::Endpoints(service.id.clone()));
+        self.note(Key::Under(Place::Endpoints, service.id.clone()));
         self.snapshot.pods_of(service)
     }
 
-    pub(crate) fn shared_vip(&self, key: &NamespacedName) -> Vec<&'a Arc<Service>> {
-        self.note(Key::SharedVip(key.clone()));
-        self.snapshot.shared_vip(key).collect()
-    }
-
-    pub(crate) fn secret(&self, id: &NamespacedName) -> Option<&'a Arc<Secret>> {
-        self.note(Key::Secret(id.clone()));
-        self.snapshot.secret(id)
-    }
-
     /// What a CNI says of the subnets of nodes, by object.
-    pub(crate) fn subnets(&self, kind: ResourceKind) -> impl Iterator<Item = &'a NodeSubnets> + use<'a> {
-        self.note(Key::NodeSubnets);
+    pub(crate) fn subnets(&self, kind: ResourceKind) -> Vec<&'a NodeSubnets> {
+        self.note(Key::All(kind));
         self.snapshot.subnets(kind)
     }
 
@@ -127,10 +114,5 @@ impl<'a> View<'a> {
     pub(crate) fn is_barred(&self, me: &str) -> bool {
         self.note(Key::Instances);
         self.snapshot.instances().barred(me).is_some()
-    }
-
-    pub(crate) fn nodes(&self) -> impl Iterator<Item = &'a Node> + use<'a> {
-        self.note(Key::Nodes);
-        self.snapshot.nodes()
     }
 }

@@ -266,11 +266,11 @@ pub(crate) mod tests {
                 ResourceKind::ConfigMap => configs
                     .iter()
                     .zip(1..)
-                    .map(|(c, created)| Resource::Claim(Claim::of(c, created)))
+                    .map(|(c, created)| Resource::ConfigMap(Claim::of(c, created)))
                     .collect(),
                 ResourceKind::StatefulSet => configs
                     .iter()
-                    .map(|c| Resource::Installation(Installation::new(c.operator_namespace.clone())))
+                    .map(|c| Resource::StatefulSet(Installation::new(c.operator_namespace.clone())))
                     .collect(),
                 ResourceKind::Namespace => ["a", "b"]
                     .map(|app| {

@@ -28,7 +28,7 @@ impl Conflicts {
     pub(crate) fn notice(&mut self, delta: &Delta) {
         self.outdated |= match delta {
             Delta::Apply(resource) => {
-                matches!(resource, Resource::Namespace(_) | Resource::Claim(_) | Resource::Installation(_))
+                matches!(resource, Resource::Namespace(_) | Resource::ConfigMap(_) | Resource::StatefulSet(_))
             }
             Delta::Delete(id) => decides(id.kind),
             Delta::Reset(kind, _) => decides(*kind),
@@ -76,10 +76,11 @@ mod tests {
         let older = Config { operator_namespace: "avi-system".into(), ..Config::default() };
         let (mut snapshot, mut conflicts) = (Snapshot::default(), Conflicts::default());
         snapshot.act_by(&config, None);
-        let installations = [&older, &config]
-            .map(|c| Resource::Installation(Installation::new(c.operator_namespace.clone())));
+        let installations =
+            [&older, &config].map(|c| Resource::StatefulSet(Installation::new(c.operator_namespace.clone())));
         snapshot.apply(Delta::Reset(ResourceKind::StatefulSet, installations.to_vec()));
-        let claims = [(&older, 1), (&config, 2)].map(|(c, created)| Resource::Claim(Claim::of(c, created)));
+        let claims =
+            [(&older, 1), (&config, 2)].map(|(c, created)| Resource::ConfigMap(Claim::of(c, created)));
         let first = claims[0].clone();
         let mut apply = |delta: Delta| {
             conflicts.notice(&delta);

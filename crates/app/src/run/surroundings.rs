@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 use super::clock;
 use crate::logging::LogControl;
 
-/// Everything that [`super::operate`] is given.
+/// Everything that [`operate`](crate::operate::operate) is given.
 pub struct Surroundings {
     /// The name of the pod; Events about the operator are attached to it.
     pub pod: String,

@@ -6,7 +6,10 @@ use std::sync::Arc;
 
 use crate::CONTROLLER_NAME;
 use crate::config::Config;
+use crate::id::NamespacedName;
+use crate::kinds::kept::Kept;
 use crate::kinds::service::{Service, ServiceType};
+use crate::kinds::table;
 use crate::owner::owner;
 use crate::scope::Scope;
 use crate::service_mode::ServiceMode;
@@ -72,7 +75,7 @@ impl ServiceRule {
 
 impl Claim {
     /// The name of the ConfigMap that makes a claim.
-    pub const CONFIG_MAP: &'static str = "avi-k8s-config";
+    pub const CONFIG_MAP: &'static str = table::CONFIG_MAP;
 
     /// The claim of a configuration.
     pub fn of(config: &Config, created: i64) -> Self {
@@ -129,6 +132,12 @@ fn controller(address: &str) -> Arc<str> {
     let host = address.strip_suffix(":443").filter(|_| has_port).unwrap_or(address);
     let inside = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
     inside.unwrap_or(host).into()
+}
+
+impl Kept for Claim {
+    fn id(&self) -> NamespacedName {
+        NamespacedName::new(self.namespace.clone(), Self::CONFIG_MAP)
+    }
 }
 
 #[cfg(test)]

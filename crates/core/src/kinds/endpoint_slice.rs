@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use crate::id::NamespacedName;
+use crate::kinds::kept::Kept;
+use crate::kinds::key::{Key, Place};
 use crate::kinds::port::Protocol;
 
 /// An EndpointSlice.
@@ -42,4 +44,16 @@ pub struct SlicePort {
     pub port: Option<u16>,
     /// Its protocol.
     pub protocol: Protocol,
+}
+
+impl Kept for EndpointSlice {
+    fn id(&self) -> NamespacedName {
+        self.id.clone()
+    }
+
+    fn found_under(&self, _subdomain: Option<&Arc<str>>, say: &mut dyn FnMut(Key)) {
+        if let Some(service) = &self.service {
+            say(Key::Under(Place::Endpoints, service.clone()));
+        }
+    }
 }

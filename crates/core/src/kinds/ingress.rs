@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use crate::id::NamespacedName;
+use crate::kinds::kept::Kept;
+use crate::kinds::key::{Key, Place};
 use crate::kinds::port::PortRef;
 use crate::kinds::published::Published;
 
@@ -77,4 +79,34 @@ pub struct Backend {
     pub service: Arc<str>,
     /// Its port.
     pub port: PortRef,
+}
+
+impl Kept for Ingress {
+    fn id(&self) -> NamespacedName {
+        self.id.clone()
+    }
+
+    fn found_under(&self, subdomain: Option<&Arc<str>>, say: &mut dyn FnMut(Key)) {
+        for host in self.rules.iter().filter_map(|rule| host_of(&self.id, rule.host.as_ref(), subdomain)) {
+            say(Key::Under(Place::Host, NamespacedName::cluster(host)));
+        }
+    }
+
+    /// What was published on it changes nothing for its hosts.
+    fn looks_like(&self, other: &Self) -> bool {
+        Self { published: other.published.clone(), ..self.clone() } == *other
+    }
+}
+
+/// The host of a rule of an Ingress: its own, or `<ingress>.<namespace>.<sub-domain>`.
+pub fn host_of(
+    ingress: &NamespacedName,
+    host: Option<&Arc<str>>,
+    subdomain: Option<&Arc<str>>,
+) -> Option<Arc<str>> {
+    match (host, subdomain) {
+        (Some(host), _) => Some(host.clone()),
+        (None, Some(domain)) => Some(format!("{}.{}.{domain}", ingress.name, ingress.namespace).into()),
+        (None, None) => None,
+    }
 }

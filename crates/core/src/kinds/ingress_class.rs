@@ -2,6 +2,9 @@
 
 use std::sync::Arc;
 
+use crate::id::NamespacedName;
+use crate::kinds::kept::Kept;
+
 /// An IngressClass.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct IngressClass {
@@ -11,4 +14,10 @@ pub struct IngressClass {
     pub controller: Arc<str>,
     /// Whether Ingresses without a class belong to it.
     pub is_default: bool,
+}
+
+impl Kept for IngressClass {
+    fn id(&self) -> NamespacedName {
+        NamespacedName::cluster(self.name.clone())
+    }
 }

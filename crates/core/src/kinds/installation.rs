@@ -5,6 +5,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::handover::Word;
+use crate::id::NamespacedName;
+use crate::kinds::kept::Kept;
+use crate::kinds::table;
 
 /// Whether a ServiceAccount may do the work of an operator: write the status of
 /// Ingresses in all namespaces. No Role can grant that, so nobody who may write in single
@@ -47,7 +50,7 @@ pub struct Installation {
 
 impl Installation {
     /// The name of the StatefulSet of an instance.
-    pub const STATEFUL_SET: &'static str = "ako";
+    pub const STATEFUL_SET: &'static str = table::STATEFUL_SET;
     /// The ServiceAccount of pods whose template names none.
     pub const DEFAULT_ACCOUNT: &'static str = "default";
 
@@ -101,5 +104,11 @@ impl fmt::Display for Disregarded {
             }
             Self::Idle => f.write_str("it is AKO 2.2.1, scaled to zero, and has no pods"),
         }
+    }
+}
+
+impl Kept for Installation {
+    fn id(&self) -> NamespacedName {
+        NamespacedName::new(self.namespace.clone(), Self::STATEFUL_SET)
     }
 }

@@ -8,6 +8,8 @@ pub mod endpoint_slice;
 pub mod ingress;
 pub mod ingress_class;
 pub mod installation;
+pub mod kept;
+pub mod key;
 pub mod namespace;
 pub mod node;
 pub mod node_subnets;

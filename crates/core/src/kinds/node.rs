@@ -3,6 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::id::NamespacedName;
+use crate::kinds::kept::Kept;
+
 /// A node: where NodePort traffic can be sent, and which pods are behind it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Node {
@@ -26,4 +29,10 @@ pub struct Node {
     /// The default network in annotation
     /// [`crate::annotation::OVN_SUBNETS`]; `None` if it is not there.
     pub ovn_cidrs: Option<Vec<Arc<str>>>,
+}
+
+impl Kept for Node {
+    fn id(&self) -> NamespacedName {
+        NamespacedName::cluster(self.name.clone())
+    }
 }

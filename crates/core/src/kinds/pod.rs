@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::id::NamespacedName;
+use crate::kinds::kept::Kept;
 use crate::kinds::port::Protocol;
 
 /// A pod that NodePortLocal made reachable; others are not kept.
@@ -33,4 +34,10 @@ pub struct NodePort {
     pub node_ip: Arc<str>,
     /// The node's port.
     pub node_port: u16,
+}
+
+impl Kept for Pod {
+    fn id(&self) -> NamespacedName {
+        self.id.clone()
+    }
 }

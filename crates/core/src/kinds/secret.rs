@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::id::NamespacedName;
+use crate::kinds::kept::Kept;
 use crate::secret::Redacted;
 
 /// The parts of a Secret that a certificate is made of.
@@ -18,4 +19,10 @@ pub struct Secret {
     pub alternate_certificate: Option<Arc<str>>,
     /// `alt.key`, PEM.
     pub alternate_key: Redacted,
+}
+
+impl Kept for Secret {
+    fn id(&self) -> NamespacedName {
+        self.id.clone()
+    }
 }

@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::annotation;
 use crate::id::NamespacedName;
+use crate::kinds::kept::Kept;
+use crate::kinds::key::{Key, Place};
 use crate::kinds::port::{PortRef, Protocol};
 use crate::kinds::published::Published;
 
@@ -75,4 +78,31 @@ pub enum UnusedField {
     SessionAffinity,
     /// `spec.ports[].appProtocol`, of this port: another one than HTTP/1 in plain text.
     AppProtocol(u16, Arc<str>),
+}
+
+impl Service {
+    /// Whether it selects pods with such labels; without a selector it selects none.
+    pub fn selects(&self, labels: &BTreeMap<Arc<str>, Arc<str>>) -> bool {
+        let wanted = &self.selector;
+        !wanted.is_empty() && wanted.iter().all(|(key, value)| labels.get(key) == Some(value))
+    }
+}
+
+impl Kept for Service {
+    fn id(&self) -> NamespacedName {
+        self.id.clone()
+    }
+
+    fn found_under(&self, _subdomain: Option<&Arc<str>>, say: &mut dyn FnMut(Key)) {
+        if let Some(key) = shared_vip_key(self) {
+            say(Key::Under(Place::SharedVip, key));
+        }
+    }
+}
+
+/// The key under which a Service shares a VIP, if it does.
+pub fn shared_vip_key(service: &Service) -> Option<NamespacedName> {
+    let key = service.annotations.get(annotation::SHARED_VIP).filter(|key| !key.is_empty())?;
+    (service.service_type == ServiceType::LoadBalancer)
+        .then(|| NamespacedName::new(service.id.namespace.clone(), key.clone()))
 }

@@ -4,11 +4,9 @@ use std::collections::BTreeSet;
 
 use crate::config::Config;
 use crate::id::NamespacedName;
-use crate::kinds::claim::Claim;
-use crate::kinds::installation::Installation;
 use crate::service_mode::ServiceMode;
 
-/// Calls a macro with the table of kinds. A row has: kind, group, version, plural, scope, which
+/// Calls a macro with the table of kinds. A row has: kind, the type of what is kept of it, group, version, plural, scope, which
 /// of its objects are read ([`Selected`]), and when it is read ([`Read`]).
 ///
 /// This is the only place where these stand. A new kind is a row here, a file
@@ -17,19 +15,19 @@ use crate::service_mode::ServiceMode;
 macro_rules! for_each_kind {
     ($then:ident) => {
         $then! {
-            Namespace "" "v1" "namespaces" Cluster All Always;
-            Node "" "v1" "nodes" Cluster All Always;
-            IngressClass "networking.k8s.io" "v1" "ingressclasses" Cluster All Always;
-            Secret "" "v1" "secrets" Namespaced (Fields(WITH_CERTIFICATES)) Always;
-            Service "" "v1" "services" Namespaced All Always;
-            EndpointSlice "discovery.k8s.io" "v1" "endpointslices" Namespaced All Always;
-            Ingress "networking.k8s.io" "v1" "ingresses" Namespaced All Always;
-            Pod "" "v1" "pods" Namespaced All (If(|c| c.service_mode == ServiceMode::NodePortLocal));
-            BlockAffinity "crd.projectcalico.org" "v1" "blockaffinities" Cluster All (If(|c| has_cni(c, "calico")));
-            HostSubnet "network.openshift.io" "v1" "hostsubnets" Cluster All (If(|c| has_cni(c, "openshift")));
-            CiliumNode "cilium.io" "v2" "ciliumnodes" Cluster All (If(|c| has_cni(c, "cilium")));
-            ConfigMap "" "v1" "configmaps" Namespaced (Named(Claim::CONFIG_MAP)) Always;
-            StatefulSet "apps" "v1" "statefulsets" Namespaced (Named(Installation::STATEFUL_SET)) Always;
+            Namespace namespace::Namespace "" "v1" "namespaces" Cluster All Always;
+            Node node::Node "" "v1" "nodes" Cluster All Always;
+            IngressClass ingress_class::IngressClass "networking.k8s.io" "v1" "ingressclasses" Cluster All Always;
+            Secret secret::Secret "" "v1" "secrets" Namespaced (Fields(WITH_CERTIFICATES)) Always;
+            Service service::Service "" "v1" "services" Namespaced All Always;
+            EndpointSlice endpoint_slice::EndpointSlice "discovery.k8s.io" "v1" "endpointslices" Namespaced All Always;
+            Ingress ingress::Ingress "networking.k8s.io" "v1" "ingresses" Namespaced All Always;
+            Pod pod::Pod "" "v1" "pods" Namespaced All (If(|c| c.service_mode == ServiceMode::NodePortLocal));
+            BlockAffinity node_subnets::BlockAffinity "crd.projectcalico.org" "v1" "blockaffinities" Cluster All (If(|c| has_cni(c, "calico")));
+            HostSubnet node_subnets::HostSubnet "network.openshift.io" "v1" "hostsubnets" Cluster All (If(|c| has_cni(c, "openshift")));
+            CiliumNode node_subnets::CiliumNode "cilium.io" "v2" "ciliumnodes" Cluster All (If(|c| has_cni(c, "cilium")));
+            ConfigMap claim::Claim "" "v1" "configmaps" Namespaced (Named(CONFIG_MAP)) Always;
+            StatefulSet installation::Installation "apps" "v1" "statefulsets" Namespaced (Named(STATEFUL_SET)) Always;
         }
     };
 }
@@ -37,6 +35,11 @@ macro_rules! for_each_kind {
 /// Helm's release records are most of the Secrets of many clusters.
 /// Source: Configuration, lifecycle and HA, "Informers".
 const WITH_CERTIFICATES: &str = "type!=helm.sh/release.v1";
+
+/// The name of the ConfigMap that configures an instance.
+pub(crate) const CONFIG_MAP: &str = "avi-k8s-config";
+/// The name of the StatefulSet of an instance.
+pub(crate) const STATEFUL_SET: &str = "ako";
 
 /// Whether the objects of a kind are in namespaces.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,7 +97,7 @@ impl KindSpec {
 }
 
 macro_rules! kinds {
-    ($($kind:ident $group:literal $version:literal $plural:literal $scope:ident $selected:tt $read:tt;)*) => {
+    ($($kind:ident $module:ident::$type:ident $group:literal $version:literal $plural:literal $scope:ident $selected:tt $read:tt;)*) => {
         /// The kinds that a [`crate::Snapshot`] holds.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         #[allow(missing_docs)]

@@ -51,7 +51,7 @@ impl Engine {
     fn is_in_place(&self, namespace: &Arc<str>, since: Moment, now: Moment) -> bool {
         let is_known = self.is_translated() && self.pending.is_none() && self.inventory.was_read_since(since);
         let asks = !self.desired.translator().config().delete_config && self.snapshot.barred().is_none();
-        let key = Key::Namespace(namespace.clone());
+        let key = Key::namespace(namespace);
         let is_understood = !self.unreadable.iter().any(|resource| resource.name.namespace == *namespace);
         let is_sure = is_understood && self.belief.knows_all(self.desired.translator().config(), now);
         is_known && is_sure && asks && self.desired.readers_of(&key).all(|unit| self.is_unit_in_place(unit))

@@ -98,8 +98,8 @@ fn beside_another_instance_a_status_is_written_by_what_is_proven() {
     let mut objects = objects();
     objects.push(labelled("red", "a"));
     for (created, config) in (0..).zip([&primary, &blue]) {
-        objects.push(Resource::Claim(Claim::of(config, created)));
-        objects.push(Resource::Installation(Installation::new(config.operator_namespace.clone())));
+        objects.push(Resource::ConfigMap(Claim::of(config, created)));
+        objects.push(Resource::StatefulSet(Installation::new(config.operator_namespace.clone())));
     }
     let mut world = granted_as(primary, objects);
     world.prove();

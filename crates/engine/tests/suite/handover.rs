@@ -37,9 +37,9 @@ const OWNERS: [&str; 2] = ["ako-c1", "ako-c1-blue"];
 
 fn word_of(town: &Town, i: usize) -> Word {
     let namespace = &town.instances[i].translator.config().operator_namespace;
-    let id = Resource::Installation(installation(namespace, Word::default())).id();
+    let id = Resource::StatefulSet(installation(namespace, Word::default())).id();
     match &town.cluster[&id] {
-        Resource::Installation(installation) => installation.word.clone(),
+        Resource::StatefulSet(installation) => installation.word.clone(),
         other => panic!("{other:?}"),
     }
 }
@@ -214,7 +214,7 @@ fn what_another_instance_published_is_its_own_to_take_away() {
     assert_served_by(&town, 1);
     let blue = town.instances[1].translator.config().clone();
     let edited = Config { scope: serving("nobody"), ..blue };
-    let edited = Resource::Claim(Claim::of(&edited, 2));
+    let edited = Resource::ConfigMap(Claim::of(&edited, 2));
     town.hidden = Some((1, edited.id()));
     town.apply(edited);
     town.run(MARGIN * 10);
@@ -444,7 +444,7 @@ fn a_word_that_was_used_does_not_count_again() {
 fn to_and_from_an_instance_without_a_word() {
     let foreign = |town: &Town, i: usize| {
         let namespace = town.instances[i].translator.config().operator_namespace.clone();
-        Resource::Installation(Installation { is_ours: false, ..installation(&namespace, Word::default()) })
+        Resource::StatefulSet(Installation { is_ours: false, ..installation(&namespace, Word::default()) })
     };
     let mut town = town();
     // It stops at once, as AKO does, and leaves what it has.
@@ -567,7 +567,7 @@ fn a_word_of_an_earlier_leadership_is_not_kept_to_for_ever() {
     town.tell(0, Event::Writing(false));
     town.tell(0, Event::Leads(None));
     let namespace = town.instances[0].translator.config().operator_namespace.clone();
-    town.apply(Resource::Installation(installation(&namespace, Word::default())));
+    town.apply(Resource::StatefulSet(installation(&namespace, Word::default())));
     town.label("red", "a");
     town.run(MARGIN * 2);
     town.begin(0);

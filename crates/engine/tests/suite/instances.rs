@@ -39,7 +39,7 @@ pub(crate) fn objects() -> Vec<Resource> {
 }
 
 fn edited(config: &Config, created: i64) -> Resource {
-    Resource::Claim(Claim::of(config, created))
+    Resource::ConfigMap(Claim::of(config, created))
 }
 
 #[test]

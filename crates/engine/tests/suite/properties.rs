@@ -6,9 +6,9 @@ use std::sync::Arc;
 use ako_avi_types::{Change, Meta, Object, ObjectKey, Observed, Operation};
 use ako_core::config::{FqdnReuse, ServiceMode, ShardSize};
 use ako_core::resource::{
-    Backend, Endpoint, EndpointSlice, Ingress, IngressClass, IngressPath, IngressRule, IngressTls, Node,
-    NodePort, NodeSubnets, PathType, Pod, PortRef, Protocol, Secret, Service, ServicePort, ServiceType,
-    SlicePort, UnusedField,
+    Backend, BlockAffinity, Endpoint, EndpointSlice, Ingress, IngressClass, IngressPath, IngressRule,
+    IngressTls, Node, NodePort, NodeSubnets, PathType, Pod, PortRef, Protocol, Secret, Service, ServicePort,
+    ServiceType, SlicePort, UnusedField,
 };
 use ako_core::secret::Redacted;
 use ako_core::{
@@ -228,9 +228,7 @@ fn node() -> impl Strategy<Value = Resource> {
 
 fn subnets() -> impl Strategy<Value = Resource> {
     (pick(&["b1", "b2"]), pick(&["n1", "n2"]), vec(pick(&["10.3.0.0/26", "10.3.0.64/26"]), 0..2)).prop_map(
-        |(name, node, cidrs)| {
-            Resource::NodeSubnets(NodeSubnets { kind: ResourceKind::BlockAffinity, name, node, cidrs })
-        },
+        |(name, node, cidrs)| Resource::BlockAffinity(BlockAffinity(NodeSubnets { name, node, cidrs })),
     )
 }
 
@@ -518,7 +516,7 @@ proptest! {
         let mut snapshot = Snapshot::default();
         snapshot.act_by(&config, translator(config.clone()).subdomain());
         let mut other = Desired::new(translator(config));
-        other.update(&snapshot, &UnitKey::STANDING.into());
+        other.update(&snapshot, &UnitKey::STANDING.map(|unit| unit.own_key()).into());
         for (object, _) in shuffled {
             let touched = snapshot.apply(Delta::Apply(object.clone()));
             other.update(&snapshot, &touched);

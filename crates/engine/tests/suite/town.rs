@@ -59,9 +59,9 @@ impl Town {
     pub(crate) fn new(configs: &[Config], objects: Vec<Resource>) -> Self {
         let mut cluster: BTreeMap<_, _> = objects.into_iter().map(|object| (object.id(), object)).collect();
         for (config, created) in configs.iter().zip(1..) {
-            let claim = Resource::Claim(Claim::of(config, created));
+            let claim = Resource::ConfigMap(Claim::of(config, created));
             let installation =
-                Resource::Installation(installation(&config.operator_namespace, Word::default()));
+                Resource::StatefulSet(installation(&config.operator_namespace, Word::default()));
             cluster.extend([claim, installation].map(|object| (object.id(), object)));
         }
         let mut town = Self {
@@ -121,7 +121,7 @@ impl Town {
     /// The same with another configuration.
     pub(crate) fn restart_as(&mut self, i: usize, config: &Config) {
         self.instances[i].translator = translator(config.clone());
-        let claim = Resource::Claim(Claim::of(config, i64::try_from(i).unwrap_or_default() + 1));
+        let claim = Resource::ConfigMap(Claim::of(config, i64::try_from(i).unwrap_or_default() + 1));
         self.apply(claim);
         self.restart(i);
     }
@@ -144,13 +144,13 @@ impl Town {
     /// From now on an instance sees this of another one's StatefulSet.
     pub(crate) fn freeze_installation(&mut self, i: usize, installation: Installation) {
         self.instances[i].sees = Some(installation.clone());
-        self.tell(i, Event::Cluster(Delta::Apply(Resource::Installation(installation))));
+        self.tell(i, Event::Cluster(Delta::Apply(Resource::StatefulSet(installation))));
     }
 
     /// The instance has no StatefulSet, so nobody hears it.
     pub(crate) fn silence(&mut self, i: usize) {
         let namespace = self.instances[i].translator.config().operator_namespace.clone();
-        self.delete(&Resource::Installation(installation(&namespace, Word::default())).id());
+        self.delete(&Resource::StatefulSet(installation(&namespace, Word::default())).id());
     }
 
     /// An object of the cluster is deleted.
@@ -198,8 +198,8 @@ impl Town {
                 continue;
             }
             let seen = match (&object, &self.instances[i].sees) {
-                (Resource::Installation(one), Some(old)) if one.namespace == old.namespace => {
-                    Resource::Installation(old.clone())
+                (Resource::StatefulSet(one), Some(old)) if one.namespace == old.namespace => {
+                    Resource::StatefulSet(old.clone())
                 }
                 _ => object.clone(),
             };
@@ -276,7 +276,7 @@ impl Town {
             Effect::Say(word) => {
                 self.tell(i, Event::Said(Ok(())));
                 let namespace = &self.instances[i].translator.config().operator_namespace;
-                let installation = Resource::Installation(installation(namespace, word));
+                let installation = Resource::StatefulSet(installation(namespace, word));
                 // One that has no StatefulSet does not get one.
                 if self.cluster.contains_key(&installation.id()) {
                     self.apply(installation);

@@ -55,7 +55,7 @@ impl Watched {
                 _ => continue,
             };
             let shown = resources.into_iter().map(|resource| match resource {
-                Resource::Installation(found) => (found.namespace, found.authority),
+                Resource::StatefulSet(found) => (found.namespace, found.authority),
                 other => panic!("{other:?}"),
             });
             return shown.collect();

@@ -89,7 +89,7 @@ pub(crate) fn of_host<'a>(
 
 /// The Ingresses of our classes and namespaces that name a host, oldest first.
 fn accepted<'a>(view: &View<'a>, host: &Arc<str>) -> Vec<&'a Arc<Ingress>> {
-    let named = view.ingresses_of(host).into_iter();
+    let named = view.ingresses_of(host);
     by_age(named.filter(|i| ingress::is_ours(view, i) && view.serves(&i.id.namespace)))
 }
 
@@ -115,7 +115,7 @@ fn may_be_ours(
         return Err((Reason::HostOutsideSubdomain, message));
     }
     // A host is served by one instance: names and DNS have room for one.
-    let rivals = by_age(view.ingresses_of(host).into_iter().filter(|i| ingress::is_ours(view, i)));
+    let rivals = by_age(view.ingresses_of(host).filter(|i| ingress::is_ours(view, i)));
     let rivals = rivals.into_iter().filter_map(|i| Some((i, view.rival(&i.id.namespace)?)));
     for (rival, instance) in rivals {
         let is_older = (rival.created, &rival.id) < (ingresses[0].created, &ingresses[0].id);
@@ -262,7 +262,7 @@ fn security<'a>(
             return None;
         }
     };
-    let Some(found) = view.secret(&secret) else {
+    let Some(found) = view.get::<Secret>(&secret) else {
         let message =
             format!("Secret {secret} for host {host} does not exist, or holds no tls.crt: create it");
         out.tell(&id, Reason::MissingSecret, message);

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use ako_core::resource::{Ingress, IngressTls};
+use ako_core::resource::{Ingress, IngressClass, IngressTls};
 use ako_core::{CONTROLLER_NAME, NamespacedName, Reason};
 
 use crate::http::tls_wish::is_under;
@@ -14,7 +14,9 @@ use crate::view::View;
 /// The unit of an Ingress that names no host. Where there are hosts, the unit of the first
 /// one tells.
 pub(crate) fn translate(view: &View<'_>, id: &NamespacedName, out: &mut UnitOutput) {
-    let Some(ingress) = view.ingress(id).filter(|ingress| hosts(view, ingress).is_empty()) else { return };
+    let Some(ingress) = view.get::<Ingress>(id).filter(|ingress| hosts(view, ingress).is_empty()) else {
+        return;
+    };
     if !is_ours(view, ingress) || !view.serves(&id.namespace) {
         return;
     }
@@ -33,7 +35,7 @@ pub(crate) fn translate(view: &View<'_>, id: &NamespacedName, out: &mut UnitOutp
 /// Whether an Ingress belongs to a class of ours. Without a class it does if
 /// one of ours is the default.
 pub(crate) fn is_ours(view: &View<'_>, ingress: &Ingress) -> bool {
-    let mut ours = view.classes().filter(|class| &*class.controller == CONTROLLER_NAME);
+    let mut ours = view.all::<IngressClass>().filter(|class| &*class.controller == CONTROLLER_NAME);
     match &ingress.class {
         Some(name) => ours.any(|class| class.name == *name),
         None => ours.any(|class| class.is_default),

@@ -97,7 +97,7 @@ pub(crate) fn of_path(
 fn members(context: &Context, view: &View<'_>, of: PathOf<'_>, out: &mut UnitOutput) -> (Members, String) {
     let id = of.service();
     let port = &of.path.backend.port;
-    let service = view.service(&id);
+    let service = view.get::<Service>(&id);
     let backend = endpoints::backend_port(service.map(|s| &**s), port);
     let usable = service.filter(|s| can_back(context, s.service_type));
     if usable.is_none() {

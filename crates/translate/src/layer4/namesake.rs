@@ -5,9 +5,9 @@
 
 use std::sync::Arc;
 
+use ako_core::kinds::service::shared_vip_key;
 use ako_core::resource::{Service, ServicePort};
-use ako_core::snapshot::shared_vip_key;
-use ako_core::{NamespacedName, Reason, ServiceRule};
+use ako_core::{NamespacedName, Place, Reason, ServiceRule};
 
 use crate::context::Context;
 use crate::unit::{UnitKey, UnitOutput, service_id};
@@ -67,11 +67,11 @@ fn splits(key: &NamespacedName) -> impl Iterator<Item = NamespacedName> {
 fn namesake<'a>(context: &Context, view: &View<'a>, unit: &UnitKey) -> Option<Namesake<'a>> {
     match unit {
         UnitKey::Service(id) => {
-            let service = view.service(id).filter(|service| shared_vip_key(service).is_none())?;
+            let service = view.get::<Service>(id).filter(|service| shared_vip_key(service).is_none())?;
             candidate(context, view, service, None)
         }
         UnitKey::SharedVip(key) => {
-            let all = view.shared_vip(key).into_iter();
+            let all = view.under::<Service>(Place::SharedVip, key);
             let theirs = all.filter_map(|service| candidate(context, view, service, Some(&key.name)));
             theirs.min_by(|a, b| (a.service.created, &a.service.id).cmp(&(b.service.created, &b.service.id)))
         }
@@ -153,13 +153,14 @@ fn namesakes_of_pools<'a>(
     let mut others = Vec::new();
     for split in splits(&named) {
         if shared.is_some()
-            && let Some(service) = view.service(&split).filter(|service| shared_vip_key(service).is_none())
+            && let Some(service) =
+                view.get::<Service>(&split).filter(|service| shared_vip_key(service).is_none())
         {
             others.extend(candidate(context, view, service, None));
         }
         for (at, _) in split.name.match_indices('-') {
             let (name, key) = (&split.name[..at], &split.name[at + 1..]);
-            let service = view.service(&NamespacedName::new(split.namespace.clone(), name));
+            let service = view.get::<Service>(&NamespacedName::new(split.namespace.clone(), name));
             let sharing = service.filter(|service| shared_vip_key(service).is_some_and(|k| *k.name == *key));
             let sharing = sharing.filter(|service| shared.is_none() || service.id != *id);
             others.extend(sharing.and_then(|service| candidate(context, view, service, Some(key))));

@@ -11,8 +11,8 @@ use ako_avi_types::virtual_service::{L4PolicyAttachment, Listener};
 use ako_avi_types::{Kind, L4PolicySet, Marker, Object, Ref, ServiceMetadata, VirtualService, go_json};
 use ako_core::annotation;
 use ako_core::config::ServiceMode;
+use ako_core::kinds::service::shared_vip_key;
 use ako_core::resource::{Protocol, Service, ServicePort, UnusedField};
-use ako_core::snapshot::shared_vip_key;
 use ako_core::{NamespacedName, Reason, ServiceRule};
 
 use crate::context::Context;
@@ -28,7 +28,8 @@ const MIXED_PROFILE: &str = "Mixed-Network-Profile-Internal";
 const L4_APPLICATION: &str = "System-L4-Application";
 
 pub(crate) fn translate(context: &Context, view: &View<'_>, id: &NamespacedName, out: &mut UnitOutput) {
-    let Some(service) = view.service(id).filter(|s| is_ours(context, s) && shared_vip_key(s).is_none())
+    let Some(service) =
+        view.get::<Service>(id).filter(|s| is_ours(context, s) && shared_vip_key(s).is_none())
     else {
         return;
     };

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use ako_avi_types::{Object, ServiceMetadata};
 use ako_core::resource::Service;
-use ako_core::{NamespacedName, Reason};
+use ako_core::{NamespacedName, Place, Reason};
 
 use crate::context::Context;
 use crate::layer4::service::{self, SharedWith};
@@ -16,13 +16,13 @@ use crate::view::View;
 use crate::vsvip;
 
 pub(crate) fn translate(context: &Context, view: &View<'_>, key: &NamespacedName, out: &mut UnitOutput) {
-    let mut services = view.shared_vip(key);
+    let mut services: Vec<_> = view.under::<Service>(Place::SharedVip, key).collect();
     if services.is_empty() || !view.serves(&key.namespace) {
         return;
     }
     for service in &services {
         // Its ports and annotations are read below.
-        view.service(&service.id);
+        view.get::<Service>(&service.id);
     }
     services.retain(|service| service::is_ours(context, service));
     services.sort_by(|a, b| (a.created, &a.id).cmp(&(b.created, &b.id)));

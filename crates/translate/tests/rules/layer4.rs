@@ -248,7 +248,7 @@ fn beside(other: Claim, is_ours: bool, created: i64) -> Vec<String> {
     let installation = Installation { is_ours, ..Installation::new(other.namespace.clone()) };
     let services = [at("a", "b-c", created), at("a-b", "c", 2)].map(Resource::Service);
     let instances =
-        [Resource::Claim(own_claim), Resource::Claim(other), Resource::Installation(installation)];
+        [Resource::ConfigMap(own_claim), Resource::ConfigMap(other), Resource::StatefulSet(installation)];
     translate(own, services.into_iter().chain(instances).collect()).told
 }
 

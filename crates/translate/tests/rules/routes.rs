@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use ako_avi_types::{Kind, Object};
 use ako_core::config::{IpFamily, ServiceMode};
-use ako_core::resource::{Node, NodeSubnets};
+use ako_core::resource::{BlockAffinity, CiliumNode, HostSubnet, Node, NodeSubnets};
 use ako_core::{
     Claim, CloudType, Config, Delta, Diagnostic, Facts, Installation, Key, Reason, Resource, ResourceKind,
     Snapshot,
@@ -28,7 +28,12 @@ fn node(name: &str, ips: &[&str], cidrs: &[&str]) -> Node {
 }
 
 fn subnets(kind: ResourceKind, name: &str, node: &str, cidrs: &[&str]) -> Resource {
-    Resource::NodeSubnets(NodeSubnets { kind, name: name.into(), node: node.into(), cidrs: texts(cidrs) })
+    let found = NodeSubnets { name: name.into(), node: node.into(), cidrs: texts(cidrs) };
+    match kind {
+        ResourceKind::BlockAffinity => Resource::BlockAffinity(BlockAffinity(found)),
+        ResourceKind::HostSubnet => Resource::HostSubnet(HostSubnet(found)),
+        _ => Resource::CiliumNode(CiliumNode(found)),
+    }
 }
 
 fn routed(cni: &str) -> Config {
@@ -202,7 +207,7 @@ fn the_vrf_is_wanted_by_its_owner_only_and_also_without_nodes() {
 /// An older instance.
 fn instance(config: &Config) -> Vec<Resource> {
     let installation = Installation::new(config.operator_namespace.clone());
-    vec![Resource::Claim(Claim::of(config, 1)), Resource::Installation(installation)]
+    vec![Resource::ConfigMap(Claim::of(config, 1)), Resource::StatefulSet(installation)]
 }
 
 #[test]
@@ -225,8 +230,11 @@ fn standing_units_are_among_all_units_and_born_by_their_keys() {
     let translator = Translator::new(routed(""), facts());
     let units = translator.units(&Snapshot::default());
     assert_eq!(units, [UnitKey::ServiceEngineGroup, UnitKey::StaticRoutes]);
-    assert_eq!(UnitKey::born_of(&Key::Nodes), Some(UnitKey::StaticRoutes));
+    assert_eq!(UnitKey::born_of(&Key::All(ResourceKind::Node)), Some(UnitKey::StaticRoutes));
     let output = unit(routed("calico"), facts(), &UnitKey::StaticRoutes, vec![]);
-    assert_eq!(output.reads, [Key::Nodes, Key::NodeSubnets, Key::Instances]);
+    assert_eq!(
+        output.reads,
+        [Key::All(ResourceKind::Node), Key::All(ResourceKind::BlockAffinity), Key::Instances]
+    );
     assert_eq!(output.objects[0].kind(), Kind::VrfContext);
 }

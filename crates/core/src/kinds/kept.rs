@@ -1,0 +1,22 @@
+//! What the types have in common that are kept of Kubernetes objects.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use crate::id::NamespacedName;
+use crate::kinds::key::Key;
+
+/// What is kept of a Kubernetes object.
+pub trait Kept: Clone + Debug + PartialEq + 'static {
+    /// The name of the object.
+    fn id(&self) -> NamespacedName;
+
+    /// Says each key ([`Key::Under`]) that it is found under, besides its name. Hosts may be
+    /// made of the sub-domain.
+    fn found_under(&self, _subdomain: Option<&Arc<str>>, _say: &mut dyn FnMut(Key)) {}
+
+    /// Whether those who do not look for it by its name see no difference to another version.
+    fn looks_like(&self, _other: &Self) -> bool {
+        false
+    }
+}

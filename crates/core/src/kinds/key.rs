@@ -1,0 +1,54 @@
+//! What a translation can depend on.
+
+use std::sync::Arc;
+
+use crate::id::NamespacedName;
+use crate::kinds::table::ResourceKind;
+
+/// What a translation can depend on. Reading one of these records a dependency, present or
+/// not; changing an object touches the keys that its old and its new version are found under.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Key {
+    /// One object.
+    One(ResourceKind, NamespacedName),
+    /// All objects of a kind: for kinds of which there are few.
+    All(ResourceKind),
+    /// The objects that are found there.
+    Under(Place, NamespacedName),
+    /// The instances of the cluster: there are few, and they decide on every
+    /// namespace.
+    Instances,
+    /// What the instances say of namespaces that change hands.
+    Handover,
+}
+
+/// By what objects are found, other than by their name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Place {
+    /// A host: what names it.
+    Host,
+    /// A Service: its EndpointSlices, and the pods that it selects.
+    Endpoints,
+    /// A namespace, and a key under which Services of it share a VIP.
+    SharedVip,
+}
+
+impl Key {
+    /// What names a host.
+    pub fn host(host: &Arc<str>) -> Self {
+        Self::Under(Place::Host, NamespacedName::cluster(host.clone()))
+    }
+
+    /// A Namespace.
+    pub fn namespace(name: &Arc<str>) -> Self {
+        Self::One(ResourceKind::Namespace, NamespacedName::cluster(name.clone()))
+    }
+
+    /// The name of the Namespace that it is.
+    pub fn as_namespace(&self) -> Option<&Arc<str>> {
+        match self {
+            Self::One(ResourceKind::Namespace, id) => Some(&id.name),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,236 @@
+//! The objects of each kind, and by what they are found.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crate::id::{Named, NamespacedName};
+use crate::index::Index;
+use crate::kinds;
+use crate::kinds::kept::Kept;
+use crate::kinds::key::Key;
+use crate::kinds::table::{ResourceId, ResourceKind};
+use crate::resource::Resource;
+
+/// The objects of a kind.
+#[derive(Clone, Debug)]
+pub(crate) struct Store<T> {
+    objects: BTreeMap<NamespacedName, Arc<T>>,
+    found: Index<Key, NamespacedName>,
+}
+
+impl<T> Default for Store<T> {
+    fn default() -> Self {
+        Self { objects: BTreeMap::new(), found: Index::default() }
+    }
+}
+
+impl<T: Stored> Store<T> {
+    pub(crate) fn get(&self, namespace: &str, name: &str) -> Option<&Arc<T>> {
+        self.objects.get(&(namespace, name) as &dyn Named)
+    }
+
+    /// All, by name.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Arc<T>> + Clone {
+        self.objects.values()
+    }
+
+    /// Those of a namespace, by name.
+    pub(crate) fn of_namespace<'a>(&'a self, namespace: &'a str) -> impl Iterator<Item = &'a Arc<T>> {
+        let start = NamespacedName::new(namespace, "");
+        let objects = self.objects.range(start..).take_while(|(id, _)| *id.namespace == *namespace);
+        objects.map(|(_, object)| object)
+    }
+
+    /// Those that are found under a key, by name.
+    pub(crate) fn under(&self, key: &Key) -> impl Iterator<Item = &Arc<T>> + Clone + use<'_, T> {
+        self.found.get(key).iter().filter_map(|id| self.objects.get(id))
+    }
+
+    /// The keys that something is found under.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &Key> {
+        self.found.keys()
+    }
+
+    /// Takes a version over. Answers the one before, unless it is equal.
+    pub(crate) fn put(
+        &mut self,
+        object: T,
+        subdomain: Option<&Arc<str>>,
+        touched: &mut BTreeSet<Key>,
+    ) -> bool {
+        let id = object.id();
+        let old = self.objects.get(&id).cloned();
+        if old.as_deref() == Some(&object) {
+            return false;
+        }
+        if !old.as_deref().is_some_and(|old| old.looks_like(&object)) {
+            if let Some(old) = &old {
+                self.lose(old, &id, subdomain, touched);
+            }
+            self.find(&object, &id, subdomain, touched);
+            touched.insert(Key::All(T::KIND));
+        }
+        touched.insert(Key::One(T::KIND, id.clone()));
+        self.objects.insert(id, Arc::new(object));
+        true
+    }
+
+    pub(crate) fn remove(
+        &mut self,
+        id: &NamespacedName,
+        subdomain: Option<&Arc<str>>,
+        touched: &mut BTreeSet<Key>,
+    ) -> Option<Arc<T>> {
+        let old = self.objects.remove(id)?;
+        self.lose(&old, id, subdomain, touched);
+        touched.extend([Key::All(T::KIND), Key::One(T::KIND, id.clone())]);
+        Some(old)
+    }
+
+    /// The sub-domain changes, of which some may be found under.
+    pub(crate) fn move_to(
+        &mut self,
+        from: Option<&Arc<str>>,
+        to: Option<&Arc<str>>,
+        touched: &mut BTreeSet<Key>,
+    ) {
+        let keys = |object: &T, subdomain| {
+            let mut keys = BTreeSet::new();
+            object.found_under(subdomain, &mut |key| {
+                keys.insert(key);
+            });
+            keys
+        };
+        for (id, object) in &self.objects {
+            let (before, after) = (keys(object, from), keys(object, to));
+            for key in before.difference(&after) {
+                self.found.remove(key, id);
+            }
+            for key in after.difference(&before) {
+                self.found.insert(key.clone(), id.clone());
+            }
+            touched.extend(before.symmetric_difference(&after).cloned());
+        }
+    }
+
+    fn find(
+        &mut self,
+        object: &T,
+        id: &NamespacedName,
+        subdomain: Option<&Arc<str>>,
+        touched: &mut BTreeSet<Key>,
+    ) {
+        object.found_under(subdomain, &mut |key| {
+            self.found.insert(key.clone(), id.clone());
+            touched.insert(key);
+        });
+    }
+
+    fn lose(
+        &mut self,
+        object: &T,
+        id: &NamespacedName,
+        subdomain: Option<&Arc<str>>,
+        touched: &mut BTreeSet<Key>,
+    ) {
+        object.found_under(subdomain, &mut |key| {
+            self.found.remove(&key, id);
+            touched.insert(key);
+        });
+    }
+
+    fn ids(&self) -> Vec<ResourceId> {
+        self.objects.keys().map(|name| ResourceId { kind: T::KIND, name: name.clone() }).collect()
+    }
+}
+
+/// What there is a store of.
+pub trait Stored: Kept {
+    /// The kind that it is kept of.
+    const KIND: ResourceKind;
+
+    #[doc(hidden)]
+    #[allow(private_interfaces, reason = "only a snapshot has stores")]
+    fn store(stores: &Stores) -> &Store<Self>;
+
+    #[doc(hidden)]
+    #[allow(private_interfaces, reason = "only a snapshot has stores")]
+    fn store_mut(stores: &mut Stores) -> &mut Store<Self>;
+}
+
+macro_rules! stores {
+    ($($kind:ident $module:ident::$type:ident $group:literal $version:literal $plural:literal $scope:ident $selected:tt $read:tt;)*) => {
+        /// A store for each kind.
+        #[derive(Clone, Debug, Default)]
+        #[allow(non_snake_case, reason = "called as the kinds are")]
+        pub(crate) struct Stores {
+            $($kind: Store<kinds::$module::$type>,)*
+        }
+
+        $(
+            #[allow(private_interfaces, reason = "only a snapshot has stores")]
+            impl Stored for kinds::$module::$type {
+                const KIND: ResourceKind = ResourceKind::$kind;
+
+                fn store(stores: &Stores) -> &Store<Self> {
+                    &stores.$kind
+                }
+
+                fn store_mut(stores: &mut Stores) -> &mut Store<Self> {
+                    &mut stores.$kind
+                }
+            }
+        )*
+
+        impl Stores {
+            /// Takes a version over. Answers whether it is news.
+            pub(crate) fn put(
+                &mut self,
+                resource: Resource,
+                subdomain: Option<&Arc<str>>,
+                touched: &mut BTreeSet<Key>,
+            ) -> bool {
+                match resource {
+                    $(Resource::$kind(object) => self.$kind.put(object, subdomain, touched),)*
+                }
+            }
+
+            /// Answers whether it was there.
+            pub(crate) fn remove(
+                &mut self,
+                id: &ResourceId,
+                subdomain: Option<&Arc<str>>,
+                touched: &mut BTreeSet<Key>,
+            ) -> bool {
+                match id.kind {
+                    $(ResourceKind::$kind => self.$kind.remove(&id.name, subdomain, touched).is_some(),)*
+                }
+            }
+
+            /// The sub-domain changes.
+            pub(crate) fn move_to(
+                &mut self,
+                from: Option<&Arc<str>>,
+                to: Option<&Arc<str>>,
+                touched: &mut BTreeSet<Key>,
+            ) {
+                $(self.$kind.move_to(from, to, touched);)*
+            }
+
+            /// How many objects of a kind there are.
+            pub(crate) fn count(&self, kind: ResourceKind) -> usize {
+                match kind {
+                    $(ResourceKind::$kind => self.$kind.objects.len(),)*
+                }
+            }
+
+            /// The names of all objects of a kind.
+            pub(crate) fn ids(&self, kind: ResourceKind) -> Vec<ResourceId> {
+                match kind {
+                    $(ResourceKind::$kind => self.$kind.ids(),)*
+                }
+            }
+        }
+    };
+}
+crate::for_each_kind!(stores);
