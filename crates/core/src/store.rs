@@ -51,7 +51,7 @@ impl<T: Stored> Store<T> {
         self.found.keys()
     }
 
-    /// Takes a version over. Answers the one before, unless it is equal.
+    /// Takes a version over. Answers whether it is news.
     pub(crate) fn put(
         &mut self,
         object: T,

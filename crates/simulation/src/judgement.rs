@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use ako_app::offline::{Environment, Input, translate};
+use ako_core::ResourceKind;
+use ako_core::kinds::table::Selected;
 use ako_sim_avi::RequestRecord;
 use serde_json::Value;
 
@@ -11,49 +13,18 @@ use crate::setup::{Member, Setup};
 use crate::workload;
 use crate::world::World;
 
-/// A kind of the cluster's objects.
-#[derive(Clone, Copy, Debug)]
-pub struct Translated {
-    /// Its API group; empty for the core.
-    pub group: &'static str,
-    /// Its version.
-    pub version: &'static str,
-    /// Its name.
-    pub kind: &'static str,
-    /// What its resource is called.
-    pub plural: &'static str,
-}
-
-const fn translated(
-    group: &'static str,
-    version: &'static str,
-    kind: &'static str,
-    plural: &'static str,
-) -> Translated {
-    Translated { group, version, kind, plural }
-}
-
 /// The kinds that are translated.
-pub const TRANSLATED: [Translated; 7] = [
-    translated("", "v1", "Namespace", "namespaces"),
-    translated("networking.k8s.io", "v1", "IngressClass", "ingressclasses"),
-    translated("", "v1", "Secret", "secrets"),
-    translated("", "v1", "Service", "services"),
-    translated("discovery.k8s.io", "v1", "EndpointSlice", "endpointslices"),
-    translated("networking.k8s.io", "v1", "Ingress", "ingresses"),
-    translated("", "v1", "Node", "nodes"),
-];
+pub fn translated() -> impl Iterator<Item = ResourceKind> {
+    let kinds = ResourceKind::always().into_iter();
+    kinds.filter(|kind| !matches!(kind.spec().selected, Selected::Named(_)))
+}
 
-impl Translated {
-    /// An object as a file would have it.
-    pub fn complete(&self, object: &Value) -> Value {
-        let mut object = object.clone();
-        let Self { group, version, kind, .. } = *self;
-        object["apiVersion"] =
-            if group.is_empty() { version.into() } else { format!("{group}/{version}").into() };
-        object["kind"] = kind.into();
-        object
-    }
+/// An object of a kind as a file would have it.
+pub fn complete(kind: ResourceKind, object: &Value) -> Value {
+    let mut object = object.clone();
+    object["apiVersion"] = kind.spec().api_version().into();
+    object["kind"] = kind.as_str().into();
+    object
 }
 
 /// An object of ours: its type, its name, and whose it is.
@@ -193,11 +164,11 @@ fn difference(asked: &Value, dump: &Value) -> Option<String> {
 
 /// The objects of the cluster that are translated.
 fn cluster(world: &World) -> Vec<Value> {
-    let kinds = TRANSLATED.iter();
+    let kinds = translated();
     kinds
         .flat_map(|kind| {
-            let objects = world.kube.objects(kind.group, kind.plural);
-            objects.into_values().map(|object| kind.complete(&object)).collect::<Vec<_>>()
+            let objects = world.kube.objects(kind.spec().group, kind.spec().plural);
+            objects.into_values().map(|object| complete(kind, &object)).collect::<Vec<_>>()
         })
         .collect()
 }

@@ -1,9 +1,12 @@
 //! What another instance in the same cluster has is told.
 
-use ako_harness::{eventually, stateful_set};
+use ako_harness::{cluster, eventually, stateful_set};
 use serde_json::{Value, json};
 
 use crate::world::{SOON, World, config};
+
+/// Says on a StatefulSet which controller its instance uses.
+const CONTROLLER: &str = "ako-rs.io/controller";
 
 /// AKO 2.2.1 with a configuration of its own: what one sees of it.
 fn ako(namespace: &str, data: &Value) -> [Value; 3] {
@@ -92,4 +95,41 @@ async fn what_a_team_made_up_takes_nothing_from_anybody() {
     // An administrator makes it one.
     stateful_set::allow(&world.client, "team").await.unwrap();
     says(&world, "/readyz", &["this instance writes nothing: SameOwner with the instance in team"]).await;
+}
+
+/// Two that spell their controller differently may mean one, until both say which one it is.
+#[tokio::test(flavor = "multi_thread")]
+async fn another_controller_is_told_by_what_its_instance_says() {
+    let Some(world) = World::start(&config(&[]), "avi-system").await else { return };
+    let data = json!({"clusterName": "c1", "controllerIP": "another.example.com"});
+    stateful_set::allow(&world.client, "blue").await.unwrap();
+    let mut other = ako("blue", &data);
+    world.apply(&other).await;
+    says(&world, "/readyz", &["this instance writes nothing: SameOwner with the instance in blue"]).await;
+    // With a StatefulSet of its own it says which one it uses.
+    let [.., mut own] = ako("avi-system", &json!({}));
+    own["spec"]["template"]["metadata"]["annotations"] = json!({stateful_set::NOTE: "starting"});
+    stateful_set::allow(&world.client, "avi-system").await.unwrap();
+    world.apply(std::slice::from_ref(&own)).await;
+    eventually(SOON, async || {
+        let found = cluster::get(&world.client, &own).await.map_err(|e| e.to_string())?;
+        let said = found.as_ref().and_then(|o| o["metadata"]["annotations"][CONTROLLER].as_str());
+        said.map(drop).ok_or_else(|| format!("it does not say which controller it uses: {found:?}"))
+    })
+    .await
+    .unwrap_or_else(|e| world.fail(&e));
+    other[2]["metadata"]["annotations"] = json!({CONTROLLER: "cluster-of-another-one"});
+    world.apply(&other).await;
+    eventually(SOON, async || {
+        let (_, ready) = world.operator.get("/readyz").await.map_err(|e| e.to_string())?;
+        if ready.contains("writes nothing") { Err(ready) } else { Ok(()) }
+    })
+    .await
+    .unwrap_or_else(|e| world.fail(&e));
+    says(
+        &world,
+        "/metrics",
+        &["ako_instance_conflicts{contest=\"DifferentController\",refused=\"false\"} 1\n"],
+    )
+    .await;
 }

@@ -5,24 +5,18 @@ use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash as _, Hasher as _};
 use std::time::Duration;
 
+use ako_core::ResourceKind;
 use ako_core::annotation::{self, PUBLISHED};
 use ako_kube_io::CONFIG_MAP;
 use ako_sim_kube::{PastChange, SimKube, StoredObject};
 use serde_json::Value;
 use tokio::time::Instant;
 
-use crate::judgement::{TRANSLATED, Translated};
+use crate::judgement::{complete, translated};
 
 /// States at most that are tried for one loss: whole ones first, then those whose
 /// kinds are of different moments.
 const MOST_STATES: usize = 256;
-
-/// What instances consist of, beside their configuration.
-const INSTALLATION: Translated =
-    Translated { group: "apps", version: "v1", kind: "StatefulSet", plural: "statefulsets" };
-/// The configurations of all instances.
-const CONFIGURATION: Translated =
-    Translated { group: "", version: "v1", kind: "ConfigMap", plural: "configmaps" };
 
 type Objects = BTreeMap<String, StoredObject>;
 
@@ -31,7 +25,7 @@ pub(super) struct Past {
     /// The path of the configuration.
     config: String,
     /// By kind: its versions, the newest first. The last kind are the configurations.
-    kinds: Vec<(Translated, Vec<Version>)>,
+    kinds: Vec<(ResourceKind, Vec<Version>)>,
     /// Which kinds changed, the last change first.
     changes: Vec<usize>,
 }
@@ -49,19 +43,20 @@ impl Past {
     /// Reads the last while, for the instance of a namespace.
     pub(super) fn read(kube: &SimKube, namespace: &str, bound: Duration) -> Self {
         let config = format!("{namespace}/{CONFIG_MAP}");
-        let kinds: Vec<Translated> = TRANSLATED.into_iter().chain([INSTALLATION, CONFIGURATION]).collect();
-        let mut now: Vec<Objects> = kinds.iter().map(|kind| objects(kube, kind)).collect();
+        let kinds = translated().chain([ResourceKind::StatefulSet, ResourceKind::ConfigMap]);
+        let kinds: Vec<_> = kinds.collect();
+        let mut now: Vec<Objects> = kinds.iter().map(|kind| objects(kube, *kind)).collect();
         let mut versions: Vec<Vec<Version>> =
-            kinds.iter().zip(&now).map(|(kind, now)| vec![Version::of(kind, now)]).collect();
+            kinds.iter().zip(&now).map(|(kind, now)| vec![Version::of(*kind, now)]).collect();
         let since = Instant::now().checked_sub(bound).unwrap_or_else(Instant::now);
         let mut changes = Vec::new();
         for change in kube.changes_since(since).into_iter().rev() {
-            let Some(kind) =
-                kinds.iter().position(|kind| *kind.group == *change.group && *kind.plural == *change.plural)
-            else {
+            let Some(kind) = kinds.iter().position(|kind| {
+                kind.spec().group == &*change.group && kind.spec().plural == &*change.plural
+            }) else {
                 continue;
             };
-            if kinds[kind].plural == CONFIGURATION.plural && !is_configuration(&change.path) {
+            if kinds[kind] == ResourceKind::ConfigMap && !is_configuration(&change.path) {
                 continue;
             }
             let differs = differs(&change);
@@ -70,7 +65,7 @@ impl Past {
                 None => now[kind].remove(&change.path),
             };
             if differs {
-                versions[kind].push(Version::of(&kinds[kind], &now[kind]));
+                versions[kind].push(Version::of(kinds[kind], &now[kind]));
                 changes.push(kind);
             }
         }
@@ -81,7 +76,7 @@ impl Past {
     pub(super) fn objects(&self, state: &State) -> Vec<Value> {
         let translated = self.kinds.iter().zip(state);
         let all = translated.flat_map(|((kind, versions), version)| {
-            versions[*version].objects.values().map(|object| kind.complete(object))
+            versions[*version].objects.values().map(|object| complete(*kind, object))
         });
         all.collect()
     }
@@ -107,20 +102,20 @@ fn is_configuration(path: &str) -> bool {
     path.rsplit('/').next() == Some(CONFIG_MAP)
 }
 
-fn objects(kube: &SimKube, kind: &Translated) -> Objects {
-    let mut objects = kube.objects(kind.group, kind.plural);
-    if kind.plural == CONFIGURATION.plural {
+fn objects(kube: &SimKube, kind: ResourceKind) -> Objects {
+    let mut objects = kube.objects(kind.spec().group, kind.spec().plural);
+    if kind == ResourceKind::ConfigMap {
         objects.retain(|path, _| is_configuration(path));
     }
     objects
 }
 
 impl Version {
-    fn of(kind: &Translated, objects: &Objects) -> Self {
+    fn of(kind: ResourceKind, objects: &Objects) -> Self {
         let mut hasher = DefaultHasher::new();
         for (path, object) in objects {
             path.hash(&mut hasher);
-            if kind.plural == INSTALLATION.plural {
+            if kind == ResourceKind::StatefulSet {
                 // What it says of namespaces changes with every step of a hand-over.
                 asked(object).to_string().hash(&mut hasher);
             } else {
