@@ -1,5 +1,6 @@
 //! The members of pools.
 
+use ako_avi_types::Kind;
 use ako_core::config::{IpFamily, ServiceMode};
 use ako_core::resource::{
     Endpoint, EndpointSlice, Node, PortRef, Protocol, Service, ServicePort, ServiceType, SlicePort,
@@ -48,6 +49,21 @@ fn a_numbered_target_port_is_found_by_its_number() {
     let slice = two_ports(slice("s", ("a", 8080), vec![endpoint("10.0.0.1")]), "b", 8081);
     let all = behind(config(), web(vec![numbered]), slices([slice]));
     assert_eq!(all.servers(POOL), ["10.0.0.1:8081"]);
+}
+
+#[test]
+fn pods_of_a_service_are_behind_all_that_lead_to_it() {
+    let hosts = ["one.example.com", "two.example.com"];
+    let mut objects: Vec<_> =
+        hosts.iter().map(|host| Resource::Ingress(ingress("red", host, 1, host))).collect();
+    objects.push(Resource::Service(web(vec![port("http", 80, Protocol::Tcp)])));
+    objects.extend(slices([slice("s", ("http", 8080), vec![endpoint("10.0.0.1"), endpoint("10.0.0.2")])]));
+    let all = translate(config(), objects);
+    let pools = all.names(Kind::Pool);
+    assert_eq!(pools.len(), 2);
+    for pool in pools {
+        assert_eq!(all.servers(pool), ["10.0.0.1:8080", "10.0.0.2:8080"], "{pool}");
+    }
 }
 
 #[test]

@@ -56,6 +56,23 @@ fn other_paths_of_the_loser_are_served() {
 }
 
 #[test]
+fn a_host_of_its_own_has_the_paths_of_all_namespaces() {
+    for config in modes().into_iter().filter(|config| config.shard_size == ShardSize::Dedicated) {
+        let of = |namespace: &str, at: &str| Ingress {
+            rules: vec![rule("foo.example.com", vec![path(at, "web")])],
+            ..ingress(namespace, "i", 1, "foo.example.com")
+        };
+        let both = translate(config.clone(), ingresses([of("red", "/a"), of("blue", "/b")]));
+        assert_eq!(both.names(Kind::VirtualService).len(), 1);
+        assert_eq!((both.names(Kind::Pool).len(), both.bindings.len()), (2, 2), "{:?}", both.bindings);
+        let left = translate(config, ingresses([of("blue", "/b")]));
+        assert_eq!(left.names(Kind::VirtualService), both.names(Kind::VirtualService));
+        assert_eq!(left.names(Kind::Pool).len(), 1);
+        assert!(left.bindings.len() == 1 && left.bindings[0].contains("blue/i"), "{:?}", left.bindings);
+    }
+}
+
+#[test]
 fn a_path_that_makes_too_long_a_name_costs_only_itself() {
     let mut long = ingress("red", "i", 1, "foo.example.com");
     let deep = format!("/{}", "x".repeat(300));
