@@ -11,8 +11,8 @@ use crate::instance::{Instances, Rival};
 use crate::kinds::ingress::host_of;
 use crate::kinds::key::{Key, Place};
 use crate::resource::{
-    BlockAffinity, CiliumNode, Claim, EndpointSlice, HostSubnet, Ingress, IngressClass, Installation,
-    Namespace, Node, NodeSubnets, Pod, Resource, ResourceId, ResourceKind, Secret, Service,
+    BlockAffinity, CiliumNode, Claim, HostSubnet, Ingress, IngressClass, Installation, Namespace,
+    NodeSubnets, Pod, Resource, ResourceId, ResourceKind, Service,
 };
 use crate::store::{Store, Stored, Stores};
 
@@ -260,16 +260,6 @@ impl Snapshot {
         self.all::<Ingress>().filter(move |ingress| !has_host(ingress))
     }
 
-    /// The slices of a Service, by name.
-    pub fn slices_of(&self, service: &NamespacedName) -> impl Iterator<Item = &Arc<EndpointSlice>> {
-        self.under(&Key::Under(Place::Endpoints, service.clone()))
-    }
-
-    /// The Services that share a VIP under a key (in the place of the name).
-    pub fn shared_vip(&self, key: &NamespacedName) -> impl Iterator<Item = &Arc<Service>> {
-        self.under(&Key::Under(Place::SharedVip, key.clone()))
-    }
-
     /// Every key under which Services share a VIP.
     pub fn shared_vip_keys(&self) -> impl Iterator<Item = &NamespacedName> {
         self.store_of::<Service>().keys().filter_map(|key| match key {
@@ -285,11 +275,6 @@ impl Snapshot {
 
     /// One Service.
     pub fn service(&self, id: &NamespacedName) -> Option<&Arc<Service>> {
-        self.get(id)
-    }
-
-    /// One Secret.
-    pub fn secret(&self, id: &NamespacedName) -> Option<&Arc<Secret>> {
         self.get(id)
     }
 
@@ -340,16 +325,6 @@ impl Snapshot {
             ResourceKind::CiliumNode => self.all::<CiliumNode>().map(|found| &found.0).collect(),
             _ => Vec::new(),
         }
-    }
-
-    /// All Nodes, by name.
-    pub fn nodes(&self) -> impl Iterator<Item = &Node> {
-        self.all::<Node>().map(|node| &**node)
-    }
-
-    /// All Ingresses, by name.
-    pub fn ingresses(&self) -> impl Iterator<Item = &Arc<Ingress>> {
-        self.all()
     }
 
     /// All Services, by name.

@@ -28,7 +28,7 @@ async fn ten_thousand_of_two_kinds_and_three_watchers() {
     let created = started.elapsed();
     let mut watchers: Vec<Watched> = (0..3).map(|_| Watched::start(&sim)).collect();
     let whole = |snapshot: &ako_core::Snapshot| {
-        snapshot.ingresses().count() == COUNT && snapshot.services().count() > COUNT
+        snapshot.count(ako_core::ResourceKind::Ingress) == COUNT && snapshot.services().count() > COUNT
     };
     join_all(watchers.iter_mut().map(|watched| watched.until(whole))).await;
     let listed = started.elapsed().saturating_sub(created);
