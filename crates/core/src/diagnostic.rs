@@ -63,6 +63,7 @@ reasons! {
     DuplicateRoute,
     SharedObjectMissing,
     LabelledByAnother,
+    KindNotServed,
 }
 
 /// One finding about one object: the cause, and the way out.

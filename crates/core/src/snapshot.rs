@@ -94,6 +94,11 @@ impl Snapshot {
         self.required.difference(&self.complete).copied().collect()
     }
 
+    /// Whether an instance of this configuration reads a kind.
+    pub fn requires(&self, kind: ResourceKind) -> bool {
+        self.required.contains(&kind)
+    }
+
     /// How many objects of a kind there are.
     pub fn count(&self, kind: ResourceKind) -> usize {
         self.stores.count(kind)

@@ -32,6 +32,7 @@ use crate::route_guard::RouteGuard;
 use crate::source::Source;
 use crate::territory::{Looked, Passed, Territory};
 use crate::trial::Trials;
+use crate::unserved::Unserved;
 use crate::verdict::Verdict;
 use crate::voice::Voice;
 
@@ -158,6 +159,8 @@ pub struct Engine {
     pub(crate) trials: Trials,
     /// Objects of the cluster that cannot be understood, until they can.
     pub(crate) unreadable: BTreeSet<ResourceId>,
+    /// Kinds that the API server lacks.
+    pub(crate) unserved: Unserved,
     /// What is believed of the cluster.
     pub(crate) belief: Belief,
     writing: bool,
@@ -195,6 +198,7 @@ impl Engine {
             pending: None,
             trials: Trials::default(),
             unreadable: BTreeSet::new(),
+            unserved: Unserved::default(),
             belief,
             writing: false,
             translated: false,
@@ -230,6 +234,9 @@ impl Engine {
             }
             Event::Unreadable(resource) => {
                 self.unreadable.insert(resource);
+            }
+            Event::Served(kind, served) => {
+                self.unserved.tell(kind, served, self.snapshot.count(kind));
             }
             Event::Outdated(kind, outdated) => self.territory.outdated(kind, outdated, now),
             Event::Leads(leadership) => {
@@ -351,6 +358,9 @@ impl Engine {
         self.begin(now);
         self.guard.forget(now);
         self.look_at_held(now);
+        if self.begun && self.is_translated() && !self.has_suspects() {
+            self.unserved.nothing_is_held();
+        }
         while let Some(key) = self.agenda.next_due(now) {
             if self.agenda.get(&key).is_some_and(|work| work.reread) {
                 self.read_again(&key, now, effects);

@@ -37,6 +37,9 @@ pub enum Event {
     /// An object of the cluster cannot be understood: what it asks for is not
     /// known, so its absence from the snapshot says nothing.
     Unreadable(ResourceId),
+    /// Whether the API server has a kind that it may lack. What is left of one that it has
+    /// not is told by lists after this.
+    Served(ResourceKind, bool),
     /// What is known of a kind may be out of date from now on, or no longer.
     Outdated(ResourceKind, bool),
     /// This process leads, or does not: what was proven before counts for nothing.

@@ -35,6 +35,7 @@ mod status;
 mod stray;
 mod territory;
 mod trial;
+mod unserved;
 mod verdict;
 mod voice;
 

@@ -37,6 +37,15 @@ pub enum SourceEvent {
         /// The kind.
         kind: ResourceKind,
     },
+    /// Whether the API server has a kind that it may lack: a custom resource. Where it has
+    /// not, a list without objects follows; of one that it is about to lose, lists say what
+    /// is left.
+    Served {
+        /// The kind.
+        kind: ResourceKind,
+        /// Whether it has.
+        served: bool,
+    },
     /// What was said of a kind until now shows the cluster as it was at that
     /// moment, or later.
     Proven {

@@ -15,6 +15,8 @@
 //! Source: Kubernetes documentation, "Kubernetes API Concepts", "Efficient
 //! detection of changes", "Watch bookmarks", "Resource versions".
 
+mod unserved;
+
 use std::fmt::Debug;
 use std::pin::{Pin, pin};
 use std::time::Duration;
@@ -36,6 +38,7 @@ use crate::error::{code_of, describe};
 use crate::proof::{Demand, Feed, Proofs};
 use crate::source_event::SourceEvent;
 use crate::tracker::Tracker;
+use unserved::Withheld;
 
 /// How many objects a page of a list holds.
 pub const PAGE_SIZE: u32 = 500;
@@ -76,6 +79,7 @@ where
         hurry: false,
         grants,
         listed: None,
+        served: None,
         feed,
     };
     loop {
@@ -86,13 +90,22 @@ where
                 watch.follow(&version).await
             }
         };
-        let Err(interrupted) = interrupted else { continue };
+        let Err(mut interrupted) = interrupted else { continue };
+        if matches!(interrupted, Interrupted::Failed { .. }) && watch.is_unserved().await {
+            interrupted = Interrupted::Unserved;
+        }
         let delay = match interrupted {
             Interrupted::Closed => return,
             Interrupted::Expired => {
                 watch.version = None;
                 // A server that finds every version too old is not listed in a loop.
                 watch.listed.is_some_and(|at| at.elapsed() < LIST_AGAIN).then_some(LIST_AGAIN)
+            }
+            Interrupted::Unserved => {
+                if watch.await_kind().await.is_err() {
+                    return;
+                }
+                None
             }
             Interrupted::Failed { message, anew } => {
                 if anew {
@@ -117,6 +130,8 @@ enum Interrupted {
     /// The version that the watch was to go on from is too old: a new list tells
     /// what happened, and that is no trouble.
     Expired,
+    /// The API server does not have the kind, or is about to lose it.
+    Unserved,
     /// Something else. `anew` says that only a new list tells what happened.
     Failed { message: String, anew: bool },
 }
@@ -148,6 +163,8 @@ struct Watch<K> {
     grants: u64,
     /// When everything was last listed.
     listed: Option<Instant>,
+    /// Whether the API server has the kind, as far as that was told.
+    served: Option<bool>,
 }
 
 impl<K> Watch<K>
@@ -171,6 +188,9 @@ where
                 break list.metadata.resource_version.unwrap_or_default();
             }
         };
+        if self.served.is_none() {
+            self.tell_served(true).await?;
+        }
         let said = self.tracker.step::<K>(Event::InitDone);
         self.send(said).await?;
         self.recovered().await?;
@@ -201,10 +221,12 @@ where
         let mut stream = pin!(stream);
         let mut look: Option<Look> = self.proofs.is_asked().then(|| self.look());
         let mut look_at = started + lasts.saturating_sub(LIST_BEFORE_END);
+        let mut withheld = Withheld::new();
         loop {
             tokio::select! {
                 biased;
                 item = stream.next() => match item {
+                    Some(Ok(event)) if Self::withholds(&withheld, &event) => withheld.push(event)?,
                     Some(Ok(event)) => self.take(event).await?,
                     Some(Err(error)) => return Err(watch_failed(&error)),
                     None => return Ok(()),
@@ -235,6 +257,9 @@ where
                         self.hurry = false;
                         look = Some(self.look());
                     }
+                }
+                () = sleep_until(withheld.due()), if !withheld.is_empty() => {
+                    self.hand_on(&mut withheld).await?;
                 }
                 () = sleep_until(look_at), if look.is_none() && self.feed.demand.borrow().leads => {
                     look_at += lasts;

@@ -64,6 +64,7 @@ pub(crate) fn json(startup: &Startup, report: Option<&Report>) -> Value {
         "kubernetes": {
             "state": troubles,
             "troubles": report.troubles,
+            "not_served": report.unserved.iter().map(|kind| kind.spec().full_name()).collect::<Vec<_>>(),
             "objects": report.resources.iter().map(|(k, n)| (k.as_str(), *n)).collect::<BTreeMap<_, _>>(),
         },
         "objects": objects(report),

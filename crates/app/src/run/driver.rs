@@ -480,6 +480,18 @@ impl Driver {
                 self.troubles.remove(kind.as_str());
                 self.step(Event::Outdated(kind, false));
             }
+            SourceEvent::Served { kind, served } => {
+                let (kind_name, resource) = (kind.as_str(), kind.spec().full_name());
+                if served {
+                    info!(kind = kind_name, resource, "the API server has this kind");
+                } else {
+                    warn!(
+                        kind = kind_name,
+                        resource, "the API server does not have this kind, or is about to lose it"
+                    );
+                }
+                self.step(Event::Served(kind, served));
+            }
             SourceEvent::Proven { kind, at } => self.step(Event::Proven(Source::Kind(kind), at)),
         }
     }

@@ -62,6 +62,8 @@ pub struct Report {
     pub(crate) virtual_services: Vec<VirtualServiceReport>,
     pub(crate) last_writes: Vec<Write>,
     pub(crate) resources: Vec<(ResourceKind, usize)>,
+    /// The kinds that are read and that the API server does not have.
+    pub(crate) unserved: Vec<ResourceKind>,
     pub(crate) now: Moment,
     /// Where this replica stands in the election.
     pub(crate) standing: Option<Standing>,
@@ -133,6 +135,7 @@ impl Report {
                 .into_iter()
                 .map(|kind| (kind, snapshot.count(kind)))
                 .collect(),
+            unserved: engine.unserved(),
             now,
             standing: None,
             writes: false,

@@ -125,3 +125,73 @@ async fn routes_that_are_switched_on_are_written_at_once() {
     let told = world.operator.get_json("/api/v1/state").await.unwrap()["diagnostics"].clone();
     assert_eq!(told, json!([]));
 }
+
+fn affinity(n: u8) -> Value {
+    json!({
+        "apiVersion": "crd.projectcalico.org/v1", "kind": "BlockAffinity",
+        "metadata": {"name": format!("n{n}-block")},
+        "spec": {"node": format!("n{n}"), "cidr": format!("10.9.{n}.0/26"), "state": "confirmed"},
+    })
+}
+
+fn definition_of_affinities() -> Value {
+    json!({
+        "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+        "metadata": {"name": "blockaffinities.crd.projectcalico.org"},
+        "spec": {
+            "group": "crd.projectcalico.org", "scope": "Cluster",
+            "names": {"kind": "BlockAffinity", "listKind": "BlockAffinityList", "plural": "blockaffinities",
+                "singular": "blockaffinity"},
+            "versions": [{
+                "name": "v1", "served": true, "storage": true,
+                "schema": {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": true}},
+            }],
+        },
+    })
+}
+
+/// The kinds that the operator misses, and how many deletions it holds.
+async fn missed(world: &World) -> (Value, Value) {
+    let state = world.operator.get_json("/api/v1/state").await.unwrap();
+    (state["kubernetes"]["not_served"].clone(), state["held"]["count"].clone())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_custom_resource_may_come_and_go() {
+    let config = config(&[("disableStaticRouteSync", "false"), ("cniPlugin", "calico")]);
+    let Some(world) = World::start(&config, "avi-system").await else { return };
+    // Nobody waits for a kind that is not there.
+    world.apply(&[node(1), node(2)]).await;
+    world.settled().await;
+    assert_eq!(missed(&world).await, (json!(["blockaffinities.crd.projectcalico.org"]), Value::Null));
+
+    let both = ["10.9.1.0 via 10.10.0.1 of c1", "10.9.2.0 via 10.10.0.2 of c1"];
+    world.apply(&[definition_of_affinities(), affinity(1), affinity(2)]).await;
+    expect(&world, &both).await;
+    assert_eq!(missed(&world).await, (json!([]), Value::Null));
+    world.apply(&[deleted(&affinity(2))]).await;
+    expect(&world, &both[..1]).await;
+    world.apply(&[affinity(2)]).await;
+    expect(&world, &both).await;
+
+    // With the definition, the API server deletes every object of it.
+    let before = world.writes();
+    world.apply(&[deleted(&definition_of_affinities())]).await;
+    loop {
+        let (kinds, held) = missed(&world).await;
+        if held == json!(2) {
+            assert_eq!(kinds, json!(["blockaffinities.crd.projectcalico.org"]));
+            break;
+        }
+        assert_eq!(routes(&world.sim.dump()), both, "{kinds} {held}");
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(world.writes(), before);
+    let state = world.operator.get_json("/api/v1/state").await.unwrap();
+    assert!(state["diagnostics"].to_string().contains("KindNotServed"), "{state:#}");
+
+    world.apply(&[definition_of_affinities(), affinity(1), affinity(2)]).await;
+    expect(&world, &both).await;
+    assert_eq!(missed(&world).await, (json!([]), Value::Null));
+    assert_eq!(world.writes(), before);
+}

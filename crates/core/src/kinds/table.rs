@@ -23,9 +23,9 @@ macro_rules! for_each_kind {
             EndpointSlice endpoint_slice::EndpointSlice "discovery.k8s.io" "v1" "endpointslices" Namespaced All Always;
             Ingress ingress::Ingress "networking.k8s.io" "v1" "ingresses" Namespaced All Always;
             Pod pod::Pod "" "v1" "pods" Namespaced All (If(|c| c.service_mode == ServiceMode::NodePortLocal));
-            BlockAffinity node_subnets::BlockAffinity "crd.projectcalico.org" "v1" "blockaffinities" Cluster All (If(|c| has_cni(c, "calico")));
-            HostSubnet node_subnets::HostSubnet "network.openshift.io" "v1" "hostsubnets" Cluster All (If(|c| has_cni(c, "openshift")));
-            CiliumNode node_subnets::CiliumNode "cilium.io" "v2" "ciliumnodes" Cluster All (If(|c| has_cni(c, "cilium")));
+            BlockAffinity node_subnets::BlockAffinity "crd.projectcalico.org" "v1" "blockaffinities" Cluster All (IfServed(|c| has_cni(c, "calico")));
+            HostSubnet node_subnets::HostSubnet "network.openshift.io" "v1" "hostsubnets" Cluster All (IfServed(|c| has_cni(c, "openshift")));
+            CiliumNode node_subnets::CiliumNode "cilium.io" "v2" "ciliumnodes" Cluster All (IfServed(|c| has_cni(c, "cilium")));
             ConfigMap claim::Claim "" "v1" "configmaps" Namespaced (Named(CONFIG_MAP)) Always;
             StatefulSet installation::Installation "apps" "v1" "statefulsets" Namespaced (Named(STATEFUL_SET)) Always;
         }
@@ -67,6 +67,20 @@ pub enum Read {
     Always,
     /// With such a configuration.
     If(fn(&Config) -> bool),
+    /// With such a configuration, and only where the API server has the kind: a custom
+    /// resource. It may come and go at any time; where it is not served, there are no objects
+    /// of it.
+    IfServed(fn(&Config) -> bool),
+}
+
+impl Read {
+    /// Whether an instance of a configuration asks for the kind.
+    fn is_asked_for(self, config: &Config) -> bool {
+        match self {
+            Self::Always => true,
+            Self::If(asks) | Self::IfServed(asks) => asks(config),
+        }
+    }
 }
 
 /// What is to be known of a kind. Source: Kubernetes API reference.
@@ -89,6 +103,13 @@ pub struct KindSpec {
 }
 
 impl KindSpec {
+    /// The name of the resource, as a CustomResourceDefinition has it:
+    /// `blockaffinities.crd.projectcalico.org`.
+    pub fn full_name(&self) -> String {
+        let dot = if self.group.is_empty() { "" } else { "." };
+        format!("{}{dot}{}", self.plural, self.group)
+    }
+
     /// As `apiVersion` has it: `v1`, `apps/v1`.
     pub fn api_version(&self) -> String {
         let group = if self.group.is_empty() { String::new() } else { format!("{}/", self.group) };
@@ -143,11 +164,7 @@ impl ResourceKind {
 
     /// The kinds that an instance of a configuration reads.
     pub fn read_with(config: &Config) -> BTreeSet<ResourceKind> {
-        let is_read = |kind: &ResourceKind| match kind.spec().read {
-            Read::Always => true,
-            Read::If(asks) => asks(config),
-        };
-        Self::ALL.into_iter().filter(is_read).collect()
+        Self::ALL.into_iter().filter(|kind| kind.spec().read.is_asked_for(config)).collect()
     }
 
     /// The kind of object in which the CNI says which subnets a node has, if
@@ -159,6 +176,11 @@ impl ResourceKind {
             "cilium" => Some(Self::CiliumNode),
             _ => None,
         }
+    }
+
+    /// Whether API servers may lack this kind: a custom resource.
+    pub fn may_be_unserved(self) -> bool {
+        matches!(self.spec().read, Read::IfServed(_))
     }
 
     /// Whether a CNI keeps the subnets of nodes in objects of this kind.

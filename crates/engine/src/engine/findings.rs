@@ -1,6 +1,6 @@
 //! What is found while running, for people: what keeps borrowed objects from holding our
-//! part of them, addresses that are asked for in vain, hosts that the controller refuses, and
-//! statuses that do not stay.
+//! part of them, addresses that are asked for in vain, hosts that the controller refuses, kinds
+//! that the API server does not have, and statuses that do not stay.
 
 use std::sync::Arc;
 
@@ -12,8 +12,8 @@ use crate::engine::Engine;
 impl Engine {
     /// Findings about what is on the controller and not ours to create, which are about
     /// the configuration that names it; about addresses that are not given; about hosts that
-    /// the controller does not take on a virtual service that others share; and about statuses
-    /// that do not stay as they are written.
+    /// the controller does not take on a virtual service that others share; about kinds that the
+    /// API server does not have; and about statuses that do not stay as they are written.
     pub fn findings(&self) -> Vec<Diagnostic> {
         if !self.is_synced() {
             return Vec::new();
@@ -28,7 +28,8 @@ impl Engine {
         });
         let kept = self.kept_addresses.iter().flat_map(|key| self.about_kept_address(key));
         let refused = self.trials.findings(&self.desired);
-        found.chain(kept).chain(refused).chain(self.publisher.findings()).collect()
+        let unserved = ResourceKind::ALL.into_iter().filter_map(|kind| self.about_unserved(kind));
+        found.chain(kept).chain(refused).chain(unserved).chain(self.publisher.findings()).collect()
     }
 
     /// Remembers whether a VsVip has another address than is asked for, and keeps it.
@@ -69,6 +70,29 @@ impl Engine {
             message: message.clone(),
         };
         self.desired.bound_to(key).map(finding).collect()
+    }
+
+    /// What is told of a kind that the API server lacks, or lost: nothing if nobody misses it.
+    fn about_unserved(&self, kind: ResourceKind) -> Option<Diagnostic> {
+        let name = kind.spec().full_name();
+        let message = if !self.snapshot.requires(kind) {
+            return None;
+        } else if self.unserved.lost().any(|lost| lost == kind) {
+            format!(
+                "the API server lost {name}, of which there were objects: what is on the Avi Controller because of \
+                 them is kept until they are there again; if they are not to come back, release the deletions that \
+                 `ako status` shows"
+            )
+        } else if kind.tells_subnets() && self.unserved.missing().any(|missing| missing == kind) {
+            format!(
+                "the API server does not have {name}, in which the CNI that cniPlugin names says what subnets nodes \
+                 have: static routes that are there stay, and none is added; install the CNI, or correct cniPlugin"
+            )
+        } else {
+            return None;
+        };
+        let object = self.configuration();
+        Some(Diagnostic { object, reason: Reason::KindNotServed, message: message.into() })
     }
 
     /// The ConfigMap of this instance.

@@ -106,6 +106,11 @@ impl Engine {
         Some(held)
     }
 
+    /// The kinds that this instance reads and the API server does not have.
+    pub fn unserved(&self) -> Vec<ResourceKind> {
+        self.unserved.missing().filter(|kind| self.snapshot.requires(*kind)).collect()
+    }
+
     /// The namespaces of other instances that wait for their owner to take them over
     /// from this one, each with the namespace of that instance.
     pub fn departures(&self) -> Vec<(Arc<str>, Arc<str>)> {
@@ -131,10 +136,18 @@ impl Engine {
         }
     }
 
+    /// Whether something is lost that no edit explains, held or not.
+    pub(crate) fn has_suspects(&self) -> bool {
+        self.guard.suspects().len() > 0 || self.routes.suspects().next().is_some()
+    }
+
     pub(crate) fn holds_objects(&self) -> bool {
         let limits = self.desired.translator().config().guard;
         // What is contested may be just what seems to be superfluous.
-        let is_partial = !self.unreadable.is_empty() || self.is_contested();
+        // Neither is what objects of a kind asked for that is gone.
+        let is_partial = !self.unreadable.is_empty()
+            || self.is_contested()
+            || self.unserved.lost().any(|kind| self.snapshot.requires(kind));
         self.guard.holds(limits, self.inventory.counts(), is_partial)
     }
 
@@ -149,7 +162,9 @@ impl Engine {
     pub(crate) fn held_routes(&self) -> Option<&ObjectKey> {
         let limits = self.desired.translator().config().guard;
         let tells_routes = |kind: ResourceKind| kind == ResourceKind::Node || kind.tells_subnets();
-        let is_partial = self.unreadable.iter().any(|resource| tells_routes(resource.kind));
+        let is_missed = |kind: ResourceKind| self.snapshot.requires(kind) && tells_routes(kind);
+        let is_partial = self.unreadable.iter().any(|resource| tells_routes(resource.kind))
+            || self.unserved.missing().chain(self.unserved.lost()).any(is_missed);
         let (vrf, _) = self.desired.vrf()?;
         self.routes.holds(limits, is_partial).then_some(vrf)
     }

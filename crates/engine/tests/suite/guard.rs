@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use ako_avi_types::{Kind, Object};
 use ako_core::config::ShardSize;
-use ako_core::{Config, Resource, ResourceKind};
+use ako_core::{Config, Reason, Resource, ResourceKind};
 use ako_engine::Event;
 
 use crate::cluster::{base, config, host, id, ingress, secure_ingress, translator};
@@ -180,4 +180,57 @@ fn a_list_is_not_explained_by_an_edit_at_the_same_time() {
     world.run(Duration::from_mins(1));
     assert!(world.engine.held().is_some());
     assert_eq!(world.take_writes(), Vec::<String>::new());
+}
+
+/// As after the deletion of a CustomResourceDefinition, which deletes all objects of it.
+fn lose(world: &mut World, kind: ResourceKind) {
+    world.event(Event::Served(kind, false));
+    world.forget(kind);
+    world.list(kind);
+    world.run(Duration::from_mins(1));
+}
+
+/// The engine knows no kind: that of Ingresses stands for one that hosts are made of.
+#[test]
+fn a_kind_that_the_api_server_loses_deletes_nothing_however_little_that_is() {
+    let objects = || [base(), vec![ingress("a", &[host(1)])]].concat();
+    let mut world = World::at_rest(config(), objects());
+    world.take_writes();
+    lose(&mut world, ResourceKind::Ingress);
+    assert_eq!(world.take_writes(), Vec::<String>::new());
+    assert!(world.engine.held().is_some());
+    assert_eq!(world.engine.unserved(), [ResourceKind::Ingress]);
+    let told: Vec<_> = world.engine.findings().into_iter().map(|found| found.reason).collect();
+    assert_eq!(told, [Reason::KindNotServed]);
+
+    // It is back, and its objects follow.
+    world.event(Event::Served(ResourceKind::Ingress, true));
+    world.list(ResourceKind::Ingress);
+    world.run(Duration::from_mins(1));
+    assert_eq!(world.take_writes(), Vec::<String>::new());
+    assert_eq!(world.engine.unserved(), []);
+    world.apply(ingress("a", &[host(1)]));
+    world.settle();
+    assert_eq!(world.take_writes(), Vec::<String>::new());
+    assert!(world.engine.held().is_none() && world.engine.findings().is_empty());
+
+    // It is lost for good, and somebody says so.
+    lose(&mut world, ResourceKind::Ingress);
+    world.release();
+    world.settle();
+    assert!(world.fake.names(Kind::Pool).is_empty());
+}
+
+#[test]
+fn a_kind_that_was_never_there_holds_nothing_up() {
+    let mut world = World::new(config(), [base(), vec![ingress("a", &[host(1)])]].concat());
+    world.event(Event::Served(ResourceKind::BlockAffinity, false));
+    world.start();
+    world.settle();
+    assert!(world.has(Kind::Pool, "a"));
+    // A deletion without an explanation is judged as ever.
+    world.forget(ResourceKind::Ingress);
+    world.list(ResourceKind::Ingress);
+    world.settle();
+    assert!(world.engine.held().is_none() && world.fake.names(Kind::Pool).is_empty());
 }

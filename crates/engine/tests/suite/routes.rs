@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ako_avi_types::{ErrorClass, Kind, Object, ObjectKey};
-use ako_core::resource::Node;
+use ako_core::resource::{BlockAffinity, Node, NodeSubnets};
 use ako_core::{Config, NamespacedName, Reason, Resource, ResourceId, ResourceKind};
 use ako_engine::{Action, Event, plan};
 use serde_json::{Value, json};
@@ -305,4 +305,44 @@ fn a_finding_is_told_once_however_many_share_its_unit() {
         world.run(Duration::from_millis(300));
     }
     assert_eq!(world.notices.iter().filter(|notice| notice.reason == "NoRoute").count(), 20);
+}
+
+/// A few routes are an outage as well, and a restart changes nothing about that.
+#[test]
+fn routes_stay_while_the_kind_that_tells_of_subnets_is_not_served() {
+    let affinity = |n: u32| {
+        let found = NodeSubnets {
+            name: format!("b{n}").into(),
+            node: format!("n{n:05}").into(),
+            cidrs: vec![format!("10.100.{n}.0/24").into()],
+        };
+        Resource::BlockAffinity(BlockAffinity(found))
+    };
+    let objects = (1..4).map(node).chain((1..4).map(affinity)).collect();
+    let mut world = World::new(Config { cni: "calico".into(), ..routed() }, objects);
+    world.fake.lend();
+    world.event(Event::Served(ResourceKind::BlockAffinity, true));
+    world.start();
+    world.settle();
+    assert_eq!(count(&world, "c1"), 3);
+
+    world.event(Event::Served(ResourceKind::BlockAffinity, false));
+    world.forget(ResourceKind::BlockAffinity);
+    world.list(ResourceKind::BlockAffinity);
+    world.run(Duration::from_mins(1));
+    assert_eq!(count(&world, "c1"), 3);
+    assert_eq!(world.engine.held().unwrap().count, 3);
+
+    world.stop();
+    world.event(Event::Served(ResourceKind::BlockAffinity, false));
+    world.start();
+    world.run(Duration::from_mins(1));
+    assert_eq!(count(&world, "c1"), 3);
+    let told: Vec<_> = world.engine.findings().into_iter().map(|found| found.reason).collect();
+    assert_eq!(told, [Reason::KindNotServed]);
+
+    world.event(Event::Served(ResourceKind::BlockAffinity, true));
+    (1..4).for_each(|n| world.apply(affinity(n)));
+    world.settle();
+    assert!(world.engine.held().is_none() && world.engine.findings().is_empty());
 }

@@ -61,7 +61,18 @@ pub(crate) enum FaultKind {
     Hold(oneshot::Sender<()>, oneshot::Receiver<()>),
 }
 
+/// Where the CustomResourceDefinition of BlockAffinities is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Definition {
+    Absent,
+    Established,
+    Terminating,
+}
+
+const BLOCK_AFFINITIES: &str = "blockaffinities";
+
 struct State {
+    definition: Definition,
     /// By collection (without namespace) and namespace/name.
     objects: BTreeMap<(String, String), Value>,
     /// Version, collection, kind of change, object.
@@ -85,6 +96,7 @@ struct State {
 impl Fake {
     pub(crate) fn new() -> Self {
         let state = State {
+            definition: Definition::Absent,
             objects: BTreeMap::new(),
             log: Vec::new(),
             version: 1,
@@ -153,6 +165,17 @@ impl Fake {
     pub(crate) fn lag(&self) {
         let mut state = self.state();
         state.lagging = Some(state.version);
+    }
+
+    /// The definition of BlockAffinities comes or goes.
+    pub(crate) fn define(&self, definition: Definition) {
+        let mut state = self.state();
+        state.definition = definition;
+        if definition == Definition::Absent {
+            state.cuts += 1;
+        }
+        drop(state);
+        self.signal();
     }
 
     /// Etcd is restored from a backup: the objects stay, the versions are those of
@@ -226,7 +249,14 @@ impl Fake {
             }
             None => {}
         }
+        let definition = self.state().definition;
+        if let Some(document) = discovery(&seen.path, definition) {
+            return if document.is_null() { failure(404) } else { whole(StatusCode::OK, &document) };
+        }
         let (collection, namespace, rest) = split(&seen.path);
+        if collection == BLOCK_AFFINITIES && definition == Definition::Absent {
+            return failure(404);
+        }
         let answer = match (&seen.method, rest.as_slice()) {
             (&Method::GET, []) if seen.is_watch() => return self.watch(&collection, &seen),
             (&Method::GET, []) => Some(self.state().list(&collection, namespace.as_deref(), &seen)),
@@ -296,6 +326,32 @@ impl Fake {
         });
         let frames = lines.map(|line| Ok(Frame::data(Bytes::from(format!("{line}\n")))));
         Response::new(BodyExt::boxed(StreamBody::new(frames)))
+    }
+}
+
+/// A discovery document, if the path is of one: null if it is not there.
+fn discovery(path: &str, definition: Definition) -> Option<Value> {
+    let verbs: &[&str] = match definition {
+        Definition::Absent => &[],
+        Definition::Terminating => &["delete", "deletecollection", "get", "list", "watch"],
+        Definition::Established => &["create", "delete", "deletecollection", "get", "list", "patch", "watch"],
+    };
+    let version = json!({"groupVersion": "crd.projectcalico.org/v1", "version": "v1"});
+    let group = json!({"name": "crd.projectcalico.org", "versions": [version], "preferredVersion": version});
+    let resource = json!({"name": BLOCK_AFFINITIES, "singularName": "", "namespaced": false,
+        "kind": "BlockAffinity", "verbs": verbs});
+    let is_there = !verbs.is_empty();
+    match path {
+        "/apis" => {
+            let groups = if is_there { vec![group] } else { Vec::new() };
+            Some(json!({"kind": "APIGroupList", "apiVersion": "v1", "groups": groups}))
+        }
+        "/apis/crd.projectcalico.org/v1" if !is_there => Some(Value::Null),
+        "/apis/crd.projectcalico.org/v1" => Some(
+            json!({"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": "crd.projectcalico.org/v1",
+                "resources": [resource]}),
+        ),
+        _ => None,
     }
 }
 

@@ -10,4 +10,5 @@ mod fake;
 mod pace;
 mod permissions;
 mod source;
+mod unserved;
 mod writer;

@@ -110,6 +110,7 @@ fn kind_of(event: &SourceEvent) -> ResourceKind {
         | SourceEvent::Undecodable { kind, .. }
         | SourceEvent::Trouble { kind, .. }
         | SourceEvent::Recovered { kind }
+        | SourceEvent::Served { kind, .. }
         | SourceEvent::Proven { kind, .. } => *kind,
     }
 }
