@@ -2,9 +2,10 @@
 //! Services, and the few notes of the operator's own.
 //! Source: L7 objects, "Status"; L4 and network, "Status"; configuration, §2.4.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -134,22 +135,25 @@ pub struct ClusterWriter {
     clock: BootClock,
     /// Whether this process leads and does not hand over.
     leads: watch::Receiver<bool>,
+    /// Whether the API server was seen not to store the annotations that came with a status.
+    separately: Arc<AtomicBool>,
 }
 
 impl ClusterWriter {
     /// Writes with this client, while `leads` says that this process leads and does
     /// not hand over. Permits are judged by the clock.
     pub fn new(client: Client, clock: BootClock, leads: watch::Receiver<bool>) -> Self {
-        Self { client, clock, leads }
+        Self { client, clock, leads, separately: Arc::default() }
     }
 
     /// Makes what is published on an Ingress or a Service what is wanted. What
     /// is equal is not written; `current` is what the watch saw last.
     ///
-    /// The annotations say that the addresses are ours. They come before them and go after
-    /// them, and the second of the two is refused if the object has changed since the first:
-    /// neither one who ends in between nor two who write at a time leave addresses of which
-    /// nobody knows whose they are.
+    /// The annotations say that the addresses are ours. Of these kinds the API server stores
+    /// both with one patch of the status. Where it does not, or refuses that, they go one after
+    /// the other: the annotations come before the addresses and go after them, and the second
+    /// patch is refused if the object has changed since the first. So neither one who ends in
+    /// between nor two who write at a time leave addresses of which nobody knows whose they are.
     pub async fn publish(
         &self,
         permit: &WritePermit,
@@ -161,15 +165,20 @@ impl ClusterWriter {
             return Err(PatchError::Unsupported { object: object.clone() });
         }
         let writing = Writing { writer: self, permit, object };
-        let mut seen = None;
-        for (part, patch) in patches(wanted, current) {
-            match writing.patch(part, &at_version(patch, seen.as_deref())).await? {
-                Some(version) => seen = Some(version),
-                None => return Ok(Outcome::Gone),
+        let patches = patches(wanted, current);
+        let is_there = match &patches[..] {
+            [] => return Ok(Outcome::Unchanged),
+            [(_, one), (_, other)] if !self.separately.load(Ordering::Relaxed) => {
+                match writing.patch_together(&together(one, other)).await? {
+                    Together::Stored => true,
+                    Together::Gone => false,
+                    Together::Apart => writing.patch_all(patches).await?,
+                }
             }
-        }
-        if seen.is_none() {
-            return Ok(Outcome::Unchanged);
+            _ => writing.patch_all(patches).await?,
+        };
+        if !is_there {
+            return Ok(Outcome::Gone);
         }
         Ok(Outcome::Written {
             addresses: address_set(wanted) != address_set(current),
@@ -235,16 +244,59 @@ impl Part {
     }
 }
 
+/// What became of a patch of a status with annotations.
+enum Together {
+    /// Both are stored.
+    Stored,
+    /// The object does not exist.
+    Gone,
+    /// The API server does not take both at a time.
+    Apart,
+}
+
 impl Writing<'_> {
+    /// Sends patches in their order, each for the version of the object after the one before.
+    /// Answers whether the object exists.
+    async fn patch_all(&self, patches: Vec<(Part, Value)>) -> Result<bool, PatchError> {
+        let mut seen = None;
+        for (part, patch) in patches {
+            match self.patch(part, &at_version(patch, seen.as_deref())).await? {
+                Some(answer) => seen = Some(answer.resource_version),
+                None => return Ok(false),
+            }
+        }
+        Ok(true)
+    }
+
+    /// Sends a patch of the status that has annotations.
+    async fn patch_together(&self, patch: &Value) -> Result<Together, PatchError> {
+        match self.patch(Part::Status, patch).await {
+            Ok(None) => Ok(Together::Gone),
+            Ok(Some(patched)) if has_stored(&patched.annotations, patch) => Ok(Together::Stored),
+            Ok(Some(_)) => {
+                if !self.writer.separately.swap(true, Ordering::Relaxed) {
+                    tracing::warn!(
+                        object = %self.object,
+                        "the API server does not store annotations with a status: from now on they are written \
+                         separately, which takes two requests"
+                    );
+                }
+                Ok(Together::Apart)
+            }
+            Err(PatchError::Request { source, .. }) if code_of(&source) == Some(422) => Ok(Together::Apart),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Sends a merge patch, again if it meets a conflict and is not for one version of the
-    /// object only. Answers the version that the object has then; `None` if it does not exist.
-    async fn patch(&self, part: Part, patch: &Value) -> Result<Option<String>, PatchError> {
+    /// object only. Answers what the object has then; `None` if it does not exist.
+    async fn patch(&self, part: Part, patch: &Value) -> Result<Option<PatchedMetadata>, PatchError> {
         tracing::debug!(object = %self.object, part = part.name(), "patching");
         let is_for_any = patch.pointer(VERSION).is_none();
         let mut repeats = 0;
         loop {
             let error = match self.patch_once(part, patch).await? {
-                Ok(patched) => return Ok(Some(patched.metadata.resource_version)),
+                Ok(patched) => return Ok(Some(patched.metadata)),
                 Err(error) => error,
             };
             match code_of(&error) {
@@ -328,6 +380,8 @@ struct Patched {
 struct PatchedMetadata {
     #[serde(default)]
     resource_version: String,
+    #[serde(default)]
+    annotations: BTreeMap<String, String>,
 }
 
 /// Where a patch says which version of the object it is for.
@@ -339,6 +393,18 @@ fn at_version(mut patch: Value, version: Option<&str>) -> Value {
         patch["metadata"]["resourceVersion"] = version.into();
     }
     patch
+}
+
+/// Both patches as one.
+fn together(one: &Value, other: &Value) -> Value {
+    let fields = [one, other].into_iter().filter_map(Value::as_object).flatten();
+    Value::Object(fields.map(|(name, value)| (name.clone(), value.clone())).collect())
+}
+
+/// Whether an object has the annotations that a patch wants, and not those that it removes.
+fn has_stored(annotations: &BTreeMap<String, String>, patch: &Value) -> bool {
+    let wanted = patch["metadata"]["annotations"].as_object().into_iter().flatten();
+    wanted.into_iter().all(|(key, value)| annotations.get(key).map(String::as_str) == value.as_str())
 }
 
 /// The patches that make what is published what is wanted, in their order. Where addresses

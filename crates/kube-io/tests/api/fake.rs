@@ -72,6 +72,8 @@ pub(crate) enum Definition {
 const BLOCK_AFFINITIES: &str = "blockaffinities";
 
 struct State {
+    /// A patch of a status stores nothing else, as with custom resources.
+    status_only: bool,
     definition: Definition,
     /// By collection (without namespace) and namespace/name.
     objects: BTreeMap<(String, String), Value>,
@@ -96,6 +98,7 @@ struct State {
 impl Fake {
     pub(crate) fn new() -> Self {
         let state = State {
+            status_only: false,
             definition: Definition::Absent,
             objects: BTreeMap::new(),
             log: Vec::new(),
@@ -165,6 +168,11 @@ impl Fake {
     pub(crate) fn lag(&self) {
         let mut state = self.state();
         state.lagging = Some(state.version);
+    }
+
+    /// A patch of a status stores nothing else from now on.
+    pub(crate) fn store_status_only(&self) {
+        self.state().status_only = true;
     }
 
     /// The definition of BlockAffinities comes or goes.
@@ -261,7 +269,11 @@ impl Fake {
             (&Method::GET, []) if seen.is_watch() => return self.watch(&collection, &seen),
             (&Method::GET, []) => Some(self.state().list(&collection, namespace.as_deref(), &seen)),
             (&Method::GET, [name]) => self.object(&collection, &key(namespace.as_deref(), name)),
-            (&Method::PATCH, [name, ..]) => {
+            (&Method::PATCH, [name, subresource @ ..]) => {
+                let mut body = seen.body.clone();
+                if subresource == ["status"] && self.state().status_only {
+                    body = json!({"status": body["status"]});
+                }
                 let key = key(namespace.as_deref(), name);
                 let version = &seen.body["metadata"]["resourceVersion"];
                 let now = self.object(&collection, &key);
@@ -269,7 +281,7 @@ impl Fake {
                 {
                     return failure(409);
                 }
-                let patched = self.state().patch(&collection, &key, &seen.body);
+                let patched = self.state().patch(&collection, &key, &body);
                 self.signal();
                 patched
             }

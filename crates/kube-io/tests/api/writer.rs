@@ -25,6 +25,7 @@ use tokio::time::Instant;
 use crate::fake::{Fake, FaultKind, Seen};
 
 const KEY: &str = "ns/web";
+const PATH: &str = "/apis/networking.k8s.io/v1/namespaces/ns/ingresses/web";
 
 fn ingress() -> ResourceId {
     ResourceId { kind: ResourceKind::Ingress, name: NamespacedName::new("ns", "web") }
@@ -83,22 +84,52 @@ async fn what_is_wanted_is_written_and_cleared() {
     assert_eq!(outcome, Outcome::Written { addresses: true, annotations: true });
     let seen = fake.take_seen();
     assert!(seen.iter().all(|seen| seen.method == Method::PATCH && seen.query["fieldManager"] == "ako-rs"));
-    let path = "/apis/networking.k8s.io/v1/namespaces/ns/ingresses/web";
-    // By the annotations, addresses are known to be ours: they come before them...
-    assert_eq!(seen[0].path, path);
-    let annotations = json!({VS_UUID_MAP: "{}", CLUSTER_UUID: null, TENANT: "admin"});
-    assert_eq!(seen[0].body, json!({"metadata": {"annotations": annotations}}));
-    assert_eq!(seen[1].path, format!("{path}/status"));
+    assert_eq!(seen.len(), 1, "one request is enough");
+    assert_eq!(seen[0].path, format!("{PATH}/status"));
     let addresses = json!([{"ip": "1.2.3.4", "hostname": "a.com"}, {"ip": "1.2.3.5"}]);
-    assert_eq!(seen[1].body["status"], json!({"loadBalancer": {"ingress": addresses}}));
+    let patch = json!({
+        "metadata": {"annotations": {VS_UUID_MAP: "{}", CLUSTER_UUID: null, TENANT: "admin"}},
+        "status": {"loadBalancer": {"ingress": addresses}},
+    });
+    assert_eq!(seen[0].body, patch);
 
     let outcome = publish(&fake, &Published::default(), &published()).await.unwrap();
     assert_eq!(outcome, Outcome::Written { addresses: true, annotations: true });
-    // ...and go after them.
-    assert!(is_status(&fake.take_seen()[0]));
+    assert_eq!(fake.take_seen().len(), 1);
     let object = fake.object("ingresses", KEY).unwrap();
     assert_eq!(object["metadata"]["annotations"], json!({"theirs": "x"}));
     assert_eq!(object["status"], json!({"conditions": ["theirs"], "loadBalancer": {}}));
+}
+
+/// Where the API server does not store annotations with a status, or refuses both together.
+#[tokio::test(start_paused = true)]
+async fn what_does_not_go_together_goes_one_after_the_other() {
+    let leader = Leader::new();
+    let fake = fake();
+    fake.store_status_only();
+    let (writer, permit) = (leader.writer(fake.client()), rehearsal::endless());
+    let paths = |fake: &Fake| -> Vec<String> {
+        fake.take_seen().into_iter().map(|seen| seen.path.trim_start_matches(PATH).to_owned()).collect()
+    };
+    writer.publish(&permit, &ingress(), &published(), &Published::default()).await.unwrap();
+    assert_eq!(paths(&fake), ["/status", "", "/status"], "tried, and lost");
+    let stored = fake.object("ingresses", KEY).unwrap();
+    assert_eq!(stored["metadata"]["annotations"][TENANT], json!("admin"));
+    assert_eq!(stored["status"]["loadBalancer"]["ingress"].as_array().map(Vec::len), Some(2));
+    // By the annotations, addresses are known to be ours: they go after them, and come before.
+    writer.publish(&permit, &ingress(), &Published::default(), &published()).await.unwrap();
+    assert_eq!(paths(&fake), ["/status", ""]);
+    writer.publish(&permit, &ingress(), &published(), &Published::default()).await.unwrap();
+    assert_eq!(paths(&fake), ["", "/status"]);
+
+    // A refusal may be about the status alone: it is no reason to do so ever after.
+    let fake = self::fake();
+    let writer = leader.writer(fake.client());
+    fake.fail(FaultKind::Code(422), is_status);
+    writer.publish(&permit, &ingress(), &published(), &Published::default()).await.unwrap();
+    assert_eq!(paths(&fake), ["/status", "", "/status"]);
+    writer.publish(&permit, &ingress(), &Published::default(), &published()).await.unwrap();
+    assert_eq!(paths(&fake), ["/status"]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -142,13 +173,12 @@ async fn a_request_for_node_ports_goes_by_itself() {
 #[tokio::test(start_paused = true)]
 async fn conflicts_are_repeated_a_bounded_number_of_times() {
     let (fake, begun) = (fake(), Instant::now());
-    let is_of_annotations = |seen: &Seen| !is_status(seen);
-    (0..CONFLICT_RETRIES).for_each(|_| fake.fail(FaultKind::Code(409), is_of_annotations));
+    (0..CONFLICT_RETRIES).for_each(|_| fake.fail(FaultKind::Code(409), is_status));
     publish(&fake, &published(), &Published::default()).await.unwrap();
-    assert_eq!(fake.take_seen().len(), CONFLICT_RETRIES as usize + 2);
+    assert_eq!(fake.take_seen().len(), CONFLICT_RETRIES as usize + 1);
     assert_eq!(begun.elapsed().as_millis(), 100 + 200 + 300, "less and less often");
 
-    (0..=CONFLICT_RETRIES).for_each(|_| fake.fail(FaultKind::Code(409), is_of_annotations));
+    (0..=CONFLICT_RETRIES).for_each(|_| fake.fail(FaultKind::Code(409), is_status));
     let error = publish(&fake, &published(), &Published::default()).await.unwrap_err();
     assert_eq!(error.class(), ErrorClass::Conflict);
 }
@@ -158,25 +188,35 @@ async fn conflicts_are_repeated_a_bounded_number_of_times() {
 #[tokio::test(start_paused = true)]
 async fn two_that_write_at_a_time_leave_no_address_without_annotations() {
     let states = [published(), Published::default()];
-    // What stands there, what each of the two has seen, which one publishes, and which patch
-    // of the one is on its way while the other one writes.
-    for case in 0..32 {
+    // What stands there, what each of the two has seen, which one publishes, which patch of
+    // the one is on its way while the other one writes, and whether the API server stores
+    // annotations with a status.
+    for case in 0..64 {
         let bit = move |n: u32| (case >> n) & 1;
         let (start, seen, others_view) = (&states[bit(0)], &states[bit(1)], &states[bit(2)]);
         let (wanted, others) = (&states[bit(3)], &states[1 - bit(3)]);
         let fake = fake();
-        publish(&fake, start, &Published::default()).await.unwrap();
+        let leader = Leader::new();
+        let (writer, permit) = (leader.writer(fake.client()), rehearsal::endless());
+        if bit(5) == 1 {
+            fake.store_status_only();
+            // It learns that.
+            let all = [published(), Published::default()];
+            writer.publish(&permit, &ingress(), &all[0], &all[1]).await.unwrap();
+            writer.publish(&permit, &ingress(), &all[1], &all[0]).await.unwrap();
+        }
+        writer.publish(&permit, &ingress(), start, &Published::default()).await.unwrap();
         let (here, reached) = oneshot::channel();
         let (go_on, told) = oneshot::channel();
         fake.fail(FaultKind::Hold(here, told), move |seen| is_status(seen) == (bit(4) == 1));
-        let leader = Leader::new();
-        let (writer, permit) = (leader.writer(fake.client()), rehearsal::endless());
-        let (ingress, wanted, seen) = (ingress(), wanted.clone(), seen.clone());
-        let mut one =
-            tokio::spawn(async move { writer.publish(&permit, &ingress, &wanted, &seen).await.is_ok() });
+        let (wanted, seen) = (wanted.clone(), seen.clone());
+        let one = writer.clone();
+        let mut one = tokio::spawn(async move {
+            one.publish(&rehearsal::endless(), &ingress(), &wanted, &seen).await.is_ok()
+        });
         tokio::select! {
             _ = reached => {
-                let _ = publish(&fake, others, others_view).await;
+                let _ = writer.publish(&permit, &ingress(), others, others_view).await;
                 let _ = go_on.send(());
                 one.await.unwrap();
             }
@@ -200,7 +240,8 @@ async fn an_object_that_is_gone_is_no_error() {
 async fn errors_have_a_class() {
     for (code, class) in [(403, ErrorClass::Auth), (422, ErrorClass::Rejected), (500, ErrorClass::Retry)] {
         let fake = fake();
-        fake.fail(FaultKind::Code(code), is_status);
+        // A refusal is about the status if it is refused by itself as well.
+        (0..2).for_each(|_| fake.fail(FaultKind::Code(code), is_status));
         let error = publish(&fake, &published(), &Published::default()).await.unwrap_err();
         assert_eq!(error.class(), class, "{code}");
         assert_eq!(error.to_string(), "Ingress ns/web: the patch of the status failed");
