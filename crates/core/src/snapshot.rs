@@ -12,7 +12,7 @@ use crate::kinds::ingress::host_of;
 use crate::kinds::key::{Key, Place};
 use crate::resource::{
     BlockAffinity, CiliumNode, Claim, HostSubnet, Ingress, IngressClass, Installation, Namespace,
-    NodeSubnets, Pod, Resource, ResourceId, ResourceKind, Service,
+    NodeSubnets, Pod, Published, Resource, ResourceId, ResourceKind, Service,
 };
 use crate::store::{Store, Stored, Stores};
 
@@ -337,13 +337,15 @@ impl Snapshot {
         self.all()
     }
 
-    /// The Ingresses and Services on which something was published.
+    /// What was published on an object, as it was last seen: `None` if it is not there, or of a
+    /// kind on which nothing is published.
+    pub fn published_on(&self, id: &ResourceId) -> Option<&Published> {
+        self.stores.published_on(id)
+    }
+
+    /// The objects on which something was published.
     pub fn published(&self) -> impl Iterator<Item = ResourceId> {
-        let ingresses = self.all::<Ingress>().filter(|ingress| !ingress.published.is_empty());
-        let services = self.all::<Service>().filter(|service| !service.published.is_empty());
-        let ingresses = ingresses.map(|ingress| (ResourceKind::Ingress, &ingress.id));
-        let all = ingresses.chain(services.map(|service| (ResourceKind::Service, &service.id)));
-        all.map(|(kind, name)| ResourceId { kind, name: name.clone() })
+        self.stores.published()
     }
 
     fn put(&mut self, resource: Resource, touched: &mut BTreeSet<Key>) {

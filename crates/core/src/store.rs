@@ -8,6 +8,7 @@ use crate::index::Index;
 use crate::kinds;
 use crate::kinds::kept::Kept;
 use crate::kinds::key::Key;
+use crate::kinds::published::Published;
 use crate::kinds::table::{ResourceId, ResourceKind};
 use crate::resource::Resource;
 
@@ -139,6 +140,13 @@ impl<T: Stored> Store<T> {
         });
     }
 
+    /// Those on which something was published, by name.
+    fn published(&self) -> impl Iterator<Item = ResourceId> {
+        let objects = self.objects.iter().map_while(|(name, object)| Some((name, object.published()?)));
+        let published = objects.filter(|(_, published)| !published.is_empty());
+        published.map(|(name, _)| ResourceId { kind: T::KIND, name: name.clone() })
+    }
+
     fn ids(&self) -> Vec<ResourceId> {
         self.objects.keys().map(|name| ResourceId { kind: T::KIND, name: name.clone() }).collect()
     }
@@ -222,6 +230,18 @@ macro_rules! stores {
                 match kind {
                     $(ResourceKind::$kind => self.$kind.objects.len(),)*
                 }
+            }
+
+            /// What was published on an object, if that is of a kind on which something is.
+            pub(crate) fn published_on(&self, id: &ResourceId) -> Option<&Published> {
+                match id.kind {
+                    $(ResourceKind::$kind => self.$kind.objects.get(&id.name)?.published(),)*
+                }
+            }
+
+            /// The objects on which something was published.
+            pub(crate) fn published(&self) -> impl Iterator<Item = ResourceId> {
+                std::iter::empty()$(.chain(self.$kind.published()))*
             }
 
             /// The names of all objects of a kind.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use ako_avi_types::{Kind, Object, ObjectKey};
 use ako_core::{Diagnostic, Index, Key, ResourceId, Snapshot};
-use ako_translate::{Binding, Carried, FrontKey, FrontOutput, Translator, UnitKey, UnitOutput};
+use ako_translate::{Binding, Carried, FrontKey, FrontOutput, Translator, UnitKey, UnitOutput, What};
 
 use self::standing::Standing;
 
@@ -39,7 +39,7 @@ impl Wanted {
 pub struct Changes {
     /// Objects that are wanted differently, no longer, or for the first time.
     pub objects: BTreeSet<ObjectKey>,
-    /// Kubernetes objects whose bindings or requests changed.
+    /// Kubernetes objects of which something else is said.
     pub resources: BTreeSet<ResourceId>,
     /// What was not found before.
     pub found: BTreeSet<Diagnostic>,
@@ -70,12 +70,10 @@ pub struct Desired {
     standing: BTreeMap<UnitKey, Standing>,
     /// Units that a front goes without, but for what it carries of them ([`left_off`]).
     left_off: BTreeMap<FrontKey, BTreeMap<UnitKey, Arc<Carried>>>,
-    /// Each with the unit that says so.
-    bindings: Index<ResourceId, (Binding, UnitKey)>,
+    /// What is said of Kubernetes objects, each with the unit that says so.
+    statements: Index<ResourceId, (What, UnitKey)>,
     /// The inverse: what is published of each object of the controller.
     served_by: Index<ObjectKey, ResourceId>,
-    /// The Services whose pods need node ports, and the units that say so.
-    requests: Index<ResourceId, UnitKey>,
 }
 
 impl Desired {
@@ -92,9 +90,8 @@ impl Desired {
             frozen: BTreeSet::new(),
             standing: BTreeMap::new(),
             left_off: BTreeMap::new(),
-            bindings: Index::default(),
+            statements: Index::default(),
             served_by: Index::default(),
-            requests: Index::default(),
         }
     }
 
@@ -118,6 +115,11 @@ impl Desired {
             dirty.extend(self.readers.get(key).iter().cloned());
         }
         self.translate(snapshot, dirty)
+    }
+
+    /// Takes over a translator that translates everything as the present one does.
+    pub(crate) fn replace_translator(&mut self, translator: Translator) {
+        self.translator = translator;
     }
 
     /// Translates everything anew, for another configuration or other facts.
@@ -221,17 +223,17 @@ impl Desired {
         &self,
         resource: &ResourceId,
     ) -> impl Iterator<Item = (&Binding, &UnitKey)> {
-        self.bindings.get(resource).iter().map(|(binding, unit)| (binding, unit))
+        self.statements.get(resource).iter().filter_map(|(what, unit)| Some((what.binding()?, unit)))
     }
 
-    /// The Kubernetes objects that addresses are published on.
-    pub fn bound(&self) -> impl Iterator<Item = &ResourceId> {
-        self.bindings.keys()
+    /// The Kubernetes objects that something is said of.
+    pub fn subjects(&self) -> impl Iterator<Item = &ResourceId> {
+        self.statements.keys()
     }
 
     /// Whether a Service's pods need node ports.
     pub fn needs_node_ports(&self, service: &ResourceId) -> bool {
-        !self.requests.get(service).is_empty()
+        self.statements.get(service).iter().any(|(what, _)| *what == What::NodePorts)
     }
 
     /// The Kubernetes objects that show addresses or uuids of an object of the
@@ -248,7 +250,7 @@ impl Desired {
             Maker::Unit(unit) => self.units.get(unit),
             Maker::Front(_) => None,
         });
-        units.flat_map(|unit| unit.bindings.iter().map(|binding| binding.object.clone())).collect()
+        units.flat_map(UnitOutput::served).cloned().collect()
     }
 
     /// All findings, by unit, and then by front.
@@ -317,17 +319,8 @@ impl Desired {
         if !(old.diagnostics.is_empty() && output.diagnostics.is_empty()) {
             told.entry(key.clone()).or_insert_with(|| old.diagnostics.clone());
         }
-        if old.bindings != output.bindings {
-            self.rebind(&key, &old, &output, changes);
-        }
-        if old.requests != output.requests {
-            for service in &old.requests {
-                self.requests.remove(service, &key);
-            }
-            for service in &output.requests {
-                self.requests.insert(service.clone(), key.clone());
-            }
-            changes.resources.extend(old.requests.iter().chain(&output.requests).cloned());
+        if old.statements != output.statements {
+            self.restate(&key, &old, &output, changes);
         }
         if old.age != output.age {
             // Others may have to be told.
@@ -357,7 +350,7 @@ impl Desired {
         let inert = output.reads.len() <= 1
             && output.objects.is_empty()
             && output.contributions.is_empty()
-            && output.requests.is_empty()
+            && output.statements.is_empty()
             && output.diagnostics.is_empty();
         if inert {
             self.forget_reads(&key, &output);
@@ -381,22 +374,26 @@ impl Desired {
         }
     }
 
-    fn rebind(&mut self, unit: &UnitKey, old: &UnitOutput, new: &UnitOutput, changes: &mut Changes) {
-        for binding in &old.bindings {
-            self.bindings.remove(&binding.object, &(binding.clone(), unit.clone()));
-            changes.resources.insert(binding.object.clone());
-            for key in [&binding.vs, &binding.vsvip] {
-                let left = self.bindings(&binding.object).any(|b| b.vs == *key || b.vsvip == *key);
+    fn restate(&mut self, unit: &UnitKey, old: &UnitOutput, new: &UnitOutput, changes: &mut Changes) {
+        for statement in &old.statements {
+            let object = &statement.object;
+            self.statements.remove(object, &(statement.what.clone(), unit.clone()));
+            changes.resources.insert(object.clone());
+            for key in statement.what.binding().into_iter().flat_map(|binding| [&binding.vs, &binding.vsvip])
+            {
+                let left = self.bindings(object).any(|b| b.vs == *key || b.vsvip == *key);
                 if !left {
-                    self.served_by.remove(key, &binding.object);
+                    self.served_by.remove(key, object);
                 }
             }
         }
-        for binding in &new.bindings {
-            self.bindings.insert(binding.object.clone(), (binding.clone(), unit.clone()));
-            changes.resources.insert(binding.object.clone());
-            for key in [&binding.vs, &binding.vsvip] {
-                self.served_by.insert(key.clone(), binding.object.clone());
+        for statement in &new.statements {
+            let object = &statement.object;
+            self.statements.insert(object.clone(), (statement.what.clone(), unit.clone()));
+            changes.resources.insert(object.clone());
+            for key in statement.what.binding().into_iter().flat_map(|binding| [&binding.vs, &binding.vsvip])
+            {
+                self.served_by.insert(key.clone(), object.clone());
             }
         }
     }

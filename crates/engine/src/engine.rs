@@ -219,7 +219,7 @@ impl Engine {
                 let mut affected = self.inventory.replace_where(observation, &is_ours);
                 let woken: Vec<_> = affected.iter().flat_map(|key| self.agenda.wake(key)).collect();
                 affected.extend(woken);
-                self.publisher.extend(self.desired.bound().cloned());
+                self.publisher.extend(self.desired.subjects().cloned());
                 self.publisher.look_for_owners_again();
                 self.note_missing();
                 self.touch(handed_over, Cause::Word, now);
@@ -341,8 +341,12 @@ impl Engine {
         }
         self.pending = None;
         self.look_at_territory(now);
+        if self.translated && translator.translates_like(self.desired.translator()) {
+            self.desired.replace_translator(translator);
+            return;
+        }
         let changes = self.desired.reconfigure(translator, &self.snapshot);
-        self.publisher.extend(self.desired.bound().cloned());
+        self.publisher.extend(self.desired.subjects().cloned());
         self.changed(changes, Cause::List, now, effects);
     }
 

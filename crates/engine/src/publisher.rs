@@ -185,7 +185,7 @@ impl Publisher {
                 busy.insert(object);
                 continue;
             }
-            let Some(current) = status::current(&object, snapshot) else {
+            let Some(current) = snapshot.published_on(&object) else {
                 self.forget(&object);
                 self.overwritten.remove(&object);
                 self.strays.remove(&object);
@@ -339,7 +339,7 @@ impl Publisher {
             .chain(&self.asking)
             .chain(self.shown.keys())
             .chain(self.waiting.keys());
-        let gone = kept.filter(|o| status::current(o, snapshot).is_none() && !self.dirty.contains(*o));
+        let gone = kept.filter(|o| snapshot.published_on(o).is_none() && !self.dirty.contains(*o));
         let mut found: Vec<_> = gone.map(|o| format!("{o} is gone and its status remembered")).collect();
         let timers = self.failures.values().filter(|failures| failures.next.is_some()).count();
         if timers != self.timers.len() {

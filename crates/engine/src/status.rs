@@ -7,7 +7,7 @@ use std::sync::Arc;
 use ako_avi_types::{Kind, Object, go_json};
 use ako_core::config::ServiceMode;
 use ako_core::resource::{Published, PublishedAddress, Service, ServiceType};
-use ako_core::{CONTROLLER_NAME, ResourceId, ResourceKind, Snapshot, annotation};
+use ako_core::{CONTROLLER_NAME, Facts, ResourceId, ResourceKind, Snapshot, annotation};
 use ako_translate::{Binding, UnitKey};
 
 use crate::agenda::Agenda;
@@ -30,7 +30,7 @@ impl Known<'_> {
     /// is whether what stands there is known to be ours, by more than the object itself.
     pub(crate) fn wanted(&self, resource: &ResourceId, is_known: bool) -> Option<Published> {
         let Self { desired, snapshot, .. } = *self;
-        let current = current(resource, snapshot)?;
+        let current = snapshot.published_on(resource)?;
         let namespace = &resource.name.namespace;
         let is_asked_for = snapshot.is_asked_for_by_another(namespace) || snapshot.selects(namespace);
         if !snapshot.serves(namespace) && is_asked_for {
@@ -45,11 +45,11 @@ impl Known<'_> {
             let cleared = !is_open && !current.is_empty() && is_ours();
             return cleared.then(Published::default);
         }
-        Some(self.published(&served))
+        Some(fill(served, self.desired.translator().facts()))
     }
 
     /// What is served for an object, each with its addresses, and whether more may follow.
-    fn served(&self, resource: &ResourceId, current: &Published) -> (Vec<(&Binding, Served<'_>)>, bool) {
+    fn served(&self, resource: &ResourceId, current: &Published) -> (Vec<(&Binding, Served)>, bool) {
         let (mut served, mut is_open) = (Vec::new(), false);
         for (binding, unit) in self.desired.bindings_of_units(resource) {
             let publish = self.publish(unit);
@@ -65,12 +65,12 @@ impl Known<'_> {
     }
 
     /// What there is of a binding on the controller, if it has an address.
-    fn there(&self, binding: &Binding) -> Option<Served<'_>> {
+    fn there(&self, binding: &Binding) -> Option<Served> {
         let vs = self.inventory.get(&binding.vs)?;
         let vip = self.inventory.get(&binding.vsvip)?;
         let Object::VsVip(vip) = &*vip.body else { return None };
         let addresses = vip.published_addresses();
-        (!addresses.is_empty()).then_some(Served { uuid: &vs.meta.uuid, addresses })
+        (!addresses.is_empty()).then(|| Served { uuid: vs.meta.uuid.clone(), addresses })
     }
 
     /// What of the addresses of a unit is to be published.
@@ -92,39 +92,45 @@ impl Known<'_> {
         let kinds = [Kind::VirtualService, Kind::Pool, Kind::SslKeyAndCertificate];
         if kinds.into_iter().all(is_there) { Publish::Address } else { Publish::Nothing }
     }
-
-    fn published(&self, served: &[(&Binding, Served<'_>)]) -> Published {
-        let mut published = Published::default();
-        let mut uuids: BTreeMap<&Arc<str>, &Arc<str>> = BTreeMap::new();
-        let mut tenant = None;
-        for (binding, there) in served {
-            let hostname = &binding.hostname;
-            let addresses = there.addresses.iter().cloned();
-            let addresses = addresses.map(|ip| PublishedAddress { hostname: hostname.clone(), ip });
-            published.addresses.extend(addresses);
-            tenant = Some(&binding.vs.tenant);
-            if !hostname.is_empty() {
-                uuids.insert(hostname, there.uuid);
-            }
-        }
-        published.addresses.sort();
-        published.addresses.dedup();
-        if !uuids.is_empty() {
-            let facts = self.desired.translator().facts();
-            published.annotations = BTreeMap::from([
-                (annotation::VS_UUID_MAP.into(), go_json::marshal(&uuids).into()),
-                (annotation::CLUSTER_UUID.into(), facts.cluster_uuid.clone()),
-                (annotation::TENANT.into(), tenant.cloned().unwrap_or_default()),
-            ]);
-        }
-        published
-    }
 }
 
 /// A virtual service that is there, and its addresses.
-struct Served<'a> {
-    uuid: &'a Arc<str>,
-    addresses: Vec<Arc<str>>,
+#[derive(Clone, Debug)]
+pub struct Served {
+    /// The uuid of the virtual service.
+    pub uuid: Arc<str>,
+    /// The addresses of its VsVip.
+    pub addresses: Vec<Arc<str>>,
+}
+
+/// What is to stand on an object that is served by these, wherever the addresses are from. The
+/// order in which they come does not matter.
+pub fn fill<'a>(served: impl IntoIterator<Item = (&'a Binding, Served)>, facts: &Facts) -> Published {
+    let mut served: Vec<_> = served.into_iter().collect();
+    served.sort_by_key(|(binding, _)| *binding);
+    let mut published = Published::default();
+    let mut uuids: BTreeMap<&Arc<str>, Arc<str>> = BTreeMap::new();
+    let mut tenant = None;
+    for (binding, Served { uuid, addresses }) in served {
+        let hostname = &binding.hostname;
+        let addresses = addresses.into_iter();
+        let addresses = addresses.map(|ip| PublishedAddress { hostname: hostname.clone(), ip });
+        published.addresses.extend(addresses);
+        tenant = Some(&binding.vs.tenant);
+        if !hostname.is_empty() {
+            uuids.insert(hostname, uuid);
+        }
+    }
+    published.addresses.sort();
+    published.addresses.dedup();
+    if !uuids.is_empty() {
+        published.annotations = BTreeMap::from([
+            (annotation::VS_UUID_MAP.into(), go_json::marshal(&uuids).into()),
+            (annotation::CLUSTER_UUID.into(), facts.cluster_uuid.clone()),
+            (annotation::TENANT.into(), tenant.cloned().unwrap_or_default()),
+        ]);
+    }
+    published
 }
 
 /// Whether what stands on an object, in a namespace that nobody asks for, may be ours or
@@ -142,15 +148,6 @@ pub(crate) fn is_stray(
         && !is_asked_for
         && desired.bindings(resource).next().is_none()
         && current.annotations.get(annotation::CLUSTER_UUID) == Some(cluster)
-}
-
-/// What stands on an object now.
-pub(crate) fn current<'a>(resource: &ResourceId, snapshot: &'a Snapshot) -> Option<&'a Published> {
-    match resource.kind {
-        ResourceKind::Ingress => snapshot.ingress(&resource.name).map(|ingress| &ingress.published),
-        ResourceKind::Service => snapshot.service(&resource.name).map(|service| &service.published),
-        _ => None,
-    }
 }
 
 /// Whether what stands on an object was written by us, so that it is ours to

@@ -111,7 +111,7 @@ fn judge(world: &World, objects: &[Value]) -> anyhow::Result<Option<String>> {
         let asked = output.avi();
         wanted.extend(ours(&asked));
         different = different.or_else(|| difference(&asked, &dump));
-        for resource in output.desired.bound() {
+        for resource in output.desired.subjects() {
             let name = format!("{} {}", resource.kind.as_str(), resource.name);
             let shown = published.entry(name).or_default();
             for binding in output.desired.bindings(resource) {

@@ -31,6 +31,11 @@ impl Translator {
         Self { context: Context::new(config, facts) }
     }
 
+    /// Whether another one translates everything as this one does.
+    pub fn translates_like(&self, other: &Self) -> bool {
+        self.facts() == other.facts() && of_translation(self.config()) == of_translation(other.config())
+    }
+
     /// The configuration.
     pub fn config(&self) -> &Config {
         &self.context.config
@@ -95,6 +100,21 @@ impl Translator {
         let standing = UnitKey::STANDING.into_iter();
         let without_host = snapshot.ingresses_without_host().map(|i| UnitKey::Ingress(i.id.clone()));
         standing.chain(hosts).chain(services).chain(shared).chain(without_host).collect()
+    }
+}
+
+/// A configuration without what no unit and no front looks at: how the operator runs.
+fn of_translation(config: &Config) -> Config {
+    let nothing = Config::default();
+    Config {
+        full_sync_s: nothing.full_sync_s,
+        admin_port: nothing.admin_port,
+        log_level: nothing.log_level,
+        events: nothing.events,
+        prometheus: nothing.prometheus,
+        guard: nothing.guard,
+        leader_election: nothing.leader_election,
+        ..config.clone()
     }
 }
 

@@ -3,12 +3,13 @@
 use std::fmt;
 use std::sync::Arc;
 
-use ako_avi_types::{Kind, Object, ObjectKey};
+use ako_avi_types::{Kind, Object};
 use ako_core::{Diagnostic, Key, NamespacedName, Place, Reason, ResourceId, ResourceKind};
 
 use crate::context::Context;
 use crate::contribution::Contribution;
 use crate::front::FrontKey;
+use crate::statement::{Binding, Statement, What};
 
 /// A unit of translation.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -86,10 +87,8 @@ pub struct UnitOutput {
     pub objects: Vec<Arc<Object>>,
     /// What it adds to fronts.
     pub contributions: Vec<(FrontKey, Contribution)>,
-    /// Where its addresses are to be published.
-    pub bindings: Vec<Binding>,
-    /// Services whose pods it needs node ports of.
-    pub requests: Vec<ResourceId>,
+    /// What it says of Kubernetes objects.
+    pub statements: Vec<Statement>,
     /// What is wrong with its input.
     pub diagnostics: Vec<Diagnostic>,
     /// Everything that it looked at, sorted.
@@ -97,20 +96,6 @@ pub struct UnitOutput {
     /// The oldest Ingress or Service that asks for it: of two units that ask for one
     /// name the older one has it.
     pub age: Option<(i64, NamespacedName)>,
-}
-
-/// Says that an object is served under a host by a virtual service, so that the
-/// addresses of the VsVip go into its status.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Binding {
-    /// The Ingress or Service.
-    pub object: ResourceId,
-    /// The host; empty for a Service without one.
-    pub hostname: Arc<str>,
-    /// The virtual service whose uuid is published.
-    pub vs: ObjectKey,
-    /// The VsVip whose addresses are published.
-    pub vsvip: ObjectKey,
 }
 
 impl UnitOutput {
@@ -154,17 +139,27 @@ impl UnitOutput {
         for (_, contribution) in &mut self.contributions {
             contribution.members.shrink_to_fit();
         }
-        self.bindings.shrink_to_fit();
-        self.requests.shrink_to_fit();
+        self.statements.shrink_to_fit();
         self.reads.shrink_to_fit();
     }
 
+    /// The Kubernetes objects that its addresses are published on.
+    pub fn served(&self) -> impl Iterator<Item = &ResourceId> {
+        let addresses = self.statements.iter().filter(|statement| statement.what.binding().is_some());
+        addresses.map(|statement| &statement.object)
+    }
+
     /// Asks for node ports of a Service's pods.
-    pub(crate) fn request(&mut self, service: &NamespacedName) {
-        let id = service_id(service);
-        if !self.requests.contains(&id) {
-            self.requests.push(id);
+    pub(crate) fn request_node_ports(&mut self, service: &NamespacedName) {
+        let statement = Statement { object: service_id(service), what: What::NodePorts };
+        if !self.statements.contains(&statement) {
+            self.statements.push(statement);
         }
+    }
+
+    /// Publishes the addresses of a virtual service on an object.
+    pub(crate) fn bind(&mut self, object: ResourceId, binding: Binding) {
+        self.statements.push(Statement { object, what: What::Address(binding) });
     }
 
     pub(crate) fn tell(&mut self, object: &ResourceId, reason: Reason, message: impl Into<Arc<str>>) {

@@ -1,16 +1,16 @@
 //! Statuses as they would be written, without a controller that allocates.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use ako_avi_types::{IpAddress, Object, ObjectKey, go_json};
-use ako_core::{ResourceId, ResourceKind, annotation};
-use ako_engine::Desired;
+use ako_avi_types::{Object, ObjectKey};
+use ako_core::{ResourceId, ResourceKind};
+use ako_engine::{Desired, Served, fill};
 use serde_json::{Map, Value, json};
 
 pub(super) fn render(desired: &Desired, objects: &[Value]) -> Value {
     let mut statuses = Map::new();
-    for resource in desired.bound() {
+    let is_served = |resource: &&ResourceId| desired.bindings(resource).next().is_some();
+    for resource in desired.subjects().filter(is_served) {
         let section = match resource.kind {
             ResourceKind::Ingress => "ingresses",
             _ => "services",
@@ -21,39 +21,35 @@ pub(super) fn render(desired: &Desired, objects: &[Value]) -> Value {
 }
 
 fn status(desired: &Desired, resource: &ResourceId, objects: &[Value]) -> Value {
+    let served = desired.bindings(resource).map(|binding| {
+        let addresses = addresses(desired, &binding.vsvip);
+        (binding, Served { uuid: "virtualservice-UUID".into(), addresses })
+    });
+    let published = fill(served, desired.translator().facts());
+    let entries = published.addresses.iter().map(|address| {
+        let mut entry = Map::new();
+        if !address.hostname.is_empty() {
+            entry.insert("hostname".into(), json!(address.hostname));
+        }
+        let ip = if address.ip.starts_with(ALLOCATED) { ALLOCATED } else { &*address.ip };
+        entry.insert("ip".into(), json!(ip));
+        if resource.kind == ResourceKind::Service {
+            // The API server adds it.
+            entry.insert("ipMode".into(), json!("VIP"));
+        }
+        Value::Object(entry)
+    });
+    let entries: Vec<_> = entries.collect();
     let mut annotations = given_annotations(resource, objects);
-    let mut uuids: BTreeMap<Arc<str>, &str> = BTreeMap::new();
-    let mut entries = Vec::new();
-    let mut tenant = None;
-    for binding in desired.bindings(resource) {
-        if !binding.hostname.is_empty() {
-            uuids.insert(binding.hostname.clone(), "virtualservice-UUID");
-        }
-        for address in addresses(desired, &binding.vsvip) {
-            let mut entry = Map::new();
-            if !binding.hostname.is_empty() {
-                entry.insert("hostname".into(), json!(binding.hostname));
-            }
-            entry.insert("ip".into(), json!(address));
-            if resource.kind == ResourceKind::Service {
-                // The API server adds it.
-                entry.insert("ipMode".into(), json!("VIP"));
-            }
-            entries.push(Value::Object(entry));
-        }
-        tenant = Some(binding.vs.tenant.clone());
-    }
-    if !uuids.is_empty() {
-        let t = desired.translator();
-        annotations.insert(annotation::VS_UUID_MAP.into(), json!(go_json::marshal(&uuids)));
-        annotations.insert(annotation::CLUSTER_UUID.into(), json!(t.facts().cluster_uuid));
-        annotations.insert(annotation::TENANT.into(), json!(tenant));
-    }
+    annotations.extend(published.annotations.iter().map(|(key, value)| (key.to_string(), json!(value))));
     json!({ "annotations": annotations, "loadBalancer": { "ingress": entries } })
 }
 
-/// The addresses that a VsVip will have: those that it asks for, and `<auto>` for each that
-/// the controller allocates.
+/// What stands for an address that the controller allocates.
+const ALLOCATED: &str = "<auto>";
+
+/// The addresses that a VsVip will have: those that it asks for, and something that begins with
+/// [`ALLOCATED`] for each that the controller allocates, as no two of these are equal.
 fn addresses(desired: &Desired, vsvip: &ObjectKey) -> Vec<Arc<str>> {
     let Some(Object::VsVip(vsvip)) = desired.get(vsvip).map(|object| &**object) else { return Vec::new() };
     let mut addresses = Vec::new();
@@ -64,9 +60,11 @@ fn addresses(desired: &Desired, vsvip: &ObjectKey) -> Vec<Arc<str>> {
             _ if vip.ip6_address.is_some() => &[&vip.ip6_address],
             _ => &[&vip.ip_address],
         };
-        let address =
-            |ip: &&Option<IpAddress>| ip.as_ref().map_or_else(|| "<auto>".into(), |ip| ip.addr.clone());
-        addresses.extend(families.iter().map(address));
+        for ip in families {
+            let allocated = || format!("{ALLOCATED}{}", addresses.len()).into();
+            let address = ip.as_ref().map_or_else(allocated, |ip| ip.addr.clone());
+            addresses.push(address);
+        }
     }
     addresses
 }

@@ -86,6 +86,10 @@ impl Kept for Ingress {
         self.id.clone()
     }
 
+    fn published(&self) -> Option<&Published> {
+        Some(&self.published)
+    }
+
     fn found_under(&self, subdomain: Option<&Arc<str>>, say: &mut dyn FnMut(Key)) {
         for host in self.rules.iter().filter_map(|rule| host_of(&self.id, rule.host.as_ref(), subdomain)) {
             say(Key::Under(Place::Host, NamespacedName::cluster(host)));

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::id::NamespacedName;
 use crate::kinds::key::Key;
+use crate::kinds::published::Published;
 
 /// What is kept of a Kubernetes object.
 pub trait Kept: Clone + Debug + PartialEq + 'static {
@@ -14,6 +15,12 @@ pub trait Kept: Clone + Debug + PartialEq + 'static {
     /// Says each key ([`Key::Under`]) that it is found under, besides its name. Hosts may be
     /// made of the sub-domain.
     fn found_under(&self, _subdomain: Option<&Arc<str>>, _say: &mut dyn FnMut(Key)) {}
+
+    /// What of it is ours to write, as it was last seen. Either all objects of a kind have
+    /// such, or none.
+    fn published(&self) -> Option<&Published> {
+        None
+    }
 
     /// Whether those who do not look for it by its name see no difference to another version.
     fn looks_like(&self, _other: &Self) -> bool {

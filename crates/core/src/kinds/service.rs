@@ -93,6 +93,10 @@ impl Kept for Service {
         self.id.clone()
     }
 
+    fn published(&self) -> Option<&Published> {
+        Some(&self.published)
+    }
+
     fn found_under(&self, _subdomain: Option<&Arc<str>>, say: &mut dyn FnMut(Key)) {
         if let Some(key) = shared_vip_key(self) {
             say(Key::Under(Place::SharedVip, key));

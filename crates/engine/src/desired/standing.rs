@@ -197,8 +197,7 @@ impl Desired {
     /// one, as there may be no addresses to publish.
     pub(crate) fn resources_of_unit(&self, unit: &UnitKey) -> BTreeSet<ResourceId> {
         let Some(output) = self.units.get(unit) else { return BTreeSet::new() };
-        let bound = output.bindings.iter().map(|binding| binding.object.clone());
-        bound.chain(oldest_of(unit, output)).collect()
+        output.served().cloned().chain(oldest_of(unit, output)).collect()
     }
 
     /// Tells of hosts for which something is not done because of what else is on their front.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use ako_avi_types::{Kind, Object};
-use ako_core::config::ShardSize;
+use ako_core::config::{LeaderElection, LogLevel, ShardSize};
 use ako_core::resource::{Namespace, ServiceType};
 use ako_core::{Config, Resource, ResourceKind};
 use ako_engine::{Action, Engine, plan};
@@ -370,4 +370,37 @@ fn a_namespace_moves_to_another_tenant_while_running() {
         world.settle();
         assert_eq!(tenants(&world), ["admin".to_owned()].into());
     }
+}
+
+/// A full synchronisation asks for the facts again, and most find the same.
+#[test]
+fn what_no_translation_depends_on_translates_nothing() {
+    let mut world = World::at_rest(config(), full());
+    let translated = |world: &mut World| world.engine.take_counters().translated;
+    let before = translated(&mut world);
+    assert!(before > 0);
+    let mut guard = config().guard;
+    guard.minimum += 1;
+    let other = Config {
+        full_sync_s: 60,
+        admin_port: 1,
+        log_level: LogLevel::Debug,
+        events: false,
+        prometheus: true,
+        guard,
+        leader_election: LeaderElection {
+            lease_duration: Duration::from_mins(1),
+            ..config().leader_election
+        },
+        ..config()
+    };
+    for config in [config(), other.clone()] {
+        world.event(ako_engine::Event::Configured(Box::new(translator(config))));
+        world.observe();
+        world.settle();
+        assert_eq!(translated(&mut world), before);
+    }
+    assert_eq!(world.engine.desired().translator().config(), &other);
+    world.event(ako_engine::Event::Configured(Box::new(translator(Config { evh: true, ..other }))));
+    assert!(translated(&mut world) > before);
 }

@@ -459,7 +459,7 @@ proptest! {
             prop_assert_eq!(without_retained(after.clone(), &fresh), graph(&fresh));
             prop_assert_eq!(diagnostics(&desired), diagnostics(&fresh));
             prop_assert_eq!(lint(&desired), vec![]);
-            let bound = |d: &Desired| d.bound().map(|id| {
+            let bound = |d: &Desired| d.subjects().map(|id| {
                 (id.clone(), d.bindings(id).cloned().collect::<Vec<_>>())
             }).collect::<Vec<_>>();
             prop_assert_eq!(bound(&desired), bound(&fresh));

@@ -37,7 +37,7 @@ pub(super) struct Binding {
 impl Wanted {
     fn of(output: &Output) -> Self {
         let mut bindings: BTreeMap<String, Vec<Binding>> = BTreeMap::new();
-        for resource in output.desired.bound() {
+        for resource in output.desired.subjects() {
             let all = output.desired.bindings(resource).map(|binding| Binding {
                 host: binding.hostname.to_string(),
                 vs: format!("{}/{}", binding.vs.tenant, binding.vs.name),

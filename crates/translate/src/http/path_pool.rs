@@ -112,7 +112,7 @@ fn members(context: &Context, view: &View<'_>, of: PathOf<'_>, out: &mut UnitOut
         out.tell(&ingress_id(&of.ingress.id), Reason::MissingService, message);
     }
     if usable.is_some() && context.requests_node_ports() {
-        out.request(&id);
+        out.request_node_ports(&id);
     }
     if let Some(service) = usable.filter(|_| backend.port.is_none()) {
         let message = missing_port(of, service, port);

@@ -8,7 +8,8 @@ use ako_core::Reason;
 use ako_core::resource::Ingress;
 
 use crate::http::claim::{HostClaim, Security, Tls};
-use crate::unit::{Binding, UnitOutput, ingress_id};
+use crate::statement::Binding;
+use crate::unit::{UnitOutput, ingress_id};
 
 /// A host whose TLS ends at Avi, or that has none, with the claims to it.
 #[derive(Debug)]
@@ -78,10 +79,6 @@ pub(crate) fn bind(
         return;
     }
     // A generated host is not in the spec, but it is how clients get here.
-    out.bindings.push(Binding {
-        object: ingress_id(&ingress.id),
-        hostname: host.clone(),
-        vs: vs.clone(),
-        vsvip: vsvip.clone(),
-    });
+    let binding = Binding { hostname: host.clone(), vs: vs.clone(), vsvip: vsvip.clone() };
+    out.bind(ingress_id(&ingress.id), binding);
 }

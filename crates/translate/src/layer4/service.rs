@@ -18,7 +18,8 @@ use ako_core::{NamespacedName, Reason, ServiceRule};
 use crate::context::Context;
 use crate::endpoints::{self, BackendPort};
 use crate::layer4::{fqdn, namesake};
-use crate::unit::{Binding, UnitKey, UnitOutput, service_id};
+use crate::statement::Binding;
+use crate::unit::{UnitKey, UnitOutput, service_id};
 use crate::view::View;
 use crate::virtual_service::{self as vs, Covered, PortText, TargetText};
 use crate::{pool, vsvip};
@@ -59,7 +60,7 @@ pub(crate) fn translate(context: &Context, view: &View<'_>, id: &NamespacedName,
         return;
     }
     if context.requests_node_ports() {
-        out.request(id);
+        out.request_node_ports(id);
     }
     bind(context, service, &hostnames, &name, out);
 }
@@ -74,12 +75,12 @@ pub(crate) fn bind(
 ) {
     let unnamed = [Arc::default()];
     for hostname in if hostnames.is_empty() { &unnamed } else { hostnames } {
-        out.bindings.push(Binding {
-            object: service_id(&service.id),
+        let binding = Binding {
             hostname: hostname.clone(),
             vs: context.key(Kind::VirtualService, name.clone()),
             vsvip: context.key(Kind::VsVip, name.clone()),
-        });
+        };
+        out.bind(service_id(&service.id), binding);
     }
 }
 

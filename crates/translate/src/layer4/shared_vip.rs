@@ -40,7 +40,7 @@ pub(crate) fn translate(context: &Context, view: &View<'_>, key: &NamespacedName
         let shared = SharedWith { key: &key.name, hostnames: &names };
         pools.extend(service::pools(context, view, service, Some(shared), out));
         if context.requests_node_ports() {
-            out.request(&service.id);
+            out.request_node_ports(&service.id);
         }
         service::bind(context, service, &names, &name, out);
         hostnames.extend(names);
@@ -60,8 +60,7 @@ pub(crate) fn translate(context: &Context, view: &View<'_>, key: &NamespacedName
     let source = service_id(&members.services[0].id);
     let objects = [Object::L4PolicySet(policy), Object::VsVip(vip), Object::VirtualService(service)];
     if !objects.into_iter().all(|object| out.add(object, &source)) {
-        out.bindings.clear();
-        out.requests.clear();
+        out.statements.clear();
     }
 }
 

@@ -13,7 +13,7 @@ use ako_core::secret::Redacted;
 use ako_core::{
     CONTROLLER_NAME, CloudType, Config, Delta, Facts, NamespacedName, Reason, Resource, Snapshot,
 };
-use ako_translate::{Contribution, FrontKey, Translator};
+use ako_translate::{Contribution, FrontKey, Statement, Translator, What};
 
 pub(crate) const CERTIFICATE: &str = include_str!("../../testdata/certificate.pem");
 pub(crate) const KEY: &str = "-----BEGIN PRIVATE KEY-----\nMA==\n-----END PRIVATE KEY-----\n";
@@ -77,9 +77,14 @@ pub(crate) fn translate_with(config: Config, facts: Facts, objects: Vec<Resource
         }
         output.contributions.into_iter().for_each(|(key, part)| fronts.entry(key).or_default().push(part));
         all.told.extend(output.diagnostics.iter().map(|d| format!("{} {}", d.reason.as_str(), d.object)));
-        let text = |b: &ako_translate::Binding| format!("{} {} {}", b.object.name, b.hostname, b.vs.name);
-        all.bindings.extend(output.bindings.iter().map(text));
-        all.requests.extend(output.requests.iter().map(|service| service.name.to_string()));
+        for Statement { object, what } in &output.statements {
+            match what {
+                What::Address(b) => {
+                    all.bindings.push(format!("{} {} {}", object.name, b.hostname, b.vs.name));
+                }
+                What::NodePorts => all.requests.push(object.name.to_string()),
+            }
+        }
     }
     for (key, parts) in &fronts {
         for object in translator.front(key, parts).objects {
