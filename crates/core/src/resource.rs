@@ -15,7 +15,7 @@ pub use crate::kinds::secret::Secret;
 pub use crate::kinds::service::{Service, ServicePort, ServiceType, UnusedField};
 pub use crate::kinds::table::{ResourceId, ResourceKind};
 
-use crate::kinds::kept::Kept as _;
+use crate::kinds::kept::Kept;
 
 macro_rules! resources {
     ($($kind:ident $module:ident::$type:ident $group:literal $version:literal $plural:literal $scope:ident $selected:tt $read:tt;)*) => {
@@ -24,6 +24,15 @@ macro_rules! resources {
         #[allow(missing_docs)]
         pub enum Resource {
             $($kind(crate::kinds::$module::$type),)*
+        }
+
+        impl ResourceKind {
+            /// Whether anything of such objects is ours to write.
+            pub const fn has_status(self) -> bool {
+                match self {
+                    $(Self::$kind => <crate::kinds::$module::$type as Kept>::HAS_STATUS,)*
+                }
+            }
         }
 
         impl Resource {

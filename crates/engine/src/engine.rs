@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use ako_avi_types::{Change, Kind, Object, ObjectKey, Operation};
 use ako_core::handover::Word;
-use ako_core::{Contest, Delta, Diagnostic, Key, ResourceId, ResourceKind, Snapshot};
+use ako_core::{Contest, Delta, Diagnostic, Key, ResourceId, Snapshot};
 use ako_elect::Moment;
 use ako_translate::{Translator, UnitKey};
 
@@ -788,9 +788,7 @@ fn body_of(operation: &Operation) -> Option<Arc<Object>> {
 /// The object on which a status may stand that a key is about.
 fn resource_of(key: &Key) -> Option<ResourceId> {
     match key {
-        Key::One(kind @ (ResourceKind::Ingress | ResourceKind::Service), name) => {
-            Some(ResourceId { kind: *kind, name: name.clone() })
-        }
+        Key::One(kind, name) if kind.has_status() => Some(ResourceId { kind: *kind, name: name.clone() }),
         _ => None,
     }
 }

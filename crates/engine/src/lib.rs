@@ -49,5 +49,5 @@ pub use inventory::{Inventory, Reading};
 pub use lint::{Finding, Flaw, lint};
 pub use plan::{Action, Planned, plan};
 pub use source::Source;
-pub use status::{Served, fill};
+pub use status::{ServedBy, fill};
 pub use verdict::Unproven;

@@ -35,6 +35,11 @@ impl Purpose {
         if is_layer4 { Self::Layer4 } else { Self::Layer7 }
     }
 
+    /// What the status of an object of a kind is about.
+    pub(crate) fn of_status(kind: ResourceKind) -> Self {
+        if kind == ResourceKind::Service { Self::Layer4 } else { Self::Layer7 }
+    }
+
     /// The sources that say whether something of this purpose is wanted.
     pub(crate) fn sources(self, config: &Config) -> BTreeSet<Source> {
         use ResourceKind as Kind;
@@ -47,8 +52,9 @@ impl Purpose {
                 kinds.extend(ResourceKind::of_subnets(config));
             }
             Self::Layer4 => kinds.extend(serving(config)),
+            // Any kind may ask for something, unless it is known not to.
             Self::Layer7 => {
-                kinds.extend([Kind::Ingress, Kind::IngressClass, Kind::Secret]);
+                kinds.extend(ResourceKind::ALL.into_iter().filter(|kind| !is_of_pods(*kind)));
                 kinds.extend(serving(config));
             }
         }
@@ -61,6 +67,17 @@ impl Purpose {
 /// The kinds that say whose a namespace is.
 pub(crate) const TERRITORY: [ResourceKind; 3] =
     [ResourceKind::Namespace, ResourceKind::ConfigMap, ResourceKind::StatefulSet];
+
+/// Whether a kind says where pods are, and nothing else.
+fn is_of_pods(kind: ResourceKind) -> bool {
+    use ResourceKind::{EndpointSlice, Pod};
+    matches!(kind, EndpointSlice | Pod) || tells_routes(kind)
+}
+
+/// Whether static routes come from a kind.
+pub(crate) fn tells_routes(kind: ResourceKind) -> bool {
+    kind == ResourceKind::Node || kind.tells_subnets()
+}
 
 /// The kinds that the servers of pools come from.
 fn serving(config: &Config) -> [ResourceKind; 2] {

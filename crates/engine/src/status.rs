@@ -49,7 +49,7 @@ impl Known<'_> {
     }
 
     /// What is served for an object, each with its addresses, and whether more may follow.
-    fn served(&self, resource: &ResourceId, current: &Published) -> (Vec<(&Binding, Served)>, bool) {
+    fn served(&self, resource: &ResourceId, current: &Published) -> (Vec<(&Binding, ServedBy)>, bool) {
         let (mut served, mut is_open) = (Vec::new(), false);
         for (binding, unit) in self.desired.bindings_of_units(resource) {
             let publish = self.publish(unit);
@@ -65,12 +65,12 @@ impl Known<'_> {
     }
 
     /// What there is of a binding on the controller, if it has an address.
-    fn there(&self, binding: &Binding) -> Option<Served> {
+    fn there(&self, binding: &Binding) -> Option<ServedBy> {
         let vs = self.inventory.get(&binding.vs)?;
         let vip = self.inventory.get(&binding.vsvip)?;
         let Object::VsVip(vip) = &*vip.body else { return None };
         let addresses = vip.published_addresses();
-        (!addresses.is_empty()).then(|| Served { uuid: vs.meta.uuid.clone(), addresses })
+        (!addresses.is_empty()).then(|| ServedBy { uuid: vs.meta.uuid.clone(), addresses })
     }
 
     /// What of the addresses of a unit is to be published.
@@ -96,7 +96,7 @@ impl Known<'_> {
 
 /// A virtual service that is there, and its addresses.
 #[derive(Clone, Debug)]
-pub struct Served {
+pub struct ServedBy {
     /// The uuid of the virtual service.
     pub uuid: Arc<str>,
     /// The addresses of its VsVip.
@@ -105,13 +105,13 @@ pub struct Served {
 
 /// What is to stand on an object that is served by these, wherever the addresses are from. The
 /// order in which they come does not matter.
-pub fn fill<'a>(served: impl IntoIterator<Item = (&'a Binding, Served)>, facts: &Facts) -> Published {
+pub fn fill<'a>(served: impl IntoIterator<Item = (&'a Binding, ServedBy)>, facts: &Facts) -> Published {
     let mut served: Vec<_> = served.into_iter().collect();
     served.sort_by_key(|(binding, _)| *binding);
     let mut published = Published::default();
     let mut uuids: BTreeMap<&Arc<str>, Arc<str>> = BTreeMap::new();
     let mut tenant = None;
-    for (binding, Served { uuid, addresses }) in served {
+    for (binding, ServedBy { uuid, addresses }) in served {
         let hostname = &binding.hostname;
         let addresses = addresses.into_iter();
         let addresses = addresses.map(|ip| PublishedAddress { hostname: hostname.clone(), ip });

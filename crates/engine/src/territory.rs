@@ -31,6 +31,8 @@ use ako_core::handover::{LetGo, MOST, Word};
 use ako_core::{Key, ResourceKind, Snapshot};
 use ako_elect::Moment;
 
+use crate::purpose::TERRITORY;
+
 /// What a namespace is to this instance.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Tenure {
@@ -351,7 +353,7 @@ impl Territory {
 
     /// What is known of a kind may be out of date, or is not any more.
     pub(crate) fn outdated(&mut self, kind: ResourceKind, outdated: bool, now: Moment) {
-        if !matches!(kind, ResourceKind::Namespace | ResourceKind::ConfigMap | ResourceKind::StatefulSet) {
+        if !TERRITORY.contains(&kind) {
             return;
         }
         if outdated {

@@ -75,8 +75,10 @@ pub struct Rule {
     pub purpose: Purpose,
     /// The API group; empty for the core group.
     pub group: &'static str,
-    /// The resource, with its subresource after a slash.
+    /// The resource.
     pub resource: &'static str,
+    /// Its subresource, if it is for that.
+    pub subresource: Option<&'static str>,
     /// The verb.
     pub verb: &'static str,
     /// The namespace; `None` for all of them, which takes a ClusterRole.
@@ -85,10 +87,20 @@ pub struct Rule {
     pub name: Option<&'static str>,
 }
 
+impl Rule {
+    /// The resource, with its subresource after a slash, as in a Role.
+    pub fn full_resource(&self) -> String {
+        match self.subresource {
+            Some(subresource) => format!("{}/{subresource}", self.resource),
+            None => self.resource.to_owned(),
+        }
+    }
+}
+
 impl fmt::Display for Rule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let group = if self.group.is_empty() { "core" } else { self.group };
-        write!(f, "{} {}", self.verb, self.resource)?;
+        write!(f, "{} {}", self.verb, self.full_resource())?;
         if let Some(name) = self.name {
             write!(f, " \"{name}\"")?;
         }
@@ -106,6 +118,7 @@ struct Need {
     purpose: Purpose,
     group: &'static str,
     resource: &'static str,
+    subresource: Option<&'static str>,
     verbs: &'static [&'static str],
     /// Whether the operator's own namespace is enough.
     own: bool,
@@ -119,7 +132,7 @@ impl Need {
         resource: &'static str,
         verbs: &'static [&'static str],
     ) -> Self {
-        Self { purpose, group, resource, verbs, own: false, name: None }
+        Self { purpose, group, resource, subresource: None, verbs, own: false, name: None }
     }
 
     /// Only in the operator's own namespace.
@@ -133,12 +146,13 @@ impl Need {
     }
 
     fn rules(self, namespace: &str) -> impl Iterator<Item = Rule> {
-        let Self { purpose, group, resource, verbs, own, name } = self;
+        let Self { purpose, group, resource, subresource, verbs, own, name } = self;
         let namespace = own.then(|| namespace.to_owned());
         verbs.iter().map(move |&verb| Rule {
             purpose,
             group,
             resource,
+            subresource,
             verb,
             namespace: namespace.clone(),
             name,
@@ -147,9 +161,9 @@ impl Need {
 }
 
 /// What every instance needs, beside the watches.
-fn always() -> [Need; 16] {
-    use Purpose::{ClusterName, Configuration, Events, Instances, Leading, Status};
-    let (networking, coordination) = ("networking.k8s.io", "coordination.k8s.io");
+fn always() -> [Need; 11] {
+    use Purpose::{ClusterName, Configuration, Events, Instances, Leading};
+    let coordination = "coordination.k8s.io";
     [
         Need::new(Leading, "", "configmaps", &["create"]).own(),
         Need::new(Leading, "", "configmaps", &["get", "update"]).named(RECORD_NAME),
@@ -159,15 +173,27 @@ fn always() -> [Need; 16] {
         Need::new(Leading, "apps", "statefulsets", &["get"]).own(),
         Need::new(Configuration, "", "configmaps", &["get", "list", "watch"]).named(CONFIG_MAP),
         Need::new(Configuration, "", "secrets", &["list", "watch"]).named(CREDENTIALS_SECRET),
-        Need::new(Status, "", "services", &["get", "patch"]),
-        Need::new(Status, "", "services/status", &["patch"]),
-        Need::new(Status, networking, "ingresses", &["get", "patch"]),
-        Need::new(Status, networking, "ingresses/status", &["patch"]),
-        Need::new(Status, "apps", "statefulsets", &["patch"]).own(),
         Need::new(Events, "", "events", &["create"]),
         Need::new(ClusterName, "", "namespaces", &["get"]),
         Need::new(Instances, "authorization.k8s.io", "subjectaccessreviews", &["create"]),
     ]
+}
+
+/// What writing statuses and annotations of a kind takes.
+fn publishing_on(kind: ResourceKind) -> [Need; 2] {
+    let spec = kind.spec();
+    [
+        Need::new(Purpose::Status, spec.group, spec.plural, &["get", "patch"]),
+        Need {
+            subresource: Some("status"),
+            ..Need::new(Purpose::Status, spec.group, spec.plural, &["patch"])
+        },
+    ]
+}
+
+/// Writing notes of the operator's own.
+fn noting() -> Need {
+    Need::new(Purpose::Status, "apps", "statefulsets", &["patch"]).own()
 }
 
 /// What watching a kind takes.
@@ -184,8 +210,10 @@ fn storing_token() -> Need {
 /// Every rule that an instance needs. `namespace` is its own, `kinds` what it
 /// watches, `token` whether it logs in with an authentication token.
 pub fn needed_rules(namespace: &str, kinds: &BTreeSet<ResourceKind>, token: bool) -> Vec<Rule> {
+    let with_status = kinds.iter().copied().filter(|kind| kind.has_status());
     let kinds = kinds.iter().copied().map(watching);
-    let needs = always().into_iter().chain(kinds).chain(token.then(storing_token));
+    let needs = always().into_iter().chain(with_status.flat_map(publishing_on)).chain([noting()]);
+    let needs = needs.chain(kinds).chain(token.then(storing_token));
     needs.flat_map(|need| need.rules(namespace)).collect()
 }
 
@@ -210,14 +238,10 @@ pub async fn missing_rules(client: &Client, rules: &[Rule]) -> Result<Vec<Rule>,
 }
 
 async fn is_allowed(client: &Client, rule: &Rule) -> kube::Result<bool> {
-    let (resource, subresource) = match rule.resource.split_once('/') {
-        Some((resource, subresource)) => (resource, Some(subresource)),
-        None => (rule.resource, None),
-    };
     let attributes = ResourceAttributes {
         group: Some(rule.group.to_owned()),
-        resource: Some(resource.to_owned()),
-        subresource: subresource.map(str::to_owned),
+        resource: Some(rule.resource.to_owned()),
+        subresource: rule.subresource.map(str::to_owned),
         verb: Some(rule.verb.to_owned()),
         namespace: rule.namespace.clone(),
         name: rule.name.map(str::to_owned),

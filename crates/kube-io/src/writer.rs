@@ -161,7 +161,7 @@ impl ClusterWriter {
         wanted: &Published,
         current: &Published,
     ) -> Result<Outcome, PatchError> {
-        if !matches!(object.kind, ResourceKind::Ingress | ResourceKind::Service) {
+        if !object.kind.has_status() {
             return Err(PatchError::Unsupported { object: object.clone() });
         }
         let writing = Writing { writer: self, permit, object };

@@ -67,6 +67,16 @@ impl UnitKey {
     }
 }
 
+impl UnitKey {
+    /// The kind of the object that its age is of.
+    pub fn kind_of_age(&self) -> ResourceKind {
+        match self {
+            Self::Service(_) | Self::SharedVip(_) => ResourceKind::Service,
+            _ => ResourceKind::Ingress,
+        }
+    }
+}
+
 impl fmt::Display for UnitKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

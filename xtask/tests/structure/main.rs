@@ -2,6 +2,7 @@
 //! depended on, and how source files look.
 #![allow(clippy::unwrap_used, reason = "a test may end at any surprise, in its helpers too")]
 
+mod kinds;
 mod licence;
 mod modules;
 mod sources;

@@ -124,7 +124,7 @@ fn missing_rule(rule: &Rule) -> Value {
         "rule": rule.to_string(),
         "verb": rule.verb,
         "group": rule.group,
-        "resource": rule.resource,
+        "resource": rule.full_resource(),
         "name": rule.name,
         "namespace": rule.namespace,
         "purpose": rule.purpose.to_string(),

@@ -4,18 +4,17 @@ use std::sync::Arc;
 
 use ako_avi_types::{Object, ObjectKey};
 use ako_core::{ResourceId, ResourceKind};
-use ako_engine::{Desired, Served, fill};
+use ako_engine::{Desired, ServedBy, fill};
 use serde_json::{Map, Value, json};
 
 pub(super) fn render(desired: &Desired, objects: &[Value]) -> Value {
     let mut statuses = Map::new();
     let is_served = |resource: &&ResourceId| desired.bindings(resource).next().is_some();
     for resource in desired.subjects().filter(is_served) {
-        let section = match resource.kind {
-            ResourceKind::Ingress => "ingresses",
-            _ => "services",
-        };
-        statuses.insert(format!("{section}/{}", resource.name), status(desired, resource, objects));
+        statuses.insert(
+            format!("{}/{}", resource.kind.spec().plural, resource.name),
+            status(desired, resource, objects),
+        );
     }
     Value::Object(statuses)
 }
@@ -23,7 +22,7 @@ pub(super) fn render(desired: &Desired, objects: &[Value]) -> Value {
 fn status(desired: &Desired, resource: &ResourceId, objects: &[Value]) -> Value {
     let served = desired.bindings(resource).map(|binding| {
         let addresses = addresses(desired, &binding.vsvip);
-        (binding, Served { uuid: "virtualservice-UUID".into(), addresses })
+        (binding, ServedBy { uuid: "virtualservice-UUID".into(), addresses })
     });
     let published = fill(served, desired.translator().facts());
     let entries = published.addresses.iter().map(|address| {

@@ -254,7 +254,7 @@ mod tests {
 
     fn missing(operator: &Operator) -> Vec<String> {
         let rules = operator.startup.missing_rules();
-        rules.iter().map(|rule| format!("{} {}", rule.verb, rule.resource)).collect()
+        rules.iter().map(|rule| format!("{} {}", rule.verb, rule.full_resource())).collect()
     }
 
     fn reviews(sim: &SimKube) -> usize {

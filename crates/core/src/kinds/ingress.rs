@@ -82,6 +82,8 @@ pub struct Backend {
 }
 
 impl Kept for Ingress {
+    const HAS_STATUS: bool = true;
+
     fn id(&self) -> NamespacedName {
         self.id.clone()
     }

@@ -9,6 +9,9 @@ use crate::kinds::published::Published;
 
 /// What is kept of a Kubernetes object.
 pub trait Kept: Clone + Debug + PartialEq + 'static {
+    /// Whether anything of such objects is ours to write.
+    const HAS_STATUS: bool = false;
+
     /// The name of the object.
     fn id(&self) -> NamespacedName;
 
@@ -16,8 +19,8 @@ pub trait Kept: Clone + Debug + PartialEq + 'static {
     /// made of the sub-domain.
     fn found_under(&self, _subdomain: Option<&Arc<str>>, _say: &mut dyn FnMut(Key)) {}
 
-    /// What of it is ours to write, as it was last seen. Either all objects of a kind have
-    /// such, or none.
+    /// What of it is ours to write, as it was last seen; `None` unless
+    /// [`Kept::HAS_STATUS`].
     fn published(&self) -> Option<&Published> {
         None
     }

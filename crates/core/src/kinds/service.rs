@@ -89,6 +89,8 @@ impl Service {
 }
 
 impl Kept for Service {
+    const HAS_STATUS: bool = true;
+
     fn id(&self) -> NamespacedName {
         self.id.clone()
     }

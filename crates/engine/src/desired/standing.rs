@@ -249,9 +249,5 @@ impl Desired {
 /// The oldest of the objects that a unit is about.
 fn oldest_of(unit: &UnitKey, output: &UnitOutput) -> Option<ResourceId> {
     let (_, name) = output.age.clone()?;
-    let kind = match unit {
-        UnitKey::Service(_) | UnitKey::SharedVip(_) => ako_core::ResourceKind::Service,
-        _ => ako_core::ResourceKind::Ingress,
-    };
-    Some(ResourceId { kind, name })
+    Some(ResourceId { kind: unit.kind_of_age(), name })
 }

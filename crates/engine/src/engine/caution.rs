@@ -1,7 +1,7 @@
 //! What may be taken away now, of objects and of statuses: what the guard does not
 //! hold, and what is believed on fresh proofs.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use ako_avi_types::{Change, Kind, Object, ObjectKey, Operation};
@@ -116,17 +116,18 @@ impl Engine {
         });
         let config = self.desired.translator().config();
         let others = self.snapshot.may_share_controller();
-        let kinds = [ResourceKind::Service, ResourceKind::Ingress];
-        let [service, ingress] = kinds.map(|kind| self.belief.knows_statuses_until(kind, config, now));
-        let [layer4, layer7] =
-            [Purpose::Layer4, Purpose::Layer7].map(|purpose| self.may_take_until(purpose, now));
+        let with_status = ResourceKind::ALL.into_iter().filter(|kind| kind.has_status());
+        let known_until: BTreeMap<_, _> = with_status
+            .map(|kind| {
+                let seen = self.belief.knows_statuses_until(kind, config, now);
+                (kind, (seen, self.may_take_until(Purpose::of_status(kind), now)))
+            })
+            .collect();
         let may_write = |resource: &ResourceId, current: &Published, loses: bool| -> Writable {
             if loses && held.as_ref().is_some_and(|held| held.contains(resource, current)) {
                 return Err(Wait::Held);
             }
-            let is_service = resource.kind == ResourceKind::Service;
-            let seen = if is_service { service } else { ingress };
-            let proven = if is_service { layer4 } else { layer7 };
+            let (seen, proven) = known_until.get(&resource.kind).copied().unwrap_or_default();
             let until = match (loses, others) {
                 (false, false) => return Ok(None),
                 // What is written replaces what stands there, also the address of another
@@ -156,10 +157,7 @@ impl Engine {
         }
         let config = self.desired.translator().config();
         let of_removal = |key| Purpose::of(key, self.inventory.get(key).map(|observed| &*observed.body));
-        let of_status = |resource: &ResourceId| match resource.kind {
-            ResourceKind::Service => Purpose::Layer4,
-            _ => Purpose::Layer7,
-        };
+        let of_status = |resource: &ResourceId| Purpose::of_status(resource.kind);
         let purposes = removals.iter().map(of_removal).chain(statuses().map(of_status));
         let purposes: BTreeSet<_> = purposes.collect();
         let doubts = purposes.into_iter().flat_map(|purpose| self.belief.doubts(purpose, config, now));

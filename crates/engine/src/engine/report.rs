@@ -14,6 +14,7 @@ use crate::desired::Desired;
 use crate::engine::Engine;
 use crate::guard::{Held, SHOWN};
 use crate::inventory::Inventory;
+use crate::purpose::tells_routes;
 
 /// The most refused objects that are told of one virtual service.
 const MOST_REFUSALS: usize = 20;
@@ -161,7 +162,6 @@ impl Engine {
     /// be understood does not matter to them.
     pub(crate) fn held_routes(&self) -> Option<&ObjectKey> {
         let limits = self.desired.translator().config().guard;
-        let tells_routes = |kind: ResourceKind| kind == ResourceKind::Node || kind.tells_subnets();
         let is_missed = |kind: ResourceKind| self.snapshot.requires(kind) && tells_routes(kind);
         let is_partial = self.unreadable.iter().any(|resource| tells_routes(resource.kind))
             || self.unserved.missing().chain(self.unserved.lost()).any(is_missed);
