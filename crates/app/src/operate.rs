@@ -240,7 +240,7 @@ async fn work(begun: Begun, tasks: &mut JoinSet<&'static str>) -> anyhow::Result
     tell_of(&connection, &settings, &startup, &events, tasks);
     let asking = facts(&connection, settings_receiver.clone(), &startup);
     let translator = supervised(tasks, Box::pin(asking)).await?;
-    let writer = ClusterWriter::new(client.clone(), clock.clone(), candidate.leads.clone());
+    let writer = ClusterWriter::new(client.clone(), clock.clone(), wall.clone(), candidate.leads.clone());
     let (kinds, watched_kinds) = watch::channel(ResourceKind::read_with(translator.config()));
     let observe = Arc::new(Notify::new());
     let facts = translator.facts().clone();

@@ -14,6 +14,7 @@ pub use crate::kinds::published::{Published, PublishedAddress};
 pub use crate::kinds::secret::Secret;
 pub use crate::kinds::service::{Service, ServicePort, ServiceType, UnusedField};
 pub use crate::kinds::table::{ResourceId, ResourceKind};
+pub use crate::kinds::told::{Condition, Part, Told, Truth};
 
 use crate::kinds::kept::Kept;
 

@@ -18,6 +18,7 @@ use crate::store::{Store, Stored, Stores};
 
 /// A change of the cluster.
 #[derive(Clone, Debug)]
+#[allow(clippy::large_enum_variant, reason = "it is taken apart as soon as it arrives")]
 pub enum Delta {
     /// An object was created or changed.
     Apply(Resource),

@@ -73,7 +73,7 @@ pub struct Desired {
     /// What is said of Kubernetes objects, each with the unit that says so.
     statements: Index<ResourceId, (What, UnitKey)>,
     /// The inverse: what is published of each object of the controller.
-    served_by: Index<ObjectKey, ResourceId>,
+    shown_by: Index<ObjectKey, ResourceId>,
 }
 
 impl Desired {
@@ -91,7 +91,7 @@ impl Desired {
             standing: BTreeMap::new(),
             left_off: BTreeMap::new(),
             statements: Index::default(),
-            served_by: Index::default(),
+            shown_by: Index::default(),
         }
     }
 
@@ -226,6 +226,11 @@ impl Desired {
         self.statements.get(resource).iter().filter_map(|(what, unit)| Some((what.binding()?, unit)))
     }
 
+    /// What is said of a Kubernetes object.
+    pub fn statements(&self, resource: &ResourceId) -> impl Iterator<Item = &What> {
+        self.statements.get(resource).iter().map(|(what, _)| what)
+    }
+
     /// The Kubernetes objects that something is said of.
     pub fn subjects(&self) -> impl Iterator<Item = &ResourceId> {
         self.statements.keys()
@@ -233,13 +238,13 @@ impl Desired {
 
     /// Whether a Service's pods need node ports.
     pub fn needs_node_ports(&self, service: &ResourceId) -> bool {
-        self.statements.get(service).iter().any(|(what, _)| *what == What::NodePorts)
+        self.statements(service).any(|what| *what == What::NodePorts)
     }
 
     /// The Kubernetes objects that show addresses or uuids of an object of the
     /// controller.
     pub fn bound_to(&self, key: &ObjectKey) -> impl Iterator<Item = &ResourceId> {
-        self.served_by.get(key).iter()
+        self.shown_by.get(key).iter()
     }
 
     /// The Kubernetes objects that an object of the controller is made for.
@@ -379,11 +384,9 @@ impl Desired {
             let object = &statement.object;
             self.statements.remove(object, &(statement.what.clone(), unit.clone()));
             changes.resources.insert(object.clone());
-            for key in statement.what.binding().into_iter().flat_map(|binding| [&binding.vs, &binding.vsvip])
-            {
-                let left = self.bindings(object).any(|b| b.vs == *key || b.vsvip == *key);
-                if !left {
-                    self.served_by.remove(key, object);
+            for key in statement.what.objects() {
+                if !self.statements(object).any(|what| what.objects().any(|other| other == key)) {
+                    self.shown_by.remove(key, object);
                 }
             }
         }
@@ -391,9 +394,8 @@ impl Desired {
             let object = &statement.object;
             self.statements.insert(object.clone(), (statement.what.clone(), unit.clone()));
             changes.resources.insert(object.clone());
-            for key in statement.what.binding().into_iter().flat_map(|binding| [&binding.vs, &binding.vsvip])
-            {
-                self.served_by.insert(key.clone(), object.clone());
+            for key in statement.what.objects() {
+                self.shown_by.insert(key.clone(), object.clone());
             }
         }
     }

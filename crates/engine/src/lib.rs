@@ -49,5 +49,5 @@ pub use inventory::{Inventory, Reading};
 pub use lint::{Finding, Flaw, lint};
 pub use plan::{Action, Planned, plan};
 pub use source::Source;
-pub use status::{ServedBy, fill};
+pub use status::{Programmed, ServedBy, fill, tell};
 pub use verdict::Unproven;

@@ -4,11 +4,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use ako_avi_types::{Kind, Object, go_json};
+use ako_avi_types::{Kind, Object, ObjectKey, go_json};
 use ako_core::config::ServiceMode;
-use ako_core::resource::{Published, PublishedAddress, Service, ServiceType};
+use ako_core::resource::{Condition, Published, PublishedAddress, Service, ServiceType, Told, Truth};
 use ako_core::{CONTROLLER_NAME, Facts, ResourceId, ResourceKind, Snapshot, annotation};
-use ako_translate::{Binding, UnitKey};
+use ako_translate::{Binding, State, UnitKey, What};
 
 use crate::agenda::Agenda;
 use crate::desired::Desired;
@@ -38,14 +38,42 @@ impl Known<'_> {
             // it belonged to until now.
             return None;
         }
+        let told = tell(desired.statements(resource), &|keys| self.programmed(keys));
+        let addresses = self.addresses(resource, current, is_known);
+        if addresses.is_none() && told.is_none() {
+            return None;
+        }
+        let addresses = addresses.unwrap_or_else(|| current.clone());
+        Some(Published { told: told.or_else(|| current.told.clone()), ..addresses })
+    }
+
+    /// The addresses that should stand on an object, and what goes with them; `None` if what
+    /// stands there stays.
+    fn addresses(&self, resource: &ResourceId, current: &Published, is_known: bool) -> Option<Published> {
         let (served, is_open) = self.served(resource, current);
         if served.is_empty() {
             // Still being made: what stood there stays until it is known better.
-            let is_ours = || is_known || is_ours(resource, desired, snapshot, current);
+            let is_ours = || is_known || is_ours(resource, self.desired, self.snapshot, current);
             let cleared = !is_open && !current.is_empty() && is_ours();
             return cleared.then(Published::default);
         }
         Some(fill(served, self.desired.translator().facts()))
+    }
+
+    /// Whether all of these are on the controller as they are wanted.
+    fn programmed(&self, keys: &[ObjectKey]) -> Programmed {
+        let works = || keys.iter().filter_map(|key| self.agenda.get(key));
+        if let Some(work) = works().find(|work| work.refused && !work.reread) {
+            return Programmed::Refused(
+                work.failure.as_ref().map(ToString::to_string).unwrap_or_default().into(),
+            );
+        }
+        let is_there = |key| self.inventory.contains(key) && self.desired.get(key).is_some();
+        if works().next().is_none() && keys.iter().all(is_there) {
+            Programmed::Yes
+        } else {
+            Programmed::Pending
+        }
     }
 
     /// What is served for an object, each with its addresses, and whether more may follow.
@@ -133,6 +161,64 @@ pub fn fill<'a>(served: impl IntoIterator<Item = (&'a Binding, ServedBy)>, facts
     published
 }
 
+/// How far objects of the controller are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Programmed {
+    /// All are there as they are wanted.
+    Yes,
+    /// Not yet.
+    Pending,
+    /// The controller refused one, for this reason.
+    Refused(Arc<str>),
+}
+
+/// What the status of an object is to tell beside addresses, in whatever order it is said;
+/// `None` if nothing is said of that.
+pub fn tell<'a>(
+    statements: impl IntoIterator<Item = &'a What>,
+    programmed: &dyn Fn(&[ObjectKey]) -> Programmed,
+) -> Option<Box<Told>> {
+    let mut told = Told::default();
+    for what in statements {
+        match what {
+            What::Address(_) | What::NodePorts => {}
+            What::Condition { part, kind, state, generation } => {
+                let condition = condition(state, *generation, programmed);
+                let key = (part.clone(), (*kind).into());
+                let worst = match told.conditions.remove(&key) {
+                    Some(other) => condition.or_worse(other),
+                    None => condition,
+                };
+                told.conditions.insert(key, worst);
+            }
+            What::Field(name, text) => {
+                let held = told.fields.entry((*name).into()).or_insert_with(|| text.clone());
+                if text < held {
+                    *held = text.clone();
+                }
+            }
+            What::Count(part) => *told.counts.entry(part.clone()).or_default() += 1,
+        }
+    }
+    (!told.is_empty()).then(|| Box::new(told))
+}
+
+fn condition(state: &State, generation: i64, programmed: &dyn Fn(&[ObjectKey]) -> Programmed) -> Condition {
+    let (status, reason, message) = match state {
+        State::Known(status, reason, message) => (*status, *reason, message.clone()),
+        State::WhenProgrammed(keys) => match programmed(keys) {
+            Programmed::Yes => (Truth::True, "Programmed", Arc::default()),
+            Programmed::Pending => {
+                (Truth::Unknown, "Pending", "it is not yet on the Avi Controller as it is wanted".into())
+            }
+            Programmed::Refused(why) => {
+                (Truth::False, "Refused", format!("the Avi Controller refuses it: {why}").into())
+            }
+        },
+    };
+    Condition { status, reason: reason.into(), message, generation, since: None }
+}
+
 /// Whether what stands on an object, in a namespace that nobody asks for, may be ours or
 /// another instance's.
 pub(crate) fn is_stray(
@@ -198,7 +284,7 @@ pub(crate) fn loses(current: &Published, wanted: &Published) -> bool {
 
 /// Whether what is published on two objects is the same to its readers.
 pub(crate) fn same(a: &Published, b: &Published) -> bool {
-    same_addresses(a, b) && a.node_ports == b.node_ports
+    same_addresses(a, b) && a.node_ports == b.node_ports && a.tells_same(b)
 }
 
 /// Whether two statuses are the same, and the annotations that go with them.

@@ -4,8 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::pin::pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -15,7 +14,9 @@ use ako_core::resource::{Published, PublishedAddress};
 use ako_core::secret::Redacted;
 use ako_core::{Installation, ResourceId, ResourceKind};
 use ako_elect::WritePermit;
+use ako_kube_types::status_patch;
 use hyper_util::client::legacy::connect::{CaptureConnection, capture_connection};
+use k8s_openapi::jiff::Timestamp;
 use kube::Client;
 use kube::api::{Patch, PatchParams};
 use kube::core::Request;
@@ -25,6 +26,7 @@ use tokio::sync::watch;
 
 use crate::config_source::CREDENTIALS_SECRET;
 use crate::error::{ErrorClass, class_of, code_of, describe};
+use crate::event::WallClock;
 use crate::leadership::BootClock;
 use crate::path;
 
@@ -36,6 +38,9 @@ pub const CONFLICT_RETRIES: u32 = 3;
 
 /// How long to wait before a patch is repeated, times the number of the repeat.
 const CONFLICT_DELAY: Duration = Duration::from_millis(100);
+
+/// How a time is written in a status. Source: Kubernetes API, `Time` of meta/v1.
+const TIME: &str = "%Y-%m-%dT%H:%M:%SZ";
 
 /// Our name in an object's `managedFields`.
 const FIELD_MANAGER: &str = "ako-rs";
@@ -135,18 +140,21 @@ pub struct ClusterWriter {
     clock: BootClock,
     /// Whether this process leads and does not hand over.
     leads: watch::Receiver<bool>,
-    /// Whether the API server was seen not to store the annotations that came with a status.
-    separately: Arc<AtomicBool>,
+    /// What time of day it is, for what statuses say of that.
+    wall: WallClock,
+    /// The kinds of which the API server was seen not to store the annotations that came with a
+    /// status.
+    separately: Arc<Mutex<BTreeSet<ResourceKind>>>,
 }
 
 impl ClusterWriter {
     /// Writes with this client, while `leads` says that this process leads and does
     /// not hand over. Permits are judged by the clock.
-    pub fn new(client: Client, clock: BootClock, leads: watch::Receiver<bool>) -> Self {
-        Self { client, clock, leads, separately: Arc::default() }
+    pub fn new(client: Client, clock: BootClock, wall: WallClock, leads: watch::Receiver<bool>) -> Self {
+        Self { client, clock, leads, wall, separately: Arc::default() }
     }
 
-    /// Makes what is published on an Ingress or a Service what is wanted. What
+    /// Makes what is published on an object what is wanted. What
     /// is equal is not written; `current` is what the watch saw last.
     ///
     /// The annotations say that the addresses are ours. Of these kinds the API server stores
@@ -165,10 +173,10 @@ impl ClusterWriter {
             return Err(PatchError::Unsupported { object: object.clone() });
         }
         let writing = Writing { writer: self, permit, object };
-        let patches = patches(wanted, current);
+        let patches = patches(object.kind, wanted, current, (self.wall)());
         let is_there = match &patches[..] {
             [] => return Ok(Outcome::Unchanged),
-            [(_, one), (_, other)] if !self.separately.load(Ordering::Relaxed) => {
+            [(_, one), (_, other)] if !self.goes_separately(object.kind) => {
                 match writing.patch_together(&together(one, other)).await? {
                     Together::Stored => true,
                     Together::Gone => false,
@@ -188,6 +196,16 @@ impl ClusterWriter {
 }
 
 impl ClusterWriter {
+    /// Whether annotations of a kind do not go together with its status.
+    fn goes_separately(&self, kind: ResourceKind) -> bool {
+        self.separately.lock().unwrap_or_else(PoisonError::into_inner).contains(&kind)
+    }
+
+    /// Writes annotations of a kind separately from now on. Answers whether that is news.
+    fn go_separately(&self, kind: ResourceKind) -> bool {
+        self.separately.lock().unwrap_or_else(PoisonError::into_inner).insert(kind)
+    }
+
     /// Notes something in an annotation of the StatefulSet of the instance in a
     /// namespace; `None` takes the note away.
     pub async fn note(
@@ -274,11 +292,11 @@ impl Writing<'_> {
             Ok(None) => Ok(Together::Gone),
             Ok(Some(patched)) if has_stored(&patched.annotations, patch) => Ok(Together::Stored),
             Ok(Some(_)) => {
-                if !self.writer.separately.swap(true, Ordering::Relaxed) {
+                if self.writer.go_separately(self.object.kind) {
                     tracing::warn!(
                         object = %self.object,
-                        "the API server does not store annotations with a status: from now on they are written \
-                         separately, which takes two requests"
+                        "the API server does not store annotations with a status of this kind: from now on they are \
+                         written separately, which takes two requests"
                     );
                 }
                 Ok(Together::Apart)
@@ -411,11 +429,16 @@ fn has_stored(annotations: &BTreeMap<String, String>, patch: &Value) -> bool {
 /// change, the annotations are sent even if they were seen as they should be, as another
 /// instance may have taken them away meanwhile; where they are cleared, so is the status
 /// that was seen without them.
-fn patches(wanted: &Published, current: &Published) -> Vec<(Part, Value)> {
-    let differ = address_set(wanted) != address_set(current);
+fn patches(
+    kind: ResourceKind,
+    wanted: &Published,
+    current: &Published,
+    now: Timestamp,
+) -> Vec<(Part, Value)> {
+    let differ = differ_in_status(wanted, current);
     let has_some = !wanted.annotations.is_empty() || !current.annotations.is_empty();
     let annotations = |all| annotations_patch(wanted, current, all).map(|patch| (Part::Annotations, patch));
-    let status = || (Part::Status, status_patch(&wanted.addresses));
+    let status = || (Part::Status, status_patch(kind, wanted, current, &now.strftime(TIME).to_string()));
     if wanted.addresses.is_empty() {
         let status = (differ || !current.annotations.is_empty()).then(status);
         return status.into_iter().chain(annotations(false)).collect();
@@ -423,23 +446,13 @@ fn patches(wanted: &Published, current: &Published) -> Vec<(Part, Value)> {
     annotations(differ && has_some).into_iter().chain(differ.then(status)).collect()
 }
 
-fn address_set(published: &Published) -> BTreeSet<&PublishedAddress> {
-    published.addresses.iter().collect()
+/// Whether the statuses are not the same.
+fn differ_in_status(one: &Published, other: &Published) -> bool {
+    address_set(one) != address_set(other) || !one.tells_same(other)
 }
 
-/// Other parts of the status, such as a Service's conditions, belong to
-/// others: they stay, unlike in upstream, which clears with `{"status":null}`.
-fn status_patch(addresses: &[PublishedAddress]) -> Value {
-    let entry = |address: &PublishedAddress| {
-        if address.hostname.is_empty() {
-            json!({"ip": &*address.ip})
-        } else {
-            json!({"ip": &*address.ip, "hostname": &*address.hostname})
-        }
-    };
-    let entries: Vec<_> = addresses.iter().map(entry).collect();
-    let entries = if entries.is_empty() { Value::Null } else { Value::Array(entries) };
-    json!({"status": {"loadBalancer": {"ingress": entries}}})
+fn address_set(published: &Published) -> BTreeSet<&PublishedAddress> {
+    published.addresses.iter().collect()
 }
 
 /// Exactly the annotations that are ours, `null` removing one; `None` if they

@@ -1,9 +1,10 @@
 //! From a Kubernetes object to what the snapshot holds.
 
 use ako_core::kinds::table::Selected;
+use ako_core::resource::Published;
 use ako_core::{Diagnostic, Resource, ResourceKind};
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// What became of an object.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -31,6 +32,24 @@ pub trait Convert: OfKind + kube::Resource<DynamicType = ()> {
 
     /// Converts it. Total: bad parts are left out and named.
     fn convert(self) -> Converted;
+
+    /// What of its status is ours, as a merge patch makes it what is wanted; null for a kind
+    /// on which nothing is published. `now` is the time, for what has just become so.
+    fn status(_wanted: &Published, _current: &Published, _now: &str) -> Value {
+        Value::Null
+    }
+}
+
+/// The merge patch that makes the status of an object of a kind what is wanted.
+pub fn status_patch(kind: ResourceKind, wanted: &Published, current: &Published, now: &str) -> Value {
+    macro_rules! of_each {
+        ($($kind:ident $module:ident::$type:ident $group:literal $version:literal $plural:literal $scope:ident $selected:tt $read:tt;)*) => {
+            match kind {
+                $(ResourceKind::$kind => crate::$kind::status(wanted, current, now),)*
+            }
+        };
+    }
+    json!({ "status": ako_core::for_each_kind!(of_each) })
 }
 
 /// Converts an object of a JSON or YAML file. Objects of kinds that we do not

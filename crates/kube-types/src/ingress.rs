@@ -3,16 +3,17 @@
 use std::sync::Arc;
 
 use ako_core::hostname::is_host;
-use ako_core::resource::{Backend, IngressPath, IngressRule, IngressTls, PathType, PortRef};
+use ako_core::resource::{Backend, IngressPath, IngressRule, IngressTls, PathType, PortRef, Published};
 use ako_core::{Reason, Resource, ResourceId, ResourceKind, annotation};
 use kube::core::ObjectMeta;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
+use serde_json::Value;
 
 use crate::convert::{Convert, Converted};
 use crate::finding::Findings;
 use crate::syntax::NumberOrText;
-use crate::{metadata, syntax};
+use crate::{metadata, status, syntax};
 
 /// An Ingress, networking.k8s.io/v1.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -20,7 +21,7 @@ pub struct Ingress {
     #[serde(default, deserialize_with = "metadata::slim::<Ingress, _>")]
     pub(crate) metadata: ObjectMeta,
     spec: Option<Spec>,
-    status: Option<metadata::Status>,
+    status: Option<status::LoadBalancerStatus>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -86,6 +87,10 @@ impl Convert for Ingress {
         annotation::TENANT,
     ];
 
+    fn status(wanted: &Published, _current: &Published, _now: &str) -> Value {
+        status::load_balancer(wanted)
+    }
+
     fn convert(self) -> Converted {
         let id = metadata::namespaced_name(&self.metadata);
         let mut findings = Findings::about(ResourceId { kind: ResourceKind::Ingress, name: id.clone() });
@@ -108,7 +113,7 @@ impl Convert for Ingress {
             rules: rules.filter_map(|(index, rule)| ingress_rule(index, rule, &mut findings)).collect(),
             tls: tls.map(|(index, entry)| ingress_tls(index, entry, &mut findings)).collect(),
             has_default_backend: spec.default_backend.is_some(),
-            published: metadata::published::<Ingress>(&self.metadata, self.status),
+            published: status::published::<Ingress>(&self.metadata, self.status),
         };
         Converted { resource: Some(Resource::Ingress(ingress)), diagnostics: findings.into_diagnostics() }
     }
@@ -197,7 +202,7 @@ fn ingress_tls(index: usize, tls: WireTls, findings: &mut Findings) -> IngressTl
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     use super::*;
 

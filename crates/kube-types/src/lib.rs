@@ -24,10 +24,11 @@ mod node;
 mod pod;
 mod secret;
 mod service;
+pub mod status;
 mod subnet;
 mod syntax;
 
-pub use convert::{Convert, Converted};
+pub use convert::{Convert, Converted, status_patch};
 pub use endpoint_slice::EndpointSlice;
 pub use finding::{MAX_FINDINGS, MAX_MESSAGE};
 pub use ingress::Ingress;

@@ -8,8 +8,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ako_core::NamespacedName;
-use ako_core::annotation;
-use ako_core::resource::{Published, PublishedAddress};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::core::ObjectMeta;
 use serde::{Deserialize, Deserializer};
@@ -86,36 +84,4 @@ pub(crate) fn annotation<'a, K: Convert>(meta: &'a ObjectMeta, key: &str) -> Opt
 pub(crate) fn annotations<K: Convert>(meta: &ObjectMeta, keys: &[&str]) -> BTreeMap<Arc<str>, Arc<str>> {
     let present = keys.iter().filter_map(|key| annotation::<K>(meta, key).map(|value| (*key, value)));
     present.map(|(key, value)| (key.into(), value.into())).collect()
-}
-
-/// `status` of an Ingress or a Service.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct Status {
-    load_balancer: Option<LoadBalancer>,
-}
-
-#[derive(Clone, Debug, Default, Deserialize)]
-struct LoadBalancer {
-    ingress: Option<Vec<Address>>,
-}
-
-#[derive(Clone, Debug, Default, Deserialize)]
-struct Address {
-    ip: Option<String>,
-    hostname: Option<String>,
-}
-
-/// What was published on an object, in its status and its annotations.
-pub(crate) fn published<K: Convert>(meta: &ObjectMeta, status: Option<Status>) -> Published {
-    let addresses = status.and_then(|s| s.load_balancer).and_then(|l| l.ingress).unwrap_or_default();
-    let text = |text: Option<String>| text.unwrap_or_default().into();
-    Published {
-        addresses: addresses
-            .into_iter()
-            .map(|a| PublishedAddress { hostname: text(a.hostname), ip: text(a.ip) })
-            .collect(),
-        annotations: annotations::<K>(meta, &annotation::PUBLISHED),
-        node_ports: None,
-    }
 }

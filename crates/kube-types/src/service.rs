@@ -7,11 +7,12 @@ use ako_core::{Reason, Resource, ResourceId, ResourceKind, annotation};
 use kube::core::ObjectMeta;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
+use serde_json::Value;
 
 use crate::convert::{Convert, Converted};
 use crate::finding::Findings;
 use crate::syntax::NumberOrText;
-use crate::{metadata, syntax};
+use crate::{metadata, status, syntax};
 
 /// The annotations that steer us.
 /// Source: L4 and network, "Annotations on Services".
@@ -33,7 +34,7 @@ pub struct Service {
     #[serde(default, deserialize_with = "metadata::slim::<Service, _>")]
     pub(crate) metadata: ObjectMeta,
     spec: Option<Spec>,
-    status: Option<metadata::Status>,
+    status: Option<status::LoadBalancerStatus>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -78,6 +79,10 @@ impl Convert for Service {
         annotation::TENANT,
     ];
 
+    fn status(wanted: &Published, _current: &Published, _now: &str) -> Value {
+        status::load_balancer(wanted)
+    }
+
     fn convert(self) -> Converted {
         let id = metadata::namespaced_name(&self.metadata);
         let mut findings = Findings::about(ResourceId { kind: ResourceKind::Service, name: id.clone() });
@@ -104,7 +109,7 @@ impl Convert for Service {
                     annotation::NODE_PORT_LOCAL_ENABLED,
                 )
                 .map(Into::into),
-                ..metadata::published::<Service>(&self.metadata, self.status)
+                ..status::published::<Service>(&self.metadata, self.status)
             },
         };
         Converted { resource: Some(Resource::Service(service)), diagnostics: findings.into_diagnostics() }
@@ -202,7 +207,7 @@ fn target_port(wire: Option<NumberOrText>) -> Result<Option<PortRef>, String> {
 #[cfg(test)]
 mod tests {
     use ako_core::resource::{Protocol, PublishedAddress};
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     use super::*;
 

@@ -37,6 +37,6 @@ mod vsvip;
 pub use contribution::{Carried, Contribution};
 pub use front::{FrontKey, FrontKind, FrontOutput};
 pub use limits::Room;
-pub use statement::{Binding, Statement, What};
+pub use statement::{Binding, State, Statement, What};
 pub use translator::Translator;
 pub use unit::{UnitKey, UnitOutput};

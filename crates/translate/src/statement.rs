@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use ako_avi_types::ObjectKey;
 use ako_core::ResourceId;
+use ako_core::resource::{Part, Truth};
 
 /// Something that is to be written to a Kubernetes object.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -14,14 +15,38 @@ pub struct Statement {
     pub what: What,
 }
 
-/// What is said of an object. Several units may say the same, and none takes anything back
-/// from another one: what nobody says any more goes.
+/// What is said of an object. Several units may say something of one, and it does not matter
+/// in which order they do. What nobody says any more goes.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum What {
     /// A virtual service serves it.
     Address(Binding),
     /// Its pods need node ports: it is a Service, and has to ask for them.
     NodePorts,
+    /// It has a condition.
+    Condition {
+        /// The part of it that the condition is about.
+        part: Part,
+        /// The type of the condition.
+        kind: &'static str,
+        /// Whether it is so.
+        state: State,
+        /// The generation of the object that this was found out of.
+        generation: i64,
+    },
+    /// A field of its status has this text.
+    Field(&'static str, Arc<str>),
+    /// One more object belongs to a part of it.
+    Count(Part),
+}
+
+/// Whether a condition is so.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum State {
+    /// It is known, with a reason for programs and one for people.
+    Known(Truth, &'static str, Arc<str>),
+    /// It is so once all of these are on the controller as they are wanted.
+    WhenProgrammed(Vec<ObjectKey>),
 }
 
 /// Says that an object is served under a host by a virtual service, so that the
@@ -41,7 +66,17 @@ impl What {
     pub fn binding(&self) -> Option<&Binding> {
         match self {
             Self::Address(binding) => Some(binding),
-            Self::NodePorts => None,
+            _ => None,
         }
+    }
+
+    /// The objects of the controller that decide what is written.
+    pub fn objects(&self) -> impl Iterator<Item = &ObjectKey> {
+        let (binding, keys): (_, &[ObjectKey]) = match self {
+            Self::Address(binding) => (Some(binding), &[]),
+            Self::Condition { state: State::WhenProgrammed(keys), .. } => (None, keys),
+            _ => (None, &[]),
+        };
+        binding.into_iter().flat_map(|binding| [&binding.vs, &binding.vsvip]).chain(keys)
     }
 }

@@ -14,7 +14,7 @@ const TABLE: &str = "crates/core/src/kinds/table.rs";
 const CRATES: [&str; 6] = ["core", "translate", "engine", "kube-types", "kube-io", "app"];
 
 /// What kinds are named where, and why.
-const BY_NAME: [(&str, &[&str], &str); 15] = [
+const BY_NAME: [(&str, &[&str], &str); 14] = [
     ("crates/core/src/kinds/key.rs", &["Namespace"], "whether a namespace is served depends on it"),
     (
         "crates/core/src/snapshot.rs",
@@ -57,7 +57,6 @@ const BY_NAME: [(&str, &[&str], &str); 15] = [
         &["Namespace", "ConfigMap", "StatefulSet"],
         "conflicts of instances come from these",
     ),
-    ("crates/app/src/run/driver.rs", &["StatefulSet"], "how far a removal is, is noted there"),
     ("crates/app/src/run/publishing.rs", &["Namespace"], "the subject of conflicts of instances"),
 ];
 

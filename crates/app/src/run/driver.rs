@@ -8,9 +8,9 @@ use ako_avi_io::{ClaimedBy, Clock, ClusterClaim};
 use ako_avi_types::{ErrorClass, Failure, ObjectKey, Operation};
 use ako_core::handover::Word;
 use ako_core::resource::Published;
-use ako_core::{Config, Diagnostic, Installation, NamespacedName, ResourceId, ResourceKind, annotation};
+use ako_core::{Config, Diagnostic, ResourceId, ResourceKind, annotation};
 use ako_elect::{Moment, WritePermit};
-use ako_engine::{Counters, Effect, Engine, Event, Leadership, Notice, Source, Unpublished};
+use ako_engine::{Counters, Effect, Engine, Event, Leadership, Notice, Source};
 use ako_kube_io::{ClusterWriter, Demand, EventWriter, Handle, SourceEvent, Standing, WallClock};
 use ako_translate::Translator;
 use anyhow::bail;
@@ -50,6 +50,8 @@ enum Done {
     ClusterName(Option<bool>),
     /// It told others which controller this is, or failed.
     Controller(bool),
+    /// It noted how far the removal of everything is, or failed.
+    Removal,
 }
 
 impl Done {
@@ -217,6 +219,11 @@ impl Driver {
                 self.telling.answered(well, now);
                 return Ok(());
             }
+            Ok(Done::Removal) => {
+                self.leading.answered(false, now);
+                self.removal.answered(now);
+                return Ok(());
+            }
             Err(error) => bail!("a request failed: {error}"),
         };
         match &event {
@@ -228,13 +235,7 @@ impl Driver {
                 }
             }
             // No progress of the plan: that is about the controller.
-            Event::Said(_) => self.leading.answered(false, now),
-            Event::Published(object, _) => {
-                self.leading.answered(false, now);
-                if object.kind == ResourceKind::StatefulSet {
-                    self.removal.answered(now);
-                }
-            }
+            Event::Said(_) | Event::Published(..) => self.leading.answered(false, now),
             _ => {}
         }
         self.note_failure(&event);
@@ -611,13 +612,11 @@ impl Driver {
             return;
         }
         let value = news.progress.map(|progress| progress.as_str().to_owned());
-        let object = ResourceId {
-            kind: ResourceKind::StatefulSet,
-            name: NamespacedName::new(namespace, Installation::STATEFUL_SET),
-        };
         let noted = self.note(annotation::REMOVAL, value);
         self.requests.spawn(async move {
-            Done::engine(Event::Published(object, noted.await.map_err(|_| Unpublished::Later)))
+            // One that failed is tried again: the watch does not show it.
+            let _ = noted.await;
+            Done::Removal
         });
     }
 

@@ -235,6 +235,7 @@ mod tests {
             ClusterWriter::new(
                 kube.client_as("ako", "ako/1"),
                 Arc::new(|| Moment::from_millis(0)),
+                later.clone(),
                 leads.subscribe(),
             ),
             connect(&settings),

@@ -19,3 +19,4 @@ pub mod published;
 pub mod secret;
 pub mod service;
 pub mod table;
+pub mod told;

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::kinds::told::Told;
+
 /// What we wrote to an object, as it was last seen.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Published {
@@ -14,12 +16,22 @@ pub struct Published {
     /// if it is there. It may be somebody else's, and comes and goes by rules of
     /// its own.
     pub node_ports: Option<Arc<str>>,
+    /// What else its status tells; only some kinds have such.
+    pub told: Option<Box<Told>>,
 }
 
 impl Published {
     /// Whether no addresses were published, and nothing that goes with them.
     pub fn is_empty(&self) -> bool {
         self.addresses.is_empty() && self.annotations.is_empty()
+    }
+
+    /// Whether the status of another one tells the same, beside addresses.
+    pub fn tells_same(&self, other: &Self) -> bool {
+        match (&self.told, &other.told) {
+            (Some(one), Some(two)) => one.tells_same(two),
+            (one, two) => one.is_none() && two.is_none(),
+        }
     }
 }
 

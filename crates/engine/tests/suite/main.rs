@@ -23,6 +23,7 @@ mod properties;
 mod removal;
 mod routes;
 mod shared_refusals;
+mod statements;
 mod statuses;
 mod town;
 mod unread_kinds;

@@ -18,7 +18,7 @@ fn local() -> Config {
 fn foreign() -> Published {
     let address = PublishedAddress { hostname: "".into(), ip: "198.51.100.1".into() };
     let annotations = [("ako.vmware.com/tenant-name".into(), "theirs".into())].into();
-    Published { addresses: vec![address], annotations, node_ports: None }
+    Published { addresses: vec![address], annotations, ..Published::default() }
 }
 
 fn web(published: Published) -> Resource {

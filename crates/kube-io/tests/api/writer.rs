@@ -13,6 +13,7 @@ use ako_elect::{Moment, Timing, WritePermit, rehearsal};
 use ako_kube_io::{CONFLICT_RETRIES, ClusterWriter, ErrorClass, Outcome, PatchError, REQUEST_TIMEOUT};
 use http::{Method, Uri};
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use k8s_openapi::jiff::Timestamp;
 use kube::client::ConfigExt as _;
 use kube::{Client, Config};
 use serde_json::json;
@@ -64,7 +65,7 @@ impl Leader {
     fn writer(&self, client: Client) -> ClusterWriter {
         let clock = self.clock.clone();
         let now = Arc::new(move || Moment::from_millis(clock.load(Ordering::SeqCst)));
-        ClusterWriter::new(client, now, self.leads.subscribe())
+        ClusterWriter::new(client, now, Arc::new(|| Timestamp::UNIX_EPOCH), self.leads.subscribe())
     }
 }
 

@@ -83,6 +83,7 @@ pub(crate) fn translate_with(config: Config, facts: Facts, objects: Vec<Resource
                     all.bindings.push(format!("{} {} {}", object.name, b.hostname, b.vs.name));
                 }
                 What::NodePorts => all.requests.push(object.name.to_string()),
+                other => panic!("{other:?} is said of {object}"),
             }
         }
     }

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use ako_core::resource::{Namespace, Protocol, Service, ServicePort, ServiceType};
-use ako_core::{Delta, Resource, ResourceKind};
+use ako_core::{Delta, NamespacedName, Resource, ResourceKind};
 use ako_elect::{Event as Election, Holder, Phase, Timing, rehearsal};
 use ako_engine::Reading;
 use ako_sim_avi::SimAvi;
@@ -34,7 +34,7 @@ impl Driven {
         let translator = Translator::new(config.clone(), Environment::default().facts(&config).unwrap());
         let parts = Parts {
             client: client.clone(),
-            writer: ClusterWriter::new(client.clone(), boot.clone(), may_start.clone()),
+            writer: ClusterWriter::new(client.clone(), boot.clone(), clock::wall_time(), may_start.clone()),
             connection,
             events: EventWriter::new(client, None, clock::wall_time()),
             candidate: Handle { standing, leads: may_start, events, beside: watch::channel(Vec::new()).1 },
