@@ -25,6 +25,7 @@ struct Wire {
     uid: Option<String>,
     resource_version: Option<String>,
     creation_timestamp: Option<Time>,
+    generation: Option<i64>,
     labels: Option<BTreeMap<String, String>>,
     annotations: Option<BTreeMap<String, String>>,
 }
@@ -42,6 +43,7 @@ pub(crate) fn slim<'de, K: Convert, D: Deserializer<'de>>(deserializer: D) -> Re
         uid: wire.uid,
         resource_version: wire.resource_version,
         creation_timestamp: wire.creation_timestamp,
+        generation: wire.generation,
         labels: wire.labels,
         annotations,
         ..ObjectMeta::default()

@@ -101,12 +101,13 @@ pub fn conditions_of(
 /// The conditions of a part of an object as they are to be written: the whole list, in order of
 /// their types. One whose status stands there already keeps its time; the others have it since
 /// `now`.
-pub fn conditions_for(part: &Part, wanted: &Told, current: Option<&Told>, now: &str) -> Value {
-    let of_part = |told: &Told| -> BTreeMap<Arc<str>, Condition> {
-        let own = told.conditions.iter().filter(|((other, _), _)| other == part);
+pub fn conditions_for(part: &Part, wanted: &Published, current: &Published, now: &str) -> Value {
+    let of_part = |published: &Published| -> BTreeMap<Arc<str>, Condition> {
+        let all = published.told.iter().flat_map(|told| &told.conditions);
+        let own = all.filter(|((other, _), _)| other == part);
         own.map(|((_, kind), condition)| (kind.clone(), condition.clone())).collect()
     };
-    let before = current.map(of_part).unwrap_or_default();
+    let before = of_part(current);
     let entry = |(kind, condition): (Arc<str>, Condition)| {
         let old = before.get(&kind).filter(|old| old.status == condition.status);
         let since = old.and_then(|old| old.since.clone()).unwrap_or_else(|| now.into());
@@ -126,7 +127,7 @@ pub fn conditions_for(part: &Part, wanted: &Told, current: Option<&Told>, now: &
 mod tests {
     use super::*;
 
-    fn told(status: Truth, since: Option<&str>) -> Told {
+    fn told(status: Truth, since: Option<&str>) -> Published {
         let condition = Condition {
             status,
             reason: "Accepted".into(),
@@ -134,32 +135,31 @@ mod tests {
             generation: 3,
             since: since.map(Into::into),
         };
-        Told { conditions: [((Part::Whole, "Accepted".into()), condition)].into(), ..Told::default() }
+        let conditions = [((Part::Whole, "Accepted".into()), condition)].into();
+        Published::telling(Told { conditions, ..Told::default() })
     }
 
     #[test]
     fn a_time_is_set_when_a_status_flips_and_only_then() {
-        let since = |wanted: &Told, current: Option<&Told>| {
+        let since = |wanted: &Published, current: &Published| {
             let list = conditions_for(&Part::Whole, wanted, current, "now");
             list[0]["lastTransitionTime"].as_str().unwrap_or_default().to_owned()
         };
         let wanted = told(Truth::True, None);
-        assert_eq!(since(&wanted, None), "now");
-        assert_eq!(since(&wanted, Some(&told(Truth::True, Some("before")))), "before");
-        assert_eq!(since(&wanted, Some(&told(Truth::False, Some("before")))), "now");
-        assert!(
-            conditions_for(&Part::Listener("a".into()), &wanted, None, "now")
-                .as_array()
-                .is_some_and(Vec::is_empty)
-        );
+        let nothing = Published::default();
+        assert_eq!(since(&wanted, &nothing), "now");
+        assert_eq!(since(&wanted, &told(Truth::True, Some("before"))), "before");
+        assert_eq!(since(&wanted, &told(Truth::False, Some("before"))), "now");
+        let other = conditions_for(&Part::Listener("a".into()), &wanted, &nothing, "now");
+        assert!(other.as_array().is_some_and(Vec::is_empty));
     }
 
     #[test]
     fn what_is_written_is_read_as_it_was() {
         let wanted = told(Truth::Unknown, Some("before"));
-        let list = conditions_for(&Part::Whole, &wanted, Some(&wanted), "now");
+        let list = conditions_for(&Part::Whole, &wanted, &wanted, "now");
         let wire: Vec<WireCondition> = serde_json::from_value(list).unwrap_or_default();
-        let read = Told { conditions: conditions_of(&Part::Whole, wire).collect(), ..Told::default() };
-        assert_eq!(read, wanted);
+        let conditions = conditions_of(&Part::Whole, wire).collect();
+        assert_eq!(Published::telling(Told { conditions, ..Told::default() }), wanted);
     }
 }

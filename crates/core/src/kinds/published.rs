@@ -21,6 +21,11 @@ pub struct Published {
 }
 
 impl Published {
+    /// What tells this, and nothing else.
+    pub fn telling(told: Told) -> Self {
+        Self { told: (!told.is_empty()).then(|| Box::new(told)), ..Self::default() }
+    }
+
     /// Whether no addresses were published, and nothing that goes with them.
     pub fn is_empty(&self) -> bool {
         self.addresses.is_empty() && self.annotations.is_empty()
