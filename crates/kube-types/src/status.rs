@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ako_core::annotation;
-use ako_core::resource::{Condition, Part, Published, PublishedAddress, Told, Truth};
+use ako_core::resource::{Condition, Part, Published, PublishedAddress, Truth};
 use kube::core::ObjectMeta;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -125,6 +125,8 @@ pub fn conditions_for(part: &Part, wanted: &Published, current: &Published, now:
 
 #[cfg(test)]
 mod tests {
+    use ako_core::resource::Told;
+
     use super::*;
 
     fn told(status: Truth, since: Option<&str>) -> Published {
