@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use ako_avi_types::{Kind, Marker, ObjectKey, Ref};
 use ako_core::checksum::Checksum;
-use ako_core::config::{IpFamily, ServiceMode, VipNetwork};
+use ako_core::config::{IpFamily, ServiceMode};
 use ako_core::name::Names;
 use ako_core::resource::Protocol;
 use ako_core::{Config, Facts, annotation};
 
+use crate::placement::Placement;
 use crate::view::View;
 
 /// One configuration and one set of facts.
@@ -18,17 +19,9 @@ pub(crate) struct Context {
     pub(crate) config: Arc<Config>,
     pub(crate) facts: Arc<Facts>,
     pub(crate) owner: Arc<str>,
-    /// The networks that addresses come from, each with its uuid where its name is not enough.
-    pub(crate) vip_networks: Vec<VipNetwork>,
-    /// The tenant that objects are made in.
-    pub(crate) tenant: Arc<str>,
-    pub(crate) tenant_ref: Ref,
     pub(crate) cloud_ref: Ref,
-    pub(crate) se_group_ref: Ref,
-    /// The VRF, or nothing where a tier-1 router takes its place.
-    pub(crate) vrf_ref: Option<Ref>,
-    /// The VRF, which children name in any case.
-    pub(crate) child_vrf_ref: Ref,
+    /// Where the objects of what is translated are placed.
+    pub(crate) placement: Arc<Placement>,
     cluster: Arc<str>,
     /// The start of the names that no other instance uses.
     pub(crate) shared_prefix: Arc<str>,
@@ -40,17 +33,10 @@ pub(crate) struct Context {
 
 impl Context {
     pub(crate) fn new(config: Config, facts: Facts) -> Self {
-        let child_vrf_ref = Ref::named(Kind::VrfContext, facts.vrf.clone());
-        let vrf_ref = config.tier1_router.is_empty().then(|| child_vrf_ref.clone());
         Self {
             owner: config.owner().into(),
-            vip_networks: config.vip_networks.iter().map(|network| identified(network, &facts)).collect(),
-            tenant: config.tenant.clone(),
-            tenant_ref: Ref::named(Kind::Tenant, config.tenant.clone()),
             cloud_ref: Ref::named(Kind::Cloud, config.cloud_name.clone()),
-            se_group_ref: Ref::named(Kind::ServiceEngineGroup, config.se_group.clone()),
-            vrf_ref,
-            child_vrf_ref,
+            placement: Arc::new(Placement::of_configuration(&config, &facts)),
             cluster: config.cluster_name.clone(),
             apart: Arc::default(),
             shared_prefix: Names::new(&config).shared_prefix().into(),
@@ -63,11 +49,10 @@ impl Context {
 
     /// The same, for objects in another tenant.
     pub(crate) fn in_tenant(&self, tenant: &Arc<str>) -> Self {
-        if self.tenant == *tenant {
+        if self.placement.tenant == *tenant {
             return self.clone();
         }
-        let tenant_ref = Ref::named(Kind::Tenant, tenant.clone());
-        Self { tenant: tenant.clone(), tenant_ref, ..self.clone() }
+        Self { placement: Arc::new(self.placement.in_tenant(tenant)), ..self.clone() }
     }
 
     /// The tenant of a namespace: the one that its annotation names, else that
@@ -135,22 +120,11 @@ impl Context {
     }
 
     pub(crate) fn key(&self, kind: Kind, name: impl Into<Arc<str>>) -> ObjectKey {
-        ObjectKey::new(kind, self.tenant.clone(), name)
+        ObjectKey::new(kind, self.placement.tenant.clone(), name)
     }
 
     /// Whether Services are to be annotated for the node ports of their pods.
     pub(crate) fn requests_node_ports(&self) -> bool {
         self.config.service_mode == ServiceMode::NodePortLocal && self.config.auto_annotate
     }
-
-    /// A tier-1 router, if the cloud is configured with one.
-    pub(crate) fn tier1(&self) -> Option<Arc<str>> {
-        Some(self.config.tier1_router.clone()).filter(|router| !router.is_empty())
-    }
-}
-
-/// A network with its uuid where others of its name exist. Source: L4 and network, B9.
-fn identified(network: &VipNetwork, facts: &Facts) -> VipNetwork {
-    let found = network.uuid.is_empty().then(|| facts.vip_networks.get(&network.name)).flatten();
-    VipNetwork { uuid: found.unwrap_or(&network.uuid).clone(), ..network.clone() }
 }

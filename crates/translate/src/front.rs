@@ -31,7 +31,7 @@ pub struct FrontKey {
 
 impl FrontKey {
     pub(crate) fn new(context: &Context, kind: FrontKind, name: &str) -> Self {
-        Self { kind, tenant: context.tenant.clone(), name: name.into() }
+        Self { kind, tenant: context.placement.tenant.clone(), name: name.into() }
     }
 
     /// The virtual service.

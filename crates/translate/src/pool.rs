@@ -9,7 +9,6 @@ use serde::Serialize;
 
 use crate::context::Context;
 use crate::endpoints::Members;
-use crate::placement;
 
 /// What upstream's checksum of a pool covers.
 #[derive(Debug)]
@@ -30,7 +29,7 @@ pub(crate) fn build(
     markers: Vec<Marker>,
     protocol: Protocol,
 ) -> Pool {
-    let tier1_lr = context.tier1();
+    let tier1_lr = context.placement.tier1.clone();
     let mut checksum = context.checksum().text(&covered_text(context, covered)).markers(&markers).text("");
     if let Some(router) = &tier1_lr {
         checksum = checksum.text(router);
@@ -39,16 +38,16 @@ pub(crate) fn build(
         name: name.into(),
         cloud_config_cksum: Some(checksum.finish()),
         created_by: Some(context.owner.clone()),
-        tenant_ref: Some(context.tenant_ref.clone()),
+        tenant_ref: Some(context.placement.tenant_ref.clone()),
         cloud_ref: Some(context.cloud_ref.clone()),
-        vrf_ref: context.vrf_ref.clone(),
+        vrf_ref: context.placement.vrf_ref.clone(),
         tier1_lr,
         service_metadata: Some(covered.metadata.clone()),
         sni_enabled: false,
         graceful_disable_timeout: 1,
         health_monitor_refs: vec![context.monitor(protocol)],
         servers: covered.members.servers.clone(),
-        placement_networks: placement::networks(context),
+        placement_networks: context.placement.pool_networks.clone(),
         markers,
     }
 }
@@ -66,7 +65,7 @@ fn covered_text(context: &Context, covered: &Covered<'_>) -> String {
         servers,
         "false".to_owned(),
         covered.label.to_owned(),
-        placement::text(context),
+        context.placement.pool_networks_text.clone(),
     ];
     parts.extend(covered.metadata.namespace_svc_name.as_ref().map(go_json::marshal));
     parts.extend(covered.metadata.hostnames.as_ref().map(go_json::marshal));
@@ -111,7 +110,7 @@ pub(crate) fn group(
         name: name.into(),
         cloud_config_cksum: Some(context.checksum().text(&text).markers(&markers).finish()),
         created_by: Some(context.owner.clone()),
-        tenant_ref: Some(context.tenant_ref.clone()),
+        tenant_ref: Some(context.placement.tenant_ref.clone()),
         cloud_ref: Some(context.cloud_ref.clone()),
         implicit_priority_labels: implicit,
         members,

@@ -138,7 +138,7 @@ impl UnitOutput {
     pub(crate) fn has(&self, context: &Context, kind: Kind, name: &str) -> bool {
         self.objects
             .iter()
-            .any(|o| o.kind() == kind && **o.name() == *name && o.tenant() == Some(&context.tenant))
+            .any(|o| o.kind() == kind && **o.name() == *name && o.tenant() == Some(&context.placement.tenant))
     }
 
     /// Gives back what memory was taken in advance: there are many of these,

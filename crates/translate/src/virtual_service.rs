@@ -122,7 +122,7 @@ impl Covered {
             "{}{}{}{}{}{}",
             tokens.join(":"),
             self.application_profile,
-            context.config.se_group,
+            context.placement.se_group,
             self.network_profile,
             go_json::marshal(&self.ports),
             self.evh_host,
@@ -147,10 +147,10 @@ pub(crate) fn base(
         name: name.into(),
         cloud_config_cksum: Some(covered.checksum(context, &markers)),
         created_by: Some(context.owner.clone()),
-        tenant_ref: Some(context.tenant_ref.clone()),
+        tenant_ref: Some(context.placement.tenant_ref.clone()),
         cloud_ref: Some(context.cloud_ref.clone()),
-        se_group_ref: Some(context.se_group_ref.clone()),
-        vrf_context_ref: context.vrf_ref.clone(),
+        se_group_ref: Some(context.placement.se_group_ref.clone()),
+        vrf_context_ref: context.placement.vrf_ref.clone(),
         service_metadata: Some(metadata),
         markers,
         ..VirtualService::default()
@@ -159,12 +159,12 @@ pub(crate) fn base(
 
 /// The text that says whether routes to the VIP are announced.
 pub(crate) fn rhi_text(context: &Context) -> String {
-    context.config.rhi.to_string()
+    context.placement.rhi.to_string()
 }
 
 /// `enable_rhi`, sent only where it is on.
 pub(crate) fn enable_rhi(context: &Context) -> Option<bool> {
-    context.config.rhi.then_some(true)
+    context.placement.rhi.then_some(true)
 }
 
 pub(crate) fn application_profile(name: &str) -> Ref {

@@ -20,15 +20,14 @@ pub(crate) fn build(
 ) -> VsVip {
     fqdns.sort();
     fqdns.dedup();
-    let bgp_peer_labels =
-        if context.config.rhi { context.config.bgp_peer_labels.clone() } else { Vec::new() };
+    let bgp_peer_labels = context.placement.bgp_peer_labels.clone();
     VsVip {
         name: name.into(),
         vsvip_cloud_config_cksum: Some(checksum(context, &fqdns, fixed, &bgp_peer_labels)),
-        tenant_ref: Some(context.tenant_ref.clone()),
+        tenant_ref: Some(context.placement.tenant_ref.clone()),
         cloud_ref: Some(context.cloud_ref.clone()),
-        vrf_context_ref: context.vrf_ref.clone(),
-        tier1_lr: context.tier1(),
+        vrf_context_ref: context.placement.vrf_ref.clone(),
+        tier1_lr: context.placement.tier1.clone(),
         east_west_placement: false,
         dns_info: fqdns.into_iter().map(|fqdn| DnsInfo { fqdn }).collect(),
         vip: vips(context, fixed),
@@ -50,7 +49,7 @@ fn checksum(
     if let Some(address) = fixed {
         checksum = checksum.text(address);
     }
-    let mut networks: Vec<_> = context.vip_networks.iter().map(network_text).collect();
+    let mut networks: Vec<_> = context.placement.vip_networks.iter().map(network_text).collect();
     if !networks.is_empty() {
         networks.sort();
         checksum = checksum.text(&go_json::marshal(&networks));
@@ -60,8 +59,8 @@ fn checksum(
         labels.sort();
         checksum = checksum.text(&go_json::marshal(&labels));
     }
-    if let Some(router) = context.tier1() {
-        checksum = checksum.text(&router);
+    if let Some(router) = &context.placement.tier1 {
+        checksum = checksum.text(router);
     }
     checksum.finish()
 }
@@ -86,10 +85,10 @@ fn vips(context: &Context, fixed: Option<&Arc<str>>) -> Vec<Vip> {
             subnet_uuid: Some(network.name.clone()),
             ..Vip::default()
         };
-        return context.vip_networks.iter().zip(1..).map(vip).collect();
+        return context.placement.vip_networks.iter().zip(1..).map(vip).collect();
     }
     let mut vip = Vip { vip_id: "0".into(), auto_allocate_ip: true, ..Vip::default() };
-    if let Some(network) = context.vip_networks.first() {
+    if let Some(network) = context.placement.vip_networks.first() {
         vip.auto_allocate_ip_type = match (network.cidr.is_empty(), network.v6cidr.is_empty()) {
             (_, true) => None,
             (true, false) => Some("V6_ONLY".into()),

@@ -57,7 +57,7 @@ fn build(
     SslKeyAndCertificate {
         name: name.into(),
         created_by: Some(context.owner.clone()),
-        tenant_ref: Some(context.tenant_ref.clone()),
+        tenant_ref: Some(context.placement.tenant_ref.clone()),
         certificate: Certificate { certificate: certificate.clone() },
         key: PrivateKey::new(key.reveal().clone()),
         certificate_type: "SSL_CERTIFICATE_TYPE_VIRTUALSERVICE".into(),

@@ -73,7 +73,7 @@ fn child(
     child.http_policies = vs::http_policies(policies.iter().map(String::as_str));
     child.east_west_placement = Some(false);
     child.ign_pool_net_reach = Some(false);
-    child.vrf_context_ref = Some(context.child_vrf_ref.clone());
+    child.vrf_context_ref = Some(context.placement.child_vrf_ref.clone());
     out.add(Object::VirtualService(child), &ingress_id(&site.claims[0].ingress.id)).then_some(name)
 }
 

@@ -136,7 +136,7 @@ fn envelope(
         name: name.into(),
         cloud_config_cksum: Some(checksum),
         created_by: Some(context.owner.clone()),
-        tenant_ref: Some(context.tenant_ref.clone()),
+        tenant_ref: Some(context.placement.tenant_ref.clone()),
         http_request_policy: HttpRequestPolicy { rules },
         http_security_policy: HttpSecurityPolicy::default(),
         markers,

@@ -240,7 +240,7 @@ fn front_vsvip(context: &Context, key: &FrontKey, mut fqdns: Vec<Arc<str>>) -> O
 }
 
 fn own_fqdn(context: &Context, name: &str) -> Option<Arc<str>> {
-    let (domain, tenant) = (context.subdomain()?, dns_label_of_tenant(&context.tenant));
+    let (domain, tenant) = (context.subdomain()?, dns_label_of_tenant(&context.placement.tenant));
     match context.config.auto_fqdn {
         AutoFqdn::Default => Some(format!("{name}.{tenant}.{domain}").into()),
         AutoFqdn::Flat => Some(format!("{name}-{tenant}.{domain}").into()),
@@ -266,7 +266,7 @@ fn datascript(
     Object::VsDataScriptSet(VsDataScriptSet {
         name: name.clone(),
         created_by: Some(context.owner.clone()),
-        tenant_ref: Some(context.tenant_ref.clone()),
+        tenant_ref: Some(context.placement.tenant_ref.clone()),
         datascript: vec![DataScript { evt: event.into(), script: script.into() }],
         pool_group_refs: groups.into_iter().map(|group| Ref::named(Kind::PoolGroup, group)).collect(),
         protocol_parser_refs: parsers.to_vec(),

@@ -40,7 +40,7 @@ pub(crate) fn may_be_named(
     let others = splits(key).flat_map(|id| [UnitKey::Service(id.clone()), UnitKey::SharedVip(id)]);
     let others = others.filter(|other| other != unit).filter_map(|other| namesake(context, view, &other));
     let mut older: Vec<_> =
-        others.filter(|other| other.tenant == context.tenant && is_older(other)).collect();
+        others.filter(|other| other.tenant == context.placement.tenant && is_older(other)).collect();
     older.sort_by_key(|other| (!other.insists, other.service.created, other.service.id.clone()));
     let Some(first) = older.first() else { return true };
     for service in services {
@@ -122,7 +122,7 @@ pub(crate) fn may_have_pools(
     let others = namesakes_of_pools(context, view, &service.id, shared);
     let mut older: Vec<_> = others
         .into_iter()
-        .filter(|other| other.tenant == context.tenant && has_port_of(other.service))
+        .filter(|other| other.tenant == context.placement.tenant && has_port_of(other.service))
         .filter(|other| {
             other.insists || (other.service.created, &other.service.id) < (service.created, &service.id)
         })

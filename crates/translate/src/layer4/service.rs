@@ -267,7 +267,7 @@ pub(crate) fn policy_set(
     L4PolicySet {
         name: name.clone(),
         created_by: Some(context.owner.clone()),
-        tenant_ref: Some(context.tenant_ref.clone()),
+        tenant_ref: Some(context.placement.tenant_ref.clone()),
         l4_connection_policy: L4ConnectionPolicy { rules: pools.iter().zip(0..).map(rule).collect() },
         markers,
     }
