@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use ako_avi_types::{Change, Kind, Object, ObjectKey, Operation};
 use ako_core::handover::Word;
-use ako_core::{Contest, Delta, Diagnostic, Key, ResourceId, Snapshot};
+use ako_core::{Delta, Diagnostic, Key, ResourceId, Snapshot};
 use ako_elect::Moment;
 use ako_translate::{Translator, UnitKey};
 
@@ -378,7 +378,7 @@ impl Engine {
             self.territory.says(&Word::default());
         }
         self.tell_of_findings(effects);
-        if self.writing && self.begun && self.may_write() {
+        if self.writing && self.begun && self.barred().is_none() {
             self.send(now, effects);
             self.publish(now, effects);
             self.say(now, effects);
@@ -402,17 +402,6 @@ impl Engine {
         self.publisher.wake_waiting();
         let unproven = self.agenda.unproven().clone();
         self.look(unproven, now);
-    }
-
-    /// Whether anything may be written: not by an instance that an earlier one
-    /// leaves nothing. What bears its owner's name may be the other one's, so it
-    /// does not even remove anything, unless only the way to the pods differs.
-    fn may_write(&self) -> bool {
-        match self.snapshot.barred() {
-            None => true,
-            Some(Contest::ServiceType) => self.desired.translator().config().delete_config,
-            Some(_) => false,
-        }
     }
 
     /// Looks at every object of both sides, once both are known.

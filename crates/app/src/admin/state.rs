@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ako_core::instance::Ranked;
 use ako_core::{Conflict, Diagnostic};
 use ako_elect::Moment;
-use ako_engine::{Held, Pending, VirtualServiceReport};
+use ako_engine::{Held, Pending, Unproven, VirtualServiceReport};
 use ako_kube_io::{Rule, Standing};
 use serde_json::{Value, json};
 
@@ -85,11 +85,7 @@ pub(crate) fn json(startup: &Startup, report: Option<&Report>) -> Value {
         "pending": report.pending.iter().map(|p| pending(p, report.now)).collect::<Vec<_>>(),
         "diagnostics": report.diagnostics.iter().map(diagnostic).collect::<Vec<_>>(),
         "held": report.held.as_ref().map(held),
-        "unproven": report.unproven.as_ref().map(|unproven| json!({
-            "count": unproven.removals,
-            "statuses": unproven.statuses,
-            "sources": unproven.awaited,
-        })),
+        "unproven": report.unproven.as_ref().map(unproven),
         "handed_over": report.departures.iter().take(SHOWN).map(departure).collect::<Vec<_>>(),
         "awaited": report.awaited.iter().take(SHOWN).collect::<Vec<_>>(),
         "left_alone": report.left_alone,
@@ -103,7 +99,7 @@ pub(crate) fn json(startup: &Startup, report: Option<&Report>) -> Value {
     state
 }
 
-fn departure((namespace, to): &(Arc<str>, Arc<str>)) -> Value {
+pub(crate) fn departure((namespace, to): &(Arc<str>, Arc<str>)) -> Value {
     json!({"namespace": namespace, "to": to})
 }
 
@@ -222,9 +218,15 @@ fn diagnostic(d: &Diagnostic) -> Value {
     json!({"object": d.object.to_string(), "reason": d.reason.as_str(), "message": d.message})
 }
 
-fn held(held: &Held) -> Value {
+/// What the deletion guard holds.
+pub(crate) fn held(held: &Held) -> Value {
     let examples: Vec<_> = held.examples.iter().map(ToString::to_string).collect();
     json!({"count": held.count, "of": held.of, "examples": examples, "digest": held.digest})
+}
+
+/// What waits for proofs.
+pub(crate) fn unproven(unproven: &Unproven) -> Value {
+    json!({"count": unproven.removals, "statuses": unproven.statuses, "sources": unproven.awaited})
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! The command line.
 
+mod dry_run;
 mod order;
 mod plan;
 mod status;
@@ -29,8 +30,10 @@ enum Command {
     Translate(translate::Arguments),
     /// Show what the operator would change on the controller, and why.
     ///
-    /// Reads the live cluster and the live controller and writes nothing. Exits
-    /// with 0 if there is nothing to change and with 2 if there is.
+    /// Reads the live cluster and the live controller, and writes nothing: it shows
+    /// what a process that starts now would write, and then what it would hold, wait
+    /// for or leave to another instance. Exits with 0 if there is nothing to change
+    /// and with 2 if there is.
     Plan(plan::Arguments),
     /// Show what a running operator does.
     Status(status::Arguments),

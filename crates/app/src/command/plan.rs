@@ -1,18 +1,22 @@
 //! `ako plan`.
 
+use std::collections::BTreeSet;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use ako_core::{ResourceKind, Snapshot};
-use ako_engine::{Action, Desired, Inventory, Planned, plan};
+use ako_avi_io::ClaimedBy;
+use ako_core::{Delta, ResourceId, ResourceKind};
+use ako_engine::{DryRun, Event, dry_run};
 use ako_kube_io::{Pace, Source, SourceEvent};
 use ako_translate::Translator;
 use anyhow::Context as _;
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::sync::{mpsc, watch};
 
 use super::Format;
+use super::dry_run::{as_json, text};
 use crate::cluster::Cluster;
+use crate::run::connection::Connection;
 use crate::run::{clock, connection, settings_reader};
 
 /// Exit code where something would change.
@@ -38,92 +42,112 @@ pub(super) async fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let uid = ako_kube_io::cluster_uid(&client).await.map_err(anyhow::Error::msg)?;
     let connection = connection::connect(&settings, uid, clock::boot_time(), None, leads)?;
     let translator = connection.translator(&settings.config).await.context("the Avi Controller")?;
-    let (snapshot, reading) = tokio::try_join!(snapshot(client, &translator), async {
-        connection.observe(&settings.config, translator.facts()).await.map_err(Into::into)
-    })?;
-    if let Some(claim) = &connection.claim
-        && let Some(said) = claim.at_home().borrow().as_ref().and_then(|by| claim.says(by))
-    {
-        tracing::warn!("{said}");
+    let cluster = read_cluster(client, &translator).await?;
+    // After the cluster, as an operator does that hears there that another instance has taken
+    // something over.
+    let reading = connection.observe(&settings.config, translator.facts()).await?;
+    let mut run = dry_run(translator, cluster, reading);
+    let name_taken = name_taken(&connection);
+    if name_taken.is_some() {
+        run.writes.clear();
     }
-    let desired = Desired::of(translator, &snapshot);
-    let mut inventory = Inventory::default();
-    inventory.replace(reading);
-    inventory.share(snapshot.may_share_controller());
-    let steps = plan(&desired, &inventory);
-    print(&steps, arguments.output)?;
-    Ok(if steps.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(CHANGES) })
+    print(&run, name_taken.as_deref(), arguments.output)?;
+    Ok(if run.writes.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(CHANGES) })
 }
 
-/// Reads everything once.
-async fn snapshot(client: kube::Client, translator: &Translator) -> anyhow::Result<Snapshot> {
+/// Why nothing is written if another Kubernetes cluster has this one's name. That this is not
+/// known keeps nobody from writing, and is told by itself.
+fn name_taken(connection: &Connection) -> Option<String> {
+    let claim = connection.claim.as_ref()?;
+    let by = claim.at_home().borrow().clone()?;
+    let said = claim.says(&by)?;
+    if matches!(by, ClaimedBy::Another(_)) {
+        return Some(said);
+    }
+    eprintln!("warning: {said}");
+    None
+}
+
+/// Reads everything once: what an operator hears of the cluster when it starts.
+async fn read_cluster(client: kube::Client, translator: &Translator) -> anyhow::Result<Vec<Event>> {
     let (sender, mut events) = mpsc::channel(1024);
-    let (_, kinds) = watch::channel(ResourceKind::read_with(translator.config()));
+    let mut left = ResourceKind::read_with(translator.config());
+    let (_, kinds) = watch::channel(left.clone());
+    let watches = Source::run(client.clone(), kinds, sender, Pace::idle(clock::boot_time()));
     let reading = async {
-        let mut snapshot = Snapshot::default();
-        snapshot.act_by(translator.config(), translator.subdomain());
-        snapshot.act_on(&translator.facts().cluster_uuid);
-        while !snapshot.is_complete() {
-            match events.recv().await {
-                Some(SourceEvent::Delta(delta)) => {
-                    snapshot.apply(delta);
-                }
-                Some(SourceEvent::Trouble { kind, message }) => {
-                    tracing::error!(kind = kind.as_str(), message, "cannot be listed");
-                }
-                Some(_) => {}
-                None => anyhow::bail!("the watches ended"),
-            }
+        let mut cluster = vec![Event::RoutesServed(ako_kube_io::routes_served(&client).await)];
+        while !left.is_empty() {
+            let event = events.recv().await.context("the watches ended")?;
+            cluster.extend(heard(event, &mut left));
         }
-        Ok(snapshot)
+        Ok(cluster)
     };
     tokio::select! {
         read = tokio::time::timeout(READ_WITHIN, reading) => {
             read.context("the cluster could not be read in time; is every kind served, and may we list it?")?
         }
-        () = Source::run(client, kinds, sender, Pace::idle(clock::boot_time())) => anyhow::bail!("the watches ended"),
+        () = watches => anyhow::bail!("the watches ended"),
     }
 }
 
-fn print(steps: &[Planned], format: Format) -> anyhow::Result<()> {
+/// What the engine is told of an event. Takes the kinds out of `left` that are listed.
+fn heard(event: SourceEvent, left: &mut BTreeSet<ResourceKind>) -> Option<Event> {
+    Some(match event {
+        SourceEvent::Delta(delta) => {
+            if let Delta::Reset(kind, _) = &delta {
+                left.remove(kind);
+            }
+            Event::Cluster(delta)
+        }
+        SourceEvent::Undecodable { kind, name, message } => {
+            tracing::error!(kind = kind.as_str(), %name, message, "an object cannot be understood");
+            Event::Unreadable(ResourceId { kind, name })
+        }
+        SourceEvent::Trouble { kind, message } => {
+            tracing::error!(kind = kind.as_str(), message, "cannot be listed");
+            Event::Outdated(kind, true)
+        }
+        SourceEvent::Recovered { kind } => Event::Outdated(kind, false),
+        SourceEvent::Served { kind, served } => Event::Served(kind, served),
+        SourceEvent::Diagnostics(..) | SourceEvent::Proven { .. } => return None,
+    })
+}
+
+fn print(run: &DryRun, name_taken: Option<&str>, format: Format) -> anyhow::Result<()> {
     if format == Format::Json {
-        let steps: Vec<_> = steps.iter().map(as_json).collect();
-        println!("{}", serde_json::to_string_pretty(&json!({ "changes": steps }))?);
+        let mut value = as_json(run);
+        value["cluster_name_taken"] = json!(name_taken);
+        println!("{}", serde_json::to_string_pretty(&value)?);
         return Ok(());
     }
-    if steps.is_empty() {
-        println!("no changes");
-        return Ok(());
+    print!("{}", text(run));
+    if let Some(why) = name_taken {
+        println!("\nCLUSTER NAME: {why}");
     }
-    for step in steps {
-        println!("{step}");
-    }
-    let count = |wanted: fn(&Action) -> bool| steps.iter().filter(|s| wanted(&s.action)).count();
-    println!(
-        "\n{} to create, {} to update, {} to delete",
-        count(|a| matches!(a, Action::Create)),
-        count(|a| matches!(a, Action::Update(_))),
-        count(|a| matches!(a, Action::Delete)),
-    );
     Ok(())
 }
 
-fn as_json(step: &Planned) -> Value {
-    let (action, fields) = match &step.action {
-        Action::Create => ("create", Vec::new()),
-        Action::Delete => ("delete", Vec::new()),
-        Action::Update(changes) => {
-            let field =
-                |c: &ako_avi_types::FieldChange| json!({"path": c.path, "from": c.observed, "to": c.wanted});
-            ("update", changes.iter().map(field).collect())
-        }
-    };
-    json!({
-        "action": action,
-        "kind": step.key.kind.segment(),
-        "tenant": step.key.tenant,
-        "name": step.key.name,
-        "fields": fields,
-        "reason": step.reason,
-    })
+#[cfg(test)]
+mod tests {
+    use ako_core::NamespacedName;
+
+    use super::*;
+
+    #[test]
+    fn the_engine_hears_what_it_hears_of_a_live_cluster() {
+        let mut left = BTreeSet::from([ResourceKind::Ingress, ResourceKind::Service]);
+        let kind = ResourceKind::Ingress;
+        let name = NamespacedName::new("red", "a");
+        let undecodable = SourceEvent::Undecodable { kind, name: name.clone(), message: String::new() };
+        let unreadable = heard(undecodable, &mut left);
+        assert!(matches!(unreadable, Some(Event::Unreadable(id)) if id == ResourceId { kind, name }));
+        let served = heard(SourceEvent::Served { kind, served: false }, &mut left);
+        assert!(matches!(served, Some(Event::Served(ResourceKind::Ingress, false))));
+        let trouble = heard(SourceEvent::Trouble { kind, message: String::new() }, &mut left);
+        assert!(matches!(trouble, Some(Event::Outdated(ResourceKind::Ingress, true))));
+        assert_eq!(left.len(), 2);
+        let list = heard(SourceEvent::Delta(Delta::Reset(kind, Vec::new())), &mut left);
+        assert!(matches!(list, Some(Event::Cluster(Delta::Reset(ResourceKind::Ingress, _)))));
+        assert_eq!(left, BTreeSet::from([ResourceKind::Service]));
+    }
 }

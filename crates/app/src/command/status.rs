@@ -187,7 +187,7 @@ pub(crate) fn text(state: &Value) -> String {
 }
 
 /// What is not done, because it is not certain that it is wanted.
-fn not_done(state: &Value, out: &mut String) {
+pub(super) fn not_done(state: &Value, out: &mut String) {
     if let Some(held) = state.get("held").filter(|held| !held.is_null()) {
         let _ = writeln!(
             out,

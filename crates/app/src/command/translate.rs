@@ -5,11 +5,11 @@ use std::io::Read as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use ako_engine::{Inventory, Reading, plan};
 use anyhow::Context as _;
 use clap::ValueEnum;
 use serde_json::Value;
 
+use super::dry_run;
 use crate::offline::{self, Environment, Input, Output};
 
 /// Arguments of `ako translate`.
@@ -43,7 +43,7 @@ enum What {
     Avi,
     /// The statuses of Ingresses and Services.
     Status,
-    /// What would be created on an empty controller, in order.
+    /// What the operator would create on an empty controller, in that order.
     Plan,
 }
 
@@ -79,13 +79,7 @@ fn print(output: &Output, what: What) -> anyhow::Result<()> {
     match what {
         What::Avi => println!("{}", serde_json::to_string_pretty(&output.avi())?),
         What::Status => println!("{}", serde_json::to_string_pretty(&output.status())?),
-        What::Plan => {
-            let mut empty = Inventory::default();
-            empty.replace(Reading { started: ako_elect::Moment::default(), objects: Vec::new() });
-            for planned in plan(&output.desired, &empty) {
-                println!("{planned}");
-            }
-        }
+        What::Plan => print!("{}", dry_run::text(&output.dry_run())),
     }
     Ok(())
 }

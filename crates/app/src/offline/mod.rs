@@ -6,8 +6,9 @@ mod status;
 use std::collections::BTreeMap;
 
 use ako_avi_types::{Object, ObjectKey};
-use ako_core::{Config, ConfigIssue, Delta, Diagnostic, Snapshot};
-use ako_engine::Desired;
+use ako_core::{Config, ConfigIssue, Delta, Diagnostic, Resource, ResourceId, ResourceKind, Snapshot};
+use ako_elect::Moment;
+use ako_engine::{Desired, DryRun, Event, Reading, dry_run};
 use ako_translate::Translator;
 use anyhow::{Context as _, bail};
 use serde_json::Value;
@@ -42,6 +43,7 @@ pub struct Output {
     /// Objects that could not be read, and what else people have to know.
     pub problems: Vec<String>,
     objects: Vec<Value>,
+    resources: BTreeMap<ResourceId, Resource>,
     environment: Environment,
 }
 
@@ -67,12 +69,13 @@ pub fn translate(input: Input) -> anyhow::Result<Output> {
     let translator = Translator::new(config, facts);
     let mut snapshot = Snapshot::default();
     snapshot.act_by(translator.config(), translator.subdomain());
-    let mut diagnostics = Vec::new();
+    let (mut diagnostics, mut resources) = (Vec::new(), BTreeMap::new());
     for (object, order) in input.objects.iter().zip(0..) {
         match ako_kube_types::convert::from_json(&dated(object, order)) {
             Ok(converted) => {
                 diagnostics.extend(converted.diagnostics);
                 if let Some(resource) = converted.resource {
+                    resources.insert(resource.id(), resource.clone());
                     snapshot.apply(Delta::Apply(resource));
                 }
             }
@@ -84,7 +87,7 @@ pub fn translate(input: Input) -> anyhow::Result<Output> {
     diagnostics.sort();
     diagnostics.dedup();
     let Input { objects, environment, .. } = input;
-    Ok(Output { desired, snapshot, diagnostics, issues, problems, objects, environment })
+    Ok(Output { desired, snapshot, diagnostics, issues, problems, objects, resources, environment })
 }
 
 /// Gives an object without a creation time one, so that of two objects in a
@@ -139,6 +142,15 @@ impl Output {
             Some(before) => object.lent_to(before.clone()).unwrap_or_else(|_| before.clone()),
             None => object.body(),
         }
+    }
+
+    /// What the operator would write on an empty controller.
+    pub fn dry_run(&self) -> DryRun {
+        let of = |kind: ResourceKind| self.resources.values().filter(move |r| r.id().kind == kind).cloned();
+        let list = |kind: ResourceKind| Event::Cluster(Delta::Reset(kind, of(kind).collect()));
+        let cluster = ResourceKind::ALL.into_iter().map(list).chain([Event::RoutesServed(false)]);
+        let empty = Reading { started: Moment::default(), objects: Vec::new() };
+        dry_run(self.desired.translator().clone(), cluster, empty)
     }
 
     /// The statuses that would be written, in canonical form. What only a

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use ako_avi_types::{Kind, Object, ObjectKey};
-use ako_core::{ResourceKind, Snapshot};
+use ako_core::{Contest, ResourceKind, Snapshot};
 use ako_elect::Moment;
 use sha1::{Digest as _, Sha1};
 
@@ -75,6 +75,15 @@ impl Engine {
     /// What is there.
     pub fn inventory(&self) -> &Inventory {
         &self.inventory
+    }
+
+    /// The earlier instance, by its namespace, because of which this one writes nothing, and
+    /// why. What bears its owner's name may be the other one's, so it does not even remove
+    /// anything, unless only the way to the pods differs.
+    pub fn barred(&self) -> Option<&(Arc<str>, Contest)> {
+        let barred = self.snapshot.instances().barred(self.snapshot.me()?)?;
+        let may_remove = barred.1 == Contest::ServiceType && self.desired.translator().config().delete_config;
+        (!may_remove).then_some(barred)
     }
 
     /// What is held back.

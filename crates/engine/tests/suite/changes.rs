@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use ako_avi_types::{Kind, Object};
-use ako_core::config::{LeaderElection, LogLevel, ShardSize};
+use ako_core::config::{GuardLimits, LeaderElection, LogLevel, ShardSize};
 use ako_core::resource::{Namespace, ServiceType};
 use ako_core::{Config, Resource, ResourceKind};
-use ako_engine::{Action, Engine, plan};
+use ako_engine::{Action, Engine};
 
 use crate::cluster::{
     base, config, host, id, ingress, secret, secure_ingress, service, shared_service, slice, translator,
@@ -313,12 +313,13 @@ fn what_waits_for_a_deletion_goes_on_when_somebody_else_does_it() {
 
 #[test]
 fn a_plan_tells_what_would_be_done_and_why() {
-    let mut world = World::at_rest(config(), full());
+    let guard = GuardLimits { minimum: 10_000, ..config().guard };
+    let mut world = World::at_rest(Config { guard, ..config() }, full());
     world.stop();
     world.apply(slice("lb", &[7, 8]));
     world.forget(ResourceKind::Ingress);
     world.start();
-    let planned = plan(world.desired(), world.engine.inventory());
+    let planned = world.dry_run().writes;
     let mut verbs = BTreeMap::new();
     for item in &planned {
         let verb = match item.action {

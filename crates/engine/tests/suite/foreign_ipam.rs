@@ -60,5 +60,5 @@ fn an_address_that_is_there_stays_and_all_else_is_updated() {
     world.observe();
     world.run(Duration::from_secs(30));
     assert_eq!(world.take_writes(), Vec::<String>::new());
-    assert_eq!(ako_engine::plan(world.desired(), world.engine.inventory()), []);
+    assert_eq!(world.dry_run().writes, []);
 }

@@ -256,8 +256,10 @@ fn a_cluster_with_routes_loses_nothing_of_layer_7() {
 fn what_is_listed_anew_is_proven_anew() {
     let mut world = granted();
     world.prove();
-    let listed = Event::Cluster(Delta::Reset(ResourceKind::Ingress, vec![ingress("a", &[host(1)])]));
-    world.event(listed);
+    world.carry_out(|cluster| {
+        cluster.remove(&id(ResourceKind::Ingress, "b"));
+        Some(Delta::Reset(ResourceKind::Ingress, vec![ingress("a", &[host(1)])]))
+    });
     world.run(Duration::from_secs(5));
     assert!(world.has(Kind::Pool, &host(2)), "the proof was of what was known before");
     world.event(Event::Proven(Source::Kind(ResourceKind::Ingress), world.now));

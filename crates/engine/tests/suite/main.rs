@@ -7,6 +7,7 @@ mod world;
 
 mod changes;
 mod crashes;
+mod dry_run;
 mod failures;
 mod foreign_ipam;
 mod freshness;

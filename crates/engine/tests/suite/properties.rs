@@ -16,7 +16,7 @@ use ako_core::{
     annotation,
 };
 use ako_elect::Moment;
-use ako_engine::{Action, Desired, Inventory, Reading, lint, plan};
+use ako_engine::{Action, Desired, Reading, dry_run, lint};
 use ako_translate::UnitKey;
 use proptest::collection::{btree_map, vec};
 use proptest::option;
@@ -24,7 +24,7 @@ use proptest::prelude::*;
 
 use crate::cluster::{config, pem, translator};
 use crate::fake::Fake;
-use crate::world::World;
+use crate::world::{World, cluster_events, noted};
 
 fn configs() -> impl Strategy<Value = Config> {
     let sizes = prop::sample::select(vec![
@@ -531,16 +531,22 @@ proptest! {
         old in vec(resource(), 0..12),
         new in vec(resource(), 0..12),
     ) {
-        let desired = |objects: &[Resource]| {
-            let objects = base().into_iter().chain(objects.to_vec()).collect::<Vec<_>>();
-            Desired::of(translator(config.clone()), &snapshot_of(&config, objects.iter()))
-        };
+        let mut config = config;
+        config.guard.minimum = 10_000;
         let mut fake = Fake::default();
         let borrowed = fake.lend();
-        for goal in [desired(&old), desired(&new), desired(&[])] {
-            let inventory = inventory(&fake);
-            for planned in plan(&goal, &inventory) {
-                let meta = || inventory.get(&planned.key).unwrap().meta.clone();
+        for objects in [old, new, vec![]] {
+            let objects: BTreeMap<_, _> =
+                base().into_iter().chain(objects).map(|resource| (resource.id(), resource)).collect();
+            let goal = Desired::of(translator(config.clone()), &snapshot_of(&config, objects.values()));
+            let plan = |fake: &Fake| {
+                let reading = Reading { started: Moment::from_millis(1), objects: fake.observe(|by| by == "ako-c1") };
+                dry_run(translator(config.clone()), cluster_events(&objects), reading)
+            };
+            let run = plan(&fake);
+            prop_assert!(run.is_complete && run.pending.is_empty(), "{:?}", run.pending);
+            for planned in run.writes {
+                let meta = || fake.read(&planned.key).unwrap().unwrap().meta;
                 let body = || goal.get(&planned.key).unwrap().clone();
                 let change = match planned.action {
                     Action::Create => Change::Create(body()),
@@ -551,7 +557,7 @@ proptest! {
                 prop_assert!(result.is_ok(), "{:?}", fake.premature);
                 prop_assert_eq!(fake.dangling(), Vec::<String>::new());
             }
-            prop_assert_eq!(plan(&goal, &self::inventory(&fake)), vec![]);
+            prop_assert_eq!(plan(&fake).writes, vec![]);
             let keys = graph(&goal).into_keys().chain(borrowed.clone());
             prop_assert_eq!(fake.keys(), keys.collect());
         }
@@ -564,13 +570,6 @@ proptest! {
             prop_assert!(snapshot.ingresses_of(host).count() > 0);
         }
     }
-}
-
-fn inventory(fake: &Fake) -> Inventory {
-    let mut inventory = Inventory::default();
-    let objects = fake.observe(|by| by == "ako-c1");
-    inventory.replace(Reading { started: Moment::from_millis(0), objects });
-    inventory
 }
 
 proptest! {
@@ -602,6 +601,35 @@ proptest! {
         world.restart();
         world.settle();
         prop_assert_eq!(world.take_writes(), Vec::<String>::new());
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_dry_run_is_what_the_next_process_writes(
+        config in configs(),
+        start in vec(resource(), 0..12),
+        steps in vec(step(), 0..12),
+        minimum in 0..10_usize,
+    ) {
+        let mut config = config;
+        config.guard.minimum = minimum;
+        let mut world = World::new(config, base().into_iter().chain(start).collect());
+        world.fake.lend();
+        world.start();
+        world.settle();
+        // All this happens while nobody runs.
+        world.stop();
+        for step in steps {
+            world.change_unseen(step_of(step));
+        }
+        let run = world.dry_run();
+        world.start();
+        world.run(std::time::Duration::from_secs(10));
+        prop_assert_eq!(world.take_writes(), run.writes.iter().map(noted).collect::<Vec<_>>());
+        prop_assert_eq!(world.engine.held(), run.held);
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use ako_avi_types::{ErrorClass, Kind, Object, ObjectKey};
 use ako_core::resource::{BlockAffinity, Node, NodeSubnets};
 use ako_core::{Config, NamespacedName, Reason, Resource, ResourceId, ResourceKind};
-use ako_engine::{Action, Event, plan};
+use ako_engine::{Action, Event};
 use serde_json::{Value, json};
 
 use crate::cluster::{config, translator};
@@ -228,7 +228,7 @@ fn a_group_of_another_cluster_is_one_finding_and_no_write() {
     }
     let told = world.notices.iter().filter(|notice| notice.reason == "LabelledByAnother");
     assert_eq!(told.count(), 1);
-    assert_eq!(plan(world.desired(), world.engine.inventory()), []);
+    assert_eq!(world.dry_run().writes, []);
     // Somebody takes the label away.
     world.run(Duration::from_secs(1));
     put(&mut world, Kind::ServiceEngineGroup, &json!({}));
@@ -244,11 +244,11 @@ fn what_is_not_there_is_a_finding_and_never_made() {
     let findings = world.engine.findings();
     assert_eq!(findings.len(), 2);
     assert!(findings.iter().all(|finding| finding.reason == Reason::SharedObjectMissing));
-    assert_eq!(plan(world.desired(), world.engine.inventory()), []);
+    assert_eq!(world.dry_run().writes, []);
     world.fake.lend();
     world.observe();
     assert!(matches!(
-        &plan(world.desired(), world.engine.inventory())[1].action,
+        &world.dry_run().writes[1].action,
         Action::Update(changes) if changes[0].to_string() == "static_routes[10.100.1.0/24]: (absent) -> via 10.1.0.1"
     ));
     world.settle();

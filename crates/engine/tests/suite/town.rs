@@ -9,12 +9,12 @@ use ako_core::handover::Word;
 use ako_core::resource::Namespace;
 use ako_core::{Claim, Config, Delta, Installation, NamespacedName, Resource, ResourceId, ResourceKind};
 use ako_elect::Moment;
-use ako_engine::{Effect, Engine, Event, Leadership, Reading};
+use ako_engine::{DryRun, Effect, Engine, Event, Leadership, Reading, dry_run};
 use ako_translate::Translator;
 
 use crate::cluster::translator;
 use crate::fake::Fake;
-use crate::world::{ALWAYS, sources};
+use crate::world::{ALWAYS, cluster_events, sources};
 
 /// How long a permit may last.
 pub(crate) const MARGIN: Duration = Duration::from_secs(15);
@@ -162,6 +162,12 @@ impl Town {
     pub(crate) fn observe(&mut self, i: usize) {
         let observation = self.observation(i);
         self.tell(i, Event::Observed(observation));
+    }
+
+    /// What another process of an instance would write now.
+    pub(crate) fn dry_run(&self, i: usize) -> DryRun {
+        let translator = self.instances[i].translator.clone();
+        dry_run(translator, cluster_events(&self.cluster), self.observation(i))
     }
 
     /// What a reading that begins now shows.

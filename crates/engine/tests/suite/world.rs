@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use ako_avi_types::{ErrorClass, Kind, ObjectKey};
 use ako_core::resource::Published;
-use ako_core::{Config, Delta, Resource, ResourceId, ResourceKind};
+use ako_core::{Config, Delta, Reason, Resource, ResourceId, ResourceKind};
 use ako_elect::Moment;
 use ako_engine::{
-    Desired, Effect, Engine, Event, Leadership, Notice, Reading, Source, Unpublished, lint, plan,
+    Action, Desired, DryRun, Effect, Engine, Event, Inventory, Leadership, Notice, Planned, Reading, Source,
+    Unpublished, dry_run, lint,
 };
 use ako_translate::Translator;
 
@@ -47,7 +48,7 @@ pub(crate) struct World {
     pub(crate) broken: bool,
     /// Until when each list proves its kind, if it is followed by a proof.
     lists_prove_until: Option<Moment>,
-    translator: Translator,
+    pub(crate) translator: Translator,
     cluster: BTreeMap<ResourceId, Resource>,
     under_way: VecDeque<(Moment, Effect)>,
     crashed: bool,
@@ -187,6 +188,14 @@ impl World {
         if let Some(delta) = change(&mut self.cluster) {
             self.event(Event::Cluster(delta));
         }
+    }
+
+    /// Changes the cluster while nobody looks.
+    pub(crate) fn change_unseen(
+        &mut self,
+        change: impl FnOnce(&mut BTreeMap<ResourceId, Resource>) -> Option<Delta>,
+    ) {
+        change(&mut self.cluster);
     }
 
     /// Lets the next call go wrong in one of ten ways, or not.
@@ -341,7 +350,8 @@ impl World {
     /// At rest, the controller holds what is wanted and nothing else of ours.
     pub(crate) fn check_rest(&self) {
         assert_eq!(lint(self.desired()), []);
-        assert_eq!(plan(self.desired(), self.engine.inventory()), []);
+        assert_eq!(unmet(self.desired(), self.engine.inventory()), Vec::<String>::new());
+        self.check_another_process();
         let owner = self.translator.config().owner();
         let is_made = |key: &ObjectKey| !key.kind.is_borrowed();
         let ours = self.fake.observe(|by| by == owner).into_iter().map(|(key, _)| key);
@@ -351,6 +361,32 @@ impl World {
             let differences = object.differences(self.fake.get(key).unwrap());
             assert!(differences.is_empty() || self.fake.meddle.is_some(), "{key}: {differences:?}");
         }
+    }
+
+    /// What another process would write now, as it reads the cluster and the controller.
+    pub(crate) fn dry_run(&self) -> DryRun {
+        dry_run(self.desired().translator().clone(), self.cluster_events(), self.observation())
+    }
+
+    /// What a process hears of the cluster when it starts.
+    pub(crate) fn cluster_events(&self) -> Vec<Event> {
+        cluster_events(&self.cluster)
+    }
+
+    /// At rest, another process has nothing to write, unless it tries again what was refused,
+    /// or finds that the controller keeps something else than was written.
+    fn check_another_process(&self) {
+        let other = self.dry_run();
+        assert!(other.is_complete);
+        let was_refused = self.engine.findings().iter().any(|f| f.reason == Reason::ControllerRefused);
+        if was_refused || self.fake.meddle.is_some() {
+            return;
+        }
+        // A front that nobody is on any more stays until the next process.
+        let is_front = |key: &ObjectKey| self.desired().is_shared(key);
+        let writes = other.writes.iter().filter(|w| !(w.action == Action::Delete && is_front(&w.key)));
+        let writes: Vec<_> = writes.map(ToString::to_string).collect();
+        assert!(writes.is_empty(), "another process would write: {writes:#?}");
     }
 
     /// How many objects of a kind are wanted.
@@ -366,6 +402,40 @@ impl World {
     pub(crate) fn has(&self, kind: Kind, part: &str) -> bool {
         self.fake.keys().iter().any(|key: &ObjectKey| key.kind == kind && key.name.contains(part))
     }
+}
+
+/// What a process hears of a cluster with these objects when it starts.
+pub(crate) fn cluster_events(objects: &BTreeMap<ResourceId, Resource>) -> Vec<Event> {
+    let of = |kind| objects.values().filter(|object| object.id().kind == kind).cloned().collect();
+    let lists = ResourceKind::ALL.into_iter().map(|kind| Event::Cluster(Delta::Reset(kind, of(kind))));
+    std::iter::once(Event::RoutesServed(false)).chain(lists).collect()
+}
+
+/// What is wanted, and not there or not so. What is borrowed is not ours to make, and what
+/// stays as it is not ours to write.
+pub(crate) fn unmet(desired: &Desired, inventory: &Inventory) -> Vec<String> {
+    let mut unmet = Vec::new();
+    for (key, object) in desired.objects().filter(|(key, _)| !desired.is_frozen(key)) {
+        match inventory.get(key) {
+            None if key.kind.is_borrowed() => {}
+            None => unmet.push(format!("{key} is not there")),
+            Some(_) => {
+                let differences = inventory.differences(key, object);
+                unmet.extend(differences.iter().map(|difference| format!("{key}: {difference}")));
+            }
+        }
+    }
+    unmet
+}
+
+/// What is done to what, as the fake controller notes it.
+pub(crate) fn noted(planned: &Planned) -> String {
+    let verb = match planned.action {
+        Action::Create => "create",
+        Action::Update(_) => "update",
+        Action::Delete => "delete",
+    };
+    format!("{verb} {}", planned.key)
 }
 
 /// A leadership since that moment.
