@@ -135,25 +135,40 @@ impl Covered {
     }
 }
 
-/// A virtual service with the fields that all have.
-pub(crate) fn base(
-    context: &Context,
-    name: &str,
-    covered: &Covered,
-    metadata: ServiceMetadata,
-    markers: Vec<Marker>,
-) -> VirtualService {
-    VirtualService {
-        name: name.into(),
-        cloud_config_cksum: Some(covered.checksum(context, &markers)),
-        created_by: Some(context.owner.clone()),
-        tenant_ref: Some(context.placement.tenant_ref.clone()),
-        cloud_ref: Some(context.cloud_ref.clone()),
-        se_group_ref: Some(context.placement.se_group_ref.clone()),
-        vrf_context_ref: context.placement.vrf_ref.clone(),
-        service_metadata: Some(metadata),
-        markers,
-        ..VirtualService::default()
+/// A virtual service that is being made, and what upstream's checksum covers of it. Whatever
+/// changes one of both changes the other where the checksum covers it.
+pub(crate) struct Draft {
+    pub(crate) body: VirtualService,
+    pub(crate) covered: Covered,
+}
+
+impl Draft {
+    /// One with the fields that all virtual services have.
+    pub(crate) fn new(
+        context: &Context,
+        name: &str,
+        covered: Covered,
+        metadata: ServiceMetadata,
+        markers: Vec<Marker>,
+    ) -> Self {
+        let body = VirtualService {
+            name: name.into(),
+            created_by: Some(context.owner.clone()),
+            tenant_ref: Some(context.placement.tenant_ref.clone()),
+            cloud_ref: Some(context.cloud_ref.clone()),
+            se_group_ref: Some(context.placement.se_group_ref.clone()),
+            vrf_context_ref: context.placement.vrf_ref.clone(),
+            service_metadata: Some(metadata),
+            markers,
+            ..VirtualService::default()
+        };
+        Self { body, covered }
+    }
+
+    /// The virtual service with its checksum: nothing may change after that.
+    pub(crate) fn finish(self, context: &Context) -> VirtualService {
+        let Self { body, covered } = self;
+        VirtualService { cloud_config_cksum: Some(covered.checksum(context, &body.markers)), ..body }
     }
 }
 

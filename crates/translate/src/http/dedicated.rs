@@ -59,17 +59,17 @@ fn virtual_service(
         let markers = context.markers(vec![("Namespace", vec![site.namespace().clone()]), ("Host", host)]);
         (ServiceMetadata { host_namespace_ingress_name: None, ..host_service::metadata(site) }, markers)
     };
-    let mut service = vs::base(context, name, &covered, metadata, markers);
-    service.vs_type = Some("VS_TYPE_NORMAL".into());
-    service.vsvip_ref = Some(Ref::named(Kind::VsVip, name.clone()));
-    service.application_profile_ref = Some(vs::application_profile(profile));
-    service.network_profile_ref = Some(vs::network_profile(vs::SYSTEM_TCP_PROXY));
-    service.services = vec![vs::listener(80, false, !context.config.evh)];
-    service.services.extend(secure.then(|| vs::listener(443, true, !context.config.evh)));
-    service.ssl_key_and_certificate_refs = vs::certificate_refs(certificates);
-    service.http_policies = vs::http_policies(policies.iter().map(String::as_str));
-    service.enable_rhi = vs::enable_rhi(context);
-    service.east_west_placement = Some(false);
-    service.min_pools_up = context.config.evh.then_some(1);
-    service
+    let mut draft = vs::Draft::new(context, name, covered, metadata, markers);
+    draft.body.vs_type = Some("VS_TYPE_NORMAL".into());
+    draft.body.vsvip_ref = Some(Ref::named(Kind::VsVip, name.clone()));
+    draft.body.application_profile_ref = Some(vs::application_profile(profile));
+    draft.body.network_profile_ref = Some(vs::network_profile(vs::SYSTEM_TCP_PROXY));
+    draft.body.services = vec![vs::listener(80, false, !context.config.evh)];
+    draft.body.services.extend(secure.then(|| vs::listener(443, true, !context.config.evh)));
+    draft.body.ssl_key_and_certificate_refs = vs::certificate_refs(certificates);
+    draft.body.http_policies = vs::http_policies(policies.iter().map(String::as_str));
+    draft.body.enable_rhi = vs::enable_rhi(context);
+    draft.body.east_west_placement = Some(false);
+    draft.body.min_pools_up = context.config.evh.then_some(1);
+    draft.finish(context)
 }

@@ -56,25 +56,26 @@ fn child(
         evh_host: site.host.to_string(),
         ..Covered::default()
     };
-    let mut child = vs::base(
+    let mut draft = vs::Draft::new(
         context,
         &name,
-        &covered,
+        covered,
         host_service::metadata(site),
         host_service::markers(context, site),
     );
-    child.vs_type = Some("VS_TYPE_VH_CHILD".into());
-    child.vh_type = Some("VS_TYPE_VH_ENHANCED".into());
-    child.vh_parent_vs_ref = Some(Ref::named(Kind::VirtualService, parent));
-    child.vh_matches = vec![host_match(&site.host)];
-    child.min_pools_up = Some(1);
-    child.application_profile_ref = Some(vs::application_profile(vs::SYSTEM_HTTP));
-    child.network_profile_ref = Some(vs::network_profile(vs::SYSTEM_TCP_PROXY));
-    child.http_policies = vs::http_policies(policies.iter().map(String::as_str));
-    child.east_west_placement = Some(false);
-    child.ign_pool_net_reach = Some(false);
-    child.vrf_context_ref = Some(context.placement.child_vrf_ref.clone());
-    out.add(Object::VirtualService(child), &ingress_id(&site.claims[0].ingress.id)).then_some(name)
+    draft.body.vs_type = Some("VS_TYPE_VH_CHILD".into());
+    draft.body.vh_type = Some("VS_TYPE_VH_ENHANCED".into());
+    draft.body.vh_parent_vs_ref = Some(Ref::named(Kind::VirtualService, parent));
+    draft.body.vh_matches = vec![host_match(&site.host)];
+    draft.body.min_pools_up = Some(1);
+    draft.body.application_profile_ref = Some(vs::application_profile(vs::SYSTEM_HTTP));
+    draft.body.network_profile_ref = Some(vs::network_profile(vs::SYSTEM_TCP_PROXY));
+    draft.body.http_policies = vs::http_policies(policies.iter().map(String::as_str));
+    draft.body.east_west_placement = Some(false);
+    draft.body.ign_pool_net_reach = Some(false);
+    draft.body.vrf_context_ref = Some(context.placement.child_vrf_ref.clone());
+    out.add(Object::VirtualService(draft.finish(context)), &ingress_id(&site.claims[0].ingress.id))
+        .then_some(name)
 }
 
 fn host_match(host: &Arc<str>) -> VhMatch {

@@ -122,12 +122,12 @@ fn sni(
         more: vec![vs::rhi_text(context)],
         ..Covered::default()
     };
-    let mut parent = parent(context, key, &covered, true);
-    parent.vs_datascripts = attach_datascript(name);
+    let mut parent = parent(context, key, covered, true);
+    parent.body.vs_datascripts = attach_datascript(name);
     if redirected {
-        parent.http_policies = vs::http_policies([&**name]);
+        parent.body.http_policies = vs::http_policies([&**name]);
     }
-    objects.push(Object::VirtualService(parent));
+    objects.push(Object::VirtualService(parent.finish(context)));
     objects
 }
 
@@ -145,22 +145,22 @@ fn evh(context: &Context, key: &FrontKey, sum: Contribution) -> Vec<Object> {
         ports: Covered::http_ports(true),
         ..Covered::default()
     };
-    let mut parent = parent(context, key, &covered, false);
-    parent.vh_type = Some("VS_TYPE_VH_ENHANCED".into());
-    parent.ssl_key_and_certificate_refs = vs::certificate_refs(&sum.certificates);
-    vec![front_vsvip(context, key, sum.fqdns), Object::VirtualService(parent)]
+    let mut parent = parent(context, key, covered, false);
+    parent.body.vh_type = Some("VS_TYPE_VH_ENHANCED".into());
+    parent.body.ssl_key_and_certificate_refs = vs::certificate_refs(&sum.certificates);
+    vec![front_vsvip(context, key, sum.fqdns), Object::VirtualService(parent.finish(context))]
 }
 
-fn parent(context: &Context, key: &FrontKey, covered: &Covered, range: bool) -> VirtualService {
-    let mut parent =
-        vs::base(context, &key.name, covered, ServiceMetadata::default(), context.markers(Vec::new()));
-    parent.vs_type = Some("VS_TYPE_VH_PARENT".into());
-    parent.vsvip_ref = Some(Ref::named(Kind::VsVip, key.name.clone()));
-    parent.application_profile_ref = Some(vs::application_profile(vs::SYSTEM_HTTP));
-    parent.network_profile_ref = Some(vs::network_profile(vs::SYSTEM_TCP_PROXY));
-    parent.services = vec![vs::listener(80, false, range), vs::listener(443, true, range)];
-    parent.enable_rhi = vs::enable_rhi(context);
-    parent
+fn parent(context: &Context, key: &FrontKey, covered: Covered, range: bool) -> vs::Draft {
+    let mut draft =
+        vs::Draft::new(context, &key.name, covered, ServiceMetadata::default(), context.markers(Vec::new()));
+    draft.body.vs_type = Some("VS_TYPE_VH_PARENT".into());
+    draft.body.vsvip_ref = Some(Ref::named(Kind::VsVip, key.name.clone()));
+    draft.body.application_profile_ref = Some(vs::application_profile(vs::SYSTEM_HTTP));
+    draft.body.network_profile_ref = Some(vs::network_profile(vs::SYSTEM_TCP_PROXY));
+    draft.body.services = vec![vs::listener(80, false, range), vs::listener(443, true, range)];
+    draft.body.enable_rhi = vs::enable_rhi(context);
+    draft
 }
 
 fn passthrough(context: &Context, key: &FrontKey, sum: Contribution) -> Vec<Object> {
@@ -194,15 +194,15 @@ fn passthrough_secure(context: &Context, name: &Arc<str>, insecure: &Arc<str>) -
         ..Covered::default()
     };
     let metadata = ServiceMetadata { passthrough_child_ref: insecure.clone(), ..ServiceMetadata::default() };
-    let mut secure = vs::base(context, name, &covered, metadata, context.markers(Vec::new()));
-    secure.vsvip_ref = Some(Ref::named(Kind::VsVip, name.clone()));
-    secure.application_profile_ref = Some(vs::application_profile("System-L4-Application"));
-    secure.network_profile_ref = Some(vs::network_profile(vs::SYSTEM_TCP_PROXY));
-    secure.services = vec![vs::listener(443, false, true)];
-    secure.vs_datascripts = attach_datascript(name);
-    secure.remove_listening_port_on_vs_down = Some(true);
-    secure.enable_rhi = vs::enable_rhi(context);
-    secure
+    let mut draft = vs::Draft::new(context, name, covered, metadata, context.markers(Vec::new()));
+    draft.body.vsvip_ref = Some(Ref::named(Kind::VsVip, name.clone()));
+    draft.body.application_profile_ref = Some(vs::application_profile("System-L4-Application"));
+    draft.body.network_profile_ref = Some(vs::network_profile(vs::SYSTEM_TCP_PROXY));
+    draft.body.services = vec![vs::listener(443, false, true)];
+    draft.body.vs_datascripts = attach_datascript(name);
+    draft.body.remove_listening_port_on_vs_down = Some(true);
+    draft.body.enable_rhi = vs::enable_rhi(context);
+    draft.finish(context)
 }
 
 /// The companion on port 80; it stays when its last host went.
@@ -222,14 +222,14 @@ fn passthrough_insecure(
         ..Covered::default()
     };
     let metadata = ServiceMetadata { passthrough_parent_ref: name.clone(), ..ServiceMetadata::default() };
-    let mut child = vs::base(context, insecure, &covered, metadata, context.markers(Vec::new()));
-    child.vsvip_ref = Some(Ref::named(Kind::VsVip, name.clone()));
-    child.application_profile_ref = Some(vs::application_profile(vs::SYSTEM_HTTP));
-    child.network_profile_ref = Some(vs::network_profile(vs::SYSTEM_TCP_PROXY));
-    child.services = vec![vs::listener(80, false, true)];
-    child.http_policies = vs::http_policies(policy);
-    child.enable_rhi = vs::enable_rhi(context);
-    child
+    let mut draft = vs::Draft::new(context, insecure, covered, metadata, context.markers(Vec::new()));
+    draft.body.vsvip_ref = Some(Ref::named(Kind::VsVip, name.clone()));
+    draft.body.application_profile_ref = Some(vs::application_profile(vs::SYSTEM_HTTP));
+    draft.body.network_profile_ref = Some(vs::network_profile(vs::SYSTEM_TCP_PROXY));
+    draft.body.services = vec![vs::listener(80, false, true)];
+    draft.body.http_policies = vs::http_policies(policy);
+    draft.body.enable_rhi = vs::enable_rhi(context);
+    draft.finish(context)
 }
 
 fn front_vsvip(context: &Context, key: &FrontKey, mut fqdns: Vec<Arc<str>>) -> Object {

@@ -123,16 +123,16 @@ fn child(
         ..Covered::default()
     };
     let markers = context.markers(vec![("Namespace", vec![namespace]), ("Host", vec![site.host.clone()])]);
-    let mut child = vs::base(context, &name, &covered, metadata, markers);
-    child.vs_type = Some("VS_TYPE_VH_CHILD".into());
-    child.vh_parent_vs_ref = Some(Ref::named(Kind::VirtualService, parent));
-    child.vh_domain_name = vec![site.host.clone()];
-    child.application_profile_ref = Some(vs::application_profile(vs::SYSTEM_SECURE_HTTP));
-    child.network_profile_ref = Some(vs::network_profile(vs::SYSTEM_TCP_PROXY));
-    child.ssl_key_and_certificate_refs = vs::certificate_refs(&certificates);
-    child.http_policies = vs::http_policies(policies.iter().map(String::as_str));
-    child.east_west_placement = Some(false);
-    child.ign_pool_net_reach = Some(false);
-    child.vrf_context_ref = Some(context.placement.child_vrf_ref.clone());
-    out.add(Object::VirtualService(child), &source).then_some(name)
+    let mut draft = vs::Draft::new(context, &name, covered, metadata, markers);
+    draft.body.vs_type = Some("VS_TYPE_VH_CHILD".into());
+    draft.body.vh_parent_vs_ref = Some(Ref::named(Kind::VirtualService, parent));
+    draft.body.vh_domain_name = vec![site.host.clone()];
+    draft.body.application_profile_ref = Some(vs::application_profile(vs::SYSTEM_SECURE_HTTP));
+    draft.body.network_profile_ref = Some(vs::network_profile(vs::SYSTEM_TCP_PROXY));
+    draft.body.ssl_key_and_certificate_refs = vs::certificate_refs(&certificates);
+    draft.body.http_policies = vs::http_policies(policies.iter().map(String::as_str));
+    draft.body.east_west_placement = Some(false);
+    draft.body.ign_pool_net_reach = Some(false);
+    draft.body.vrf_context_ref = Some(context.placement.child_vrf_ref.clone());
+    out.add(Object::VirtualService(draft.finish(context)), &source).then_some(name)
 }

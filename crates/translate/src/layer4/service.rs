@@ -338,16 +338,16 @@ pub(crate) fn listening(
         more,
         ..Covered::default()
     };
-    let mut built = vs::base(context, name, &covered, metadata, markers);
-    built.vsvip_ref = Some(Ref::named(Kind::VsVip, name.clone()));
-    built.application_profile_ref = Some(vs::application_profile(application_profile));
-    built.network_profile_ref = Some(vs::network_profile(network_profile));
-    built.services = sorted.iter().map(|p| listener(p, protocols.len() > 1)).collect();
-    built.l4_policies =
+    let mut draft = vs::Draft::new(context, name, covered, metadata, markers);
+    draft.body.vsvip_ref = Some(Ref::named(Kind::VsVip, name.clone()));
+    draft.body.application_profile_ref = Some(vs::application_profile(application_profile));
+    draft.body.network_profile_ref = Some(vs::network_profile(network_profile));
+    draft.body.services = sorted.iter().map(|p| listener(p, protocols.len() > 1)).collect();
+    draft.body.l4_policies =
         vec![L4PolicyAttachment { l4_policy_set_ref: Ref::named(Kind::L4PolicySet, name.clone()), index: 0 }];
-    built.remove_listening_port_on_vs_down = Some(true);
-    built.enable_rhi = vs::enable_rhi(context);
-    built
+    draft.body.remove_listening_port_on_vs_down = Some(true);
+    draft.body.enable_rhi = vs::enable_rhi(context);
+    draft.finish(context)
 }
 
 /// A port as upstream's checksum spells it; on a shared VIP it is called after
