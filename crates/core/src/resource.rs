@@ -5,6 +5,7 @@ pub use crate::kinds::endpoint_slice::{Endpoint, EndpointSlice, SlicePort};
 pub use crate::kinds::ingress::{Backend, Ingress, IngressPath, IngressRule, IngressTls, PathType};
 pub use crate::kinds::ingress_class::IngressClass;
 pub use crate::kinds::installation::Installation;
+pub use crate::kinds::meta::ObjectMeta;
 pub use crate::kinds::namespace::Namespace;
 pub use crate::kinds::node::Node;
 pub use crate::kinds::node_subnets::{BlockAffinity, CiliumNode, HostSubnet, NodeSubnets};

@@ -12,7 +12,7 @@ use crate::kinds::ingress::host_of;
 use crate::kinds::key::{Key, Place};
 use crate::resource::{
     BlockAffinity, CiliumNode, Claim, HostSubnet, Ingress, IngressClass, Installation, Namespace,
-    NodeSubnets, Pod, Published, Resource, ResourceId, ResourceKind, Service,
+    NodeSubnets, ObjectMeta, Pod, Published, Resource, ResourceId, ResourceKind, Service,
 };
 use crate::store::{Store, Stored, Stores};
 
@@ -336,6 +336,12 @@ impl Snapshot {
     /// All Services, by name.
     pub fn services(&self) -> impl Iterator<Item = &Arc<Service>> {
         self.all()
+    }
+
+    /// What is known of an object beside its name: `None` if it is not there, or of a kind of
+    /// which that is not kept.
+    pub fn meta_of(&self, id: &ResourceId) -> Option<&ObjectMeta> {
+        self.stores.meta_of(id)
     }
 
     /// What was published on an object, as it was last seen: `None` if it is not there, or of a

@@ -8,6 +8,7 @@ use crate::index::Index;
 use crate::kinds;
 use crate::kinds::kept::Kept;
 use crate::kinds::key::Key;
+use crate::kinds::meta::ObjectMeta;
 use crate::kinds::published::Published;
 use crate::kinds::table::{ResourceId, ResourceKind};
 use crate::resource::Resource;
@@ -229,6 +230,13 @@ macro_rules! stores {
             pub(crate) fn count(&self, kind: ResourceKind) -> usize {
                 match kind {
                     $(ResourceKind::$kind => self.$kind.objects.len(),)*
+                }
+            }
+
+            /// What is known of an object beside its name, if that is kept.
+            pub(crate) fn meta_of(&self, id: &ResourceId) -> Option<&ObjectMeta> {
+                match id.kind {
+                    $(ResourceKind::$kind => self.$kind.objects.get(&id.name)?.meta(),)*
                 }
             }
 

@@ -51,8 +51,9 @@ pub enum Severity {
 /// What an Event is about.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum About {
-    /// An object of the cluster.
-    Object(ResourceId),
+    /// An object of the cluster, and its uid. One of which that is not known is asked for
+    /// first.
+    Object(ResourceId, Option<Arc<str>>),
     /// The operator.
     OwnPod,
 }
@@ -233,11 +234,11 @@ impl Shared {
         Ok(())
     }
 
-    /// `kubectl describe` finds Events by the object's uid, which the snapshot
-    /// does not hold.
+    /// `kubectl describe` finds Events by the object's uid.
     async fn reference(&self, about: &About) -> Option<ObjectReference> {
-        let object = match about {
-            About::Object(object) => object,
+        let (object, uid) = match about {
+            About::Object(object, Some(uid)) => (object, Some(uid.to_string())),
+            About::Object(object, None) => (object, self.uid(object).await),
             About::OwnPod => return self.own_pod.clone(),
         };
         let namespace = Some(object.name.namespace.to_string()).filter(|namespace| !namespace.is_empty());
@@ -246,7 +247,7 @@ impl Shared {
             kind: Some(object.kind.as_str().to_owned()),
             name: Some(object.name.name.to_string()),
             namespace,
-            uid: self.uid(object).await,
+            uid,
             ..ObjectReference::default()
         })
     }

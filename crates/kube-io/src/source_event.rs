@@ -6,6 +6,7 @@ use ako_elect::Moment;
 
 /// What a watch has to say.
 #[derive(Clone, Debug)]
+#[allow(clippy::large_enum_variant, reason = "it is taken apart as soon as it arrives")]
 pub enum SourceEvent {
     /// The cluster changed. A [`Delta::Reset`] is sent for complete lists only.
     Delta(Delta),

@@ -106,7 +106,7 @@ impl Convert for Ingress {
         let tls = spec.tls.unwrap_or_default().into_iter().enumerate();
         let ingress = ako_core::resource::Ingress {
             id,
-            created: metadata::created(&self.metadata),
+            meta: metadata::kept(&self.metadata),
             class: spec.ingress_class_name.or_else(annotated_class).map(Into::into),
             enable_tls,
             passthrough,

@@ -66,6 +66,15 @@ pub(crate) fn created(meta: &ObjectMeta) -> i64 {
     meta.creation_timestamp.as_ref().map_or(0, |time| time.0.as_second())
 }
 
+/// What is kept of the metadata beside the name.
+pub(crate) fn kept(meta: &ObjectMeta) -> ako_core::resource::ObjectMeta {
+    ako_core::resource::ObjectMeta {
+        uid: meta.uid.as_deref().unwrap_or_default().into(),
+        created: created(meta),
+        generation: meta.generation.unwrap_or_default(),
+    }
+}
+
 /// All labels.
 pub(crate) fn labels(meta: &ObjectMeta) -> BTreeMap<Arc<str>, Arc<str>> {
     pairs(meta.labels.as_ref())

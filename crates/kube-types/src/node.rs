@@ -64,8 +64,7 @@ impl Convert for Node {
         let only = spec.pod_cidr.filter(|cidr| pod_cidrs.is_empty() && !cidr.is_empty()).map(Arc::from);
         let node = ako_core::resource::Node {
             name,
-            uid: self.metadata.uid.as_deref().unwrap_or_default().into(),
-            created: metadata::created(&self.metadata),
+            meta: metadata::kept(&self.metadata),
             pod_cidrs: pod_cidrs.into_iter().chain(only).collect(),
             annotated_cidrs: metadata::annotation::<Node>(&self.metadata, annotation::POD_CIDRS).map(list),
             ovn_cidrs: ovn_cidrs(&self.metadata, &mut findings),
@@ -182,7 +181,7 @@ mod tests {
         let both = json!({"podCIDR": "10.1.0.0/24", "podCIDRs": ["10.1.0.0/24", "fd00::/64"]});
         let (node, _) = of(json!({"metadata": {"name": "n", "uid": "u"}, "spec": both}));
         assert_eq!(
-            (texts(&node.pod_cidrs), &*node.uid),
+            (texts(&node.pod_cidrs), &*node.meta.uid),
             (vec!["10.1.0.0/24".into(), "fd00::/64".into()], "u")
         );
         let (node, _) = of(json!({"metadata": {"name": "n"}, "spec": {"podCIDR": "10.1.0.0/24"}}));

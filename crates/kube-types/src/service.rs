@@ -92,7 +92,7 @@ impl Convert for Service {
         let ports = spec.ports.unwrap_or_default().into_iter();
         let service = ako_core::resource::Service {
             id,
-            created: metadata::created(&self.metadata),
+            meta: metadata::kept(&self.metadata),
             service_type: service_type(spec.service_type.as_deref(), &mut findings),
             ports: ports.filter_map(|p| port(p, &mut findings)).collect(),
             class: spec.load_balancer_class.map(Into::into),
@@ -242,7 +242,7 @@ mod tests {
         let (service, findings) = convert(&json!({"ports": null}));
         assert_eq!(service.service_type, ServiceType::ClusterIp);
         assert_eq!((service.ipv4, service.ipv6, service.local_traffic_only), (true, false, false));
-        assert_eq!(service.created, 60);
+        assert_eq!(service.meta.created, 60);
         assert_eq!(service.annotations.keys().map(|k| &**k).collect::<Vec<_>>(), [annotation::SHARED_VIP]);
         let address = PublishedAddress { hostname: "".into(), ip: "1.2.3.4".into() };
         assert_eq!(service.published.addresses, [address]);

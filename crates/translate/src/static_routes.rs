@@ -65,8 +65,11 @@ fn settle<'a>(
         Entry::Occupied(entry) => entry,
     };
     // Nodes come by name, so that of two of the same age the first name wins.
-    let loser =
-        if candidate.node.created > entry.get().node.created { entry.insert(candidate) } else { candidate };
+    let loser = if candidate.node.meta.created > entry.get().node.meta.created {
+        entry.insert(candidate)
+    } else {
+        candidate
+    };
     let winner = entry.get();
     if winner.node.name == loser.node.name {
         return;
@@ -124,7 +127,7 @@ fn of_node<'a>(
 
 /// What tells a node from others; only files have nodes without a uid.
 fn identity(node: &Node) -> &str {
-    if node.uid.is_empty() { &node.name } else { &node.uid }
+    if node.meta.uid.is_empty() { &node.name } else { &node.meta.uid }
 }
 
 /// A subnet without what is behind its prefix, so that equal ones are found

@@ -424,7 +424,9 @@ impl Driver {
     /// An Event on an object. Standbys find the same; one Event is enough.
     fn tell(&self, notice: Notice) {
         if self.leading.writes() {
-            publishing::tell(&self.parts.events, notice);
+            let meta = self.engine.snapshot().meta_of(&notice.object);
+            let uid = meta.map(|meta| meta.uid.clone()).filter(|uid| !uid.is_empty());
+            publishing::tell(&self.parts.events, notice, uid);
         }
     }
 

@@ -1,15 +1,17 @@
 //! Events on Kubernetes objects, from the engine's notices and from conflicts of
 //! instances.
 
+use std::sync::Arc;
+
 use ako_core::{Conflict, NamespacedName, ResourceId, ResourceKind};
 use ako_engine::Notice;
 use ako_kube_io::{About, EventWriter, Occurrence, Severity};
 
-/// Hands a notice to the writer of Events.
-pub(crate) fn tell(events: &EventWriter, notice: Notice) {
+/// Hands a notice to the writer of Events, about the object of this uid, if it is known.
+pub(crate) fn tell(events: &EventWriter, notice: Notice, uid: Option<Arc<str>>) {
     let severity = if notice.warning { Severity::Warning } else { Severity::Normal };
     events.publish(Occurrence {
-        about: About::Object(notice.object),
+        about: About::Object(notice.object, uid),
         severity,
         reason: notice.reason.into(),
         message: notice.message,

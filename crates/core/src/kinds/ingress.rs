@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::id::NamespacedName;
 use crate::kinds::kept::Kept;
 use crate::kinds::key::{Key, Place};
+use crate::kinds::meta::ObjectMeta;
 use crate::kinds::port::PortRef;
 use crate::kinds::published::Published;
 
@@ -13,8 +14,8 @@ use crate::kinds::published::Published;
 pub struct Ingress {
     /// Its name.
     pub id: NamespacedName,
-    /// Creation time, seconds since the epoch.
-    pub created: i64,
+    /// What else is known of it as an object.
+    pub meta: ObjectMeta,
     /// `spec.ingressClassName`, else annotation [`crate::annotation::INGRESS_CLASS`].
     pub class: Option<Arc<str>>,
     /// Annotation [`crate::annotation::ENABLE_TLS`].
@@ -88,6 +89,10 @@ impl Kept for Ingress {
         self.id.clone()
     }
 
+    fn meta(&self) -> Option<&ObjectMeta> {
+        Some(&self.meta)
+    }
+
     fn published(&self) -> Option<&Published> {
         Some(&self.published)
     }
@@ -98,9 +103,10 @@ impl Kept for Ingress {
         }
     }
 
-    /// What was published on it changes nothing for its hosts.
+    /// What was published on it changes nothing for its hosts, nor how often it was changed.
     fn looks_like(&self, other: &Self) -> bool {
-        Self { published: other.published.clone(), ..self.clone() } == *other
+        let meta = ObjectMeta { generation: other.meta.generation, ..self.meta.clone() };
+        Self { published: other.published.clone(), meta, ..self.clone() } == *other
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::id::NamespacedName;
 use crate::kinds::key::Key;
+use crate::kinds::meta::ObjectMeta;
 use crate::kinds::published::Published;
 
 /// What is kept of a Kubernetes object.
@@ -18,6 +19,11 @@ pub trait Kept: Clone + Debug + PartialEq + 'static {
     /// Says each key ([`Key::Under`]) that it is found under, besides its name. Hosts may be
     /// made of the sub-domain.
     fn found_under(&self, _subdomain: Option<&Arc<str>>, _say: &mut dyn FnMut(Key)) {}
+
+    /// What else is known of it as an object, if that is kept.
+    fn meta(&self) -> Option<&ObjectMeta> {
+        None
+    }
 
     /// What of it is ours to write, as it was last seen; `None` unless
     /// [`Kept::HAS_STATUS`].

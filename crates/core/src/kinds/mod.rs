@@ -10,6 +10,7 @@ pub mod ingress_class;
 pub mod installation;
 pub mod kept;
 pub mod key;
+pub mod meta;
 pub mod namespace;
 pub mod node;
 pub mod node_subnets;

@@ -5,16 +5,15 @@ use std::sync::Arc;
 
 use crate::id::NamespacedName;
 use crate::kinds::kept::Kept;
+use crate::kinds::meta::ObjectMeta;
 
 /// A node: where NodePort traffic can be sent, and which pods are behind it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Node {
     /// Its name.
     pub name: Arc<str>,
-    /// `metadata.uid`: static routes are called after it.
-    pub uid: Arc<str>,
-    /// Creation time, seconds since the epoch.
-    pub created: i64,
+    /// What else is known of it as an object: static routes are called after its uid.
+    pub meta: ObjectMeta,
     /// All labels.
     pub labels: BTreeMap<Arc<str>, Arc<str>>,
     /// `status.addresses` of type InternalIP, in order.
@@ -34,5 +33,9 @@ pub struct Node {
 impl Kept for Node {
     fn id(&self) -> NamespacedName {
         NamespacedName::cluster(self.name.clone())
+    }
+
+    fn meta(&self) -> Option<&ObjectMeta> {
+        Some(&self.meta)
     }
 }

@@ -7,6 +7,7 @@ use crate::annotation;
 use crate::id::NamespacedName;
 use crate::kinds::kept::Kept;
 use crate::kinds::key::{Key, Place};
+use crate::kinds::meta::ObjectMeta;
 use crate::kinds::port::{PortRef, Protocol};
 use crate::kinds::published::Published;
 
@@ -15,8 +16,8 @@ use crate::kinds::published::Published;
 pub struct Service {
     /// Its name.
     pub id: NamespacedName,
-    /// Creation time, seconds since the epoch.
-    pub created: i64,
+    /// What else is known of it as an object.
+    pub meta: ObjectMeta,
     /// `spec.type`.
     pub service_type: ServiceType,
     /// `spec.ports`.
@@ -93,6 +94,10 @@ impl Kept for Service {
 
     fn id(&self) -> NamespacedName {
         self.id.clone()
+    }
+
+    fn meta(&self) -> Option<&ObjectMeta> {
+        Some(&self.meta)
     }
 
     fn published(&self) -> Option<&Published> {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use ako_avi_types::ObjectKey;
-use ako_core::resource::{Ingress, Service, ServiceType};
+use ako_core::resource::{Ingress, ObjectMeta, Service, ServiceType};
 use ako_core::scope::Requirement;
 use ako_core::{Config, NamespacedName, Resource, Scope};
 use ako_engine::{Action, Pending};
@@ -46,12 +46,20 @@ fn applications() -> impl Strategy<Value = Vec<Resource>> {
     let ingress =
         (0..NAMESPACES.len(), 0..3_u8, 0..3_u8, 0..100_i64).prop_map(|(namespace, name, n, created)| {
             let id = NamespacedName::new(NAMESPACES[namespace], format!("i{name}"));
-            Resource::Ingress(Ingress { id, created, ..plain_ingress("", &[host(n)]) })
+            Resource::Ingress(Ingress {
+                id,
+                meta: ObjectMeta::created(created),
+                ..plain_ingress("", &[host(n)])
+            })
         });
     let service = (0..NAMESPACES.len(), prop::sample::select(vec!["web", "a-web"]), 0..100_i64);
     let service = service.prop_map(|(namespace, name, created)| {
         let id = NamespacedName::new(NAMESPACES[namespace], name);
-        Resource::Service(Service { id, created, ..plain_service("", ServiceType::LoadBalancer) })
+        Resource::Service(Service {
+            id,
+            meta: ObjectMeta::created(created),
+            ..plain_service("", ServiceType::LoadBalancer)
+        })
     });
     vec(prop_oneof![ingress, service], 1..10)
 }
@@ -233,7 +241,7 @@ fn a_host_that_an_older_ingress_of_another_instance_asks_for_is_let_go() {
     };
     let ingress = |namespace: &str, created| {
         let id = NamespacedName::new(namespace, "i0");
-        Resource::Ingress(Ingress { id, created, ..plain_ingress("", &[host(2)]) })
+        Resource::Ingress(Ingress { id, meta: ObjectMeta::created(created), ..plain_ingress("", &[host(2)]) })
     };
     let applications = vec![ingress("pink", 50), ingress("red-a", 0)];
     let mut town = town(&[of("op0", "b"), of("op1", "a")], &[0, 2, 0, 0], applications);

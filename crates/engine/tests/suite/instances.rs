@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ako_avi_types::{Change, ErrorClass, Kind, Object, Operation, VsVip};
 use ako_core::config::ServiceMode;
-use ako_core::resource::ServiceType;
+use ako_core::resource::{ObjectMeta, ServiceType};
 use ako_core::scope::Requirement;
 use ako_core::{Claim, Config, Delta, NamespacedName, Resource, ResourceId, ResourceKind, Scope};
 use ako_engine::{Engine, Event};
@@ -432,7 +432,7 @@ fn a_host_is_served_by_one_instance() {
     let host: Arc<str> = crate::cluster::host(1);
     let other = ako_core::resource::Ingress {
         id: NamespacedName::new("pink", "same"),
-        created: 10,
+        meta: ObjectMeta::created(10),
         ..plain_ingress("same", &[host])
     };
     all.push(Resource::Ingress(other));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use ako_avi_types::{Kind, Object, ObjectKey};
 use ako_core::config::ShardSize;
-use ako_core::resource::{Ingress, IngressTls, ServiceType};
+use ako_core::resource::{Ingress, IngressTls, ObjectMeta, ServiceType};
 use ako_core::{Config, Delta, Key, NamespacedName, Reason, Resource, ResourceId, Snapshot};
 use ako_engine::Desired;
 use proptest::prelude::*;
@@ -21,7 +21,11 @@ fn modes() -> [Config; 4] {
 /// An Ingress of one host, with TLS if it has the Secret `cert`.
 fn asking(namespace: &str, created: i64, host: &str) -> Ingress {
     let hosts: [Arc<str>; 1] = [host.into()];
-    Ingress { id: NamespacedName::new(namespace, "web"), created, ..plain_ingress("web", &hosts) }
+    Ingress {
+        id: NamespacedName::new(namespace, "web"),
+        meta: ObjectMeta::created(created),
+        ..plain_ingress("web", &hosts)
+    }
 }
 
 fn snapshot(config: &Config, objects: impl IntoIterator<Item = Resource>) -> Snapshot {
@@ -114,7 +118,7 @@ fn a_host_and_a_service_of_one_name_are_not_mixed_up() {
         has_bad_hosts: false,
         secret: "cert".into(),
     }];
-    let ingress = Ingress { id, created, tls, ..plain_ingress("web", &hosts) };
+    let ingress = Ingress { id, meta: ObjectMeta::created(created), tls, ..plain_ingress("web", &hosts) };
     let Resource::Secret(cert) = secret("cert", 1) else { panic!("no secret") };
     let cert = ako_core::resource::Secret { id: NamespacedName::new("blue", "cert"), ..cert };
     let mut lb = plain_service("lb", ServiceType::LoadBalancer);
@@ -122,7 +126,7 @@ fn a_host_and_a_service_of_one_name_are_not_mixed_up() {
     let facts = ako_core::Facts { subdomains: Vec::new(), ..translator(config.clone()).facts().clone() };
     let translator = ako_translate::Translator::new(config.clone(), facts);
     for (age, told_of) in [(1, "Ingress blue/web"), (3, "Service red/lb")] {
-        let lb = ako_core::resource::Service { created: age, ..lb.clone() };
+        let lb = ako_core::resource::Service { meta: ObjectMeta::created(age), ..lb.clone() };
         let objects =
             [Resource::Ingress(ingress.clone()), Resource::Secret(cert.clone()), Resource::Service(lb)];
         let mut snapshot = Snapshot::default();
@@ -151,7 +155,11 @@ fn of_a_full_virtual_service_the_youngest_hosts_are_told_and_not_served() {
             let numbers = 0..count;
             numbers.map(move |n| {
                 let id = NamespacedName::new("red", format!("i{n}"));
-                Resource::Ingress(Ingress { id, created: count - n, ..plain_ingress("x", &[host(n)]) })
+                Resource::Ingress(Ingress {
+                    id,
+                    meta: ObjectMeta::created(count - n),
+                    ..plain_ingress("x", &[host(n)])
+                })
             })
         };
         let names = |desired: &Desired| {
@@ -207,7 +215,7 @@ fn objects() -> impl Strategy<Value = Vec<(Resource, bool)>> {
             let id = NamespacedName::new(namespace, name);
             Resource::Service(ako_core::resource::Service {
                 id,
-                created,
+                meta: ObjectMeta::created(created),
                 ports: vec![port("http", 80, ako_core::resource::Protocol::Tcp)],
                 ..plain_service(name, ServiceType::LoadBalancer)
             })
@@ -255,7 +263,8 @@ fn a_wildcard_that_is_not_redirected_because_of_another_host_is_told() {
     let mut wild = asking("red", 1, "*.example.com");
     wild.tls = vec![IngressTls { hosts: vec![], has_bad_hosts: false, secret: "cert".into() }];
     let plain = asking("blue", 2, "plain.example.com");
-    let older = Ingress { id: NamespacedName::new("red", "older"), created: 0, ..wild.clone() };
+    let older =
+        Ingress { id: NamespacedName::new("red", "older"), meta: ObjectMeta::created(0), ..wild.clone() };
     let [wild, plain, older] = [wild, plain, older].map(Resource::Ingress);
     let mut snapshot = snapshot(&config, base().into_iter().chain([wild.clone()]));
     let mut desired = Desired::of(translator(config), &snapshot);

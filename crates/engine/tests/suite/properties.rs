@@ -7,8 +7,8 @@ use ako_avi_types::{Change, Meta, Object, ObjectKey, Observed, Operation};
 use ako_core::config::{FqdnReuse, ServiceMode, ShardSize};
 use ako_core::resource::{
     Backend, BlockAffinity, Endpoint, EndpointSlice, Ingress, IngressClass, IngressPath, IngressRule,
-    IngressTls, Node, NodePort, NodeSubnets, PathType, Pod, PortRef, Protocol, Secret, Service, ServicePort,
-    ServiceType, SlicePort, UnusedField,
+    IngressTls, Node, NodePort, NodeSubnets, ObjectMeta, PathType, Pod, PortRef, Protocol, Secret, Service,
+    ServicePort, ServiceType, SlicePort, UnusedField,
 };
 use ako_core::secret::Redacted;
 use ako_core::{
@@ -96,7 +96,7 @@ fn ingress() -> impl Strategy<Value = Resource> {
     (parts, flags).prop_map(|((id, created, class, rules, tls), (enable_tls, passthrough, default))| {
         Resource::Ingress(Ingress {
             id,
-            created,
+            meta: ObjectMeta::created(created),
             class,
             enable_tls,
             passthrough,
@@ -138,7 +138,7 @@ fn service() -> impl Strategy<Value = Resource> {
         |((id, created, service_type, ports), load_balancer_ip, annotations, local, selector, unused)| {
             Resource::Service(Service {
                 id,
-                created,
+                meta: ObjectMeta::created(created),
                 service_type,
                 ports,
                 load_balancer_ip,
@@ -221,7 +221,13 @@ fn node() -> impl Strategy<Value = Resource> {
     let cidrs = vec(pick(&["10.2.0.0/24", "10.2.1.0/24", "fd00::/64", "nonsense"]), 0..3);
     (pick(&["n1", "n2"]), 0..2i64, vec(pick(&["10.1.0.1", "10.1.0.2", "fe80::1"]), 0..3), cidrs).prop_map(
         |(name, created, internal_ips, pod_cidrs)| {
-            Resource::Node(Node { name, created, internal_ips, pod_cidrs, ..Node::default() })
+            Resource::Node(Node {
+                name,
+                meta: ObjectMeta::created(created),
+                internal_ips,
+                pod_cidrs,
+                ..Node::default()
+            })
         },
     )
 }
@@ -662,7 +668,7 @@ proptest! {
         let objects = [crate::cluster::class(),
             Resource::Ingress(Ingress {
                 id: name.clone(),
-                created,
+                meta: ObjectMeta::created(created),
                 class: Some("avi".into()),
                 enable_tls: flags[0],
                 passthrough: flags[1],
@@ -683,7 +689,7 @@ proptest! {
             Resource::Service(Service {
                 id: NamespacedName { namespace: name.namespace.clone(), name: service_name.clone() },
                 service_type: ServiceType::LoadBalancer,
-                created,
+                meta: ObjectMeta::created(created),
                 ports: vec![ServicePort {
                     name: text(),
                     port: number,

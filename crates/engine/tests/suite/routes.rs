@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ako_avi_types::{ErrorClass, Kind, Object, ObjectKey};
-use ako_core::resource::{BlockAffinity, Node, NodeSubnets};
+use ako_core::resource::{BlockAffinity, Node, NodeSubnets, ObjectMeta};
 use ako_core::{Config, NamespacedName, Reason, Resource, ResourceId, ResourceKind};
 use ako_engine::{Action, Event};
 use serde_json::{Value, json};
@@ -22,7 +22,7 @@ fn node(n: u32) -> Resource {
     let (high, low) = (n / 250, n % 250);
     Resource::Node(Node {
         name: format!("n{n:05}").into(),
-        uid: format!("uid{n}").into(),
+        meta: ObjectMeta { uid: format!("uid{n}").into(), ..ObjectMeta::default() },
         internal_ips: vec![format!("10.1.{high}.{low}").into()],
         pod_cidrs: vec![format!("10.{}.{low}.0/24", 100 + high).into()],
         ..Node::default()

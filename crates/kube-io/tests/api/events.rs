@@ -16,7 +16,12 @@ use crate::fake::{Fake, FaultKind};
 
 fn occurrence(message: &str, severity: Severity) -> Occurrence {
     let object = ResourceId { kind: ResourceKind::Service, name: NamespacedName::new("ns", "web") };
-    Occurrence { about: About::Object(object), severity, reason: "Synced".into(), message: message.into() }
+    Occurrence {
+        about: About::Object(object, None),
+        severity,
+        reason: "Synced".into(),
+        message: message.into(),
+    }
 }
 
 fn writer(fake: &Fake) -> EventWriter {
@@ -47,6 +52,19 @@ async fn an_event_is_about_its_object() {
     assert_eq!(events[0]["firstTimestamp"], "1970-01-01T00:00:00Z");
 }
 
+#[tokio::test(start_paused = true)]
+async fn an_object_of_which_the_uid_is_known_is_not_asked_for() {
+    let fake = Fake::new();
+    let writer = writer(&fake);
+    let plain = occurrence("a", Severity::Normal);
+    let About::Object(object, _) = plain.about.clone() else { panic!("of an object") };
+    writer.publish(Occurrence { about: About::Object(object, Some("u-1".into())), ..plain });
+    let _ = tokio::time::timeout(Duration::from_secs(100), writer.run()).await;
+    let seen = fake.take_seen();
+    assert_eq!(seen.len(), 1, "one request: {seen:?}");
+    assert_eq!(seen[0].body["involvedObject"]["uid"], "u-1");
+}
+
 /// The API server takes Events about objects without a namespace in `default`
 /// only.
 #[tokio::test(start_paused = true)]
@@ -55,7 +73,7 @@ async fn an_event_about_a_namespace_is_in_the_default_one() {
     fake.put("namespaces", json!({"metadata": {"name": "blue", "uid": "u-1"}}));
     let writer = writer(&fake);
     let object = ResourceId { kind: ResourceKind::Namespace, name: NamespacedName::cluster("blue") };
-    writer.publish(Occurrence { about: About::Object(object), ..occurrence("a", Severity::Warning) });
+    writer.publish(Occurrence { about: About::Object(object, None), ..occurrence("a", Severity::Warning) });
     let events = sent(&fake, &writer).await;
     let expected = json!({"apiVersion": "v1", "kind": "Namespace", "name": "blue", "uid": "u-1"});
     assert_eq!(events[0]["involvedObject"], expected);

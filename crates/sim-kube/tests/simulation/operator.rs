@@ -169,7 +169,7 @@ async fn configuration_and_events() {
     let time = "2024-01-01T00:00:00Z".parse().unwrap();
     let writer = EventWriter::new(sim.client(), None, Arc::new(move || time));
     writer.publish(Occurrence {
-        about: About::Object(id(ResourceKind::Ingress, "one")),
+        about: About::Object(id(ResourceKind::Ingress, "one"), None),
         severity: Severity::Warning,
         reason: "Refused".into(),
         message: "no".into(),

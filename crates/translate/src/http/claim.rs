@@ -67,7 +67,7 @@ pub(crate) fn of_host<'a>(
     let ingresses = accepted(view, host);
     let oldest = ingresses.first()?;
     let owner = oldest.id.namespace.clone();
-    out.age = Some((oldest.created, oldest.id.clone()));
+    out.age = Some((oldest.meta.created, oldest.id.clone()));
     for each in &ingresses {
         ingress::tell_at(view, host, each, out);
     }
@@ -95,7 +95,7 @@ fn accepted<'a>(view: &View<'a>, host: &Arc<str>) -> Vec<&'a Arc<Ingress>> {
 
 fn by_age<'a>(ingresses: impl Iterator<Item = &'a Arc<Ingress>>) -> Vec<&'a Arc<Ingress>> {
     let mut ingresses: Vec<_> = ingresses.collect();
-    ingresses.sort_by(|a, b| (a.created, &a.id).cmp(&(b.created, &b.id)));
+    ingresses.sort_by(|a, b| (a.meta.created, &a.id).cmp(&(b.meta.created, &b.id)));
     ingresses
 }
 
@@ -118,7 +118,7 @@ fn may_be_ours(
     let rivals = by_age(view.ingresses_of(host).filter(|i| ingress::is_ours(view, i)));
     let rivals = rivals.into_iter().filter_map(|i| Some((i, view.rival(&i.id.namespace)?)));
     for (rival, instance) in rivals {
-        let is_older = (rival.created, &rival.id) < (ingresses[0].created, &ingresses[0].id);
+        let is_older = (rival.meta.created, &rival.id) < (ingresses[0].meta.created, &ingresses[0].id);
         if is_older || !instance.gives_way {
             let message = format!(
                 "host {host} is served by the instance of namespace {} for Ingress {}: use another host",

@@ -35,13 +35,13 @@ pub(crate) fn may_be_named(
         return true;
     };
     let is_older = |other: &Namesake<'_>| {
-        other.insists || (other.service.created, &other.service.id) < (oldest.created, &oldest.id)
+        other.insists || (other.service.meta.created, &other.service.id) < (oldest.meta.created, &oldest.id)
     };
     let others = splits(key).flat_map(|id| [UnitKey::Service(id.clone()), UnitKey::SharedVip(id)]);
     let others = others.filter(|other| other != unit).filter_map(|other| namesake(context, view, &other));
     let mut older: Vec<_> =
         others.filter(|other| other.tenant == context.placement.tenant && is_older(other)).collect();
-    older.sort_by_key(|other| (!other.insists, other.service.created, other.service.id.clone()));
+    older.sort_by_key(|other| (!other.insists, other.service.meta.created, other.service.id.clone()));
     let Some(first) = older.first() else { return true };
     for service in services {
         let message = format!(
@@ -73,7 +73,9 @@ fn namesake<'a>(context: &Context, view: &View<'a>, unit: &UnitKey) -> Option<Na
         UnitKey::SharedVip(key) => {
             let all = view.under::<Service>(Place::SharedVip, key);
             let theirs = all.filter_map(|service| candidate(context, view, service, Some(&key.name)));
-            theirs.min_by(|a, b| (a.service.created, &a.service.id).cmp(&(b.service.created, &b.service.id)))
+            theirs.min_by(|a, b| {
+                (a.service.meta.created, &a.service.id).cmp(&(b.service.meta.created, &b.service.id))
+            })
         }
         UnitKey::Host(_) | UnitKey::Ingress(_) | UnitKey::StaticRoutes | UnitKey::ServiceEngineGroup => None,
     }
@@ -124,10 +126,11 @@ pub(crate) fn may_have_pools(
         .into_iter()
         .filter(|other| other.tenant == context.placement.tenant && has_port_of(other.service))
         .filter(|other| {
-            other.insists || (other.service.created, &other.service.id) < (service.created, &service.id)
+            other.insists
+                || (other.service.meta.created, &other.service.id) < (service.meta.created, &service.id)
         })
         .collect();
-    older.sort_by_key(|other| (!other.insists, other.service.created, other.service.id.clone()));
+    older.sort_by_key(|other| (!other.insists, other.service.meta.created, other.service.id.clone()));
     let Some(first) = older.first() else { return true };
     let message = format!(
         "its pools would be called as those of Service {} are already: rename the Service{}",

@@ -38,7 +38,7 @@ pub(crate) fn translate(context: &Context, view: &View<'_>, id: &NamespacedName,
         return;
     }
     let source = service_id(id);
-    out.age = Some((service.created, id.clone()));
+    out.age = Some((service.meta.created, id.clone()));
     let context = &match context.tenant_of(view, &id.namespace) {
         Ok(tenant) => context.in_tenant(&tenant),
         Err(message) => return out.tell(&source, Reason::TenantNotRead, message),

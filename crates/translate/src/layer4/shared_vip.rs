@@ -25,13 +25,13 @@ pub(crate) fn translate(context: &Context, view: &View<'_>, key: &NamespacedName
         view.get::<Service>(&service.id);
     }
     services.retain(|service| service::is_ours(context, service));
-    services.sort_by(|a, b| (a.created, &a.id).cmp(&(b.created, &b.id)));
+    services.sort_by(|a, b| (a.meta.created, &a.id).cmp(&(b.meta.created, &b.id)));
     if !namesake::may_be_named(context, view, &UnitKey::SharedVip(key.clone()), &services, out) {
         return;
     }
     let Some(members) = members(context, view, &services, key, out) else { return };
     let oldest = members.services[0];
-    out.age = Some((oldest.created, oldest.id.clone()));
+    out.age = Some((oldest.meta.created, oldest.id.clone()));
     let name: Arc<str> = context.names().l4_vs(&key.namespace, &key.name).into();
     let mut pools = Vec::new();
     let mut hostnames = Vec::new();

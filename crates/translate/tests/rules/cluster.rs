@@ -6,8 +6,8 @@ use std::sync::Arc;
 use ako_avi_types::http_policy::HttpRequestRule;
 use ako_avi_types::{Kind, Object, Pool, VirtualService};
 use ako_core::resource::{
-    Backend, Endpoint, EndpointSlice, Ingress, IngressClass, IngressPath, IngressRule, IngressTls, PathType,
-    PortRef, Protocol, Secret, Service, ServicePort, ServiceType, SlicePort,
+    Backend, Endpoint, EndpointSlice, Ingress, IngressClass, IngressPath, IngressRule, IngressTls,
+    ObjectMeta, PathType, PortRef, Protocol, Secret, Service, ServicePort, ServiceType, SlicePort,
 };
 use ako_core::secret::Redacted;
 use ako_core::{
@@ -165,7 +165,7 @@ pub(crate) fn rule(host: &str, paths: Vec<IngressPath>) -> IngressRule {
 pub(crate) fn ingress(namespace: &str, name: &str, created: i64, host: &str) -> Ingress {
     Ingress {
         id: NamespacedName::new(namespace, name),
-        created,
+        meta: ObjectMeta::created(created),
         rules: vec![rule(host, vec![path("/", "web")])],
         ..Ingress::default()
     }

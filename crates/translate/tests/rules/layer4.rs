@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ako_avi_types::{Kind, Object};
 use ako_core::config::AutoFqdn;
-use ako_core::resource::{Namespace, Protocol, Service, ServiceType, UnusedField};
+use ako_core::resource::{Namespace, ObjectMeta, Protocol, Service, ServiceType, UnusedField};
 use ako_core::{
     Claim, CloudType, Config, Facts, Installation, Reason, Resource, Scope, ServiceRule, annotation,
 };
@@ -19,7 +19,7 @@ fn balancer(name: &str, ports: &[(u16, Protocol)]) -> Service {
 
 fn sharing(name: &str, created: i64, ports: &[(u16, Protocol)]) -> Service {
     let annotations = BTreeMap::from([(annotation::SHARED_VIP.into(), "key".into())]);
-    Service { created, annotations, ..balancer(name, ports) }
+    Service { meta: ObjectMeta::created(created), annotations, ..balancer(name, ports) }
 }
 
 fn all(services: impl IntoIterator<Item = Service>) -> Translated {
@@ -199,7 +199,7 @@ fn classes_and_types_decide_whose_a_service_is() {
 
 fn at(namespace: &str, name: &str, created: i64) -> Service {
     Service {
-        created,
+        meta: ObjectMeta::created(created),
         ..service(namespace, name, ServiceType::LoadBalancer, vec![port("p", 80, Protocol::Tcp)])
     }
 }

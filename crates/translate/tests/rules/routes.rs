@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use ako_avi_types::{Kind, Object};
 use ako_core::config::{IpFamily, ServiceMode};
-use ako_core::resource::{BlockAffinity, CiliumNode, HostSubnet, Node, NodeSubnets};
+use ako_core::resource::{BlockAffinity, CiliumNode, HostSubnet, Node, NodeSubnets, ObjectMeta};
 use ako_core::{
     Claim, CloudType, Config, Delta, Diagnostic, Facts, Installation, Key, Reason, Resource, ResourceKind,
     Snapshot,
@@ -20,7 +20,7 @@ fn texts(list: &[&str]) -> Vec<Arc<str>> {
 fn node(name: &str, ips: &[&str], cidrs: &[&str]) -> Node {
     Node {
         name: name.into(),
-        uid: format!("uid-{name}").into(),
+        meta: ObjectMeta { uid: format!("uid-{name}").into(), ..ObjectMeta::default() },
         internal_ips: texts(ips),
         pod_cidrs: texts(cidrs),
         ..Node::default()
@@ -168,7 +168,9 @@ fn ids_are_the_same_every_time_and_count_what_is_skipped() {
 #[test]
 fn of_two_nodes_with_one_subnet_the_younger_has_it() {
     let at = |name: &str, created, ip: &str, cidr: &str| {
-        Resource::Node(Node { created, ..node(name, &[ip], &[cidr]) })
+        let mut node = node(name, &[ip], &[cidr]);
+        node.meta.created = created;
+        Resource::Node(node)
     };
     let twins = [at("a", 5, "10.0.0.1", "10.1.0.0/24"), at("b", 7, "10.0.0.2", "10.1.0.9/24")];
     for order in [[0, 1], [1, 0]] {
