@@ -451,7 +451,7 @@ impl Engine {
         self.changed(words, cause, now, effects);
         let edits = self.desired.update(&self.snapshot, &touched.by_edit);
         self.changed(edits, Cause::Edit, now, effects);
-        self.publisher.extend(touched.statuses(&self.snapshot));
+        self.publisher.changed(touched.statuses(&self.snapshot), &self.snapshot);
         self.translated = true;
         // What nobody asks for any more, nobody will take over.
         self.look(self.guard.expected().clone(), now);

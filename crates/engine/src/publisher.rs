@@ -86,6 +86,19 @@ impl Publisher {
         self.dirty.extend(resources);
     }
 
+    /// Objects that changed, or are gone: what is known of those is forgotten at once, as this
+    /// process may not write for a long time.
+    pub(crate) fn changed(&mut self, resources: impl IntoIterator<Item = ResourceId>, snapshot: &Snapshot) {
+        for object in resources {
+            if snapshot.published_on(&object).is_some() || self.under_way.contains_key(&object) {
+                self.dirty.insert(object);
+            } else {
+                self.dirty.remove(&object);
+                self.is_gone(&object);
+            }
+        }
+    }
+
     /// Looks again at the objects that are served by objects of the controller.
     pub(crate) fn look_again<'a>(&mut self, keys: impl Iterator<Item = &'a ObjectKey>, desired: &Desired) {
         for key in keys {
@@ -186,11 +199,7 @@ impl Publisher {
                 continue;
             }
             let Some(current) = snapshot.published_on(&object) else {
-                self.forget(&object);
-                self.overwritten.remove(&object);
-                self.strays.remove(&object);
-                self.asking.remove(&object);
-                self.shown.remove(&object);
+                self.is_gone(&object);
                 continue;
             };
             let is_known = self.is_shown(&object, current, snapshot)
@@ -303,6 +312,15 @@ impl Publisher {
         self.written.insert(object.clone(), Written { writing, unseen_until });
         // Much may have changed meanwhile; the object may even be gone.
         self.dirty.insert(object.clone());
+    }
+
+    /// An object is gone.
+    fn is_gone(&mut self, object: &ResourceId) {
+        self.forget(object);
+        self.overwritten.remove(object);
+        self.strays.remove(object);
+        self.asking.remove(object);
+        self.shown.remove(object);
     }
 
     /// An object is as it should be, or gone.

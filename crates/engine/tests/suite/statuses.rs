@@ -242,3 +242,17 @@ fn a_recreated_virtual_service_is_published_anew() {
     assert_eq!(before.addresses, after.addresses);
     assert_ne!(before.annotations, after.annotations);
 }
+
+/// A standby may be one for months.
+#[test]
+fn what_is_gone_is_not_remembered_by_a_standby() {
+    let mut world = World::at_rest(config(), base());
+    world.event(Event::Writing(false));
+    for n in 0..20 {
+        world.apply(ingress(&format!("a{n}"), &[host(n)]));
+        world.run(Duration::from_secs(2));
+        world.delete(&id(ResourceKind::Ingress, &format!("a{n}")));
+        world.run(Duration::from_secs(2));
+    }
+    assert_eq!(world.engine.unpublished(), 0);
+}
