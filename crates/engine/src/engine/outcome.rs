@@ -11,7 +11,7 @@ use ako_elect::Moment;
 use crate::agenda::{Lane, Stage};
 use crate::backoff;
 use crate::belief::margin;
-use crate::engine::{Engine, Pace};
+use crate::engine::Engine;
 use crate::event::{Effect, Notice};
 use crate::inventory;
 
@@ -44,7 +44,9 @@ impl Engine {
             (Some(_), false) => 0,
         };
         self.counters.written[verb] += 1;
-        self.note_pace(key, now);
+        if self.desired.is_shared(key) {
+            self.paces.written(key, now);
+        }
         self.inventory.set(key, observed, now);
         if let Some(body) = body {
             self.inventory.written_as(key, body);
@@ -261,16 +263,6 @@ impl Engine {
                 message: message.clone(),
             }));
         }
-    }
-
-    fn note_pace(&mut self, key: &ObjectKey, now: Moment) {
-        if !self.desired.is_shared(key) {
-            return;
-        }
-        let pace = self.paces.entry(key.clone()).or_insert(Pace { last: now, in_a_row: 0 });
-        let quiet = now.since(pace.last) > backoff::QUIET;
-        pace.in_a_row = if quiet { 1 } else { pace.in_a_row.saturating_add(1) };
-        pace.last = now;
     }
 }
 
