@@ -19,7 +19,7 @@ use ako_elect::Moment;
 use ako_translate::{Translator, UnitKey};
 
 use crate::agenda::{Agenda, Lane, Stage};
-use crate::belief::{Belief, margin};
+use crate::belief::Belief;
 use crate::counters::Counters;
 use crate::desired::{Changes, Desired};
 use crate::event::{Effect, Event, Notice};
@@ -27,6 +27,7 @@ use crate::guard::Guards;
 use crate::inventory::Inventory;
 use crate::need::{self, Need};
 use crate::pace::Paces;
+use crate::policy::{self, Policy};
 use crate::publisher::Publisher;
 use crate::source::Source;
 use crate::territory::{Looked, Passed, Territory};
@@ -110,6 +111,8 @@ fn is_about_owners(key: &Key) -> bool {
 /// work in between; it never waits and never does anything itself.
 #[derive(Debug)]
 pub struct Engine {
+    /// What the configuration says that counts.
+    pub(crate) policy: Policy,
     pub(crate) snapshot: Snapshot,
     pub(crate) desired: Desired,
     pub(crate) inventory: Inventory,
@@ -151,10 +154,12 @@ impl Engine {
     /// An engine that knows nothing of the cluster and of the controller yet.
     pub fn new(translator: Translator) -> Self {
         let mut snapshot = Snapshot::default();
-        let belief = Belief::new(translator.config());
+        let belief = Belief::new(policy::bound(translator.config()));
+        let policy = Policy::of(translator.config());
         snapshot.act_by(translator.config(), translator.subdomain());
         snapshot.act_on(&translator.facts().cluster_uuid);
         Self {
+            policy,
             snapshot,
             desired: Desired::new(translator),
             inventory: Inventory::default(),
@@ -204,7 +209,7 @@ impl Engine {
             Event::Read(key, result) => self.read(&key, result, now, &mut effects),
             Event::Published(object, result) => self.publisher.done(&object, &result, now, &mut effects),
             Event::OwnersFound(object, owners) => {
-                self.publisher.owners_found(object, owners, self.desired.translator().config());
+                self.publisher.owners_found(object, owners, &self.policy);
             }
             Event::Unreadable(resource) => {
                 self.unreadable.insert(resource);
@@ -308,13 +313,14 @@ impl Engine {
         let mut touched = self.snapshot.act_by(translator.config(), translator.subdomain());
         touched.extend(self.snapshot.act_on(&translator.facts().cluster_uuid));
         self.touch(touched, Cause::List, now);
-        self.belief.configure(translator.config());
+        self.belief.set_bound(policy::bound(translator.config()));
         if !self.snapshot.is_complete() {
             self.pending = Some(translator);
             return;
         }
         self.pending = None;
         self.look_at_territory(now);
+        self.policy = Policy::of(translator.config());
         if self.translated && translator.translates_like(self.desired.translator()) {
             self.desired.replace_translator(translator);
             return;
@@ -435,7 +441,7 @@ impl Engine {
         if self.translated && !self.touched.as_ref().is_some_and(Touched::is_about_owners) {
             return;
         }
-        let margin = margin(self.desired.translator().config());
+        let margin = self.policy.margin;
         let by_list = self.touched.as_ref().is_some_and(|t| t.by_list.iter().any(is_about_owners));
         let Looked { touched, given_away } = self.territory.look(&mut self.snapshot, margin, now);
         self.territory.note_under_way(&given_away, &self.agenda.in_doubt());
@@ -452,8 +458,7 @@ impl Engine {
     /// Keeps what is to stay as it is from being translated and written; what
     /// need not stay any longer is looked at again.
     fn freeze(&mut self, now: Moment) {
-        let delete_config = self.desired.translator().config().delete_config;
-        let mut affected = self.desired.freeze(&self.territory.frozen(delete_config));
+        let mut affected = self.desired.freeze(&self.territory.frozen(self.policy.removing));
         // Whose what is held may have become known, too.
         affected.extend(self.agenda.held().iter().cloned());
         self.look(affected, now);
@@ -462,7 +467,7 @@ impl Engine {
     /// Takes over what a change of the cluster or of the configuration comes to.
     pub(crate) fn changed(&mut self, changes: Changes, cause: Cause, now: Moment, effects: &mut Vec<Effect>) {
         // That everything goes is what `deleteConfig` says.
-        let by_edit = cause == Cause::Edit || self.desired.translator().config().delete_config;
+        let by_edit = cause == Cause::Edit || self.policy.removing;
         // Before both sides are known, there is nothing to be lost, and one write for
         // everything.
         for key in &changes.objects {
@@ -545,7 +550,7 @@ impl Engine {
             self.inventory.lose(key, now);
         }
         self.note_kept_address(key);
-        let found = need::of(key, &self.desired, &mut self.inventory, &self.agenda);
+        let found = need::of(key, &self.policy, &self.desired, &mut self.inventory, &self.agenda);
         self.judge(key, &found.need);
         for other in &found.left_out {
             self.agenda.go_on_without(key, other);
@@ -589,7 +594,7 @@ impl Engine {
         while self.agenda.sending() < MOST_WRITES {
             let Some(key) = self.agenda.next_queued() else { return };
             // Much may have changed since it was queued.
-            let found = need::of(&key, &self.desired, &mut self.inventory, &self.agenda);
+            let found = need::of(&key, &self.policy, &self.desired, &mut self.inventory, &self.agenda);
             // So may have what explained it.
             let was_suspect = self.guards.is_suspect(&key);
             self.judge(&key, &found.need);

@@ -58,7 +58,7 @@ impl Engine {
 
     /// Until when something of a purpose may be taken away, if it may be now.
     fn may_take_until(&self, purpose: Purpose, now: Moment) -> Option<Moment> {
-        let until = || self.belief.until(purpose, self.desired.translator().config(), now);
+        let until = || self.belief.until(purpose, &self.policy, now);
         (!self.territory.takes_over()).then(until).flatten()
     }
 
@@ -67,12 +67,11 @@ impl Engine {
         let held = self.guards.held_in_statuses(self.holding());
         let held = held.filter_map(|key| self.inventory.get(key));
         let held = Served::by(held.map(|observed| observed.body.markers()));
-        let config = self.desired.translator().config();
         let others = self.snapshot.may_share_controller();
         let with_status = ResourceKind::ALL.into_iter().filter(|kind| kind.has_status());
         let known_until: BTreeMap<_, _> = with_status
             .map(|kind| {
-                let seen = self.belief.knows_statuses_until(kind, config, now);
+                let seen = self.belief.knows_statuses_until(kind, &self.policy, now);
                 (kind, (seen, self.may_take_until(Purpose::of_status(kind), now)))
             })
             .collect();
@@ -108,12 +107,11 @@ impl Engine {
         if removals.is_empty() && statuses().next().is_none() {
             return None;
         }
-        let config = self.desired.translator().config();
         let of_removal = |key| Purpose::of(key, self.inventory.get(key).map(|observed| &*observed.body));
         let of_status = |resource: &ResourceId| Purpose::of_status(resource.kind);
         let purposes = removals.iter().map(of_removal).chain(statuses().map(of_status));
         let purposes: BTreeSet<_> = purposes.collect();
-        let doubts = purposes.into_iter().flat_map(|purpose| self.belief.doubts(purpose, config, now));
+        let doubts = purposes.into_iter().flat_map(|purpose| self.belief.doubts(purpose, &self.policy, now));
         let former = self.territory.awaited();
         let former = former.map(|name| format!("namespace {name}, whose former owner may still be writing"));
         let awaited = doubts.chain(former).collect();

@@ -33,7 +33,7 @@ impl Engine {
         let shares_names = left_behind.iter().any(|namespace| self.shares_names(namespace));
         let is_ours_alone = self.is_named_after_us(key) || !shares_names;
         let is_explained = if left_behind.is_empty() {
-            self.desired.translator().config().delete_config
+            self.policy.removing
         } else {
             is_ours_alone && left_behind.iter().all(has)
         };
@@ -68,7 +68,7 @@ impl Engine {
     /// instance: it still bears that one's name, and is that one's to remove.
     pub(crate) fn was_not_taken_over(&self, key: &ObjectKey) -> bool {
         let owner = self.inventory.get(key).and_then(|observed| observed.body.created_by());
-        let is_anothers = |owner: &Arc<str>| !self.desired.translator().config().is_owner(owner);
+        let is_anothers = |owner: &Arc<str>| !self.policy.is_owner(owner);
         !key.kind.is_borrowed() && self.desired.get(key).is_none() && owner.is_some_and(is_anothers)
     }
 
@@ -83,7 +83,7 @@ impl Engine {
     /// Whether the owner of a namespace calls its objects as we do ours.
     pub(crate) fn shares_names(&self, namespace: &str) -> bool {
         let rival = self.snapshot.rival(namespace);
-        rival.is_some_and(|rival| *rival.cluster == self.desired.translator().config().cluster_name)
+        rival.is_some_and(|rival| *rival.cluster == self.policy.cluster)
     }
 
     /// The namespaces of another instance for which an object was made that bears our

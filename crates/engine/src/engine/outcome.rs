@@ -10,7 +10,6 @@ use ako_elect::Moment;
 
 use crate::agenda::{Lane, Stage};
 use crate::backoff;
-use crate::belief::margin;
 use crate::engine::Engine;
 use crate::event::{Effect, Notice};
 use crate::inventory;
@@ -174,8 +173,7 @@ impl Engine {
         if key.kind.is_borrowed() {
             return true;
         }
-        let config = self.desired.translator().config();
-        let cluster = &config.cluster_name;
+        let cluster = &self.policy.cluster;
         let marker = |key: &str| body.markers().iter().find(|marker| marker.key == key);
         let is_marked = marker("clustername").is_none_or(|marker| marker.values == [cluster.clone()]);
         let is_named = body.name().strip_prefix(&**cluster).is_some_and(|rest| rest.starts_with("--"));
@@ -186,7 +184,7 @@ impl Engine {
             // A VsVip tells its cluster only.
             return marker("clustername").is_some();
         };
-        if config.is_owner(owner) {
+        if self.policy.is_owner(owner) {
             return true;
         }
         // What tells no namespace is for those that name its host.
@@ -207,13 +205,12 @@ impl Engine {
     /// Until when another instance may still be writing an object that is ours
     /// to take over.
     fn unsure_until(&self, body: &Object, now: Moment) -> Option<Moment> {
-        let config = self.desired.translator().config();
-        let is_anothers = body.created_by().is_some_and(|owner| !config.is_owner(owner));
+        let is_anothers = body.created_by().is_some_and(|owner| !self.policy.is_owner(owner));
         if is_anothers && !self.belief.knows_territory(now) {
             // Whose it is may have changed unseen.
             return Some(now + UNSURE);
         }
-        is_anothers.then(|| self.territory.unsure_until(margin(config), now)).flatten()
+        is_anothers.then(|| self.territory.unsure_until(self.policy.margin, now)).flatten()
     }
 
     /// Reads an object again later; until then it stays in doubt.
@@ -254,7 +251,7 @@ impl Engine {
         };
         let mut objects: BTreeSet<ResourceId> = self.desired.resources_of(key);
         objects.extend(self.desired.bound_to(key).take(MOST_TOLD).cloned());
-        objects.extend(key.kind.is_borrowed().then(|| self.configuration()));
+        objects.extend(key.kind.is_borrowed().then(|| self.policy.configuration.clone()));
         for object in objects.into_iter().take(MOST_TOLD) {
             effects.push(Effect::Tell(Notice {
                 object,

@@ -78,7 +78,7 @@ impl Engine {
     /// anything, unless only the way to the pods differs.
     pub fn barred(&self) -> Option<&(Arc<str>, Contest)> {
         let barred = self.snapshot.instances().barred(self.snapshot.me()?)?;
-        let may_remove = barred.1 == Contest::ServiceType && self.desired.translator().config().delete_config;
+        let may_remove = barred.1 == Contest::ServiceType && self.policy.removing;
         (!may_remove).then_some(barred)
     }
 
@@ -120,7 +120,7 @@ impl Engine {
         let missing = self.unserved.missing().filter(is_required);
         let unreadable = || self.unreadable.iter().map(|resource| resource.kind);
         self.guards.holding(&Circumstances {
-            limits: self.desired.translator().config().guard,
+            limits: self.policy.limits,
             observed: self.inventory.counts(),
             // What is contested may be just what seems to be superfluous.
             // Neither is what objects of a kind asked for that is gone.
