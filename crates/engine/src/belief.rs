@@ -89,7 +89,7 @@ impl Belief {
     pub(crate) fn doubts(&self, purpose: Purpose, policy: &Policy, now: Moment) -> Vec<String> {
         let sources = policy.sources(purpose).iter();
         let doubtful = sources.filter(|source| !self.freshness.is_proven(source, now));
-        let mut doubts: Vec<_> = doubtful.map(|source| source.to_string()).collect();
+        let mut doubts: Vec<_> = doubtful.map(ToString::to_string).collect();
         if self.misses_routes(purpose, policy) {
             doubts.push("OpenShift Routes, which this version does not read".to_owned());
         }
@@ -119,12 +119,12 @@ mod tests {
     use ako_core::Config;
 
     use super::*;
-    use crate::bound;
 
     #[test]
     fn what_is_not_translated_yet_proves_nothing() {
         let config = Config::default();
-        let (policy, bound) = (Policy::of(&config), bound(&config));
+        let policy = Policy::of(&config);
+        let bound = policy.bound;
         let mut belief = Belief::new(bound);
         belief.set_routes_served(false);
         let (granted, now) = (Moment::from_millis(1000), Moment::from_millis(2000));

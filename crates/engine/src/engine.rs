@@ -27,7 +27,7 @@ use crate::guard::Guards;
 use crate::inventory::Inventory;
 use crate::need::{self, Need};
 use crate::pace::Paces;
-use crate::policy::{self, Policy};
+use crate::policy::Policy;
 use crate::publisher::Publisher;
 use crate::source::Source;
 use crate::territory::{Looked, Passed, Territory};
@@ -154,10 +154,10 @@ impl Engine {
     /// An engine that knows nothing of the cluster and of the controller yet.
     pub fn new(translator: Translator) -> Self {
         let mut snapshot = Snapshot::default();
-        let belief = Belief::new(policy::bound(translator.config()));
         let policy = Policy::of(translator.config());
         snapshot.act_by(translator.config(), translator.subdomain());
         snapshot.act_on(&translator.facts().cluster_uuid);
+        let bound = policy.bound;
         Self {
             policy,
             snapshot,
@@ -178,7 +178,7 @@ impl Engine {
             trials: Trials::default(),
             unreadable: BTreeSet::new(),
             unserved: Unserved::default(),
-            belief,
+            belief: Belief::new(bound),
             writing: false,
             translated: false,
             begun: false,
@@ -313,14 +313,15 @@ impl Engine {
         let mut touched = self.snapshot.act_by(translator.config(), translator.subdomain());
         touched.extend(self.snapshot.act_on(&translator.facts().cluster_uuid));
         self.touch(touched, Cause::List, now);
-        self.belief.set_bound(policy::bound(translator.config()));
+        let policy = Policy::of(translator.config());
+        self.belief.set_bound(policy.bound);
         if !self.snapshot.is_complete() {
             self.pending = Some(translator);
             return;
         }
         self.pending = None;
         self.look_at_territory(now);
-        self.policy = Policy::of(translator.config());
+        self.policy = policy;
         if self.translated && translator.translates_like(self.desired.translator()) {
             self.desired.replace_translator(translator);
             return;

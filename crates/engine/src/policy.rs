@@ -28,6 +28,8 @@ pub fn bound(config: &Config) -> Duration {
 pub(crate) struct Policy {
     /// How much may be lost that nothing explains.
     pub(crate) limits: GuardLimits,
+    /// How long a proof counts ([`bound`]).
+    pub(crate) bound: Duration,
     /// How long another instance may be writing that sees nothing of what changed: until
     /// its leadership ends, or what it believes is too old.
     pub(crate) margin: Duration,
@@ -54,6 +56,7 @@ impl Policy {
         let configuration = NamespacedName::new(config.operator_namespace.clone(), Claim::CONFIG_MAP);
         Self {
             limits: config.guard,
+            bound: bound(config),
             margin: bound(config).max(config.leader_election.lease_duration),
             cluster: config.cluster_name.clone(),
             owner: config.owner(),
