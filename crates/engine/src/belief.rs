@@ -3,29 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use ako_core::{Config, ResourceKind};
+use ako_core::ResourceKind;
 use ako_elect::{Freshness, Moment};
 
+use crate::policy::Policy;
 use crate::purpose::{Purpose, TERRITORY};
 use crate::source::Source;
-
-/// The shortest time for which a proof counts: proving a source takes some
-/// seconds.
-const SHORTEST_BOUND: Duration = Duration::from_secs(10);
-/// The longest one, however long leaderships last.
-const LONGEST_BOUND: Duration = Duration::from_mins(1);
-
-/// How long a proof counts: as long as a leadership lasts, which is how long
-/// others wait before they take over what was this process's.
-pub fn bound(config: &Config) -> Duration {
-    config.leader_election.lease_duration.clamp(SHORTEST_BOUND, LONGEST_BOUND)
-}
-
-/// How long another instance may be writing that sees nothing of what changed: until
-/// its leadership ends, or what it believes is too old.
-pub(crate) fn margin(config: &Config) -> Duration {
-    bound(config).max(config.leader_election.lease_duration)
-}
 
 /// What is proven of the sources.
 #[derive(Clone, Debug)]
@@ -40,12 +23,14 @@ pub(crate) struct Belief {
 }
 
 impl Belief {
-    pub(crate) fn new(config: &Config) -> Self {
-        Self { freshness: Freshness::new(bound(config)), heard: BTreeMap::new(), routes_served: true }
+    /// Nothing is proven yet. `bound` is how long a proof counts.
+    pub(crate) fn new(bound: Duration) -> Self {
+        Self { freshness: Freshness::new(bound), heard: BTreeMap::new(), routes_served: true }
     }
 
-    pub(crate) fn configure(&mut self, config: &Config) {
-        self.freshness.set_bound(bound(config));
+    /// A proof counts so long from now on.
+    pub(crate) fn set_bound(&mut self, bound: Duration) {
+        self.freshness.set_bound(bound);
     }
 
     pub(crate) fn lead(&mut self, since: Option<Moment>) {
@@ -81,11 +66,11 @@ impl Belief {
     }
 
     /// Until when something of a purpose may be taken away, if it may be now.
-    pub(crate) fn until(&self, purpose: Purpose, config: &Config, now: Moment) -> Option<Moment> {
-        if self.misses_routes(purpose, config) {
+    pub(crate) fn until(&self, purpose: Purpose, policy: &Policy, now: Moment) -> Option<Moment> {
+        if self.misses_routes(purpose, policy) {
             return None;
         }
-        self.freshness.until(&purpose.sources(config), now)
+        self.freshness.until(policy.sources(purpose), now)
     }
 
     /// Until when it is known what stands on objects of a kind, and whose their namespaces
@@ -93,35 +78,34 @@ impl Belief {
     pub(crate) fn knows_statuses_until(
         &self,
         kind: ResourceKind,
-        config: &Config,
+        policy: &Policy,
         now: Moment,
     ) -> Option<Moment> {
-        let watched = ResourceKind::read_with(config);
-        let kinds = TERRITORY.into_iter().chain([kind]).filter(|kind| watched.contains(kind));
+        let kinds = TERRITORY.into_iter().chain([kind]).filter(|kind| policy.read.contains(kind));
         self.freshness.until(&kinds.map(Source::Kind).collect::<BTreeSet<_>>(), now)
     }
 
     /// What keeps something of a purpose from being taken away.
-    pub(crate) fn doubts(&self, purpose: Purpose, config: &Config, now: Moment) -> Vec<String> {
-        let sources = purpose.sources(config).into_iter();
+    pub(crate) fn doubts(&self, purpose: Purpose, policy: &Policy, now: Moment) -> Vec<String> {
+        let sources = policy.sources(purpose).iter();
         let doubtful = sources.filter(|source| !self.freshness.is_proven(source, now));
-        let mut doubts: Vec<_> = doubtful.map(|source| source.to_string()).collect();
-        if self.misses_routes(purpose, config) {
+        let mut doubts: Vec<_> = doubtful.map(ToString::to_string).collect();
+        if self.misses_routes(purpose, policy) {
             doubts.push("OpenShift Routes, which this version does not read".to_owned());
         }
         doubts
     }
 
     /// Whether Routes may ask for what seems to be asked for by nobody.
-    fn misses_routes(&self, purpose: Purpose, config: &Config) -> bool {
-        purpose == Purpose::Layer7 && self.routes_served && !config.delete_config
+    fn misses_routes(&self, purpose: Purpose, policy: &Policy) -> bool {
+        purpose == Purpose::Layer7 && self.routes_served && !policy.removing
     }
 
     /// Whether everything that objects are made from is known as it is, whatever may be
     /// made from it that this version does not read.
-    pub(crate) fn knows_all(&self, config: &Config, now: Moment) -> bool {
-        let sources = [Purpose::Layer7, Purpose::Layer4].map(|purpose| purpose.sources(config));
-        sources.iter().flatten().all(|source| self.freshness.is_proven(source, now))
+    pub(crate) fn knows_all(&self, policy: &Policy, now: Moment) -> bool {
+        let sources = [Purpose::Layer7, Purpose::Layer4].map(|purpose| policy.sources(purpose));
+        sources.into_iter().flatten().all(|source| self.freshness.is_proven(source, now))
     }
 
     /// Whether it is known whose the namespaces are.
@@ -132,23 +116,27 @@ impl Belief {
 
 #[cfg(test)]
 mod tests {
+    use ako_core::Config;
+
     use super::*;
 
     #[test]
     fn what_is_not_translated_yet_proves_nothing() {
         let config = Config::default();
-        let mut belief = Belief::new(&config);
+        let policy = Policy::of(&config);
+        let bound = policy.bound;
+        let mut belief = Belief::new(bound);
         belief.set_routes_served(false);
         let (granted, now) = (Moment::from_millis(1000), Moment::from_millis(2000));
         belief.lead(Some(granted));
-        for source in Purpose::Layer7.sources(&config) {
+        for source in policy.sources(Purpose::Layer7).clone() {
             belief.hear(source, granted);
         }
-        assert_eq!(belief.until(Purpose::Layer7, &config, now), None);
+        assert_eq!(belief.until(Purpose::Layer7, &policy, now), None);
         assert!(belief.translated());
-        assert_eq!(belief.until(Purpose::Layer7, &config, now), Some(granted + bound(&config)));
+        assert_eq!(belief.until(Purpose::Layer7, &policy, now), Some(granted + bound));
         belief.set_routes_served(true);
-        assert_eq!(belief.until(Purpose::Layer7, &config, now), None);
-        assert_eq!(belief.until(Purpose::Layer4, &config, now), Some(granted + bound(&config)));
+        assert_eq!(belief.until(Purpose::Layer7, &policy, now), None);
+        assert_eq!(belief.until(Purpose::Layer4, &policy, now), Some(granted + bound));
     }
 }

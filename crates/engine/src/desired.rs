@@ -133,13 +133,21 @@ impl Desired {
         changes
     }
 
-    /// The units that the cluster asks for: with `deleteConfig` none but those that take
-    /// this instance's part out of what is borrowed.
+    /// The units that ask for something.
     fn asked_for(&self, snapshot: &Snapshot) -> BTreeSet<UnitKey> {
-        if self.translator.config().delete_config {
-            return UnitKey::STANDING.into();
-        }
-        self.translator.units(snapshot).into_iter().collect()
+        let units = self.translator.units(snapshot).into_iter();
+        units.filter(|unit| !self.is_unit_removed(unit)).collect()
+    }
+
+    /// Whether everything of this instance is to be removed.
+    fn is_removing(&self) -> bool {
+        self.translator.config().delete_config
+    }
+
+    /// Whether a unit asks for nothing, as everything is to be removed. Those that are always
+    /// there take this instance's part out of what is borrowed.
+    fn is_unit_removed(&self, unit: &UnitKey) -> bool {
+        self.is_removing() && !unit.is_standing()
     }
 
     /// Leaves the units that serve these namespaces as they are, and no others.
@@ -299,9 +307,11 @@ impl Desired {
         let mut work = Work::default();
         for key in self.affected(dirty) {
             self.standing.remove(&key);
-            let is_unasked = self.translator.config().delete_config && !key.is_standing();
-            let output =
-                if is_unasked { UnitOutput::default() } else { self.translator.unit(snapshot, &key) };
+            let output = if self.is_unit_removed(&key) {
+                UnitOutput::default()
+            } else {
+                self.translator.unit(snapshot, &key)
+            };
             work.changes.translated += 1;
             self.replace(key, output, &mut work);
         }
@@ -404,11 +414,12 @@ impl Desired {
         for front in fronts {
             self.forget_left_off(&front);
             let parts = self.parts(&front);
-            // One that nothing is on any more stays, but for `deleteConfig`.
-            let is_unasked = self.translator.config().delete_config && parts.is_empty();
-            let parts = parts.iter().map(|part| &**part);
-            let output =
-                if is_unasked { FrontOutput::default() } else { self.translator.front(&front, parts) };
+            // One that nothing is on any more stays, unless everything is to be removed.
+            let output = if self.is_removing() && parts.is_empty() {
+                FrontOutput::default()
+            } else {
+                self.translator.front(&front, parts.iter().map(|part| &**part))
+            };
             changes.assembled += 1;
             self.tell_of_front(&front, &output, changes);
             let objects = output.objects;

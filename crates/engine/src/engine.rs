@@ -3,32 +3,32 @@
 mod caution;
 mod findings;
 mod handover;
+mod losses;
 mod outcome;
 mod report;
 mod suspects;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ako_avi_types::{Change, Kind, Object, ObjectKey, Operation};
+use ako_avi_types::{Change, Object, ObjectKey, Operation};
 use ako_core::handover::Word;
 use ako_core::{Delta, Diagnostic, Key, ResourceId, Snapshot};
 use ako_elect::Moment;
 use ako_translate::{Translator, UnitKey};
 
 use crate::agenda::{Agenda, Lane, Stage};
-use crate::backoff;
-use crate::belief::{Belief, margin};
+use crate::belief::Belief;
 use crate::counters::Counters;
 use crate::desired::{Changes, Desired};
 use crate::event::{Effect, Event, Notice};
-use crate::guard::Guard;
+use crate::guard::Guards;
 use crate::inventory::Inventory;
 use crate::need::{self, Need};
+use crate::pace::Paces;
+use crate::policy::Policy;
 use crate::publisher::Publisher;
-use crate::purpose;
-use crate::route_guard::RouteGuard;
 use crate::source::Source;
 use crate::territory::{Looked, Passed, Territory};
 use crate::trial::Trials;
@@ -42,28 +42,9 @@ pub use report::{Pending, VirtualServiceReport};
 const QUIET: Duration = Duration::from_millis(10);
 /// …but in all no longer than this.
 const PATIENCE: Duration = Duration::from_millis(100);
-/// Changes of what only infrastructure leads to come in bursts, as when nodes
-/// start: they are waited for longer…
-const LONG_QUIET: Duration = Duration::from_secs(1);
-/// …but in all no longer than this.
-const LONG_PATIENCE: Duration = Duration::from_secs(10);
 /// The most writes under way at a time. The shell decides how many of them the
 /// controller gets at once; this bounds the queue in front of it.
 const MOST_WRITES: usize = 64;
-
-/// When an object that many changes lead to was last written.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Pace {
-    pub(crate) last: Moment,
-    pub(crate) in_a_row: u32,
-}
-
-/// When the last changes began and ended that led to an object.
-#[derive(Clone, Copy, Debug)]
-struct Burst {
-    first: Moment,
-    last: Moment,
-}
 
 /// What a change comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -130,28 +111,26 @@ fn is_about_owners(key: &Key) -> bool {
 /// work in between; it never waits and never does anything itself.
 #[derive(Debug)]
 pub struct Engine {
+    /// What the configuration says that counts.
+    pub(crate) policy: Policy,
     pub(crate) snapshot: Snapshot,
     pub(crate) desired: Desired,
     pub(crate) inventory: Inventory,
-    pub(crate) guard: Guard,
+    pub(crate) guards: Guards,
     pub(crate) publisher: Publisher,
     pub(crate) agenda: Agenda,
-    pub(crate) paces: BTreeMap<ObjectKey, Pace>,
+    pub(crate) paces: Paces,
     pub(crate) counters: Counters,
     /// Whose the namespaces are.
     pub(crate) territory: Territory,
     /// What is said of those that change hands.
     pub(crate) voice: Voice,
-    /// The routes among the deletions.
-    pub(crate) routes: RouteGuard,
     /// Borrowed objects that a reading looked for and did not find.
     pub(crate) missing: BTreeSet<ObjectKey>,
     /// VsVips that have another address than is asked for, and keep it.
     pub(crate) kept_addresses: BTreeSet<ObjectKey>,
     /// What was told last of borrowed objects.
     told: BTreeSet<Diagnostic>,
-    /// Changes that the routes wait for the end of.
-    burst: Option<Burst>,
     touched: Option<Touched>,
     /// A configuration that needs kinds which were not listed yet.
     pub(crate) pending: Option<Translator>,
@@ -175,31 +154,31 @@ impl Engine {
     /// An engine that knows nothing of the cluster and of the controller yet.
     pub fn new(translator: Translator) -> Self {
         let mut snapshot = Snapshot::default();
-        let belief = Belief::new(translator.config());
+        let policy = Policy::of(translator.config());
         snapshot.act_by(translator.config(), translator.subdomain());
         snapshot.act_on(&translator.facts().cluster_uuid);
+        let bound = policy.bound;
         Self {
+            policy,
             snapshot,
             desired: Desired::new(translator),
             inventory: Inventory::default(),
-            guard: Guard::default(),
+            guards: Guards::default(),
             publisher: Publisher::default(),
             agenda: Agenda::default(),
-            paces: BTreeMap::new(),
+            paces: Paces::default(),
             counters: Counters::default(),
             territory: Territory::default(),
             voice: Voice::default(),
-            routes: RouteGuard::default(),
             missing: BTreeSet::new(),
             kept_addresses: BTreeSet::new(),
             told: BTreeSet::new(),
-            burst: None,
             touched: None,
             pending: None,
             trials: Trials::default(),
             unreadable: BTreeSet::new(),
             unserved: Unserved::default(),
-            belief,
+            belief: Belief::new(bound),
             writing: false,
             translated: false,
             begun: false,
@@ -230,7 +209,7 @@ impl Engine {
             Event::Read(key, result) => self.read(&key, result, now, &mut effects),
             Event::Published(object, result) => self.publisher.done(&object, &result, now, &mut effects),
             Event::OwnersFound(object, owners) => {
-                self.publisher.owners_found(object, owners, self.desired.translator().config());
+                self.publisher.owners_found(object, owners, &self.policy);
             }
             Event::Unreadable(resource) => {
                 self.unreadable.insert(resource);
@@ -244,7 +223,7 @@ impl Engine {
                 if leadership.is_some() {
                     self.territory.lead();
                     // What was heard before it led explains nothing any more.
-                    self.look(self.guard.explained().clone(), now);
+                    self.look(self.guards.explained().clone(), now);
                 }
                 if self.voice.lead(leadership.map(|leadership| leadership.name)) {
                     self.territory.says(&Word::default());
@@ -334,13 +313,15 @@ impl Engine {
         let mut touched = self.snapshot.act_by(translator.config(), translator.subdomain());
         touched.extend(self.snapshot.act_on(&translator.facts().cluster_uuid));
         self.touch(touched, Cause::List, now);
-        self.belief.configure(translator.config());
+        let policy = Policy::of(translator.config());
+        self.belief.set_bound(policy.bound);
         if !self.snapshot.is_complete() {
             self.pending = Some(translator);
             return;
         }
         self.pending = None;
         self.look_at_territory(now);
+        self.policy = policy;
         if self.translated && translator.translates_like(self.desired.translator()) {
             self.desired.replace_translator(translator);
             return;
@@ -360,9 +341,9 @@ impl Engine {
             }
         }
         self.begin(now);
-        self.guard.forget(now);
+        self.guards.forget(now);
         self.look_at_held(now);
-        if self.begun && self.is_translated() && !self.has_suspects() {
+        if self.begun && self.is_translated() && !self.guards.has_suspects() {
             self.unserved.nothing_is_held();
         }
         while let Some(key) = self.agenda.next_due(now) {
@@ -387,13 +368,12 @@ impl Engine {
 
     /// What the guard held and does not hold any more is looked at.
     fn look_at_held(&mut self, now: Moment) {
-        let objects = !self.holds_objects();
-        if objects {
+        let holding = self.holding();
+        if !holding.concerns_statuses() {
             self.publisher.wake_waiting();
         }
-        let routes = self.held_routes().is_none();
-        let is_free = |key: &&ObjectKey| if key.kind == Kind::VrfContext { routes } else { objects };
-        let released: BTreeSet<_> = self.agenda.held().iter().filter(is_free).cloned().collect();
+        let held = self.agenda.held().iter();
+        let released: BTreeSet<_> = held.filter(|key| !holding.concerns(key)).cloned().collect();
         self.look(released, now);
     }
 
@@ -454,7 +434,7 @@ impl Engine {
         self.publisher.changed(touched.statuses(&self.snapshot), &self.snapshot);
         self.translated = true;
         // What nobody asks for any more, nobody will take over.
-        self.look(self.guard.expected().clone(), now);
+        self.look(self.guards.expected().clone(), now);
     }
 
     /// Finds out which namespaces changed hands, if any can have.
@@ -462,14 +442,14 @@ impl Engine {
         if self.translated && !self.touched.as_ref().is_some_and(Touched::is_about_owners) {
             return;
         }
-        let margin = margin(self.desired.translator().config());
+        let margin = self.policy.margin;
         let by_list = self.touched.as_ref().is_some_and(|t| t.by_list.iter().any(is_about_owners));
         let Looked { touched, given_away } = self.territory.look(&mut self.snapshot, margin, now);
         self.territory.note_under_way(&given_away, &self.agenda.in_doubt());
         self.inventory.leave(&given_away);
         if !given_away.is_empty() {
             // What explained a removal was said before another instance had the namespace.
-            self.look(self.guard.explained().clone(), now);
+            self.look(self.guards.explained().clone(), now);
         }
         self.inventory.share(self.snapshot.may_share_controller());
         self.touch(touched, Cause::of(!by_list), now);
@@ -479,8 +459,7 @@ impl Engine {
     /// Keeps what is to stay as it is from being translated and written; what
     /// need not stay any longer is looked at again.
     fn freeze(&mut self, now: Moment) {
-        let delete_config = self.desired.translator().config().delete_config;
-        let mut affected = self.desired.freeze(&self.territory.frozen(delete_config));
+        let mut affected = self.desired.freeze(&self.territory.frozen(self.policy.removing));
         // Whose what is held may have become known, too.
         affected.extend(self.agenda.held().iter().cloned());
         self.look(affected, now);
@@ -489,16 +468,20 @@ impl Engine {
     /// Takes over what a change of the cluster or of the configuration comes to.
     pub(crate) fn changed(&mut self, changes: Changes, cause: Cause, now: Moment, effects: &mut Vec<Effect>) {
         // That everything goes is what `deleteConfig` says.
-        let by_edit = cause == Cause::Edit || self.desired.translator().config().delete_config;
+        let by_edit = cause == Cause::Edit || self.policy.removing;
+        // Before both sides are known, there is nothing to be lost, and one write for
+        // everything.
         for key in &changes.objects {
-            // Before both sides are known, there is nothing to be lost.
             if (by_edit || cause == Cause::Word && self.is_named_after_us(key)) && self.begun {
-                self.guard.explain(key);
+                self.guards.explain(key);
             } else {
-                self.guard.unexplain(key);
+                self.guards.unexplain(key);
             }
         }
-        self.note_routes(&changes.objects, by_edit, now);
+        self.guards.note(&changes.objects, &self.desired, by_edit && self.begun);
+        if self.begun {
+            self.paces.changed(&changes.objects, now);
+        }
         self.want(changes, now, effects);
     }
 
@@ -523,21 +506,6 @@ impl Engine {
         self.look(changes.objects, now);
         for key in &keys {
             self.agenda.promote(key);
-        }
-    }
-
-    /// What changed may have changed the routes.
-    fn note_routes(&mut self, changed: &BTreeSet<ObjectKey>, by_edit: bool, now: Moment) {
-        if !changed.iter().any(|key| key.kind == Kind::VrfContext) {
-            return;
-        }
-        // Before both sides are known, there is nothing to be deleted, and one
-        // write for everything.
-        let wanted = self.desired.vrf().map(|(_, vrf)| &**vrf);
-        self.routes.note(wanted, by_edit && self.begun);
-        if self.begun {
-            let burst = self.burst.get_or_insert(Burst { first: now, last: now });
-            burst.last = now;
         }
     }
 
@@ -583,10 +551,7 @@ impl Engine {
             self.inventory.lose(key, now);
         }
         self.note_kept_address(key);
-        let found = need::of(key, &self.desired, &mut self.inventory, &self.agenda);
-        if key.kind == Kind::VrfContext {
-            self.judge_routes(key, &found.need);
-        }
+        let found = need::of(key, &self.policy, &self.desired, &mut self.inventory, &self.agenda);
         self.judge(key, &found.need);
         for other in &found.left_out {
             self.agenda.go_on_without(key, other);
@@ -594,8 +559,9 @@ impl Engine {
         match found.need {
             Need::Nothing => {
                 self.agenda.remove(key);
+                self.paces.end_burst(key);
                 if !self.inventory.contains(key) {
-                    self.paces.remove(key);
+                    self.paces.forget(key);
                 }
             }
             Need::After(other) => self.agenda.put(lane, key, Stage::After(other), now),
@@ -603,92 +569,6 @@ impl Engine {
                 let stage = self.turn(key, now);
                 self.agenda.put(lane, key, stage, now);
             }
-        }
-    }
-
-    /// Whether an object is not wanted any more that was to be taken over from another
-    /// instance: it still bears that one's name, and is that one's to remove.
-    fn was_not_taken_over(&self, key: &ObjectKey) -> bool {
-        let owner = self.inventory.get(key).and_then(|observed| observed.body.created_by());
-        let is_anothers = |owner: &Arc<str>| !self.desired.translator().config().is_owner(owner);
-        !key.kind.is_borrowed() && self.desired.get(key).is_none() && owner.is_some_and(is_anothers)
-    }
-
-    /// Tells the guard what an object loses, if it does.
-    fn judge(&mut self, key: &ObjectKey, need: &Need) {
-        let loss = self.loss(key, need);
-        if loss == 0 {
-            return self.guard.clear(key);
-        }
-        let left_behind = self.left_behind(key, need);
-        for namespace in &left_behind {
-            self.territory.found_left_behind(namespace);
-        }
-        let has = |name: &Arc<str>| self.territory.was_taken_over(name);
-        let shares_names = left_behind.iter().any(|namespace| self.shares_names(namespace));
-        let is_ours_alone = self.is_named_after_us(key) || !shares_names;
-        let is_explained = if left_behind.is_empty() {
-            self.desired.translator().config().delete_config
-        } else {
-            is_ours_alone && left_behind.iter().all(has)
-        };
-        if is_explained {
-            self.guard.explain(key);
-        } else {
-            self.guard.condemn(key, loss, !left_behind.is_empty());
-        }
-    }
-
-    /// Whether no other instance of this cluster name has an object of that name; that of
-    /// a VsVip goes with its virtual service. Another instance takes over by the name, so
-    /// what has its name, too, and still bears us as the owner was not taken over, whatever
-    /// was said.
-    fn is_named_after_us(&self, key: &ObjectKey) -> bool {
-        key.kind == Kind::VsVip || key.name.starts_with(self.desired.translator().shared_prefix())
-    }
-
-    /// Whether the owner of a namespace calls its objects as we do ours.
-    fn shares_names(&self, namespace: &str) -> bool {
-        let rival = self.snapshot.rival(namespace);
-        rival.is_some_and(|rival| *rival.cluster == self.desired.translator().config().cluster_name)
-    }
-
-    /// The namespaces of another instance for which an object was made that bears our
-    /// name and is not wanted, or for which a shared one has a host: that instance will
-    /// take it over. It may not have been restarted yet, after it was another one.
-    fn left_behind(&self, key: &ObjectKey, need: &Need) -> BTreeSet<Arc<str>> {
-        let Some(observed) = self.inventory.get(key) else { return BTreeSet::new() };
-        let markers = observed.body.markers();
-        let hosts: BTreeSet<_> = match need {
-            _ if self.desired.get(key).is_none() => {
-                if !purpose::values(markers, "Namespace").is_empty() {
-                    return purpose::those_of_another(&self.snapshot, markers);
-                }
-                // A certificate tells its host only.
-                purpose::values(markers, "Host").iter().cloned().collect()
-            }
-            Need::Ready(Operation { change: Change::Update(_, body), .. }) if self.desired.is_shared(key) => {
-                body.losses(&observed.body).hosts
-            }
-            _ => return BTreeSet::new(),
-        };
-        // A host may be asked for in a namespace that was never ours, by an older Ingress.
-        let mut theirs = purpose::hosts_of_another(&self.snapshot, &hosts);
-        theirs.retain(|namespace| self.territory.is_leaving(namespace));
-        theirs
-    }
-
-    fn judge_routes(&mut self, key: &ObjectKey, need: &Need) {
-        let is_wanted = self.desired.vrf().is_some_and(|(vrf, _)| vrf == key);
-        match (need, self.inventory.get(key)) {
-            (Need::Ready(Operation { change: Change::Update(_, wanted), .. }), Some(observed)) => {
-                self.routes.judge(wanted, &observed.body);
-            }
-            _ if is_wanted || self.desired.vrf().is_none() => {
-                self.routes.settled();
-                self.burst = None;
-            }
-            _ => {}
         }
     }
 
@@ -701,10 +581,7 @@ impl Engine {
         {
             return Stage::Until(at);
         }
-        let burst = self.burst.filter(|_| key.kind == Kind::VrfContext);
-        let quiet = burst.map(|b| (b.last + LONG_QUIET).min(b.first + LONG_PATIENCE));
-        let rest = self.paces.get(key).map(|pace| pace.last + backoff::pace(pace.in_a_row));
-        match rest.max(quiet).filter(|at| *at > now) {
+        match self.paces.not_before(key).filter(|at| *at > now) {
             Some(at) => Stage::Until(at),
             None => Stage::Queued,
         }
@@ -714,28 +591,28 @@ impl Engine {
     fn send(&mut self, now: Moment, effects: &mut Vec<Effect>) {
         // Asked at the last moment, as only then is it known how many losses there are in
         // all, and again after whatever may have changed that.
-        let mut holds = None;
+        let mut holding = None;
         while self.agenda.sending() < MOST_WRITES {
             let Some(key) = self.agenda.next_queued() else { return };
             // Much may have changed since it was queued.
-            let found = need::of(&key, &self.desired, &mut self.inventory, &self.agenda);
+            let found = need::of(&key, &self.policy, &self.desired, &mut self.inventory, &self.agenda);
             // So may have what explained it.
-            let was_suspect = self.guard.is_suspect(&key);
+            let was_suspect = self.guards.is_suspect(&key);
             self.judge(&key, &found.need);
-            if was_suspect != self.guard.is_suspect(&key) {
-                holds = None;
+            if was_suspect != self.guards.is_suspect(&key) {
+                holding = None;
             }
             let Need::Ready(operation) = found.need else {
                 self.look(BTreeSet::from([key]), now);
-                holds = None;
+                holding = None;
                 continue;
             };
-            let held = *holds.get_or_insert_with(|| self.holds_objects());
+            let held = *holding.get_or_insert_with(|| self.holding());
             match self.weigh(operation, held, now) {
                 Verdict::Held => self.agenda.put(Lane::Live, &key, Stage::Held, now),
                 Verdict::Unproven => self.agenda.put(Lane::Live, &key, Stage::Unproven, now),
                 Verdict::Send { operation, until } => {
-                    holds = holds.filter(|_| !self.guard.is_suspect(&key));
+                    holding = holding.filter(|_| !self.guards.is_suspect(&key));
                     self.send_one(operation, until, now, effects);
                 }
             }
@@ -750,11 +627,9 @@ impl Engine {
         effects: &mut Vec<Effect>,
     ) {
         let key = operation.key.clone();
-        if key.kind == Kind::VrfContext {
-            self.burst = None;
-        }
+        self.paces.end_burst(&key);
         if until.is_some() {
-            self.guard.let_pass(&key, now);
+            self.guards.let_pass(&key, now);
         }
         if matches!(operation.change, Change::Delete(_)) {
             self.inventory.release(&key);

@@ -1,12 +1,23 @@
-//! Holds back mass losses that nobody is known to have asked for: deletions,
-//! pools that lose most of their servers, shared objects that lose hosts.
+//! Holds back mass losses that nobody is known to have asked for: of objects, and of
+//! the static routes in a VRF.
+
+mod objects;
+mod routes;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
+use std::fmt::Write as _;
 
-use ako_avi_types::{Kind, ObjectKey};
+use ako_avi_types::{Change, Kind, Object, ObjectKey, Operation};
 use ako_core::config::GuardLimits;
 use ako_elect::Moment;
+use sha1::{Digest as _, Sha1};
+
+use crate::desired::Desired;
+use crate::inventory::Inventory;
+use crate::need::Need;
+use objects::ObjectGuard;
+pub use objects::WINDOW;
+use routes::RouteGuard;
 
 /// Losses that are held back: of objects, or of routes in a VRF.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,320 +34,224 @@ pub struct Held {
 
 /// How many held objects are shown.
 pub const SHOWN: usize = 200;
-/// So long, what was let pass counts together with what comes later: four small
-/// steps are one large one.
-pub const WINDOW: Duration = Duration::from_mins(10);
-/// The most losses that are remembered of that time.
-const MOST_PASSED: usize = 10_000;
+/// How many bytes of a hash name what is held.
+const DIGEST: usize = 6;
 
-/// Decides on losses that no watched edit explains: those that follow a start, a
-/// new list, a change of configuration. A source that answers "there is nothing"
-/// by mistake looks just like that.
+/// By what it is decided whether losses are held back.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Circumstances<'a> {
+    /// How much may be lost that nothing explains.
+    pub(crate) limits: GuardLimits,
+    /// How much there is of each kind.
+    pub(crate) observed: &'a BTreeMap<Kind, usize>,
+    /// Whether something in the cluster is not known or not understood. What it asks
+    /// for may be just what seems to be superfluous.
+    pub(crate) is_partial: bool,
+    /// Whether that is so of what static routes come from. What else is not understood
+    /// does not matter to them.
+    pub(crate) lacks_nodes: bool,
+}
+
+/// What is held back of the losses that nothing explains.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Holding {
+    objects: bool,
+    routes: bool,
+}
+
+impl Holding {
+    /// Whether it is held back what an object loses.
+    pub(crate) fn concerns(self, key: &ObjectKey) -> bool {
+        if has_routes(key) { self.routes } else { self.objects }
+    }
+
+    /// Whether something is held that a status may show. Routes stand in none.
+    pub(crate) fn concerns_statuses(self) -> bool {
+        self.objects
+    }
+}
+
+/// What an object loses by what it needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Loss {
+    /// Nothing.
+    Nothing,
+    /// Something that somebody asked for.
+    Explained,
+    /// Something that nothing explains.
+    Unexplained {
+        /// How much: a deletion counts one, a shared object counts its hosts.
+        weight: usize,
+        /// Whether another instance is expected to take it over.
+        expected: bool,
+    },
+}
+
+/// Decides on losses, each by what it is a loss of. Routes have limits of their own, as
+/// one VRF has them all.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Guard {
-    /// Those that an edit explains.
-    explained: BTreeSet<ObjectKey>,
-    /// Losses that a person let pass.
-    released: BTreeSet<ObjectKey>,
-    /// Those that nothing explains, each with how much it loses: a deletion one,
-    /// a shared object its hosts.
-    unexplained: BTreeMap<ObjectKey, usize>,
-    /// Those of the unexplained that another instance is expected to take over.
-    expected: BTreeSet<ObjectKey>,
-    /// Unexplained ones that were let pass lately, when, and how much.
-    passed: BTreeMap<ObjectKey, (Moment, usize)>,
+pub(crate) struct Guards {
+    objects: ObjectGuard,
+    routes: RouteGuard,
 }
 
-/// Whether so many of so many are too many to lose unexplained.
-pub(crate) fn is_beyond(limits: GuardLimits, count: usize, of: usize) -> bool {
-    count > limits.minimum && count * 100 > of * limits.share_percent
+/// Whether an object has static routes.
+pub(crate) fn has_routes(key: &ObjectKey) -> bool {
+    key.kind == Kind::VrfContext
 }
 
-impl Guard {
-    /// An edit was seen after which an object is not wanted any more, or with
-    /// less.
+impl Guards {
+    /// An edit was seen after which an object is not wanted any more, or with less.
     pub(crate) fn explain(&mut self, key: &ObjectKey) {
-        self.clear(key);
-        self.explained.insert(key.clone());
+        self.objects.explain(key);
     }
 
     /// A list says something about an object: what an edit said before does not
     /// explain that.
     pub(crate) fn unexplain(&mut self, key: &ObjectKey) {
-        self.explained.remove(key);
-        self.released.remove(key);
+        self.objects.unexplain(key);
     }
 
-    /// An object is to be deleted, or loses that much; or another instance is
-    /// expected to take it over.
-    pub(crate) fn condemn(&mut self, key: &ObjectKey, loss: usize, expected: bool) {
-        if expected {
-            // Whatever explained it, it was before another instance had it.
-            self.explained.remove(key);
+    /// These objects are wanted differently; `by_edit` says that an edit explains which
+    /// routes are wanted now.
+    pub(crate) fn note(&mut self, changed: &BTreeSet<ObjectKey>, desired: &Desired, by_edit: bool) {
+        if changed.iter().any(has_routes) {
+            self.routes.note(desired.vrf().map(|(key, vrf)| (key, &**vrf)), by_edit);
         }
-        if self.explained.contains(key) || self.released.contains(key) {
+    }
+
+    /// It was found out what an object needs, and what it loses by that.
+    pub(crate) fn judge(&mut self, key: &ObjectKey, need: &Need, observed: Option<&Object>, loss: Loss) {
+        match loss {
+            Loss::Nothing => self.objects.clear(key),
+            Loss::Explained => self.objects.explain(key),
+            Loss::Unexplained { weight, expected } => self.objects.condemn(key, weight, expected),
+        }
+        if !has_routes(key) {
             return;
         }
-        self.unexplained.insert(key.clone(), loss);
-        if expected {
-            self.expected.insert(key.clone());
-        } else {
-            self.expected.remove(key);
+        match (need, observed) {
+            (Need::Ready(Operation { change: Change::Update(_, wanted), .. }), Some(observed)) => {
+                self.routes.judge(wanted, observed);
+            }
+            _ => self.routes.settled(key),
         }
     }
 
-    /// An object is gone, or wanted as it is again.
-    pub(crate) fn clear(&mut self, key: &ObjectKey) {
-        self.explained.remove(key);
-        self.released.remove(key);
-        self.unexplained.remove(key);
-        self.expected.remove(key);
-    }
-
-    /// A loss is carried out. It counts as long as the window lasts.
+    /// A loss is carried out. It counts as long as [`WINDOW`] lasts.
     pub(crate) fn let_pass(&mut self, key: &ObjectKey, now: Moment) {
-        let Some(loss) = self.unexplained.get(key) else { return };
-        self.passed.insert(key.clone(), (now, *loss));
-        if self.passed.len() > MOST_PASSED {
-            let oldest = self.passed.iter().min_by_key(|(_, (at, _))| *at).map(|(key, _)| key.clone());
-            oldest.map(|key| self.passed.remove(&key));
-        }
+        self.objects.let_pass(key, now);
     }
 
     /// Forgets what was let pass before the window.
     pub(crate) fn forget(&mut self, now: Moment) {
-        self.passed.retain(|_, (at, _)| now.since(*at) < WINDOW);
+        self.objects.forget(now);
     }
 
-    /// Lets the present losses pass; later ones are judged anew.
-    pub(crate) fn release(&mut self) {
-        self.released.extend(std::mem::take(&mut self.unexplained).into_keys());
-        self.expected.clear();
-        // Whoever releases them has seen the ones before.
-        self.passed.clear();
+    /// Decides what is held back.
+    pub(crate) fn holding(&self, by: &Circumstances<'_>) -> Holding {
+        Holding {
+            objects: self.objects.holds(by.limits, by.observed, by.is_partial),
+            routes: self.routes.holds(by.limits, by.lacks_nodes),
+        }
     }
 
-    pub(crate) fn is_suspect(&self, key: &ObjectKey) -> bool {
-        self.unexplained.contains_key(key)
-    }
-
-    /// Whether the unexplained losses are held back.
-    ///
-    /// What another instance is expected to take over holds all: it may serve
-    /// by the rest until it does. `is_partial` says that something in the cluster
-    /// could not be understood; what that asks for may be just what is to be
-    /// deleted. `observed` is how many objects there are of each kind: many pools
-    /// are too many, however many other objects there are.
-    pub(crate) fn holds(
+    /// What may be sent of an operation, if anything.
+    pub(crate) fn permitted(
         &self,
-        limits: GuardLimits,
-        observed: &BTreeMap<Kind, usize>,
-        is_partial: bool,
-    ) -> bool {
-        if self.unexplained.is_empty() {
-            return false;
+        mut operation: Operation,
+        observed: &Object,
+        holding: Holding,
+        inventory: &Inventory,
+    ) -> Option<Operation> {
+        let key = &operation.key;
+        if !holding.concerns(key) {
+            return Some(operation);
         }
-        !self.expected.is_empty() || is_partial || self.are_too_many(limits, observed)
+        let Change::Update(_, body) = &mut operation.change else {
+            return (!self.is_suspect(key)).then_some(operation);
+        };
+        *body = if has_routes(key) {
+            self.routes.keep(body, observed)?
+        } else {
+            self.objects.keep(key, body, observed, inventory)?
+        };
+        Some(operation)
     }
 
-    fn are_too_many(&self, limits: GuardLimits, observed: &BTreeMap<Kind, usize>) -> bool {
-        let passed = self.passed.iter().filter(|(key, _)| !self.unexplained.contains_key(*key));
-        let losses = passed.map(|(key, (_, loss))| (key, loss)).chain(&self.unexplained);
-        let (mut by_kind, mut objects) = (BTreeMap::<Kind, usize>::new(), 0);
-        for (key, loss) in losses {
-            *by_kind.entry(key.kind).or_default() += loss;
-            objects += 1;
+    /// Lets pass what is held; what is lost later is judged anew.
+    pub(crate) fn release(&mut self, holding: Holding) {
+        if holding.objects {
+            self.objects.release();
         }
-        let gone = self.passed.len();
-        let all = observed.values().sum::<usize>() + gone;
-        let of = |kind: &Kind| observed.get(kind).copied().unwrap_or(0) + gone;
-        is_beyond(limits, objects, all)
-            || by_kind.iter().any(|(kind, loss)| is_beyond(limits, *loss, of(kind)))
+        if holding.routes {
+            self.routes.release();
+        }
     }
 
-    /// The losses that something explains.
+    /// What is held, for people, of so many observed objects.
+    pub(crate) fn held(&self, holding: Holding, objects: usize) -> Option<Held> {
+        if !holding.objects && !holding.routes {
+            return None;
+        }
+        let mut held = Held { count: 0, of: 0, examples: Vec::new(), digest: String::new() };
+        let mut digest = Sha1::new();
+        if holding.objects {
+            let suspects = self.objects.suspects();
+            (held.count, held.of) = (suspects.len(), objects);
+            for (place, key) in suspects.enumerate() {
+                digest.update(format!("{key}\n"));
+                if place < SHOWN {
+                    held.examples.push(key.clone());
+                }
+            }
+        }
+        if let Some(vrf) = self.routes.vrf().filter(|_| holding.routes) {
+            let (count, of) = self.routes.counts();
+            (held.count, held.of) = (held.count + count, held.of + of);
+            held.examples.push(vrf.clone());
+            self.routes.suspects().for_each(|prefix| digest.update(format!("{vrf} {prefix:?}\n")));
+        }
+        for byte in &digest.finalize()[..DIGEST] {
+            let _ = write!(held.digest, "{byte:02x}");
+        }
+        Some(held)
+    }
+
+    /// The objects that are held, as far as a status may show them.
+    pub(crate) fn held_in_statuses(&self, holding: Holding) -> impl Iterator<Item = &ObjectKey> {
+        self.objects.suspects().filter(move |_| holding.concerns_statuses())
+    }
+
+    /// Whether an object loses something that nothing explains.
+    pub(crate) fn is_suspect(&self, key: &ObjectKey) -> bool {
+        self.objects.is_suspect(key) || has_routes(key) && self.routes.has_suspects()
+    }
+
+    /// Whether something is lost that nothing explains, held or not.
+    pub(crate) fn has_suspects(&self) -> bool {
+        self.objects.suspects().len() > 0 || self.routes.has_suspects()
+    }
+
+    /// The objects whose losses something explains.
     pub(crate) fn explained(&self) -> &BTreeSet<ObjectKey> {
-        &self.explained
-    }
-
-    /// The keys of what is held.
-    pub(crate) fn suspects(&self) -> impl ExactSizeIterator<Item = &ObjectKey> {
-        self.unexplained.keys()
+        self.objects.explained()
     }
 
     /// What another instance is expected to take over.
     pub(crate) fn expected(&self) -> &BTreeSet<ObjectKey> {
-        &self.expected
+        self.objects.expected()
     }
 
-    /// How many losses are known.
-    pub(crate) fn len(&self) -> usize {
-        self.explained.len() + self.released.len() + self.unexplained.len()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const LIMITS: GuardLimits = GuardLimits { minimum: 5, share_percent: 30 };
-
-    fn key(name: &str) -> ObjectKey {
-        ObjectKey::new(Kind::Pool, "admin", name)
-    }
-
-    fn at(minutes: u64) -> Moment {
-        Moment::from_millis(minutes * 60_000)
-    }
-
-    fn guard(count: usize) -> Guard {
-        let mut guard = Guard::default();
-        for i in 0..count {
-            guard.condemn(&key(&format!("p{i}")), 1, false);
+    /// What is still remembered of losses, which is a mistake once nothing is left to be done.
+    pub(crate) fn remembered(&self) -> Vec<String> {
+        let mut found = Vec::new();
+        if self.objects.len() > 0 {
+            found.push(format!("the guard remembers {} deletions that are done", self.objects.len()));
         }
-        guard
-    }
-
-    fn holds(guard: &Guard, pools: usize) -> bool {
-        guard.holds(LIMITS, &BTreeMap::from([(Kind::Pool, pools)]), false)
-    }
-
-    #[test]
-    fn both_limits_have_to_be_passed() {
-        assert!(!holds(&guard(5), 6));
-        assert!(!holds(&guard(30), 100));
-        assert!(holds(&guard(31), 100));
-    }
-
-    #[test]
-    fn a_kind_counts_by_itself() {
-        let of = |others| BTreeMap::from([(Kind::Pool, 40), (Kind::VirtualService, others)]);
-        assert!(guard(31).holds(LIMITS, &of(1000), false));
-        assert!(!guard(10).holds(LIMITS, &of(1000), false));
-    }
-
-    #[test]
-    fn a_shared_object_counts_by_its_hosts() {
-        let mut guard = Guard::default();
-        let vsvip = ObjectKey::new(Kind::VsVip, "admin", "v");
-        guard.condemn(&vsvip, 5, false);
-        let observed = BTreeMap::from([(Kind::VsVip, 8), (Kind::Pool, 1000)]);
-        assert!(!guard.holds(LIMITS, &observed, false));
-        guard.condemn(&vsvip, 6, false);
-        assert!(guard.holds(LIMITS, &observed, false));
-    }
-
-    #[test]
-    fn objects_of_all_kinds_count_together() {
-        let kinds = [Kind::Pool, Kind::PoolGroup, Kind::VirtualService];
-        let condemned = |each: usize| {
-            let mut guard = Guard::default();
-            for (kind, i) in kinds.into_iter().flat_map(|kind| (0..each).map(move |i| (kind, i))) {
-                guard.condemn(&ObjectKey::new(kind, "admin", format!("o{i}")), 1, false);
-            }
-            guard.holds(LIMITS, &kinds.map(|kind| (kind, 12)).into(), false)
-        };
-        assert!(!condemned(3), "9 of 36");
-        assert!(condemned(4), "12 of 36, though no kind loses more than five");
-    }
-
-    #[test]
-    fn a_cluster_that_is_not_understood_explains_nothing() {
-        let observed = BTreeMap::from([(Kind::Pool, 1000)]);
-        assert!(guard(1).holds(LIMITS, &observed, true));
-        assert!(!guard(0).holds(LIMITS, &observed, true));
-    }
-
-    #[test]
-    fn explained_losses_are_not_counted() {
-        let mut guard = guard(5);
-        for i in 0..50 {
-            let key = key(&format!("edited{i}"));
-            guard.explain(&key);
-            guard.condemn(&key, 1, false);
+        if !self.routes.is_clear() {
+            found.push("the guard remembers routes that are gone".to_owned());
         }
-        assert!(!holds(&guard, 60));
-        for i in 0..50 {
-            let key = key(&format!("edited{i}"));
-            guard.unexplain(&key);
-            guard.condemn(&key, 1, false);
-        }
-        assert!(holds(&guard, 60), "a list said so after the edit");
-    }
-
-    #[test]
-    fn a_release_is_for_the_present_losses() {
-        let mut guard = guard(40);
-        guard.release();
-        assert!(!holds(&guard, 50));
-        guard.condemn(&key("p7"), 1, false);
-        assert!(!holds(&guard, 50));
-        for i in 0..40 {
-            guard.condemn(&key(&format!("later{i}")), 1, false);
-        }
-        assert!(holds(&guard, 50));
-        assert_eq!(guard.suspects().len(), 40);
-    }
-
-    #[test]
-    fn small_steps_within_the_window_are_one_large_step() {
-        let mut guard = Guard::default();
-        let mut left = 60;
-        for (step, minute) in [(0, 0), (1, 3)] {
-            for i in 0..8 {
-                guard.condemn(&key(&format!("p{step}-{i}")), 1, false);
-            }
-            assert!(!holds(&guard, left), "step {step}");
-            for i in 0..8 {
-                guard.let_pass(&key(&format!("p{step}-{i}")), at(minute));
-                guard.clear(&key(&format!("p{step}-{i}")));
-                left -= 1;
-            }
-        }
-        for i in 0..4 {
-            guard.condemn(&key(&format!("one more {i}")), 1, false);
-        }
-        guard.forget(at(6));
-        assert!(holds(&guard, left), "20 of 60 in six minutes");
-        guard.forget(at(13));
-        assert!(!holds(&guard, left), "those of before are long past");
-    }
-
-    #[test]
-    fn a_loss_that_is_tried_again_counts_once() {
-        let mut guard = guard(4);
-        for _ in 0..10 {
-            guard.let_pass(&key("p0"), at(0));
-        }
-        assert!(!holds(&guard, 10));
-    }
-
-    #[test]
-    fn what_was_let_pass_is_forgotten_after_the_window_and_the_oldest_when_there_are_too_many() {
-        let mut guard = guard(3);
-        for (name, minute) in [("p0", 1), ("p1", 0), ("p2", 2)] {
-            guard.let_pass(&key(name), at(minute));
-        }
-        guard.forget(at(10));
-        assert!(guard.passed.keys().eq([&key("p0"), &key("p2")]), "ten minutes are over for one");
-        for i in 0..MOST_PASSED - 1 {
-            guard.condemn(&key(&format!("later{i}")), 1, false);
-            guard.let_pass(&key(&format!("later{i}")), at(3));
-        }
-        assert_eq!(guard.passed.len(), MOST_PASSED);
-        assert!(!guard.passed.contains_key(&key("p0")) && guard.passed.contains_key(&key("p2")));
-    }
-
-    #[test]
-    fn nothing_is_remembered_of_what_is_gone() {
-        let mut guard = guard(40);
-        guard.release();
-        guard.condemn(&key("one more"), 1, false);
-        assert_eq!(guard.len(), 41);
-        guard.clear(&key("one more"));
-        for i in 0..40 {
-            guard.clear(&key(&format!("p{i}")));
-        }
-        assert_eq!(guard.len(), 0);
+        found
     }
 }

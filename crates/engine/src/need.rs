@@ -7,6 +7,7 @@ use ako_avi_types::{Change, Object, ObjectKey, Observed, Operation};
 use crate::agenda::Agenda;
 use crate::desired::Desired;
 use crate::inventory::{self, Inventory};
+use crate::policy::Policy;
 use crate::shield;
 
 /// What has to happen to an object.
@@ -39,9 +40,17 @@ pub(crate) struct Finding {
 ///
 /// What is borrowed is not ours to create or delete, so there is nothing to be
 /// done where it is not there, or not wanted.
-pub(crate) fn of(key: &ObjectKey, desired: &Desired, inventory: &mut Inventory, agenda: &Agenda) -> Finding {
+pub(crate) fn of(
+    key: &ObjectKey,
+    policy: &Policy,
+    desired: &Desired,
+    inventory: &mut Inventory,
+    agenda: &Agenda,
+) -> Finding {
     let need = |need| Finding { need, left_out: Vec::new() };
-    let Some(wanted) = desired.get(key) else { return need(deletion(key, desired, inventory, agenda)) };
+    let Some(wanted) = desired.get(key) else {
+        return need(deletion(key, policy, desired, inventory, agenda));
+    };
     if desired.is_frozen(key) {
         return need(Need::Nothing);
     }
@@ -83,13 +92,19 @@ fn effective(key: &ObjectKey, wanted: &Arc<Object>, missing: &[ObjectKey]) -> Op
     wanted.without(&|reference| inventory::target(key, reference).is_some_and(|t| missing.contains(&t)))
 }
 
-fn deletion(key: &ObjectKey, desired: &Desired, inventory: &Inventory, agenda: &Agenda) -> Need {
+fn deletion(
+    key: &ObjectKey,
+    policy: &Policy,
+    desired: &Desired,
+    inventory: &Inventory,
+    agenda: &Agenda,
+) -> Need {
     let Some(observed) = inventory.get(key) else { return Need::Nothing };
     let may_delete = inventory.may_delete(key, desired.translator().shared_prefix());
-    if key.kind.is_borrowed() || !may_delete || is_left_alone(key, desired, inventory) {
+    if key.kind.is_borrowed() || !may_delete || is_left_alone(key, policy, inventory) {
         return Need::Nothing;
     }
-    if is_of_the_former_role(observed, desired)
+    if is_of_the_former_role(observed, policy)
         && let Some(coming) = agenda.keys().find(|other| is_coming(other, desired, agenda))
     {
         return Need::After(coming.clone());
@@ -102,10 +117,8 @@ fn deletion(key: &ObjectKey, desired: &Desired, inventory: &Inventory, agenda: &
 
 /// Whether an object is from before this instance became the primary one: what replaces it
 /// may have another name, and has to be there first.
-fn is_of_the_former_role(observed: &Observed, desired: &Desired) -> bool {
-    let config = desired.translator().config();
-    let former = config.former_owner().filter(|_| !config.delete_config);
-    former.is_some_and(|former| observed.body.created_by().is_some_and(|owner| **owner == *former))
+fn is_of_the_former_role(observed: &Observed, policy: &Policy) -> bool {
+    !policy.removing && observed.body.created_by().is_some_and(|owner| policy.is_former_owner(owner))
 }
 
 /// Whether an object is still to be made, or made equal, and can be.
@@ -115,6 +128,6 @@ fn is_coming(key: &ObjectKey, desired: &Desired, agenda: &Agenda) -> bool {
 
 /// Whether an object that nobody asks for stays, as it was made for a kind that
 /// this version does not read. `deleteConfig` asks for the end of those as well.
-pub(crate) fn is_left_alone(key: &ObjectKey, desired: &Desired, inventory: &Inventory) -> bool {
-    !desired.translator().config().delete_config && inventory.unread_kind(key).is_some()
+fn is_left_alone(key: &ObjectKey, policy: &Policy, inventory: &Inventory) -> bool {
+    !policy.removing && inventory.unread_kind(key).is_some()
 }

@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use ako_avi_types::{Failure, ObjectKey};
 use ako_core::resource::{Published, PublishedAddress};
-use ako_core::{Config, Diagnostic, Reason, ResourceId, Snapshot};
+use ako_core::{Diagnostic, Reason, ResourceId, Snapshot};
 use ako_elect::Moment;
 
 use crate::desired::Desired;
 use crate::event::{Effect, Notice, Unpublished};
 use crate::overwritten::Overwritten;
+use crate::policy::Policy;
 use crate::status::{self, Known};
 use crate::stray::Strays;
 use crate::verdict::{Wait, Writable};
@@ -154,9 +155,9 @@ impl Publisher {
         &mut self,
         object: ResourceId,
         owners: Result<BTreeSet<Arc<str>>, Failure>,
-        config: &Config,
+        policy: &Policy,
     ) {
-        self.dirty.extend(self.strays.found(object, owners, config));
+        self.dirty.extend(self.strays.found(object, owners, policy));
     }
 
     /// What is on the controller was read anew.

@@ -1,8 +1,4 @@
-//! What objects keep of what the controller holds.
-//!
-//! A pool that is not deleted serves nobody once the shared pool group has
-//! forgotten it. So while the guard holds deletions, updates of shared objects
-//! do not take away what belongs to the held ones.
+//! What objects keep of what the controller holds, whoever asks for its end.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -10,24 +6,7 @@ use std::sync::Arc;
 use ako_avi_types::{Object, ObjectKey};
 
 use crate::desired::Desired;
-use crate::guard::Guard;
 use crate::inventory::{self, Inventory};
-
-/// The body with what the observed one has of what is held back.
-pub(crate) fn keep(
-    key: &ObjectKey,
-    body: &Object,
-    observed: &Object,
-    guard: &Guard,
-    inventory: &Inventory,
-) -> Object {
-    let hosts = hosts(guard, inventory);
-    body.keeping(
-        observed,
-        &|reference| inventory::target(key, reference).is_some_and(|target| guard.is_suspect(&target)),
-        &|host| hosts.contains(host),
-    )
-}
 
 /// The body with what the observed one has of objects that were made for kinds
 /// which this version does not read: it does not know what they ask for.
@@ -64,10 +43,4 @@ pub(crate) fn keep_vips(
         }
         _ => body,
     }
-}
-
-/// The hosts that held objects serve.
-fn hosts(guard: &Guard, inventory: &Inventory) -> BTreeSet<Arc<str>> {
-    let bodies = guard.suspects().filter_map(|key| inventory.get(key)).map(|observed| &*observed.body);
-    bodies.flat_map(Object::hostnames).cloned().collect()
 }

@@ -10,9 +10,10 @@ use std::sync::Arc;
 
 use ako_avi_types::Failure;
 use ako_core::resource::Published;
-use ako_core::{Config, ResourceId, annotation};
+use ako_core::{ResourceId, annotation};
 
 use crate::event::Effect;
+use crate::policy::Policy;
 
 /// For how many statuses the controller is asked at a time.
 const MOST_ASKED: usize = 16;
@@ -70,10 +71,10 @@ impl Strays {
         &mut self,
         object: ResourceId,
         owners: Result<BTreeSet<Arc<str>>, Failure>,
-        config: &Config,
+        policy: &Policy,
     ) -> BTreeSet<ResourceId> {
         if let Some((_, whose)) = self.known.get_mut(&object) {
-            let are_ours = owners.is_ok_and(|owners| owners.iter().all(|owner| config.is_owner(owner)));
+            let are_ours = owners.is_ok_and(|owners| owners.iter().all(|owner| policy.is_owner(owner)));
             *whose = if are_ours { Whose::Ours } else { Whose::NotOurs };
         }
         let queued = std::mem::take(&mut self.queued);

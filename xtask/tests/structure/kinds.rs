@@ -38,11 +38,7 @@ const BY_NAME: [(&str, &[&str], &str); 14] = [
         &["Ingress", "Service"],
         "what an object asks for decides whose addresses without annotations are",
     ),
-    (
-        "crates/engine/src/engine/findings.rs",
-        &["ConfigMap"],
-        "the subject of findings about the configuration",
-    ),
+    ("crates/engine/src/policy.rs", &["ConfigMap"], "the subject of findings about the configuration"),
     ("crates/kube-io/src/authority.rs", &["StatefulSet"], "whether one counts is asked of the API server"),
     ("crates/kube-io/src/source.rs", &["StatefulSet"], "the same"),
     ("crates/kube-io/src/watch.rs", &["Secret"], "they are large, and are listed in smaller pages"),

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use ako_avi_types::{Kind, Object, ObjectKey};
-use ako_core::{Claim, Diagnostic, NamespacedName, Reason, ResourceId, ResourceKind};
+use ako_core::{Diagnostic, Reason, ResourceId, ResourceKind};
 
 use crate::engine::Engine;
 
@@ -24,7 +24,7 @@ impl Engine {
                 None => return None,
                 Some(observed) => (Reason::LabelledByAnother, taken(key, wanted, &observed.body)?),
             };
-            Some(Diagnostic { object: self.configuration(), reason, message: message.into() })
+            Some(Diagnostic { object: self.policy.configuration.clone(), reason, message: message.into() })
         });
         let kept = self.kept_addresses.iter().flat_map(|key| self.about_kept_address(key));
         let refused = self.trials.findings(&self.desired);
@@ -91,14 +91,8 @@ impl Engine {
         } else {
             return None;
         };
-        let object = self.configuration();
+        let object = self.policy.configuration.clone();
         Some(Diagnostic { object, reason: Reason::KindNotServed, message: message.into() })
-    }
-
-    /// The ConfigMap of this instance.
-    pub(crate) fn configuration(&self) -> ResourceId {
-        let namespace = self.desired.translator().config().operator_namespace.clone();
-        ResourceId { kind: ResourceKind::ConfigMap, name: NamespacedName::new(namespace, Claim::CONFIG_MAP) }
     }
 }
 

@@ -50,10 +50,10 @@ impl Engine {
     /// after a moment and by a view of the cluster that is proven.
     fn is_in_place(&self, namespace: &Arc<str>, since: Moment, now: Moment) -> bool {
         let is_known = self.is_translated() && self.pending.is_none() && self.inventory.was_read_since(since);
-        let asks = !self.desired.translator().config().delete_config && self.snapshot.barred().is_none();
+        let asks = !self.policy.removing && self.snapshot.barred().is_none();
         let key = Key::namespace(namespace);
         let is_understood = !self.unreadable.iter().any(|resource| resource.name.namespace == *namespace);
-        let is_sure = is_understood && self.belief.knows_all(self.desired.translator().config(), now);
+        let is_sure = is_understood && self.belief.knows_all(&self.policy, now);
         is_known && is_sure && asks && self.desired.readers_of(&key).all(|unit| self.is_unit_in_place(unit))
     }
 
@@ -91,9 +91,9 @@ impl Engine {
     }
 
     fn is_ours(&self, key: &ObjectKey) -> bool {
-        let owner = self.desired.translator().config().owner();
         let observed = self.inventory.get(key);
-        observed.is_some_and(|observed| observed.body.created_by().is_none_or(|by| **by == *owner))
+        observed
+            .is_some_and(|observed| observed.body.created_by().is_none_or(|by| **by == *self.policy.owner))
     }
 
     /// Whether a shared object has what a unit needs of it; it may lack what others do.

@@ -10,8 +10,7 @@ use ako_elect::Moment;
 
 use crate::agenda::{Lane, Stage};
 use crate::backoff;
-use crate::belief::margin;
-use crate::engine::{Engine, Pace};
+use crate::engine::Engine;
 use crate::event::{Effect, Notice};
 use crate::inventory;
 
@@ -44,7 +43,9 @@ impl Engine {
             (Some(_), false) => 0,
         };
         self.counters.written[verb] += 1;
-        self.note_pace(key, now);
+        if self.desired.is_shared(key) {
+            self.paces.written(key, now);
+        }
         self.inventory.set(key, observed, now);
         if let Some(body) = body {
             self.inventory.written_as(key, body);
@@ -172,8 +173,7 @@ impl Engine {
         if key.kind.is_borrowed() {
             return true;
         }
-        let config = self.desired.translator().config();
-        let cluster = &config.cluster_name;
+        let cluster = &self.policy.cluster;
         let marker = |key: &str| body.markers().iter().find(|marker| marker.key == key);
         let is_marked = marker("clustername").is_none_or(|marker| marker.values == [cluster.clone()]);
         let is_named = body.name().strip_prefix(&**cluster).is_some_and(|rest| rest.starts_with("--"));
@@ -184,7 +184,7 @@ impl Engine {
             // A VsVip tells its cluster only.
             return marker("clustername").is_some();
         };
-        if config.is_owner(owner) {
+        if self.policy.is_owner(owner) {
             return true;
         }
         // What tells no namespace is for those that name its host.
@@ -205,13 +205,12 @@ impl Engine {
     /// Until when another instance may still be writing an object that is ours
     /// to take over.
     fn unsure_until(&self, body: &Object, now: Moment) -> Option<Moment> {
-        let config = self.desired.translator().config();
-        let is_anothers = body.created_by().is_some_and(|owner| !config.is_owner(owner));
+        let is_anothers = body.created_by().is_some_and(|owner| !self.policy.is_owner(owner));
         if is_anothers && !self.belief.knows_territory(now) {
             // Whose it is may have changed unseen.
             return Some(now + UNSURE);
         }
-        is_anothers.then(|| self.territory.unsure_until(margin(config), now)).flatten()
+        is_anothers.then(|| self.territory.unsure_until(self.policy.margin, now)).flatten()
     }
 
     /// Reads an object again later; until then it stays in doubt.
@@ -252,7 +251,7 @@ impl Engine {
         };
         let mut objects: BTreeSet<ResourceId> = self.desired.resources_of(key);
         objects.extend(self.desired.bound_to(key).take(MOST_TOLD).cloned());
-        objects.extend(key.kind.is_borrowed().then(|| self.configuration()));
+        objects.extend(key.kind.is_borrowed().then(|| self.policy.configuration.clone()));
         for object in objects.into_iter().take(MOST_TOLD) {
             effects.push(Effect::Tell(Notice {
                 object,
@@ -261,16 +260,6 @@ impl Engine {
                 message: message.clone(),
             }));
         }
-    }
-
-    fn note_pace(&mut self, key: &ObjectKey, now: Moment) {
-        if !self.desired.is_shared(key) {
-            return;
-        }
-        let pace = self.paces.entry(key.clone()).or_insert(Pace { last: now, in_a_row: 0 });
-        let quiet = now.since(pace.last) > backoff::QUIET;
-        pace.in_a_row = if quiet { 1 } else { pace.in_a_row.saturating_add(1) };
-        pace.last = now;
     }
 }
 

@@ -1,25 +1,21 @@
 //! What the engine tells about itself.
 
-use std::fmt::Write as _;
 use std::sync::Arc;
 
 use ako_avi_types::{Kind, Object, ObjectKey};
 use ako_core::{Contest, ResourceKind, Snapshot};
 use ako_elect::Moment;
-use sha1::{Digest as _, Sha1};
 
 use crate::agenda::{Stage, Work};
 use crate::counters::Counters;
 use crate::desired::Desired;
 use crate::engine::Engine;
-use crate::guard::{Held, SHOWN};
+use crate::guard::{Circumstances, Held, Holding};
 use crate::inventory::Inventory;
 use crate::purpose::tells_routes;
 
 /// The most refused objects that are told of one virtual service.
 const MOST_REFUSALS: usize = 20;
-/// How many bytes of a hash name what is held.
-const DIGEST: usize = 6;
 
 /// An object that is not as it is wanted, for people.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,38 +78,13 @@ impl Engine {
     /// anything, unless only the way to the pods differs.
     pub fn barred(&self) -> Option<&(Arc<str>, Contest)> {
         let barred = self.snapshot.instances().barred(self.snapshot.me()?)?;
-        let may_remove = barred.1 == Contest::ServiceType && self.desired.translator().config().delete_config;
+        let may_remove = barred.1 == Contest::ServiceType && self.policy.removing;
         (!may_remove).then_some(barred)
     }
 
     /// What is held back.
     pub fn held(&self) -> Option<Held> {
-        let (objects, routes) = (self.holds_objects(), self.held_routes());
-        if !objects && routes.is_none() {
-            return None;
-        }
-        let mut held = Held { count: 0, of: 0, examples: Vec::new(), digest: String::new() };
-        let mut digest = Sha1::new();
-        if objects {
-            let suspects = self.guard.suspects();
-            (held.count, held.of) = (suspects.len(), self.inventory.len());
-            for (place, key) in suspects.enumerate() {
-                digest.update(format!("{key}\n"));
-                if place < SHOWN {
-                    held.examples.push(key.clone());
-                }
-            }
-        }
-        if let Some(vrf) = routes {
-            let (count, of) = self.routes.counts();
-            (held.count, held.of) = (held.count + count, held.of + of);
-            held.examples.push(vrf.clone());
-            self.routes.suspects().for_each(|prefix| digest.update(format!("{vrf} {prefix:?}\n")));
-        }
-        for byte in &digest.finalize()[..DIGEST] {
-            let _ = write!(held.digest, "{byte:02x}");
-        }
-        Some(held)
+        self.guards.held(self.holding(), self.inventory.len())
     }
 
     /// The kinds that this instance reads and the API server does not have.
@@ -135,47 +106,33 @@ impl Engine {
 
     /// Lets pass what is held, if it is what was shown with that digest.
     pub(crate) fn release(&mut self, digest: &str) {
-        if self.held().is_none_or(|held| held.digest != digest) {
-            return;
-        }
-        if self.holds_objects() {
-            self.guard.release();
-        }
-        if self.held_routes().is_some() {
-            self.routes.release();
+        let holding = self.holding();
+        let held = self.guards.held(holding, self.inventory.len());
+        if held.is_some_and(|held| held.digest == digest) {
+            self.guards.release(holding);
         }
     }
 
-    /// Whether something is lost that no edit explains, held or not.
-    pub(crate) fn has_suspects(&self) -> bool {
-        self.guard.suspects().len() > 0 || self.routes.suspects().next().is_some()
-    }
-
-    pub(crate) fn holds_objects(&self) -> bool {
-        let limits = self.desired.translator().config().guard;
-        // What is contested may be just what seems to be superfluous.
-        // Neither is what objects of a kind asked for that is gone.
-        let is_partial = !self.unreadable.is_empty()
-            || self.is_contested()
-            || self.unserved.lost().any(|kind| self.snapshot.requires(kind));
-        self.guard.holds(limits, self.inventory.counts(), is_partial)
+    /// What is held back of the losses that nothing explains.
+    pub(crate) fn holding(&self) -> Holding {
+        let is_required = |kind: &ResourceKind| self.snapshot.requires(*kind);
+        let lost = || self.unserved.lost().filter(is_required);
+        let missing = self.unserved.missing().filter(is_required);
+        let unreadable = || self.unreadable.iter().map(|resource| resource.kind);
+        self.guards.holding(&Circumstances {
+            limits: self.policy.limits,
+            observed: self.inventory.counts(),
+            // What is contested may be just what seems to be superfluous.
+            // Neither is what objects of a kind asked for that is gone.
+            is_partial: unreadable().next().is_some() || self.is_contested() || lost().next().is_some(),
+            lacks_nodes: unreadable().chain(missing).chain(lost()).any(tells_routes),
+        })
     }
 
     /// Whether this instance and another one cannot both have what they ask
     /// for. What seems to be superfluous may be what that one is serving by.
     pub fn is_contested(&self) -> bool {
         self.territory.is_contested() || self.snapshot.barred().is_some() || self.snapshot.shares_owner()
-    }
-
-    /// The VRF of routes that are held back. They come from nodes; what else cannot
-    /// be understood does not matter to them.
-    pub(crate) fn held_routes(&self) -> Option<&ObjectKey> {
-        let limits = self.desired.translator().config().guard;
-        let is_missed = |kind: ResourceKind| self.snapshot.requires(kind) && tells_routes(kind);
-        let is_partial = self.unreadable.iter().any(|resource| tells_routes(resource.kind))
-            || self.unserved.missing().chain(self.unserved.lost()).any(is_missed);
-        let (vrf, _) = self.desired.vrf()?;
-        self.routes.holds(limits, is_partial).then_some(vrf)
     }
 
     /// The objects that are not as they are wanted, at most so many.
@@ -280,11 +237,8 @@ impl Engine {
         let is_over = |key: &&ObjectKey| !self.inventory.contains(key) && !self.agenda.contains(key);
         let over = self.paces.keys().filter(is_over);
         found.extend(over.map(|key| format!("the pace of {key} is kept, which is gone")));
-        if self.agenda.is_empty() && self.guard.len() > 0 {
-            found.push(format!("the guard remembers {} deletions that are done", self.guard.len()));
-        }
-        if self.agenda.is_empty() && !self.routes.is_clear() {
-            found.push("the guard remembers routes that are gone".to_owned());
+        if self.agenda.is_empty() {
+            found.extend(self.guards.remembered());
         }
         found
     }

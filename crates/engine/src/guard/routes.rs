@@ -1,19 +1,21 @@
 //! Holds back the loss of many static routes that nobody is known to have asked
-//! for, as [`crate::guard`] does with objects.
+//! for, as the guard of objects does with those.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use ako_avi_types::vrf_context::Prefix;
-use ako_avi_types::{Object, VrfContext};
+use ako_avi_types::{Object, ObjectKey, VrfContext};
 use ako_core::config::GuardLimits;
 
-use crate::guard::is_beyond;
+use super::objects::is_beyond;
 
 /// Decides on routes of ours that are not wanted any more. An empty list of nodes
 /// that is a mistake would cut every pod off.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct RouteGuard {
+    /// The VRF whose routes are wanted, if any are.
+    vrf: Option<ObjectKey>,
     /// Where the wanted routes led to when they last changed.
     wanted: BTreeSet<Prefix>,
     /// Those that an edit took away, or somebody released.
@@ -25,8 +27,10 @@ pub(crate) struct RouteGuard {
 
 impl RouteGuard {
     /// The wanted routes changed.
-    pub(crate) fn note(&mut self, wanted: Option<&Object>, by_edit: bool) {
-        let now = wanted.and_then(vrf).map(VrfContext::destinations).unwrap_or_default();
+    pub(crate) fn note(&mut self, wanted: Option<(&ObjectKey, &Object)>, by_edit: bool) {
+        self.vrf = wanted.map(|(key, _)| key.clone());
+        let now =
+            wanted.and_then(|(_, object)| vrf(object)).map(VrfContext::destinations).unwrap_or_default();
         let before = std::mem::replace(&mut self.wanted, now);
         if by_edit {
             self.explained.extend(before.difference(&self.wanted).cloned());
@@ -42,8 +46,12 @@ impl RouteGuard {
         self.unexplained.retain(|prefix| !self.explained.contains(prefix));
     }
 
-    /// The routes are as they are wanted.
-    pub(crate) fn settled(&mut self) {
+    /// The routes of a VRF are as they are wanted, or nobody wants them. One that is not
+    /// this instance's any more says nothing about another one.
+    pub(crate) fn settled(&mut self, key: &ObjectKey) {
+        if self.vrf.as_ref().is_some_and(|vrf| vrf != key) {
+            return;
+        }
         self.explained.clear();
         self.unexplained.clear();
     }
@@ -60,7 +68,17 @@ impl RouteGuard {
     /// Whether the unexplained losses are held back.
     pub(crate) fn holds(&self, limits: GuardLimits, is_partial: bool) -> bool {
         let count = self.unexplained.len();
-        is_beyond(limits, count, self.observed) || (is_partial && count > 0)
+        self.vrf.is_some() && (is_beyond(limits, count, self.observed) || (is_partial && count > 0))
+    }
+
+    /// The VRF whose routes are wanted, if any are.
+    pub(crate) fn vrf(&self) -> Option<&ObjectKey> {
+        self.vrf.as_ref()
+    }
+
+    /// Whether routes would be lost that nothing explains.
+    pub(crate) fn has_suspects(&self) -> bool {
+        !self.unexplained.is_empty()
     }
 
     /// How many routes would be lost, of how many.
@@ -107,7 +125,12 @@ mod tests {
     }
 
     fn guard(unexplained: u8, observed: usize) -> RouteGuard {
-        RouteGuard { unexplained: destinations(unexplained), observed, ..RouteGuard::default() }
+        let vrf = Some(vrf_key());
+        RouteGuard { vrf, unexplained: destinations(unexplained), observed, ..RouteGuard::default() }
+    }
+
+    fn vrf_key() -> ObjectKey {
+        ObjectKey::new(ako_avi_types::Kind::VrfContext, "admin", "v")
     }
 
     #[test]
@@ -129,7 +152,7 @@ mod tests {
         assert!(!guard.is_clear());
         guard.release();
         assert!(!guard.is_clear());
-        guard.settled();
+        guard.settled(&vrf_key());
         assert!(guard.is_clear());
     }
 }
