@@ -321,7 +321,12 @@ impl Engine {
         }
         self.pending = None;
         self.look_at_territory(now);
+        let is_about_removal = policy.removing != self.policy.removing;
         self.policy = policy;
+        if is_about_removal {
+            // With `deleteConfig` other namespaces stay as they are than without.
+            self.freeze(now);
+        }
         if self.translated && translator.translates_like(self.desired.translator()) {
             self.desired.replace_translator(translator);
             return;

@@ -205,6 +205,44 @@ fn what_is_contested_stays_as_it_is() {
     assert!(town.published("new") > 0);
 }
 
+/// An administrator who gives the younger one up removes it; what it has in a contested
+/// namespace is its own.
+#[test]
+fn what_is_contested_goes_with_delete_config_as_after_a_restart() {
+    for restarts in [true, false] {
+        let [primary, secondary] = two();
+        let mut town = Town::new(&[primary.clone(), secondary.clone()], {
+            let mut objects = objects();
+            objects[1] = labelled("red", "b");
+            objects
+        });
+        let greedy = Config { scope: Scope::default(), ..primary };
+        town.instances[0].translator = translator(greedy.clone());
+        town.apply(edited(&greedy, 1));
+        town.tell(0, Event::Configured(Box::new(translator(greedy))));
+        town.run(Duration::from_mins(10));
+        let of_secondary = |town: &Town| -> Vec<String> {
+            let all = town.fake.observe(|_| true).into_iter();
+            let own = all.filter(|(_, o)| o.body.created_by().is_some_and(|by| **by == *"ako-c1-blue"));
+            own.map(|(key, _)| key.to_string()).collect()
+        };
+        assert_ne!(of_secondary(&town), Vec::<String>::new());
+        let removing = Config { delete_config: true, ..secondary };
+        if restarts {
+            town.restart_as(1, &removing);
+        } else {
+            town.instances[1].translator = translator(removing.clone());
+            town.tell(1, Event::Configured(Box::new(translator(removing))));
+            town.run(Duration::from_secs(10));
+            // A full synchronisation shows what the older one has taken over.
+            town.observe(1);
+        }
+        town.run(Duration::from_mins(10));
+        assert!(town.instances[1].engine.has_removed_everything(), "restarts: {restarts}");
+        assert_eq!(of_secondary(&town), Vec::<String>::new(), "restarts: {restarts}");
+    }
+}
+
 #[test]
 fn a_second_default_installation_writes_nothing_and_deletes_nothing() {
     let second = Config { operator_namespace: "other".into(), ..config() };
