@@ -15,6 +15,7 @@ use kube::api::PostParams;
 use kube::{Api, Client};
 
 use crate::config_source::{CONFIG_MAP, CREDENTIALS_SECRET};
+use crate::discovery::{Availability, availability};
 use crate::error::describe;
 
 /// How many questions are asked at a time.
@@ -222,7 +223,8 @@ pub fn token_rules(namespace: &str) -> Vec<Rule> {
     storing_token().rules(namespace).collect()
 }
 
-/// Asks the API server which of these rules are missing.
+/// Asks the API server which of these rules are missing. A rule about a kind that it does not
+/// have is not: it is needed once the kind appears.
 ///
 /// # Errors
 /// Why it does not answer.
@@ -231,10 +233,25 @@ pub async fn missing_rules(client: &Client, rules: &[Rule]) -> Result<Vec<Rule>,
         let asked = tokio::time::timeout(ANSWER_WITHIN, is_allowed(client, &rule)).await;
         let allowed = asked.map_err(|_| "no answer in time".to_owned())?;
         let allowed = allowed.map_err(|error| describe(&error))?;
-        Ok::<_, String>((!allowed).then_some(rule))
+        let is_missing = !allowed && !is_moot(client, &rule).await?;
+        Ok::<_, String>(is_missing.then_some(rule))
     });
     let missing: Vec<_> = answers.buffered(CONCURRENT_REVIEWS).try_collect().await?;
     Ok(missing.into_iter().flatten().collect())
+}
+
+/// Whether a rule is about a kind that the API server does not have.
+async fn is_moot(client: &Client, rule: &Rule) -> Result<bool, String> {
+    let about = |kind: &ResourceKind| {
+        kind.may_be_unserved() && kind.spec().group == rule.group && kind.spec().plural == rule.resource
+    };
+    match ResourceKind::ALL.into_iter().find(about) {
+        Some(kind) => {
+            let found = availability(client, &kind.spec().api_version(), kind.spec().plural).await?;
+            Ok(found == Availability::Missing)
+        }
+        None => Ok(false),
+    }
 }
 
 async fn is_allowed(client: &Client, rule: &Rule) -> kube::Result<bool> {

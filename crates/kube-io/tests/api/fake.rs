@@ -291,12 +291,16 @@ impl Fake {
         answer.map_or_else(|| failure(404), |body| whole(StatusCode::OK, &body))
     }
 
-    /// What a creation answers. One may oneself do everything but patch.
+    /// What a creation answers. One may oneself do everything but patch, and read
+    /// BlockAffinities.
     fn review(&self, body: &Value) -> Value {
         let mut answer = body.clone();
         let spec = &body["spec"];
         let allowed = match body["kind"].as_str() {
-            Some("SelfSubjectAccessReview") => spec["resourceAttributes"]["verb"] != "patch",
+            Some("SelfSubjectAccessReview") => {
+                let wish = &spec["resourceAttributes"];
+                wish["verb"] != "patch" && wish["resource"] != BLOCK_AFFINITIES
+            }
             Some("SubjectAccessReview") => {
                 spec["user"].as_str().is_some_and(|user| self.state().permitted.contains(user))
             }

@@ -3,7 +3,7 @@
 use ako_core::ResourceKind;
 use ako_kube_io::{missing_rules, needed_rules};
 
-use crate::fake::Fake;
+use crate::fake::{Definition, Fake};
 
 #[tokio::test(start_paused = true)]
 async fn each_missing_rule_is_named() {
@@ -21,4 +21,18 @@ async fn each_missing_rule_is_named() {
         "patch secrets \"avi-secret\" (group core) in namespace avi, needed to store a renewed authtoken",
     ];
     assert_eq!(missing, expected);
+}
+
+/// Whoever has no use for a kind need not be permitted to read it.
+#[tokio::test(start_paused = true)]
+async fn a_rule_about_a_kind_that_is_not_there_is_not_missing() {
+    let fake = Fake::new();
+    let rules = needed_rules("avi", &[ResourceKind::BlockAffinity].into(), false);
+    let of_kind = async |fake: &Fake| {
+        let missing = missing_rules(&fake.client(), &rules).await.unwrap();
+        missing.iter().filter(|rule| rule.resource == "blockaffinities").count()
+    };
+    assert_eq!(of_kind(&fake).await, 0);
+    fake.define(Definition::Established);
+    assert_eq!(of_kind(&fake).await, 2, "list and watch");
 }
