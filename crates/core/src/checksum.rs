@@ -4,7 +4,6 @@
 //! They are sums of 32-bit hashes and collide more easily than one would wish;
 //! nothing of ours relies on them alone: objects are compared field by field.
 
-use std::fmt::Write as _;
 use std::sync::Arc;
 
 use ako_avi_types::Marker;
@@ -67,13 +66,11 @@ fn joined_values(marker: &Marker) -> String {
 
 /// SHA-1 in hex: what upstream makes EVH names of.
 pub fn sha1_hex(text: &str) -> String {
-    use sha1::{Digest, Sha1};
-    let mut out = String::with_capacity(40);
-    for byte in Sha1::digest(text.as_bytes()) {
-        // Writing to a String cannot fail.
-        let _ = write!(out, "{byte:02x}");
-    }
-    out
+    use sha1::{Digest as _, Sha1};
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digest = Sha1::digest(text.as_bytes());
+    let digits = digest.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    digits.map(|digit| char::from(DIGITS[usize::from(digit)])).collect()
 }
 
 #[cfg(test)]
