@@ -84,7 +84,7 @@ pub enum Effect {
     Observe,
     /// Write a status.
     Publish {
-        /// The Ingress or Service.
+        /// The object.
         object: ResourceId,
         /// What should stand there.
         wanted: Published,
@@ -95,7 +95,7 @@ pub enum Effect {
     },
     /// Find out who owns the virtual services that a status names.
     FindOwners {
-        /// The Ingress or Service.
+        /// The object.
         object: ResourceId,
         /// Their tenant.
         tenant: Arc<str>,

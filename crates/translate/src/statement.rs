@@ -16,7 +16,8 @@ pub struct Statement {
 }
 
 /// What is said of an object. Several units may say something of one, and it does not matter
-/// in which order they do. What nobody says any more goes.
+/// in which order they do. Addresses of ours that nobody says any more go; what else a status
+/// tells stays until something else is said of the object.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum What {
     /// A virtual service serves it.
