@@ -19,6 +19,7 @@ pub const DEDICATED: &str = "-L7-dedicated";
 #[derive(Clone, Copy, Debug)]
 pub struct Names<'a> {
     config: &'a Config,
+    shards: ShardSize,
     /// What the names of a host's pools, pool groups and policy sets end with, if upstream's
     /// are taken by another host; else empty.
     apart: &'a str,
@@ -27,7 +28,13 @@ pub struct Names<'a> {
 impl<'a> Names<'a> {
     /// The names of an instance with this configuration.
     pub fn new(config: &'a Config) -> Self {
-        Self { config, apart: "" }
+        Self { config, shards: config.shard_size, apart: "" }
+    }
+
+    /// The same where hosts share so many virtual services.
+    #[must_use]
+    pub fn sharded(self, shards: ShardSize) -> Self {
+        Self { shards, ..self }
     }
 
     /// The same for a host whose names are taken by another one.
@@ -70,7 +77,7 @@ impl<'a> Names<'a> {
         if self.config.shares_by_namespace() {
             return Some(format!("{prefix}{instance}Shared-L7-EVH-NS-{namespace}"));
         }
-        let ShardSize::Shared(size) = self.config.shard_size else { return None };
+        let ShardSize::Shared(size) = self.shards else { return None };
         let evh = if self.config.evh { "EVH-" } else { "" };
         Some(format!("{prefix}{instance}Shared-L7-{evh}{}", bucket(host, size)))
     }
@@ -175,7 +182,7 @@ impl<'a> Names<'a> {
 
     /// Whether every host has a virtual service of its own.
     pub fn is_dedicated(&self) -> bool {
-        self.config.shard_size == ShardSize::Dedicated && !self.config.shares_by_namespace()
+        self.shards == ShardSize::Dedicated && !self.config.shares_by_namespace()
     }
 }
 

@@ -4,20 +4,14 @@ mod left_off;
 mod standing;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::mem;
 use std::sync::Arc;
 
 use ako_avi_types::{Kind, Object, ObjectKey};
 use ako_core::{Diagnostic, Index, Key, ResourceId, Snapshot};
-use ako_translate::{Binding, Carried, FrontKey, FrontOutput, Translator, UnitKey, UnitOutput, What};
+use ako_translate::{Binding, Carried, Contribution, FrontKey, Maker, Output, Translator, UnitKey, What};
 
 use self::standing::Standing;
-
-/// Who asks for an object.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Maker {
-    Unit(UnitKey),
-    Front(FrontKey),
-}
 
 /// An object and all that ask for it. They agree, as with a certificate that hosts
 /// share: of units that do not, the younger ones go by other names ([`standing`]). While
@@ -34,6 +28,17 @@ impl Wanted {
     }
 }
 
+/// A front, and the units on it. One whose last unit went stays: clients may have its address
+/// cached, and the next host must not get another one. It is cleaned up by the next process.
+#[derive(Clone, Debug, Default)]
+struct Front {
+    /// The units that contribute to it.
+    units: BTreeSet<UnitKey>,
+    /// Those of them that it goes without, but for what it carries of them ([`left_off`]).
+    left_off: BTreeMap<UnitKey, Arc<Carried>>,
+    output: Output,
+}
+
 /// What a change came to.
 #[derive(Clone, Debug, Default)]
 pub struct Changes {
@@ -45,7 +50,7 @@ pub struct Changes {
     pub found: BTreeSet<Diagnostic>,
     /// How many units were translated.
     pub translated: usize,
-    /// How many fronts were assembled.
+    /// How many fronts were.
     pub assembled: usize,
 }
 
@@ -54,24 +59,16 @@ pub struct Changes {
 #[derive(Clone, Debug)]
 pub struct Desired {
     translator: Translator,
-    units: BTreeMap<UnitKey, UnitOutput>,
-    readers: Index<Key, UnitKey>,
-    /// The units that contribute to each front. A front whose last unit went
-    /// stays: clients may have its address cached, and the next host must not
-    /// get another one. It is cleaned up by the next process.
-    fronts: BTreeMap<FrontKey, BTreeSet<UnitKey>>,
-    front_objects: BTreeMap<FrontKey, Vec<Arc<Object>>>,
-    /// What is told of hosts because of what else is on their front.
-    front_findings: BTreeMap<FrontKey, Vec<Diagnostic>>,
+    units: BTreeMap<UnitKey, Output>,
+    fronts: BTreeMap<FrontKey, Front>,
+    readers: Index<Key, Maker>,
     wanted: BTreeMap<ObjectKey, Wanted>,
     /// Units that stay as they are.
     frozen: BTreeSet<UnitKey>,
     /// Units that do not get what they ask for as they ask for it.
     standing: BTreeMap<UnitKey, Standing>,
-    /// Units that a front goes without, but for what it carries of them ([`left_off`]).
-    left_off: BTreeMap<FrontKey, BTreeMap<UnitKey, Arc<Carried>>>,
-    /// What is said of Kubernetes objects, each with the unit that says so.
-    statements: Index<ResourceId, (What, UnitKey)>,
+    /// What is said of Kubernetes objects, each with who says so.
+    statements: Index<ResourceId, (What, Maker)>,
     /// The inverse: what is published of each object of the controller.
     shown_by: Index<ObjectKey, ResourceId>,
 }
@@ -82,14 +79,11 @@ impl Desired {
         Self {
             translator,
             units: BTreeMap::new(),
-            readers: Index::default(),
             fronts: BTreeMap::new(),
-            front_objects: BTreeMap::new(),
-            front_findings: BTreeMap::new(),
+            readers: Index::default(),
             wanted: BTreeMap::new(),
             frozen: BTreeSet::new(),
             standing: BTreeMap::new(),
-            left_off: BTreeMap::new(),
             statements: Index::default(),
             shown_by: Index::default(),
         }
@@ -99,7 +93,7 @@ impl Desired {
     pub fn of(translator: Translator, snapshot: &Snapshot) -> Self {
         let mut desired = Self::new(translator);
         let units = desired.asked_for(snapshot);
-        desired.translate(snapshot, units);
+        desired.translate(snapshot, units, BTreeSet::new());
         desired
     }
 
@@ -110,11 +104,15 @@ impl Desired {
 
     /// Takes over what changed in a snapshot.
     pub fn update(&mut self, snapshot: &Snapshot, touched: &BTreeSet<Key>) -> Changes {
-        let mut dirty: BTreeSet<UnitKey> = touched.iter().filter_map(UnitKey::born_of).collect();
-        for key in touched {
-            dirty.extend(self.readers.get(key).iter().cloned());
+        let mut units: BTreeSet<UnitKey> = touched.iter().filter_map(UnitKey::born_of).collect();
+        let mut fronts = BTreeSet::new();
+        for reader in touched.iter().flat_map(|key| self.readers.get(key)) {
+            match reader {
+                Maker::Unit(unit) => drop(units.insert(unit.clone())),
+                Maker::Front(front) => drop(fronts.insert(front.clone())),
+            }
         }
-        self.translate(snapshot, dirty)
+        self.translate(snapshot, units, fronts)
     }
 
     /// Takes over a translator that translates everything as the present one does.
@@ -125,12 +123,9 @@ impl Desired {
     /// Translates everything anew, for another configuration or other facts.
     pub fn reconfigure(&mut self, translator: Translator, snapshot: &Snapshot) -> Changes {
         self.translator = translator;
-        let mut all = self.asked_for(snapshot);
-        all.extend(self.units.keys().cloned());
-        let mut changes = self.translate(snapshot, all);
-        let fronts: BTreeSet<_> = self.fronts.keys().cloned().collect();
-        self.assemble(fronts, &mut changes);
-        changes
+        let mut units = self.asked_for(snapshot);
+        units.extend(self.units.keys().cloned());
+        self.translate(snapshot, units, self.fronts.keys().cloned().collect())
     }
 
     /// The units that ask for something.
@@ -153,8 +148,8 @@ impl Desired {
     /// Leaves the units that serve these namespaces as they are, and no others.
     /// Answers the objects of all units for which that is news, and those they are on.
     pub(crate) fn freeze(&mut self, namespaces: &BTreeSet<Arc<str>>) -> BTreeSet<ObjectKey> {
-        let readers = namespaces.iter().flat_map(|name| self.readers.get(&Key::namespace(name)));
-        let frozen: BTreeSet<UnitKey> = readers.cloned().collect();
+        let keys: Vec<_> = namespaces.iter().map(Key::namespace).collect();
+        let frozen: BTreeSet<UnitKey> = keys.iter().flat_map(|key| self.readers_of(key)).cloned().collect();
         let news = self.frozen.symmetric_difference(&frozen);
         let fronts = |unit| self.fronts_of(unit).flat_map(|front| self.front_objects(front));
         let objects = news.flat_map(|unit| self.unit_objects(unit).iter().chain(fronts(unit)));
@@ -223,15 +218,15 @@ impl Desired {
 
     /// Where the addresses of a Kubernetes object come from.
     pub fn bindings(&self, resource: &ResourceId) -> impl Iterator<Item = &Binding> {
-        self.bindings_of_units(resource).map(|(binding, _)| binding)
+        self.bindings_with_makers(resource).map(|(binding, _)| binding)
     }
 
-    /// The same, each with the unit that it comes from.
-    pub(crate) fn bindings_of_units(
+    /// The same, each with who says so.
+    pub(crate) fn bindings_with_makers(
         &self,
         resource: &ResourceId,
-    ) -> impl Iterator<Item = (&Binding, &UnitKey)> {
-        self.statements.get(resource).iter().filter_map(|(what, unit)| Some((what.binding()?, unit)))
+    ) -> impl Iterator<Item = (&Binding, &Maker)> {
+        self.statements.get(resource).iter().filter_map(|(what, maker)| Some((what.binding()?, maker)))
     }
 
     /// What is said of a Kubernetes object.
@@ -257,29 +252,25 @@ impl Desired {
 
     /// The Kubernetes objects that an object of the controller is made for.
     pub fn resources_of(&self, key: &ObjectKey) -> BTreeSet<ResourceId> {
-        let makers =
-            self.wanted.get(key).into_iter().flat_map(|wanted| &wanted.makers).map(|(maker, _)| maker);
-        let units = makers.filter_map(|maker| match maker {
-            Maker::Unit(unit) => self.units.get(unit),
-            Maker::Front(_) => None,
-        });
-        units.flat_map(UnitOutput::served).cloned().collect()
+        let makers = self.wanted.get(key).into_iter().flat_map(|wanted| &wanted.makers);
+        let outputs = makers.filter_map(|(maker, _)| self.output(maker));
+        outputs.flat_map(Output::served).cloned().collect()
     }
 
     /// All findings, by unit, and then by front.
     pub fn diagnostics(&self) -> impl Iterator<Item = &Diagnostic> {
-        let of_units = self.units.values().flat_map(|unit| &unit.diagnostics);
-        of_units.chain(self.front_findings.values().flatten())
+        let outputs = self.units.values().chain(self.fronts.values().map(|front| &front.output));
+        outputs.flat_map(|output| &output.diagnostics)
     }
 
     /// The shared virtual services, each with the units that are on it.
     pub fn fronts(&self) -> impl Iterator<Item = (&FrontKey, &BTreeSet<UnitKey>)> {
-        self.fronts.iter()
+        self.fronts.iter().map(|(key, front)| (key, &front.units))
     }
 
     /// The objects that a front consists of.
     pub fn front_objects(&self, front: &FrontKey) -> &[Arc<Object>] {
-        self.front_objects.get(front).map(Vec::as_slice).unwrap_or_default()
+        self.fronts.get(front).map(|front| &*front.output.objects).unwrap_or_default()
     }
 
     /// The objects that a unit consists of, without what it adds to fronts.
@@ -287,9 +278,25 @@ impl Desired {
         self.units.get(unit).map(|output| &*output.objects).unwrap_or_default()
     }
 
+    /// The objects that a unit or a front consists of.
+    pub(crate) fn objects_of(&self, maker: &Maker) -> &[Arc<Object>] {
+        self.output(maker).map(|output| &*output.objects).unwrap_or_default()
+    }
+
     /// The units that depend on something of the cluster.
     pub(crate) fn readers_of(&self, key: &Key) -> impl Iterator<Item = &UnitKey> {
-        self.readers.get(key).iter()
+        self.readers.get(key).iter().filter_map(|reader| match reader {
+            Maker::Unit(unit) => Some(unit),
+            Maker::Front(_) => None,
+        })
+    }
+
+    /// What came out of a unit or a front.
+    fn output(&self, maker: &Maker) -> Option<&Output> {
+        match maker {
+            Maker::Unit(unit) => self.units.get(unit),
+            Maker::Front(front) => self.fronts.get(front).map(|front| &front.output),
+        }
     }
 
     /// The shared virtual services that a unit is on.
@@ -303,96 +310,127 @@ impl Desired {
         self.units.keys()
     }
 
-    fn translate(&mut self, snapshot: &Snapshot, dirty: BTreeSet<UnitKey>) -> Changes {
-        let mut work = Work::default();
-        for key in self.affected(dirty) {
+    /// Translates units, and the fronts that have to be: those given, and those for which
+    /// something else is contributed.
+    fn translate(
+        &mut self,
+        snapshot: &Snapshot,
+        units: BTreeSet<UnitKey>,
+        fronts: BTreeSet<FrontKey>,
+    ) -> Changes {
+        let mut work = Work { fronts, ..Work::default() };
+        for key in self.affected(units) {
             self.standing.remove(&key);
             let output = if self.is_unit_removed(&key) {
-                UnitOutput::default()
+                Output::default()
             } else {
                 self.translator.unit(snapshot, &key)
             };
             work.changes.translated += 1;
-            self.replace(key, output, &mut work);
+            self.replace(&Maker::Unit(key), output, &mut work);
         }
         self.sort_out(snapshot, &mut work);
-        let Work { mut changes, fronts, told, .. } = work;
-        for (key, before) in told {
-            let now = self.units.get(&key).map(|output| &*output.diagnostics).unwrap_or_default();
+        self.assemble(snapshot, work)
+    }
+
+    fn assemble(&mut self, snapshot: &Snapshot, mut work: Work) -> Changes {
+        for front in mem::take(&mut work.fronts) {
+            self.forget_left_off(&front);
+            let parts = self.parts(&front);
+            // One that nothing is on any more stays, unless everything is to be removed.
+            let output = if self.is_removing() && parts.is_empty() {
+                Output::default()
+            } else {
+                self.translator.front(snapshot, &front, parts.iter().map(|part| &**part))
+            };
+            work.changes.assembled += 1;
+            // Names of fronts have capitals, so that nobody else asks for them.
+            self.replace(&Maker::Front(front), output, &mut work);
+        }
+        let Work { mut changes, told, .. } = work;
+        for (maker, before) in told {
+            let now = self.output(&maker).map(|output| &*output.diagnostics).unwrap_or_default();
             // They are sorted.
             let is_new = |finding: &&Diagnostic| before.binary_search(finding).is_err();
             changes.found.extend(now.iter().filter(is_new).cloned());
         }
-        self.assemble(fronts, &mut changes);
         changes
     }
 
-    fn replace(&mut self, key: UnitKey, output: UnitOutput, work: &mut Work) {
-        let old = self.units.remove(&key).unwrap_or_default();
-        self.index_reads(&key, &old, &output);
-        let Work { changes, fronts, contested, told } = work;
+    /// Takes over what came out of a unit or a front.
+    fn replace(&mut self, maker: &Maker, output: Output, work: &mut Work) {
+        let old = self.take(maker);
+        self.index_reads(maker, &old.reads, &output.reads);
         if !(old.diagnostics.is_empty() && output.diagnostics.is_empty()) {
-            told.entry(key.clone()).or_insert_with(|| old.diagnostics.clone());
+            work.told.entry(maker.clone()).or_insert_with(|| old.diagnostics.clone());
         }
         if old.statements != output.statements {
-            self.restate(&key, &old, &output, changes);
+            self.restate(maker, &old, &output, &mut work.changes);
         }
-        if old.age != output.age {
-            // Others may have to be told.
-            let told = output.contributions.iter().map(|(front, _)| front);
-            fronts.extend(told.filter(|front| self.front_findings.contains_key(*front)).cloned());
+        if let Maker::Unit(unit) = maker
+            && old.contributions != output.contributions
+        {
+            self.contribute(unit, &old.contributions, &output.contributions, &mut work.fronts);
         }
-        if old.contributions != output.contributions {
-            for (front, part) in &old.contributions {
-                let kept = output.contributions.iter().any(|(f, p)| f == front && p == part);
-                if !kept {
-                    fronts.insert(front.clone());
-                }
-                if let Some(units) = self.fronts.get_mut(front) {
-                    units.remove(&key);
-                }
-            }
-            for (front, part) in &output.contributions {
-                self.fronts.entry(front.clone()).or_default().insert(key.clone());
-                if !old.contributions.iter().any(|(f, p)| f == front && p == part) {
-                    fronts.insert(front.clone());
-                }
+        let contested = self.remake(maker, &old.objects, &output.objects, &mut work.changes);
+        work.contested.extend(contested);
+        self.put(maker, output);
+    }
+
+    /// Takes out what came out of a unit or a front.
+    fn take(&mut self, maker: &Maker) -> Output {
+        match maker {
+            Maker::Unit(unit) => self.units.remove(unit).unwrap_or_default(),
+            Maker::Front(front) => {
+                self.fronts.get_mut(front).map(|front| mem::take(&mut front.output)).unwrap_or_default()
             }
         }
-        contested.extend(self.remake(&Maker::Unit(key.clone()), &old.objects, &output.objects, changes));
-        // A unit that asks for nothing and depends on nothing but its own key
-        // comes back by that key.
-        let inert = output.reads.len() <= 1
-            && output.objects.is_empty()
-            && output.contributions.is_empty()
-            && output.statements.is_empty()
-            && output.diagnostics.is_empty();
-        if inert {
-            self.forget_reads(&key, &output);
-        } else {
-            self.units.insert(key, output);
+    }
+
+    fn put(&mut self, maker: &Maker, output: Output) {
+        match maker {
+            // One that asks for nothing and depends on nothing but its own key comes back by
+            // that key.
+            Maker::Unit(_) if is_inert(&output) => self.index_reads(maker, &output.reads, &[]),
+            Maker::Unit(unit) => drop(self.units.insert(unit.clone(), output)),
+            Maker::Front(front) => self.fronts.entry(front.clone()).or_default().output = output,
         }
     }
 
-    fn index_reads(&mut self, key: &UnitKey, old: &UnitOutput, new: &UnitOutput) {
-        for read in old.reads.iter().filter(|read| new.reads.binary_search(read).is_err()) {
-            self.readers.remove(read, key);
+    /// Takes over what a unit contributes to fronts, and notes those for which that is news.
+    fn contribute(
+        &mut self,
+        unit: &UnitKey,
+        old: &[(FrontKey, Contribution)],
+        new: &[(FrontKey, Contribution)],
+        fronts: &mut BTreeSet<FrontKey>,
+    ) {
+        for (front, _) in old {
+            if let Some(front) = self.fronts.get_mut(front) {
+                front.units.remove(unit);
+            }
         }
-        for read in new.reads.iter().filter(|read| old.reads.binary_search(read).is_err()) {
-            self.readers.insert(read.clone(), key.clone());
+        for (front, _) in new {
+            self.fronts.entry(front.clone()).or_default().units.insert(unit.clone());
+        }
+        let gone = old.iter().filter(|part| !new.contains(part));
+        let come = new.iter().filter(|part| !old.contains(part));
+        fronts.extend(gone.chain(come).map(|(front, _)| front.clone()));
+    }
+
+    fn index_reads(&mut self, maker: &Maker, old: &[Key], new: &[Key]) {
+        for read in old.iter().filter(|read| new.binary_search(read).is_err()) {
+            self.readers.remove(read, maker);
+        }
+        for read in new.iter().filter(|read| old.binary_search(read).is_err()) {
+            self.readers.insert(read.clone(), maker.clone());
         }
     }
 
-    fn forget_reads(&mut self, key: &UnitKey, output: &UnitOutput) {
-        for read in &output.reads {
-            self.readers.remove(read, key);
-        }
-    }
-
-    fn restate(&mut self, unit: &UnitKey, old: &UnitOutput, new: &UnitOutput, changes: &mut Changes) {
+    fn restate(&mut self, maker: &Maker, old: &Output, new: &Output, changes: &mut Changes) {
         for statement in &old.statements {
             let object = &statement.object;
-            self.statements.remove(object, &(statement.what.clone(), unit.clone()));
+            self.statements.remove(object, &(statement.what.clone(), maker.clone()));
             changes.resources.insert(object.clone());
             for key in statement.what.objects() {
                 if !self.statements(object).any(|what| what.objects().any(|other| other == key)) {
@@ -402,30 +440,11 @@ impl Desired {
         }
         for statement in &new.statements {
             let object = &statement.object;
-            self.statements.insert(object.clone(), (statement.what.clone(), unit.clone()));
+            self.statements.insert(object.clone(), (statement.what.clone(), maker.clone()));
             changes.resources.insert(object.clone());
             for key in statement.what.objects() {
                 self.shown_by.insert(key.clone(), object.clone());
             }
-        }
-    }
-
-    fn assemble(&mut self, fronts: BTreeSet<FrontKey>, changes: &mut Changes) {
-        for front in fronts {
-            self.forget_left_off(&front);
-            let parts = self.parts(&front);
-            // One that nothing is on any more stays, unless everything is to be removed.
-            let output = if self.is_removing() && parts.is_empty() {
-                FrontOutput::default()
-            } else {
-                self.translator.front(&front, parts.iter().map(|part| &**part))
-            };
-            changes.assembled += 1;
-            self.tell_of_front(&front, &output, changes);
-            let objects = output.objects;
-            let old = self.front_objects.insert(front.clone(), objects.clone()).unwrap_or_default();
-            // Names of fronts have capitals, so that nobody else asks for them.
-            self.remake(&Maker::Front(front), &old, &objects, changes);
         }
     }
 
@@ -482,15 +501,15 @@ struct Work {
     fronts: BTreeSet<FrontKey>,
     /// Objects that several units ask for differently.
     contested: BTreeSet<ObjectKey>,
-    /// The findings of the units that were translated, as they were before.
-    told: BTreeMap<UnitKey, Vec<Diagnostic>>,
+    /// The findings of what was translated, as they were before.
+    told: BTreeMap<Maker, Vec<Diagnostic>>,
 }
 
-impl std::fmt::Display for Maker {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Unit(unit) => write!(f, "{unit}"),
-            Self::Front(front) => write!(f, "shared virtual service {}", front.name),
-        }
-    }
+/// Whether a unit asks for nothing, and looked at nothing but what it is born of.
+fn is_inert(output: &Output) -> bool {
+    output.reads.len() <= 1
+        && output.objects.is_empty()
+        && output.contributions.is_empty()
+        && output.statements.is_empty()
+        && output.diagnostics.is_empty()
 }

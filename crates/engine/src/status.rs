@@ -8,7 +8,7 @@ use ako_avi_types::{Kind, Object, ObjectKey, go_json};
 use ako_core::config::ServiceMode;
 use ako_core::resource::{Condition, Published, PublishedAddress, Service, ServiceType, Told, Truth};
 use ako_core::{CONTROLLER_NAME, Facts, ResourceId, ResourceKind, Snapshot, annotation};
-use ako_translate::{Binding, State, UnitKey, What};
+use ako_translate::{Binding, Maker, State, What};
 
 use crate::agenda::Agenda;
 use crate::desired::Desired;
@@ -79,8 +79,8 @@ impl Known<'_> {
     /// What is served for an object, each with its addresses, and whether more may follow.
     fn served(&self, resource: &ResourceId, current: &Published) -> (Vec<(&Binding, ServedBy)>, bool) {
         let (mut served, mut is_open) = (Vec::new(), false);
-        for (binding, unit) in self.desired.bindings_of_units(resource) {
-            let publish = self.publish(unit);
+        for (binding, maker) in self.desired.bindings_with_makers(resource) {
+            let publish = self.publish(maker);
             let stands = || current.addresses.iter().any(|address| address.hostname == binding.hostname);
             if publish == Publish::Nothing {
                 continue;
@@ -101,14 +101,20 @@ impl Known<'_> {
         (!addresses.is_empty()).then(|| ServedBy { uuid: vs.meta.uuid.clone(), addresses })
     }
 
-    /// What of the addresses of a unit is to be published.
-    fn publish(&self, unit: &UnitKey) -> Publish {
+    /// What of the addresses that a unit or a front says is to be published.
+    fn publish(&self, maker: &Maker) -> Publish {
         let Self { desired, .. } = *self;
-        let on_fronts = desired.fronts_of(unit).map(|front| self.trials.publish(front, unit, desired));
+        let unit = match maker {
+            Maker::Unit(unit) => Some(unit),
+            Maker::Front(_) => None,
+        };
+        let on_fronts = unit.into_iter().flat_map(|unit| {
+            desired.fronts_of(unit).map(move |front| self.trials.publish(front, unit, desired))
+        });
         if let Some(publish) = on_fronts.into_iter().find(|publish| *publish != Publish::Address) {
             return publish;
         }
-        let own = || desired.unit_objects(unit).iter().map(|object| object.key());
+        let own = || desired.objects_of(maker).iter().map(|object| object.key());
         if !own().any(|key| self.agenda.is_known_refused(&key)) {
             return Publish::Address;
         }

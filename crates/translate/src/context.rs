@@ -104,7 +104,7 @@ impl Context {
     }
 
     pub(crate) fn names(&self) -> Names<'_> {
-        Names::new(&self.config).apart(&self.apart)
+        Names::new(&self.config).sharded(self.placement.shards).apart(&self.apart)
     }
 
     pub(crate) fn checksum(&self) -> Checksum {

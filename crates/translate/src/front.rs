@@ -1,9 +1,9 @@
-//! Fronts: the virtual services that many units share, by name, and what comes out of one.
+//! Fronts: the virtual services that many units share, by name.
 //! Source: L7 objects, §1.2–1.4.
 
 use std::sync::Arc;
 
-use ako_avi_types::{Kind, Object, ObjectKey};
+use ako_avi_types::{Kind, ObjectKey};
 
 use crate::context::Context;
 
@@ -43,14 +43,4 @@ impl FrontKey {
     pub fn vsvip(&self) -> ObjectKey {
         ObjectKey::new(Kind::VsVip, self.tenant.clone(), self.name.clone())
     }
-}
-
-/// What becomes of a front.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct FrontOutput {
-    /// Its objects.
-    pub objects: Vec<Arc<Object>>,
-    /// Wildcard hosts whose HTTP requests are not redirected to HTTPS, each with a host in the
-    /// way: it is under the wildcard, and has no TLS.
-    pub not_redirected: Vec<(Arc<str>, Arc<str>)>,
 }

@@ -2,19 +2,19 @@
 //!
 //! The work is cut in two. A *unit* is what can be translated by itself: one
 //! host with everything that serves it, one LoadBalancer Service, or the static
-//! routes to the pods. A *front*
-//! is a virtual service that many units share; it is assembled from what they
-//! contribute to it. A changed Kubernetes object makes the units that read it
-//! translate again, and only the fronts whose contributions changed are
-//! assembled again.
+//! routes to the pods. A *front* is a virtual service that many units share; it
+//! is a unit that is made of what others contribute to it, too. Both look at the
+//! cluster through a view, and say what they have to say in the same [`Output`].
+//! A changed Kubernetes object makes the units and fronts that read it translate
+//! again, and a changed contribution the fronts that it is for.
 //!
 //! Invariants of this crate:
 //! - It is total: bad input costs one object a [`Diagnostic`](ako_core::Diagnostic),
 //!   never another object, and never a panic.
 //! - It is a function: equal input gives equal output, whatever the order in
 //!   which the cluster came to be what it is.
-//! - Everything that a unit looked at, absent objects included, is in its
-//!   read-set.
+//! - Everything that a unit or a front looked at, absent objects included, is in
+//!   its read-set.
 
 mod context;
 mod contribution;
@@ -23,6 +23,8 @@ mod front;
 mod http;
 mod layer4;
 mod limits;
+mod maker;
+mod output;
 mod placement;
 mod pool;
 mod se_group;
@@ -35,8 +37,10 @@ mod virtual_service;
 mod vsvip;
 
 pub use contribution::{Carried, Contribution};
-pub use front::{FrontKey, FrontKind, FrontOutput};
+pub use front::{FrontKey, FrontKind};
 pub use limits::Room;
+pub use maker::Maker;
+pub use output::Output;
 pub use statement::{Binding, State, Statement, What};
 pub use translator::Translator;
-pub use unit::{UnitKey, UnitOutput};
+pub use unit::UnitKey;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use ako_avi_types::pool::{PlacementNetwork, Subnet};
 use ako_avi_types::{IpAddress, Kind, Ref, go_json};
-use ako_core::config::{NodeNetwork, VipNetwork, split_cidr};
+use ako_core::config::{NodeNetwork, ShardSize, VipNetwork, split_cidr};
 use ako_core::{Config, Facts};
 use serde::Serialize;
 
@@ -27,6 +27,8 @@ pub(crate) struct Placement {
     pub(crate) child_vrf_ref: Ref,
     /// The tier-1 router, if there is one.
     pub(crate) tier1: Option<Arc<str>>,
+    /// How many virtual services hosts share.
+    pub(crate) shards: ShardSize,
     /// The networks that addresses come from, each with its uuid where its name is not enough.
     pub(crate) vip_networks: Vec<VipNetwork>,
     /// Whether routes to the VIPs are announced, and the labels of the peers that hear of them.
@@ -51,6 +53,7 @@ impl Placement {
             vrf_ref: tier1.is_none().then(|| child_vrf_ref.clone()),
             child_vrf_ref,
             tier1,
+            shards: config.shard_size,
             vip_networks: config.vip_networks.iter().map(|network| identified(network, facts)).collect(),
             rhi: config.rhi,
             bgp_peer_labels: if config.rhi { config.bgp_peer_labels.clone() } else { Vec::new() },

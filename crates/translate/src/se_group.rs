@@ -7,10 +7,10 @@ use std::sync::Arc;
 use ako_avi_types::{Kind, Label, Object, Ref, ServiceEngineGroup};
 
 use crate::context::Context;
-use crate::unit::UnitOutput;
+use crate::output::Output;
 use crate::view::View;
 
-pub(crate) fn translate(context: &Context, view: &View<'_>, out: &mut UnitOutput) {
+pub(crate) fn translate(context: &Context, view: &View<'_>, out: &mut Output) {
     if !context.config.needs_routes(context.facts.cloud) || view.is_barred(&context.config.operator_namespace)
     {
         return;

@@ -13,7 +13,8 @@ use ako_core::{Reason, ResourceKind, annotation};
 
 use crate::context::Context;
 use crate::endpoints::address_of_family;
-use crate::unit::{UnitOutput, node_id};
+use crate::output::Output;
+use crate::unit::node_id;
 use crate::view::View;
 
 /// Where a node's pods are, and how to get there.
@@ -24,7 +25,7 @@ struct Candidate<'a> {
 
 /// The VRF with all routes of the cluster. If they are not this instance's to
 /// write, the VRF is not wanted, and so left exactly as it is.
-pub(crate) fn translate(context: &Context, view: &View<'_>, out: &mut UnitOutput) {
+pub(crate) fn translate(context: &Context, view: &View<'_>, out: &mut Output) {
     if !context.config.needs_routes(context.facts.cloud)
         || !view.owns_routes(&context.config.operator_namespace)
     {
@@ -55,7 +56,7 @@ fn settle<'a>(
     routes: &mut BTreeMap<Network, Candidate<'a>>,
     network: Network,
     candidate: Candidate<'a>,
-    out: &mut UnitOutput,
+    out: &mut Output,
 ) {
     let mut entry = match routes.entry(network) {
         Entry::Vacant(free) => {
@@ -88,7 +89,7 @@ fn of_node<'a>(
     context: &Context,
     subnets: &SubnetsOfNodes<'_>,
     node: &'a Node,
-    out: &mut UnitOutput,
+    out: &mut Output,
 ) -> Vec<(Network, Candidate<'a>)> {
     let mut routes = Vec::new();
     let mut troubles = Vec::new();

@@ -2,17 +2,17 @@
 
 use std::sync::Arc;
 
-use ako_avi_types::ObjectKey;
 use ako_core::checksum::sha1_hex;
 use ako_core::{Config, Facts, Snapshot};
 
 use crate::context::Context;
 use crate::contribution::Contribution;
-use crate::front::{FrontKey, FrontOutput};
+use crate::front::FrontKey;
 use crate::http::{host, ingress, shared_service};
 use crate::layer4::{service, shared_vip};
 use crate::limits::Room;
-use crate::unit::{UnitKey, UnitOutput};
+use crate::output::Output;
+use crate::unit::UnitKey;
 use crate::view::View;
 use crate::{se_group, static_routes};
 
@@ -59,37 +59,35 @@ impl Translator {
 
     /// Translates one unit. A unit that nothing asks for yields nothing but its
     /// read-set.
-    pub fn unit(&self, snapshot: &Snapshot, key: &UnitKey) -> UnitOutput {
+    pub fn unit(&self, snapshot: &Snapshot, key: &UnitKey) -> Output {
         unit(&self.context, snapshot, key)
     }
 
     /// The same with names of its own for what a host's paths are made of: upstream's are
     /// those of another host. What has no other name is called as always.
-    pub fn unit_apart(&self, snapshot: &Snapshot, key: &UnitKey) -> UnitOutput {
+    pub fn unit_apart(&self, snapshot: &Snapshot, key: &UnitKey) -> Output {
         let mut apart = sha1_hex(&key.to_string());
         apart.truncate(APART);
         unit(&self.context.apart(apart.into()), snapshot, key)
     }
 
-    /// Assembles one front from what units contribute to it, in order of the
+    /// Translates one front with what units contribute to it, in order of the
     /// units. A front without contributions is an empty virtual service.
     pub fn front<'a>(
         &self,
+        snapshot: &Snapshot,
         key: &FrontKey,
         parts: impl IntoIterator<Item = &'a Contribution>,
-    ) -> FrontOutput {
-        shared_service::assemble(&self.context.in_tenant(&key.tenant), key, parts)
+    ) -> Output {
+        let view = View::new(snapshot);
+        let mut out = Output::default();
+        shared_service::translate(&self.context.in_tenant(&key.tenant), &view, key, parts, &mut out);
+        out.finish(view)
     }
 
     /// The room on a front.
     pub fn room(&self, key: &FrontKey) -> Room {
         shared_service::room(&self.context.in_tenant(&key.tenant), key)
-    }
-
-    /// The front that a virtual service's name stands for, if it is one of
-    /// ours: how fronts are recognised that nothing contributes to any more.
-    pub fn front_of(&self, vs: &ObjectKey) -> Option<FrontKey> {
-        shared_service::recognise(&self.context, vs)
     }
 
     /// Every unit of a snapshot.
@@ -118,9 +116,9 @@ fn of_translation(config: &Config) -> Config {
     }
 }
 
-fn unit(context: &Context, snapshot: &Snapshot, key: &UnitKey) -> UnitOutput {
+fn unit(context: &Context, snapshot: &Snapshot, key: &UnitKey) -> Output {
     let view = View::new(snapshot);
-    let mut out = UnitOutput::default();
+    let mut out = Output::default();
     match key {
         UnitKey::ServiceEngineGroup => se_group::translate(context, &view, &mut out),
         UnitKey::StaticRoutes => static_routes::translate(context, &view, &mut out),
@@ -130,8 +128,5 @@ fn unit(context: &Context, snapshot: &Snapshot, key: &UnitKey) -> UnitOutput {
         UnitKey::Ingress(id) => ingress::translate(&view, id, &mut out),
     }
     view.note(key.own_key());
-    out.reads = view.into_reads();
-    out.diagnostics.sort();
-    out.shrink();
-    out
+    out.finish(view)
 }

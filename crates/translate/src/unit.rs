@@ -1,15 +1,9 @@
-//! What is translated by itself, and what comes out.
+//! What is translated by itself.
 
 use std::fmt;
 use std::sync::Arc;
 
-use ako_avi_types::{Kind, Object};
-use ako_core::{Diagnostic, Key, NamespacedName, Place, Reason, ResourceId, ResourceKind};
-
-use crate::context::Context;
-use crate::contribution::Contribution;
-use crate::front::FrontKey;
-use crate::statement::{Binding, Statement, What};
+use ako_core::{Key, NamespacedName, Place, ResourceId, ResourceKind};
 
 /// A unit of translation.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -86,96 +80,6 @@ impl fmt::Display for UnitKey {
             Self::Service(id) => write!(f, "service {id}"),
             Self::SharedVip(id) => write!(f, "shared VIP {id}"),
             Self::Ingress(id) => write!(f, "ingress {id}"),
-        }
-    }
-}
-
-/// What becomes of a unit.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct UnitOutput {
-    /// Its own objects.
-    pub objects: Vec<Arc<Object>>,
-    /// What it adds to fronts.
-    pub contributions: Vec<(FrontKey, Contribution)>,
-    /// What it says of Kubernetes objects.
-    pub statements: Vec<Statement>,
-    /// What is wrong with its input.
-    pub diagnostics: Vec<Diagnostic>,
-    /// Everything that it looked at, sorted.
-    pub reads: Vec<Key>,
-    /// The oldest Ingress or Service that asks for it: of two units that ask for one
-    /// name the older one has it.
-    pub age: Option<(i64, NamespacedName)>,
-}
-
-impl UnitOutput {
-    /// Adds an object, unless Avi would not take its name; then whoever asked
-    /// for it is told. Answers whether it was added.
-    pub(crate) fn add(&mut self, object: Object, source: &ResourceId) -> bool {
-        let (kind, name) = (object.kind(), object.name().clone());
-        if !ako_core::name::fits(&name) {
-            let message = format!(
-                "the Avi {kind} would be called {name:?}, which is {} bytes long and Avi takes 255: \
-                 use shorter names, hosts or paths",
-                name.len()
-            );
-            self.tell(source, Reason::NameTooLong, message);
-            return false;
-        }
-        let same = |o: &Arc<Object>| o.kind() == kind && *o.name() == name && o.tenant() == object.tenant();
-        if self.objects.iter().any(same) {
-            let message = format!("two paths lead to the same Avi {kind} {name:?}; the first is served");
-            self.tell(source, Reason::DuplicateHostPath, message);
-            return false;
-        }
-        let mut object = object;
-        object.normalise();
-        self.objects.push(Arc::new(object));
-        true
-    }
-
-    /// Whether the unit has an object of that name already.
-    pub(crate) fn has(&self, context: &Context, kind: Kind, name: &str) -> bool {
-        self.objects
-            .iter()
-            .any(|o| o.kind() == kind && **o.name() == *name && o.tenant() == Some(&context.placement.tenant))
-    }
-
-    /// Gives back what memory was taken in advance: there are many of these,
-    /// and they stay.
-    pub(crate) fn shrink(&mut self) {
-        self.objects.shrink_to_fit();
-        self.contributions.shrink_to_fit();
-        for (_, contribution) in &mut self.contributions {
-            contribution.members.shrink_to_fit();
-        }
-        self.statements.shrink_to_fit();
-        self.reads.shrink_to_fit();
-    }
-
-    /// The Kubernetes objects that its addresses are published on.
-    pub fn served(&self) -> impl Iterator<Item = &ResourceId> {
-        let addresses = self.statements.iter().filter(|statement| statement.what.binding().is_some());
-        addresses.map(|statement| &statement.object)
-    }
-
-    /// Asks for node ports of a Service's pods.
-    pub(crate) fn request_node_ports(&mut self, service: &NamespacedName) {
-        let statement = Statement { object: service_id(service), what: What::NodePorts };
-        if !self.statements.contains(&statement) {
-            self.statements.push(statement);
-        }
-    }
-
-    /// Publishes the addresses of a virtual service on an object.
-    pub(crate) fn bind(&mut self, object: ResourceId, binding: Binding) {
-        self.statements.push(Statement { object, what: What::Address(binding) });
-    }
-
-    pub(crate) fn tell(&mut self, object: &ResourceId, reason: Reason, message: impl Into<Arc<str>>) {
-        let diagnostic = Diagnostic { object: object.clone(), reason, message: message.into() };
-        if !self.diagnostics.contains(&diagnostic) {
-            self.diagnostics.push(diagnostic);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The snapshot as a unit sees it: every look is recorded.
+//! The snapshot as a unit or a front sees it: every look is recorded.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;

@@ -10,9 +10,10 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use ako_avi_types::ObjectKey;
-use ako_translate::{Carried, Contribution, FrontKey, UnitKey};
+use ako_core::Snapshot;
+use ako_translate::{Carried, Contribution, FrontKey, Maker, UnitKey};
 
-use super::{Changes, Desired, Maker};
+use super::{Changes, Desired, Work};
 
 impl Desired {
     /// The front that an object belongs to.
@@ -25,9 +26,10 @@ impl Desired {
 
     /// The units on a front that may be left off, oldest first.
     pub(crate) fn may_be_left_off(&self, front: &FrontKey) -> Vec<UnitKey> {
-        let units = self.fronts.get(front).into_iter().flatten();
+        let Some(front) = self.fronts.get(front) else { return Vec::new() };
+        let units = front.units.iter();
         let mut units: Vec<_> = units
-            .filter(|unit| !self.frozen.contains(*unit) && self.left_off_with(front, unit).is_none())
+            .filter(|unit| !self.frozen.contains(*unit) && !front.left_off.contains_key(*unit))
             .collect();
         units.sort_by_cached_key(|unit| self.age(unit));
         units.into_iter().cloned().collect()
@@ -35,7 +37,7 @@ impl Desired {
 
     /// What a front carries of a unit that is left off.
     pub(crate) fn left_off_with(&self, front: &FrontKey, unit: &UnitKey) -> Option<&Arc<Carried>> {
-        self.left_off.get(front)?.get(unit)
+        self.fronts.get(front)?.left_off.get(unit)
     }
 
     /// Whether people are served by what a front is to carry of a unit.
@@ -45,41 +47,43 @@ impl Desired {
     }
 
     /// Leaves units off a front, but for what it carries.
-    pub(crate) fn leave_off(&mut self, front: &FrontKey, units: &[UnitKey], carried: Carried) -> Changes {
+    pub(crate) fn leave_off(
+        &mut self,
+        snapshot: &Snapshot,
+        key: &FrontKey,
+        units: &[UnitKey],
+        carried: Carried,
+    ) -> Changes {
         let carried = Arc::new(carried);
-        let left_off = self.left_off.entry(front.clone()).or_default();
-        left_off.extend(units.iter().map(|unit| (unit.clone(), carried.clone())));
-        self.assemble_without(front)
+        if let Some(front) = self.fronts.get_mut(key) {
+            front.left_off.extend(units.iter().map(|unit| (unit.clone(), carried.clone())));
+        }
+        self.assemble_one(snapshot, key)
     }
 
     /// Puts units on a front again.
-    pub(crate) fn put_on(&mut self, front: &FrontKey, units: &[UnitKey]) -> Changes {
-        if let Some(left_off) = self.left_off.get_mut(front) {
-            left_off.retain(|unit, _| !units.contains(unit));
+    pub(crate) fn put_on(&mut self, snapshot: &Snapshot, key: &FrontKey, units: &[UnitKey]) -> Changes {
+        if let Some(front) = self.fronts.get_mut(key) {
+            front.left_off.retain(|unit, _| !units.contains(unit));
         }
-        self.assemble_without(front)
+        self.assemble_one(snapshot, key)
     }
 
-    fn assemble_without(&mut self, front: &FrontKey) -> Changes {
-        let mut changes = Changes::default();
-        self.assemble(BTreeSet::from([front.clone()]), &mut changes);
-        changes
+    fn assemble_one(&mut self, snapshot: &Snapshot, front: &FrontKey) -> Changes {
+        self.assemble(snapshot, Work { fronts: BTreeSet::from([front.clone()]), ..Work::default() })
     }
 
     /// Forgets those that are left off and ask for the front no longer.
     pub(super) fn forget_left_off(&mut self, front: &FrontKey) {
-        let Some(left_off) = self.left_off.get_mut(front) else { return };
-        let units = self.fronts.get(front);
-        left_off.retain(|unit, _| units.is_some_and(|units| units.contains(unit)));
-        if left_off.is_empty() {
-            self.left_off.remove(front);
+        if let Some(front) = self.fronts.get_mut(front) {
+            front.left_off.retain(|unit, _| front.units.contains(unit));
         }
     }
 
     /// What units add to a front: all of it, or what the front carries where they are left
     /// off.
     pub(super) fn parts(&self, front: &FrontKey) -> Vec<Cow<'_, Contribution>> {
-        let units = self.fronts.get(front).into_iter().flatten();
+        let units = self.fronts.get(front).into_iter().flat_map(|front| &front.units);
         let parts = units.flat_map(|unit| {
             let carried = self.left_off_with(front, unit);
             self.contributions(front, unit).map(move |part| match carried {

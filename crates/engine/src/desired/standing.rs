@@ -10,13 +10,12 @@
 //! they came to be.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use ako_avi_types::ObjectKey;
 use ako_core::{Diagnostic, NamespacedName, Reason, ResourceId, Snapshot};
-use ako_translate::{FrontKey, FrontOutput, UnitKey, UnitOutput};
+use ako_translate::{FrontKey, Maker, Output, UnitKey};
 
-use super::{Changes, Desired, Maker, Work};
+use super::{Desired, Work};
 
 /// How old what a unit is about is, with the unit: earlier is older.
 pub(super) type Age = (Option<(i64, NamespacedName)>, UnitKey);
@@ -132,7 +131,7 @@ impl Desired {
         if has_other_names {
             let output = self.translator.unit_apart(snapshot, unit);
             work.changes.translated += 1;
-            return self.replace(unit.clone(), output, work);
+            return self.replace(&Maker::Unit(unit.clone()), output, work);
         }
         let holders: Vec<_> = holders.iter().take(3).map(ToString::to_string).collect();
         let message = format!(
@@ -147,7 +146,7 @@ impl Desired {
     /// The units for which a front has no room.
     fn without_room(&self, work: &Work) -> Option<(FrontKey, Vec<UnitKey>)> {
         work.fronts.iter().find_map(|front| {
-            let units = self.fronts.get(front)?;
+            let units = &self.fronts.get(front)?.units;
             let mut room = self.translator.room(front);
             if room.fits(units.len()) {
                 return None;
@@ -189,7 +188,7 @@ impl Desired {
             self.standing.remove(&unit);
             let output = self.translator.unit(snapshot, &unit);
             work.changes.translated += 1;
-            self.replace(unit, output, work);
+            self.replace(&Maker::Unit(unit), output, work);
         }
     }
 
@@ -198,31 +197,6 @@ impl Desired {
     pub(crate) fn resources_of_unit(&self, unit: &UnitKey) -> BTreeSet<ResourceId> {
         let Some(output) = self.units.get(unit) else { return BTreeSet::new() };
         output.served().cloned().chain(oldest_of(unit, output)).collect()
-    }
-
-    /// Tells of hosts for which something is not done because of what else is on their front.
-    pub(super) fn tell_of_front(&mut self, front: &FrontKey, output: &FrontOutput, changes: &mut Changes) {
-        let mut findings = Vec::new();
-        for (wildcard, other) in &output.not_redirected {
-            let message: Arc<str> = format!(
-                "HTTP requests for the wildcard host {wildcard} are not redirected to HTTPS, as host {other} is under \
-                 it, has no TLS, and is on the same shared virtual service {}: give that one TLS, or use enableEVH or \
-                 shardVSSize: DEDICATED",
-                front.name
-            )
-            .into();
-            let told = self.resources_of_unit(&UnitKey::Host(wildcard.clone())).into_iter();
-            findings.extend(told.map(|object| Diagnostic {
-                object,
-                reason: Reason::WildcardNotServed,
-                message: message.clone(),
-            }));
-        }
-        let before = self.front_findings.remove(front).unwrap_or_default();
-        changes.found.extend(findings.iter().filter(|finding| !before.contains(finding)).cloned());
-        if !findings.is_empty() {
-            self.front_findings.insert(front.clone(), findings);
-        }
     }
 
     /// Serves nothing of a unit, and tells why.
@@ -236,18 +210,14 @@ impl Desired {
         }));
         diagnostics.sort();
         diagnostics.dedup();
-        let refused = UnitOutput {
-            diagnostics,
-            reads: output.reads.clone(),
-            age: output.age.clone(),
-            ..UnitOutput::default()
-        };
-        self.replace(unit.clone(), refused, work);
+        let refused =
+            Output { diagnostics, reads: output.reads.clone(), age: output.age.clone(), ..Output::default() };
+        self.replace(&Maker::Unit(unit.clone()), refused, work);
     }
 }
 
 /// The oldest of the objects that a unit is about.
-fn oldest_of(unit: &UnitKey, output: &UnitOutput) -> Option<ResourceId> {
+fn oldest_of(unit: &UnitKey, output: &Output) -> Option<ResourceId> {
     let (_, name) = output.age.clone()?;
     Some(ResourceId { kind: unit.kind_of_age(), name })
 }

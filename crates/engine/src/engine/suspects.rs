@@ -36,7 +36,7 @@ impl Engine {
                 if acquitted.is_empty() {
                     return false;
                 }
-                let changes = self.desired.put_on(&front, &acquitted);
+                let changes = self.desired.put_on(&self.snapshot, &front, &acquitted);
                 (acquitted, changes)
             }
             [unit] => {
@@ -46,12 +46,12 @@ impl Engine {
                 let (object, failure) = (key.clone(), failure.clone());
                 let refusal = Refusal { object, failure, asked, attempts, is_served: false, retry };
                 trial.suspect_alone(unit.clone(), refusal);
-                let changes = self.desired.leave_off(&front, &suspects, carried);
+                let changes = self.desired.leave_off(&self.snapshot, &front, &suspects, carried);
                 (suspects, changes)
             }
             _ => {
                 trial.suspect(suspects.clone());
-                let changes = self.desired.leave_off(&front, &suspects, carried);
+                let changes = self.desired.leave_off(&self.snapshot, &front, &suspects, carried);
                 (suspects, changes)
             }
         };
@@ -86,14 +86,14 @@ impl Engine {
         match step {
             Step::TakeOff(unit) => {
                 let units = [unit];
-                let changes = self.desired.leave_off(front, &units, Carried::default());
+                let changes = self.desired.leave_off(&self.snapshot, front, &units, Carried::default());
                 self.look_at_statuses(&units);
                 // It leads nowhere, so nobody loses it.
                 self.changed(changes, Cause::Edit, now, effects);
                 true
             }
             Step::Try(units) => {
-                let changes = self.desired.put_on(front, &units);
+                let changes = self.desired.put_on(&self.snapshot, front, &units);
                 self.look_at_statuses(&units);
                 self.want(changes, now, effects);
                 true

@@ -281,6 +281,17 @@ fn a_wildcard_that_is_not_redirected_because_of_another_host_is_told() {
         change(&mut desired, Delta::Apply(Resource::Ingress(asking("green", 3, "zoo.example.com")))),
         0
     );
+    // So is another Ingress that asks for TLS of the wildcard, once.
+    let mut beside = asking("red", 4, "*.example.com");
+    beside.id = NamespacedName::new("red", "beside");
+    beside.tls = vec![IngressTls { hosts: vec![], has_bad_hosts: false, secret: "cert".into() }];
+    for path in beside.rules.iter_mut().flat_map(|rule| rule.paths.iter_mut().flatten()) {
+        path.path = "/beside".into();
+    }
+    let beside = Resource::Ingress(beside);
+    assert_eq!(change(&mut desired, Delta::Apply(beside.clone())), 1);
+    assert_eq!(told(&desired, Reason::WildcardNotServed), ["Ingress red/beside", "Ingress red/web"]);
+    change(&mut desired, Delta::Delete(beside.id()));
     // An older Ingress for the same host is the one to be told.
     change(&mut desired, Delta::Apply(older));
     assert_eq!(told(&desired, Reason::WildcardNotServed), ["Ingress red/older"]);

@@ -9,11 +9,12 @@ use ako_core::{Reason, certificate};
 use crate::context::Context;
 use crate::http::claim::Tls;
 use crate::http::site::Site;
-use crate::unit::{UnitOutput, ingress_id};
+use crate::output::Output;
+use crate::unit::ingress_id;
 
 /// Adds the certificates of a host and answers their names, the first one
 /// first.
-pub(crate) fn add(context: &Context, site: &Site<'_>, tls: &Tls<'_>, out: &mut UnitOutput) -> Vec<Arc<str>> {
+pub(crate) fn add(context: &Context, site: &Site<'_>, tls: &Tls<'_>, out: &mut Output) -> Vec<Arc<str>> {
     let names = context.names();
     let (first, second, host) = if tls.is_default {
         (names.default_certificate(false), names.default_certificate(true), Vec::new())

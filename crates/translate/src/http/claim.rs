@@ -11,7 +11,8 @@ use ako_core::{NamespacedName, Reason, certificate, hostname};
 use crate::context::Context;
 use crate::http::ingress;
 use crate::http::tls_wish::{self, TlsWish};
-use crate::unit::{UnitOutput, ingress_id};
+use crate::output::Output;
+use crate::unit::ingress_id;
 use crate::view::View;
 
 /// How a host is to be served for one Ingress.
@@ -40,6 +41,13 @@ pub(crate) struct HostClaim<'a> {
     pub(crate) paths: Vec<ClaimedPath>,
 }
 
+impl HostClaim<'_> {
+    /// Whether TLS is to end at the virtual service.
+    pub(crate) fn asks_for_tls(&self) -> bool {
+        matches!(self.security, Security::Secure(_))
+    }
+}
+
 /// One path of a claim.
 #[derive(Clone, Debug)]
 pub(crate) struct ClaimedPath {
@@ -62,7 +70,7 @@ pub(crate) fn of_host<'a>(
     context: &Context,
     view: &View<'a>,
     host: &Arc<str>,
-    out: &mut UnitOutput,
+    out: &mut Output,
 ) -> Option<Claimed<'a>> {
     let ingresses = accepted(view, host);
     let oldest = ingresses.first()?;
@@ -105,7 +113,7 @@ fn may_be_ours(
     view: &View<'_>,
     host: &Arc<str>,
     ingresses: &[&Arc<Ingress>],
-    out: &mut UnitOutput,
+    out: &mut Output,
 ) -> Result<(), (Reason, String)> {
     if !inside_subdomain(context, host) {
         let message = format!(
@@ -148,7 +156,7 @@ fn may_use(
     host: &Arc<str>,
     ingress: &Arc<Ingress>,
     oldest: &Arc<Ingress>,
-    out: &mut UnitOutput,
+    out: &mut Output,
 ) -> bool {
     let foreign = |owner: &Ingress| owner.id.namespace != ingress.id.namespace;
     if context.config.shares_by_namespace() && foreign(oldest) {
@@ -182,7 +190,7 @@ fn claim<'a>(
     host: &Arc<str>,
     ingress: &'a Arc<Ingress>,
     taken: &mut BTreeSet<(Arc<str>, Arc<str>, bool)>,
-    out: &mut UnitOutput,
+    out: &mut Output,
 ) -> Option<HostClaim<'a>> {
     let id = ingress_id(&ingress.id);
     let security = security(context, view, host, ingress, out)?;
@@ -216,7 +224,7 @@ fn claim_path(
     path: &IngressPath,
     ingress: &Ingress,
     is_first: bool,
-    out: &mut UnitOutput,
+    out: &mut Output,
 ) -> Option<ClaimedPath> {
     let id = ingress_id(&ingress.id);
     let Some(backend) = path.backend.clone() else {
@@ -241,7 +249,7 @@ fn security<'a>(
     view: &View<'a>,
     host: &Arc<str>,
     ingress: &Ingress,
-    out: &mut UnitOutput,
+    out: &mut Output,
 ) -> Option<Security<'a>> {
     let id = ingress_id(&ingress.id);
     let (secret, is_default) = match tls_wish::of_host(ingress, host) {

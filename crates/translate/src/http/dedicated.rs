@@ -8,12 +8,13 @@ use ako_avi_types::{Kind, Object, Ref, ServiceMetadata, go_json};
 use crate::context::Context;
 use crate::http::site::Site;
 use crate::http::{certificate, host_service};
-use crate::unit::{UnitOutput, ingress_id};
+use crate::output::Output;
+use crate::unit::ingress_id;
 use crate::view::View;
 use crate::virtual_service::{self as vs, Covered};
 use crate::vsvip;
 
-pub(crate) fn translate(context: &Context, view: &View<'_>, site: &Site<'_>, out: &mut UnitOutput) {
+pub(crate) fn translate(context: &Context, view: &View<'_>, site: &Site<'_>, out: &mut Output) {
     let source = ingress_id(&site.claims[0].ingress.id);
     let name: Arc<str> = context.names().dedicated_vs(&site.host).into();
     let certificates = site.tls().map(|tls| certificate::add(context, site, tls, out)).unwrap_or_default();

@@ -13,17 +13,12 @@ use crate::contribution::Contribution;
 use crate::front::{FrontKey, FrontKind};
 use crate::http::site::Site;
 use crate::http::{certificate, host_service};
-use crate::unit::{UnitOutput, ingress_id};
+use crate::output::Output;
+use crate::unit::ingress_id;
 use crate::view::View;
 use crate::virtual_service::{self as vs, Covered};
 
-pub(crate) fn translate(
-    context: &Context,
-    view: &View<'_>,
-    site: &Site<'_>,
-    parent: &str,
-    out: &mut UnitOutput,
-) {
+pub(crate) fn translate(context: &Context, view: &View<'_>, site: &Site<'_>, parent: &str, out: &mut Output) {
     let front = FrontKey::new(context, FrontKind::Evh, parent);
     let certificates = site.tls().map(|tls| certificate::add(context, site, tls, out)).unwrap_or_default();
     let Some(child) = child(context, view, site, parent, out) else { return };
@@ -42,7 +37,7 @@ fn child(
     view: &View<'_>,
     site: &Site<'_>,
     parent: &str,
-    out: &mut UnitOutput,
+    out: &mut Output,
 ) -> Option<Arc<str>> {
     let name: Arc<str> = context.names().child_vs(&site.host).into();
     let policies = host_service::policies(context, view, site, &name, out)?;

@@ -10,12 +10,13 @@ use crate::front::{FrontKey, FrontKind};
 use crate::http::claim::{self, Claimed, HostClaim, Security};
 use crate::http::site::Site;
 use crate::http::{dedicated, evh, passthrough, sni};
-use crate::unit::{UnitOutput, ingress_id};
+use crate::output::Output;
+use crate::unit::ingress_id;
 use crate::view::View;
 
 /// Translates a host: for each tenant by itself, as nothing is shared between
 /// tenants.
-pub(crate) fn translate(context: &Context, view: &View<'_>, host: &Arc<str>, out: &mut UnitOutput) {
+pub(crate) fn translate(context: &Context, view: &View<'_>, host: &Arc<str>, out: &mut Output) {
     let Some(Claimed { owner, claims }) = claim::of_host(context, view, host, out) else { return };
     if !fits(context, host, &owner, &claims, out) {
         return;
@@ -43,7 +44,7 @@ fn in_one_tenant(
     host: &Arc<str>,
     owner: &str,
     claims: Vec<HostClaim<'_>>,
-    out: &mut UnitOutput,
+    out: &mut Output,
 ) {
     let (passed, ended): (Vec<_>, Vec<_>) =
         claims.into_iter().partition(|c| matches!(c.security, Security::Passthrough));
@@ -68,13 +69,7 @@ fn in_one_tenant(
 
 /// Whether Avi takes the host, and the names of what it would be served by
 /// together with others; if not, its Ingresses are told.
-fn fits(
-    context: &Context,
-    host: &Arc<str>,
-    owner: &str,
-    claims: &[HostClaim<'_>],
-    out: &mut UnitOutput,
-) -> bool {
+fn fits(context: &Context, host: &Arc<str>, owner: &str, claims: &[HostClaim<'_>], out: &mut Output) -> bool {
     let shared = context.names().shared_vs(host, owner);
     let passthrough = format!("{}-insecure", context.names().passthrough_vs(host));
     let (reason, message) = if host.is_empty() {

@@ -11,8 +11,9 @@ use crate::http::claim::Security;
 use crate::http::path_policy::{self, Switch, Target};
 use crate::http::path_pool::{self, INGRESS_RATIO, PathOf};
 use crate::http::site::Site;
+use crate::output::Output;
 use crate::pool;
-use crate::unit::{UnitOutput, ingress_id};
+use crate::unit::ingress_id;
 use crate::view::View;
 
 /// Adds the pools, pool groups and policy sets of a host, one set a namespace. Answers
@@ -21,7 +22,7 @@ pub(crate) fn path_policies(
     context: &Context,
     view: &View<'_>,
     site: &Site<'_>,
-    out: &mut UnitOutput,
+    out: &mut Output,
 ) -> Vec<String> {
     let names = context.names();
     let mut sets = Vec::new();
@@ -73,7 +74,7 @@ fn switch(
     view: &View<'_>,
     of: PathOf<'_>,
     security: &Security<'_>,
-    out: &mut UnitOutput,
+    out: &mut Output,
 ) -> Option<Switch> {
     let names = context.names();
     let id = ingress_id(&of.ingress.id);

@@ -10,7 +10,8 @@ use ako_core::config::FqdnReuse;
 use crate::context::Context;
 use crate::http::site::Site;
 use crate::http::{host_paths, path_policy};
-use crate::unit::{UnitOutput, ingress_id};
+use crate::output::Output;
+use crate::unit::ingress_id;
 use crate::view::View;
 
 /// Adds the policy sets of a host and answers their names in order; `None` if
@@ -20,7 +21,7 @@ pub(crate) fn policies(
     view: &View<'_>,
     site: &Site<'_>,
     redirect_name: &str,
-    out: &mut UnitOutput,
+    out: &mut Output,
 ) -> Option<Vec<String>> {
     let mut policies = host_paths::path_policies(context, view, site, out);
     if policies.is_empty() {

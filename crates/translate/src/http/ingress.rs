@@ -8,12 +8,13 @@ use ako_core::resource::{Ingress, IngressClass, IngressTls};
 use ako_core::{CONTROLLER_NAME, NamespacedName, Reason};
 
 use crate::http::tls_wish::is_under;
-use crate::unit::{UnitOutput, ingress_id};
+use crate::output::Output;
+use crate::unit::ingress_id;
 use crate::view::View;
 
 /// The unit of an Ingress that names no host. Where there are hosts, the unit of the first
 /// one tells.
-pub(crate) fn translate(view: &View<'_>, id: &NamespacedName, out: &mut UnitOutput) {
+pub(crate) fn translate(view: &View<'_>, id: &NamespacedName, out: &mut Output) {
     let Some(ingress) = view.get::<Ingress>(id).filter(|ingress| hosts(view, ingress).is_empty()) else {
         return;
     };
@@ -43,14 +44,14 @@ pub(crate) fn is_ours(view: &View<'_>, ingress: &Ingress) -> bool {
 }
 
 /// Tells what is not done of an Ingress, if this is the first one of its hosts.
-pub(crate) fn tell_at(view: &View<'_>, host: &Arc<str>, ingress: &Ingress, out: &mut UnitOutput) {
+pub(crate) fn tell_at(view: &View<'_>, host: &Arc<str>, ingress: &Ingress, out: &mut Output) {
     let first = ingress.rules.iter().filter_map(|rule| view.host_of(ingress, rule.host.as_ref())).min();
     if first.as_ref() == Some(host) {
         tell(view, ingress, out);
     }
 }
 
-fn tell(view: &View<'_>, ingress: &Ingress, out: &mut UnitOutput) {
+fn tell(view: &View<'_>, ingress: &Ingress, out: &mut Output) {
     let id = ingress_id(&ingress.id);
     if ingress.has_default_backend {
         out.tell(

@@ -14,8 +14,9 @@ use crate::front::{FrontKey, FrontKind};
 use crate::http::claim::{ClaimedPath, HostClaim};
 use crate::http::path_pool::{self, INGRESS_RATIO, PathOf};
 use crate::http::site;
+use crate::output::Output;
 use crate::pool;
-use crate::unit::{UnitOutput, ingress_id};
+use crate::unit::ingress_id;
 use crate::view::View;
 
 /// Why a wildcard host is not served: the pool group is found by the whole host.
@@ -27,7 +28,7 @@ pub(crate) fn translate(
     view: &View<'_>,
     name: &Arc<str>,
     claims: &[HostClaim<'_>],
-    out: &mut UnitOutput,
+    out: &mut Output,
 ) {
     let Some(first) = claims.first() else { return };
     let front = FrontKey::new(context, FrontKind::Passthrough, &context.names().passthrough_vs(name));

@@ -12,8 +12,9 @@ use ako_core::{NamespacedName, Reason};
 use crate::context::Context;
 use crate::endpoints::{self, Members};
 use crate::http::claim::ClaimedPath;
+use crate::output::Output;
 use crate::pool::{self, Covered};
-use crate::unit::{UnitOutput, ingress_id};
+use crate::unit::ingress_id;
 use crate::view::View;
 
 /// The weight of an Ingress's pools: they have no siblings.
@@ -79,7 +80,7 @@ pub(crate) fn of_path(
     name: String,
     label: &str,
     markers: Vec<Marker>,
-    out: &mut UnitOutput,
+    out: &mut Output,
 ) -> Pool {
     let (members, port_name) = members(context, view, of, out);
     let metadata = ServiceMetadata {
@@ -94,7 +95,7 @@ pub(crate) fn of_path(
     pool::build(context, name, &covered, markers, Protocol::Tcp)
 }
 
-fn members(context: &Context, view: &View<'_>, of: PathOf<'_>, out: &mut UnitOutput) -> (Members, String) {
+fn members(context: &Context, view: &View<'_>, of: PathOf<'_>, out: &mut Output) -> (Members, String) {
     let id = of.service();
     let port = &of.path.backend.port;
     let service = view.get::<Service>(&id);

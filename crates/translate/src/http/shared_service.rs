@@ -5,24 +5,47 @@ use std::sync::Arc;
 
 use ako_avi_types::datascript::DataScript;
 use ako_avi_types::virtual_service::DataScriptAttachment;
-use ako_avi_types::{Kind, Object, ObjectKey, Ref, ServiceMetadata, VirtualService, VsDataScriptSet};
+use ako_avi_types::{Kind, Object, Ref, ServiceMetadata, VirtualService, VsDataScriptSet};
+use ako_core::Reason;
 use ako_core::checksum::hash;
 use ako_core::config::{AutoFqdn, FqdnReuse};
 use ako_core::name::dns_label_of_tenant;
 
 use crate::context::Context;
 use crate::contribution::Contribution;
-use crate::front::{FrontKey, FrontKind, FrontOutput};
-use crate::http::path_policy;
+use crate::front::{FrontKey, FrontKind};
+use crate::http::{claim, path_policy};
 use crate::limits::Room;
+use crate::output::Output;
+use crate::unit::ingress_id;
+use crate::view::View;
 use crate::virtual_service::{self as vs, Covered, PortText};
 use crate::{pool, vsvip};
 
-pub(crate) fn assemble<'a>(
+pub(crate) fn translate<'a>(
     context: &Context,
+    view: &View<'_>,
     key: &FrontKey,
     parts: impl IntoIterator<Item = &'a Contribution>,
-) -> FrontOutput {
+    out: &mut Output,
+) {
+    let sum = sum(parts);
+    let mut objects = match key.kind {
+        FrontKind::Sni => {
+            let plain: Vec<_> = sum.fqdns.iter().filter(|host| !sum.redirects.contains(host)).collect();
+            let not_redirected = path_policy::not_redirected(&sum.redirects, &plain);
+            tell_not_redirected(context, view, key, &not_redirected, out);
+            sni(context, key, sum, &not_redirected)
+        }
+        FrontKind::Evh => evh(context, key, sum),
+        FrontKind::Passthrough => passthrough(context, key, sum),
+    };
+    objects.iter_mut().for_each(Object::normalise);
+    out.objects.extend(objects.into_iter().map(Arc::new));
+}
+
+/// All that units contribute.
+fn sum<'a>(parts: impl IntoIterator<Item = &'a Contribution>) -> Contribution {
     let mut sum = Contribution::default();
     for part in parts {
         sum.fqdns.extend_from_slice(&part.fqdns);
@@ -34,18 +57,32 @@ pub(crate) fn assemble<'a>(
     }
     sum.certificates.sort();
     sum.certificates.dedup();
-    let mut not_redirected = Vec::new();
-    let mut objects = match key.kind {
-        FrontKind::Sni => {
-            let plain: Vec<_> = sum.fqdns.iter().filter(|host| !sum.redirects.contains(host)).collect();
-            not_redirected = path_policy::not_redirected(&sum.redirects, &plain);
-            sni(context, key, sum, &not_redirected)
+    sum
+}
+
+/// Tells the Ingresses of wildcard hosts whose HTTP requests are not redirected to HTTPS; each
+/// wildcard comes with a host that is in the way.
+fn tell_not_redirected(
+    context: &Context,
+    view: &View<'_>,
+    key: &FrontKey,
+    not_redirected: &[(Arc<str>, Arc<str>)],
+    out: &mut Output,
+) {
+    for (wildcard, other) in not_redirected {
+        let message = format!(
+            "HTTP requests for the wildcard host {wildcard} are not redirected to HTTPS, as host {other} is under it, \
+             has no TLS, and is on the same shared virtual service {}: give that one TLS, or use enableEVH or \
+             shardVSSize: DEDICATED",
+            key.name
+        );
+        // What is wrong with the claims themselves is told by the host's unit.
+        let claimed = claim::of_host(context, view, wildcard, &mut Output::default());
+        let claims = claimed.into_iter().flat_map(|claimed| claimed.claims);
+        for claim in claims.filter(|claim| claim.tenant == key.tenant && claim.asks_for_tls()) {
+            out.tell(&ingress_id(&claim.ingress.id), Reason::WildcardNotServed, message.clone());
         }
-        FrontKind::Evh => evh(context, key, sum),
-        FrontKind::Passthrough => passthrough(context, key, sum),
-    };
-    objects.iter_mut().for_each(Object::normalise);
-    FrontOutput { objects: objects.into_iter().map(Arc::new).collect(), not_redirected }
+    }
 }
 
 /// The room on a front.
@@ -60,26 +97,6 @@ fn is_named(context: &Context, kind: FrontKind) -> bool {
         FrontKind::Evh => !context.config.shares_by_namespace(),
         FrontKind::Passthrough => false,
     }
-}
-
-/// Only a virtual service of ours has such a name: host names hold no capitals.
-pub(crate) fn recognise(context: &Context, vs: &ObjectKey) -> Option<FrontKey> {
-    let names = context.names();
-    let rest = vs.name.strip_prefix(&names.prefix())?;
-    let rest = if context.config.primary {
-        rest
-    } else {
-        rest.strip_prefix(&*context.config.operator_namespace)?.strip_prefix('-')?
-    };
-    let kind = if rest.starts_with("Shared-Passthrough-") {
-        (!rest.ends_with("-insecure")).then_some(FrontKind::Passthrough)?
-    } else if context.config.evh {
-        rest.strip_prefix("Shared-L7-EVH-").map(|_| FrontKind::Evh)?
-    } else {
-        let shard = rest.strip_prefix("Shared-L7-")?;
-        shard.parse::<u32>().ok().map(|_| FrontKind::Sni)?
-    };
-    Some(FrontKey { kind, tenant: vs.tenant.clone(), name: vs.name.clone() })
 }
 
 fn sni(

@@ -8,8 +8,9 @@ use ako_core::Reason;
 use ako_core::resource::Ingress;
 
 use crate::http::claim::{HostClaim, Security, Tls};
+use crate::output::Output;
 use crate::statement::Binding;
-use crate::unit::{UnitOutput, ingress_id};
+use crate::unit::ingress_id;
 
 /// A host whose TLS ends at Avi, or that has none, with the claims to it.
 #[derive(Debug)]
@@ -51,7 +52,7 @@ impl<'a> Site<'a> {
     }
 
     /// Publishes a virtual service's addresses on all Ingresses of the host.
-    pub(crate) fn bind_all(&self, vs: &ObjectKey, vsvip: &ObjectKey, out: &mut UnitOutput) {
+    pub(crate) fn bind_all(&self, vs: &ObjectKey, vsvip: &ObjectKey, out: &mut Output) {
         for claim in &self.claims {
             bind(claim.ingress, &self.host, vs, vsvip, out);
         }
@@ -59,7 +60,7 @@ impl<'a> Site<'a> {
 }
 
 /// Tells that a wildcard host cannot be served, and why: nothing matches it.
-pub(crate) fn tell_wildcard(host: &str, ingress: &Ingress, why: &str, out: &mut UnitOutput) {
+pub(crate) fn tell_wildcard(host: &str, ingress: &Ingress, why: &str, out: &mut Output) {
     if host.starts_with('*') {
         let message = format!("the wildcard host {host} is not served: {why}");
         out.tell(&ingress_id(&ingress.id), Reason::WildcardNotServed, message);
@@ -67,13 +68,7 @@ pub(crate) fn tell_wildcard(host: &str, ingress: &Ingress, why: &str, out: &mut 
 }
 
 /// Publishes a virtual service's addresses on an Ingress.
-pub(crate) fn bind(
-    ingress: &Ingress,
-    host: &Arc<str>,
-    vs: &ObjectKey,
-    vsvip: &ObjectKey,
-    out: &mut UnitOutput,
-) {
+pub(crate) fn bind(ingress: &Ingress, host: &Arc<str>, vs: &ObjectKey, vsvip: &ObjectKey, out: &mut Output) {
     // The API server takes no wildcard as the host name of a status.
     if host.starts_with('*') {
         return;

@@ -14,7 +14,8 @@ use crate::front::{FrontKey, FrontKind};
 use crate::http::path_pool::{self, INGRESS_RATIO, PathOf};
 use crate::http::site::{self, Site};
 use crate::http::{certificate, host_paths};
-use crate::unit::{UnitOutput, ingress_id};
+use crate::output::Output;
+use crate::unit::ingress_id;
 use crate::view::View;
 use crate::virtual_service::{self as vs, Covered};
 
@@ -22,13 +23,7 @@ use crate::virtual_service::{self as vs, Covered};
 const NO_WILDCARD: &str = "a virtual service that hosts share in SNI mode matches whole hosts only, unless they have \
                            TLS: give it TLS, or use enableEVH=true or shardVSSize=DEDICATED";
 
-pub(crate) fn translate(
-    context: &Context,
-    view: &View<'_>,
-    site: &Site<'_>,
-    parent: &str,
-    out: &mut UnitOutput,
-) {
+pub(crate) fn translate(context: &Context, view: &View<'_>, site: &Site<'_>, parent: &str, out: &mut Output) {
     let front = FrontKey::new(context, FrontKind::Sni, parent);
     let vsvip = front.vsvip();
     let mut contribution = Contribution { fqdns: vec![site.host.clone()], ..Contribution::default() };
@@ -56,7 +51,7 @@ fn insecure_path(
     view: &View<'_>,
     of: PathOf<'_>,
     members: &[PoolGroupMember],
-    out: &mut UnitOutput,
+    out: &mut Output,
 ) -> Option<PoolGroupMember> {
     let plain =
         context.names().insecure_pool(of.host, &of.path.path, &of.ingress.id.namespace, &of.ingress.id.name);
@@ -93,7 +88,7 @@ fn child(
     view: &View<'_>,
     site: &Site<'_>,
     parent: &str,
-    out: &mut UnitOutput,
+    out: &mut Output,
 ) -> Option<Arc<str>> {
     let tls = site.tls()?;
     let source = ingress_id(&site.claims[0].ingress.id);

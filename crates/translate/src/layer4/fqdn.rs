@@ -8,13 +8,14 @@ use ako_core::resource::Service;
 use ako_core::{Reason, annotation};
 
 use crate::context::Context;
-use crate::unit::{UnitOutput, service_id};
+use crate::output::Output;
+use crate::unit::service_id;
 
 /// What is left of a namespace where even the service's name fills a label.
 const NAMESPACE_LIMIT: usize = 48;
 
 /// The names of a Service: those that it asks for, or a generated one.
-pub(crate) fn of_service(context: &Context, service: &Service, out: &mut UnitOutput) -> Vec<Arc<str>> {
+pub(crate) fn of_service(context: &Context, service: &Service, out: &mut Output) -> Vec<Arc<str>> {
     if context.config.auto_fqdn == AutoFqdn::Disabled {
         return Vec::new();
     }
@@ -27,7 +28,7 @@ pub(crate) fn of_service(context: &Context, service: &Service, out: &mut UnitOut
 
 /// The names of a list, as annotation [`annotation::EXTERNAL_DNS`] has it: separated by
 /// commas, in any case, perhaps with a final dot. What is no name is told and left out.
-fn listed(names: &str, service: &Service, out: &mut UnitOutput) -> Vec<Arc<str>> {
+fn listed(names: &str, service: &Service, out: &mut Output) -> Vec<Arc<str>> {
     let mut listed: Vec<Arc<str>> = Vec::new();
     for written in names.split(',').map(str::trim).filter(|name| !name.is_empty()) {
         let name = written.strip_suffix('.').unwrap_or(written).to_lowercase();

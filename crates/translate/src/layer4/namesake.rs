@@ -10,7 +10,8 @@ use ako_core::resource::{Service, ServicePort};
 use ako_core::{NamespacedName, Place, Reason, ServiceRule};
 
 use crate::context::Context;
-use crate::unit::{UnitKey, UnitOutput, service_id};
+use crate::output::Output;
+use crate::unit::{UnitKey, service_id};
 use crate::view::View;
 
 /// Another unit that asks for the name.
@@ -29,7 +30,7 @@ pub(crate) fn may_be_named(
     view: &View<'_>,
     unit: &UnitKey,
     services: &[&Arc<Service>],
-    out: &mut UnitOutput,
+    out: &mut Output,
 ) -> bool {
     let (UnitKey::Service(key) | UnitKey::SharedVip(key), Some(oldest)) = (unit, services.first()) else {
         return true;
@@ -113,7 +114,7 @@ pub(crate) fn may_have_pools(
     view: &View<'_>,
     service: &Arc<Service>,
     shared: Option<&str>,
-    out: &mut UnitOutput,
+    out: &mut Output,
 ) -> bool {
     let has_port_of = |other: &Service| {
         let is_there = |port: &ServicePort| {

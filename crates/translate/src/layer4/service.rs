@@ -18,8 +18,9 @@ use ako_core::{NamespacedName, Reason, ServiceRule};
 use crate::context::Context;
 use crate::endpoints::{self, BackendPort};
 use crate::layer4::{fqdn, namesake};
+use crate::output::Output;
 use crate::statement::Binding;
-use crate::unit::{UnitKey, UnitOutput, service_id};
+use crate::unit::{UnitKey, service_id};
 use crate::view::View;
 use crate::virtual_service::{self as vs, Covered, PortText, TargetText};
 use crate::{pool, vsvip};
@@ -28,7 +29,7 @@ use crate::{pool, vsvip};
 const MIXED_PROFILE: &str = "Mixed-Network-Profile-Internal";
 const L4_APPLICATION: &str = "System-L4-Application";
 
-pub(crate) fn translate(context: &Context, view: &View<'_>, id: &NamespacedName, out: &mut UnitOutput) {
+pub(crate) fn translate(context: &Context, view: &View<'_>, id: &NamespacedName, out: &mut Output) {
     let Some(service) =
         view.get::<Service>(id).filter(|s| is_ours(context, s) && shared_vip_key(s).is_none())
     else {
@@ -71,7 +72,7 @@ pub(crate) fn bind(
     service: &Service,
     hostnames: &[Arc<str>],
     name: &Arc<str>,
-    out: &mut UnitOutput,
+    out: &mut Output,
 ) {
     let unnamed = [Arc::default()];
     for hostname in if hostnames.is_empty() { &unnamed } else { hostnames } {
@@ -91,7 +92,7 @@ pub(crate) fn is_ours(context: &Context, service: &Service) -> bool {
 
 /// Whether a Service can be served in the mode that we are in; if not, it is
 /// told. Source: L4 and network, A3.
-pub(crate) fn is_servable(context: &Context, service: &Service, out: &mut UnitOutput) -> bool {
+pub(crate) fn is_servable(context: &Context, service: &Service, out: &mut Output) -> bool {
     let has_sctp = service.ports.iter().any(|port| port.protocol == Protocol::Sctp);
     if context.config.service_mode != ServiceMode::NodePortLocal || !has_sctp {
         return true;
@@ -106,7 +107,7 @@ pub(crate) fn is_servable(context: &Context, service: &Service, out: &mut UnitOu
 pub(crate) fn wanted_address(
     context: &Context,
     service: &Service,
-    out: &mut UnitOutput,
+    out: &mut Output,
 ) -> Result<Option<Arc<str>>, ()> {
     let annotated = service.annotations.get(annotation::LOAD_BALANCER_IP).filter(|a| !a.is_empty());
     let Some(address) = service.load_balancer_ip.as_ref().or(annotated) else { return Ok(None) };
@@ -155,7 +156,7 @@ pub(crate) fn pools(
     view: &View<'_>,
     service: &Service,
     shared: Option<SharedWith<'_>>,
-    out: &mut UnitOutput,
+    out: &mut Output,
 ) -> Vec<PortPool> {
     tell_unused(service, out);
     let mut pools = Vec::new();
@@ -178,7 +179,7 @@ pub(crate) fn pools(
 }
 
 /// Tells what a Service asks for and does not get.
-fn tell_unused(service: &Service, out: &mut UnitOutput) {
+fn tell_unused(service: &Service, out: &mut Output) {
     for unused in &service.unused {
         let message = match unused {
             UnusedField::SourceRanges => {
@@ -203,7 +204,7 @@ fn port_pool(
     port: &ServicePort,
     name: String,
     shared: Option<SharedWith<'_>>,
-    out: &mut UnitOutput,
+    out: &mut Output,
 ) -> ako_avi_types::Pool {
     let backend = BackendPort { name: &port.name, port: Some(port) };
     let mut members = endpoints::of_service(context, view, service, &backend);

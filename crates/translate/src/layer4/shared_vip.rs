@@ -11,11 +11,12 @@ use ako_core::{NamespacedName, Place, Reason};
 use crate::context::Context;
 use crate::layer4::service::{self, SharedWith};
 use crate::layer4::{fqdn, namesake};
-use crate::unit::{UnitKey, UnitOutput, service_id};
+use crate::output::Output;
+use crate::unit::{UnitKey, service_id};
 use crate::view::View;
 use crate::vsvip;
 
-pub(crate) fn translate(context: &Context, view: &View<'_>, key: &NamespacedName, out: &mut UnitOutput) {
+pub(crate) fn translate(context: &Context, view: &View<'_>, key: &NamespacedName, out: &mut Output) {
     let mut services: Vec<_> = view.under::<Service>(Place::SharedVip, key).collect();
     if services.is_empty() || !view.serves(&key.namespace) {
         return;
@@ -78,7 +79,7 @@ fn members<'a>(
     view: &View<'a>,
     services: &[&'a Arc<Service>],
     key: &NamespacedName,
-    out: &mut UnitOutput,
+    out: &mut Output,
 ) -> Option<Members<'a>> {
     let mut taken = BTreeSet::new();
     let mut members: Option<Members<'a>> = None;

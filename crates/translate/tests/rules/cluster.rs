@@ -88,7 +88,7 @@ pub(crate) fn translate_with(config: Config, facts: Facts, objects: Vec<Resource
         }
     }
     for (key, parts) in &fronts {
-        for object in translator.front(key, parts).objects {
+        for object in translator.front(&snapshot, key, parts).objects {
             all.objects.insert((object.kind(), object.name().clone()), object);
         }
     }

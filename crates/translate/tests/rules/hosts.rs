@@ -6,7 +6,7 @@ use ako_avi_types::{Kind, Object};
 use ako_core::config::{FqdnReuse, ShardSize};
 use ako_core::resource::{Ingress, IngressRule, Secret};
 use ako_core::secret::Redacted;
-use ako_core::{Config, Reason, Resource};
+use ako_core::{Config, Reason, Resource, Snapshot};
 
 use crate::cluster::{
     CERTIFICATE, KEY, Translated, config, evh, ingress, path, rule, secret, secure, translate,
@@ -281,7 +281,7 @@ fn an_empty_passthrough_front_is_whole() {
         tenant: "admin".into(),
         name: "c1--Shared-Passthrough-0".into(),
     };
-    let objects = translator.front(&key, []).objects;
+    let objects = translator.front(&Snapshot::default(), &key, []).objects;
     assert_eq!(objects.len(), 4, "no redirect is left, its virtual service is");
     for object in &objects {
         for reference in object.references() {
@@ -290,21 +290,5 @@ fn an_empty_passthrough_front_is_whole() {
                 .any(|o| Some(o.kind()) == reference.kind && Some(o.name()) == reference.name.as_ref());
             assert!(there, "{} refers to {reference}", object.name());
         }
-    }
-}
-
-#[test]
-fn fronts_are_recognised_by_their_names() {
-    let translator = ako_translate::Translator::new(config(), crate::cluster::facts());
-    let kind = |name: &str| {
-        let key = ako_avi_types::ObjectKey::new(Kind::VirtualService, "admin", name);
-        translator.front_of(&key).map(|front| front.kind)
-    };
-    assert_eq!(kind("c1--Shared-L7-3"), Some(ako_translate::FrontKind::Sni));
-    assert_eq!(kind("c1--Shared-Passthrough-0"), Some(ako_translate::FrontKind::Passthrough));
-    for other in
-        ["c1--Shared-Passthrough-0-insecure", "c1--foo.example.com", "c2--Shared-L7-3", "c1--Shared-L7-x"]
-    {
-        assert_eq!(kind(other), None, "{other}");
     }
 }

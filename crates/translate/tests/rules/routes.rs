@@ -9,7 +9,7 @@ use ako_core::{
     Claim, CloudType, Config, Delta, Diagnostic, Facts, Installation, Key, Reason, Resource, ResourceKind,
     Snapshot,
 };
-use ako_translate::{Translator, UnitKey, UnitOutput};
+use ako_translate::{Output, Translator, UnitKey};
 
 use crate::cluster::{config, facts};
 
@@ -40,7 +40,7 @@ fn routed(cni: &str) -> Config {
     Config { no_static_routes: false, cni: cni.into(), ..config() }
 }
 
-fn unit(config: Config, facts: Facts, key: &UnitKey, objects: Vec<Resource>) -> UnitOutput {
+fn unit(config: Config, facts: Facts, key: &UnitKey, objects: Vec<Resource>) -> Output {
     let translator = Translator::new(config, facts);
     let mut snapshot = Snapshot::default();
     snapshot.act_by(translator.config(), None);
