@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use ako_avi_types::network::{self, Network};
+
 use crate::cloud::CloudType;
 use crate::config::{Config, ServiceMode};
 
@@ -35,11 +37,91 @@ pub struct Facts {
     pub vip_networks: BTreeMap<Arc<str>, Arc<str>>,
 }
 
+/// What the controller answers when it is asked for what is configured, or what a file holds in
+/// its place. [`Facts`] follow from it.
+#[derive(Clone, Debug)]
+pub struct Answers {
+    /// `/api/cluster` `uuid`.
+    pub cluster_uuid: Arc<str>,
+    /// `default_license_tier`, such as `ENTERPRISE`.
+    pub licence_tier: Arc<str>,
+    /// The type of the configured cloud.
+    pub cloud: CloudType,
+    /// The type of the cloud's IPAM profile, such as `IPAMDNS_TYPE_INTERNAL`, if there is one that
+    /// may be read.
+    pub ipam_type: Option<Arc<str>>,
+    /// The domains of its DNS profile, as they are spelled there.
+    pub dns_domains: Vec<Arc<str>>,
+    /// The configured VIP networks that were found, in the order of the configuration.
+    pub vip_networks: Vec<Network>,
+    /// The uuids of the node networks that are configured by name, on clouds where pools are
+    /// placed.
+    pub node_networks: BTreeMap<Arc<str>, Arc<str>>,
+    /// The VRF of the tier-1 router, where there is one ([`has_tier1_vrf`]).
+    pub tier1_vrf: Option<Arc<str>>,
+}
+
+impl Default for Answers {
+    /// Those of a controller with every feature and a No-access cloud that nothing is configured
+    /// of.
+    fn default() -> Self {
+        Self {
+            cluster_uuid: "cluster-00000000".into(),
+            licence_tier: "ENTERPRISE".into(),
+            cloud: CloudType::None,
+            ipam_type: None,
+            dns_domains: Vec::new(),
+            vip_networks: Vec::new(),
+            node_networks: BTreeMap::new(),
+            tier1_vrf: None,
+        }
+    }
+}
+
+impl Answers {
+    /// The VRF that our objects lie in.
+    pub fn vrf(&self, config: &Config) -> Arc<str> {
+        let network_vrf = self.vip_networks.first().and_then(|network| network.vrf.as_deref());
+        choose_vrf(config, self.cloud, network_vrf, self.tier1_vrf.as_deref())
+    }
+}
+
+/// The tenants of what instances share.
+#[derive(Clone, Debug)]
+pub struct SharedTenants {
+    /// That of the VRF ([`Answers::vrf`]).
+    pub vrf: Arc<str>,
+    /// That of the configured SE group.
+    pub se_group: Arc<str>,
+}
+
+impl Default for SharedTenants {
+    /// Where they are on a controller that was not asked.
+    fn default() -> Self {
+        Self { vrf: Facts::SHARED_TENANT.into(), se_group: Facts::SHARED_TENANT.into() }
+    }
+}
+
 impl Facts {
-    /// Whether an IPAM profile of a type is of another system, which gives addresses once.
-    /// Source: L4 and network, B1.
-    pub fn is_foreign_ipam(profile_type: &str) -> bool {
-        matches!(profile_type, "IPAMDNS_TYPE_INFOBLOX" | "IPAMDNS_TYPE_CUSTOM")
+    /// What follows from a controller's answers.
+    pub fn of(config: &Config, answers: &Answers, tenants: SharedTenants) -> Self {
+        let domains = answers.dns_domains.iter();
+        let mut subdomains: Vec<Arc<str>> = domains.map(|d| d.trim_start_matches('.').into()).collect();
+        subdomains.sort();
+        // Of another system, which gives an address once. Source: L4 and network, B1.
+        let is_foreign = |kind: &str| matches!(kind, "IPAMDNS_TYPE_INFOBLOX" | "IPAMDNS_TYPE_CUSTOM");
+        Self {
+            cluster_uuid: answers.cluster_uuid.clone(),
+            enterprise: matches!(&*answers.licence_tier, "ENTERPRISE" | "ENTERPRISE_WITH_CLOUD_SERVICES"),
+            cloud: answers.cloud,
+            vrf: answers.vrf(config),
+            vrf_tenant: tenants.vrf,
+            se_group_tenant: tenants.se_group,
+            subdomains,
+            node_networks: answers.node_networks.clone(),
+            has_foreign_ipam: answers.ipam_type.as_deref().is_some_and(is_foreign),
+            vip_networks: network::uuids_of_namesakes(&answers.vip_networks),
+        }
     }
 
     /// The tenant of VRFs and SE groups, unless it is known to be another one:
@@ -85,7 +167,7 @@ pub fn check_cloud(config: &Config, cloud: CloudType) -> Result<(), String> {
 ///
 /// `network_vrf` is the VRF of the first VIP network, `tier1_vrf` the one that
 /// NSX-T maps to our tier-1 router.
-pub fn choose_vrf(
+fn choose_vrf(
     config: &Config,
     cloud: CloudType,
     network_vrf: Option<&str>,
@@ -108,6 +190,33 @@ pub fn choose_vrf(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn network(name: &str, vrf: &str, has_namesakes: bool) -> Network {
+        let uuid = format!("network-{vrf}").into();
+        Network { name: name.into(), uuid, vrf: Some(vrf.into()), has_namesakes, ..Network::default() }
+    }
+
+    #[test]
+    fn facts_follow_from_answers() {
+        let config = Config::default();
+        let of = |answers: &Answers| Facts::of(&config, answers, SharedTenants::default());
+        let facts = of(&Answers::default());
+        assert!(facts.enterprise && !facts.has_foreign_ipam && facts.vip_networks.is_empty());
+        assert_eq!((&*facts.vrf, &*facts.vrf_tenant), ("global", "admin"));
+        let answers = Answers {
+            licence_tier: "ESSENTIALS".into(),
+            ipam_type: Some("IPAMDNS_TYPE_INFOBLOX".into()),
+            dns_domains: vec![".b.example.com".into(), "a.example.com".into()],
+            vip_networks: vec![network("net", "red", true), network("other", "blue", false)],
+            cloud: CloudType::VCenter,
+            ..Answers::default()
+        };
+        let facts = of(&answers);
+        assert!(!facts.enterprise && facts.has_foreign_ipam);
+        assert_eq!(&*facts.vrf, "red");
+        assert_eq!(facts.subdomains, ["a.example.com".into(), "b.example.com".into()]);
+        assert_eq!(facts.vip_networks, BTreeMap::from([("net".into(), "network-red".into())]));
+    }
 
     #[test]
     fn a_tier_1_router_is_for_overlays_of_nsx_t() {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ako_avi_types::network::{self, Hosts};
 use ako_avi_types::{Kind, Network, ObjectKey, Ref};
 use ako_core::config::VipNetwork;
-use ako_core::facts::{check_cloud, choose_vrf};
+use ako_core::facts::{Answers, SharedTenants, check_cloud, has_tier1_vrf};
 use ako_core::{CloudType, Config, Facts};
 use anyhow::Context as _;
 use serde_json::Value;
@@ -27,54 +27,51 @@ impl Environment {
     /// # Errors
     /// If the configured cloud is not among the objects.
     pub fn facts(&self, config: &Config) -> anyhow::Result<Facts> {
-        let mut facts = Facts {
-            cluster_uuid: "cluster-00000000".into(),
-            enterprise: true,
-            cloud: CloudType::None,
-            vrf: choose_vrf(config, CloudType::None, None, None),
-            vrf_tenant: Facts::SHARED_TENANT.into(),
-            se_group_tenant: Facts::SHARED_TENANT.into(),
-            subdomains: Vec::new(),
-            node_networks: BTreeMap::new(),
-            vip_networks: BTreeMap::new(),
-            has_foreign_ipam: false,
-        };
         if self.0.is_none() {
-            return Ok(facts);
+            return Ok(Facts::of(config, &Answers::default(), SharedTenants::default()));
         }
-        let cloud = self.find("cloud", &config.cloud_name).with_context(|| {
-            format!("cloud {:?} is not there: set cloudName to one that is", &*config.cloud_name)
-        })?;
-        let transport_zone = cloud.pointer("/nsxt_configuration/data_network_config/tz_type");
-        let transport_zone = transport_zone.and_then(Value::as_str);
-        facts.cloud = CloudType::parse(cloud["vtype"].as_str().unwrap_or_default(), transport_zone);
-        check_cloud(config, facts.cloud).map_err(anyhow::Error::msg)?;
-        let search = Search { environment: self, config, cloud };
-        let vip_network = |n: &VipNetwork| search.network(&n.name, &n.uuid, &n.cidrs(), "vipNetworkList");
-        let vip_networks = config.vip_networks.iter().map(vip_network).collect::<anyhow::Result<Vec<_>>>()?;
-        let network_vrf = vip_networks.first().and_then(|first| first.as_ref()?.vrf.as_deref());
-        let tier1_vrf = self.tier1_vrf(&config.tier1_router);
-        facts.vrf = choose_vrf(config, facts.cloud, network_vrf, tier1_vrf);
-        facts.vip_networks = network::uuids_of_namesakes(vip_networks.iter().flatten());
-        facts.has_foreign_ipam = self.has_foreign_ipam(cloud);
-        facts.subdomains = self.subdomains(cloud);
-        if facts.cloud.places_pools() {
-            for network in config.node_networks.iter().filter(|network| network.uuid.is_empty()) {
-                let found = search.network(&network.name, "", &[], "nodeNetworkList")?;
-                facts.node_networks.extend(found.map(|found| (network.name.clone(), found.uuid)));
-            }
-        }
+        let answers = self.answers(config)?;
         let tenant_of = |kind: Kind, name: &str| {
             let found = self.find(kind.segment(), name)?;
             Ref::parse(found["tenant_ref"].as_str()?).name
         };
-        if let Some(tenant) = tenant_of(Kind::VrfContext, &facts.vrf) {
-            facts.vrf_tenant = tenant;
+        let unasked = SharedTenants::default();
+        let tenants = SharedTenants {
+            vrf: tenant_of(Kind::VrfContext, &answers.vrf(config)).unwrap_or(unasked.vrf),
+            se_group: tenant_of(Kind::ServiceEngineGroup, &config.se_group).unwrap_or(unasked.se_group),
+        };
+        Ok(Facts::of(config, &answers, tenants))
+    }
+
+    /// What a controller with these objects would answer.
+    fn answers(&self, config: &Config) -> anyhow::Result<Answers> {
+        let cloud_object = self.find("cloud", &config.cloud_name).with_context(|| {
+            format!("cloud {:?} is not there: set cloudName to one that is", &*config.cloud_name)
+        })?;
+        let transport_zone = cloud_object.pointer("/nsxt_configuration/data_network_config/tz_type");
+        let transport_zone = transport_zone.and_then(Value::as_str);
+        let cloud = CloudType::parse(cloud_object["vtype"].as_str().unwrap_or_default(), transport_zone);
+        check_cloud(config, cloud).map_err(anyhow::Error::msg)?;
+        let search = Search { environment: self, config, cloud: cloud_object };
+        let vip_network = |n: &VipNetwork| search.network(&n.name, &n.uuid, &n.cidrs(), "vipNetworkList");
+        let vip_networks = config.vip_networks.iter().map(vip_network).collect::<anyhow::Result<Vec<_>>>()?;
+        let mut node_networks = BTreeMap::new();
+        let named = config.node_networks.iter().filter(|network| network.uuid.is_empty());
+        for network in named.filter(|_| cloud.places_pools()) {
+            let found = search.network(&network.name, "", &[], "nodeNetworkList")?;
+            node_networks.extend(found.map(|found| (network.name.clone(), found.uuid)));
         }
-        if let Some(tenant) = tenant_of(Kind::ServiceEngineGroup, &config.se_group) {
-            facts.se_group_tenant = tenant;
-        }
-        Ok(facts)
+        let tier1_vrf =
+            if has_tier1_vrf(config, cloud) { self.tier1_vrf(&config.tier1_router) } else { None };
+        Ok(Answers {
+            cloud,
+            ipam_type: self.ipam_type(cloud_object),
+            dns_domains: self.dns_domains(cloud_object),
+            vip_networks: vip_networks.into_iter().flatten().collect(),
+            node_networks,
+            tier1_vrf,
+            ..Answers::default()
+        })
     }
 
     /// The object of a key as it is beforehand.
@@ -100,29 +97,32 @@ impl Environment {
     }
 
     /// The VRF that NSX-T has for a tier-1 router.
-    fn tier1_vrf(&self, router: &str) -> Option<&str> {
+    fn tier1_vrf(&self, router: &str) -> Option<Arc<str>> {
         let vrfs = self.0.as_ref()?.get("vrfcontext")?.as_object()?.values();
         let is_of_router = |vrf: &&Value| {
             let mut attributes = vrf["attrs"].as_array().into_iter().flatten();
             attributes.any(|attribute| attribute["key"] == "tier1path" && attribute["value"] == router)
         };
-        vrfs.filter(|_| !router.is_empty()).find(is_of_router)?["name"].as_str()
+        vrfs.filter(|_| !router.is_empty()).find(is_of_router)?["name"].as_str().map(Arc::from)
     }
 
-    fn has_foreign_ipam(&self, cloud: &Value) -> bool {
-        let profile = cloud["ipam_provider_ref"].as_str().map(Ref::parse).and_then(|r| r.name);
-        let profile = profile.and_then(|name| self.find(Kind::IpamDnsProviderProfile.segment(), &name));
-        profile.and_then(|profile| profile["type"].as_str()).is_some_and(Facts::is_foreign_ipam)
+    fn ipam_type(&self, cloud: &Value) -> Option<Arc<str>> {
+        let profile = self.profile(cloud, "ipam_provider_ref")?;
+        profile["type"].as_str().map(Arc::from)
     }
 
-    fn subdomains(&self, cloud: &Value) -> Vec<Arc<str>> {
-        let provider = cloud["dns_provider_ref"].as_str().map(Ref::parse).and_then(|r| r.name);
-        let profile = provider.and_then(|name| self.find("ipamdnsproviderprofile", &name));
-        let domains = profile.and_then(|p| p.pointer("/internal_profile/dns_service_domain")?.as_array());
+    fn dns_domains(&self, cloud: &Value) -> Vec<Arc<str>> {
+        let profile = self.profile(cloud, "dns_provider_ref");
+        let domains =
+            profile.and_then(|profile| profile.pointer("/internal_profile/dns_service_domain")?.as_array());
         let names = domains.into_iter().flatten().filter_map(|domain| domain["domain_name"].as_str());
-        let mut names: Vec<Arc<str>> = names.map(|name| name.trim_start_matches('.').into()).collect();
-        names.sort();
-        names
+        names.map(Arc::from).collect()
+    }
+
+    /// The IPAM or DNS profile that a field of a cloud refers to.
+    fn profile(&self, cloud: &Value, field: &str) -> Option<&Value> {
+        let name = Ref::parse(cloud[field].as_str()?).name?;
+        self.find(Kind::IpamDnsProviderProfile.segment(), &name)
     }
 
     fn find(&self, kind: &str, name: &str) -> Option<&Value> {

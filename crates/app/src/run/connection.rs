@@ -9,9 +9,9 @@ use ako_avi_io::{
     NetworkName, Observer, Options, Scheme, Scope, ScopeTenant, Secret, Tenant, Tls, Wanted, WantedNetwork,
     Writer,
 };
-use ako_avi_types::{ErrorClass, Failure, Kind, Meta, Object, ObjectKey, Observed, network};
+use ako_avi_types::{ErrorClass, Failure, Kind, Meta, Object, ObjectKey, Observed};
 use ako_core::config::VipNetwork;
-use ako_core::facts::{check_cloud, choose_vrf, has_tier1_vrf};
+use ako_core::facts::{Answers, SharedTenants, check_cloud, has_tier1_vrf};
 use ako_core::name::Names;
 use ako_core::{CloudType, Config, Facts};
 use ako_engine::Reading;
@@ -146,33 +146,29 @@ impl Connection {
         let said = self.client.facts(&wanted).await?;
         let cloud = CloudType::parse(&said.cloud_vtype, said.transport_zone.as_deref());
         check_cloud(config, cloud).map_err(waiting)?;
-        let node_networks = self.node_networks(config, cloud, &wanted, &said).await?;
-        let network_vrf = said.networks.first().and_then(|network| network.vrf.as_deref());
-        let mut subdomains: Vec<Arc<str>> =
-            said.subdomains.iter().map(|domain| domain.trim_start_matches('.').into()).collect();
-        subdomains.sort();
-        let tier1_vrf = self.tier1_vrf(config, cloud).await?;
-        let vrf = choose_vrf(config, cloud, network_vrf, tier1_vrf.as_deref());
-        let borrowed = borrowed(config, cloud, &vrf);
+        let answers = Answers {
+            node_networks: self.node_networks(config, cloud, &wanted, &said).await?,
+            tier1_vrf: self.tier1_vrf(config, cloud).await?,
+            cluster_uuid: said.cluster_uuid,
+            licence_tier: said.licence_tier,
+            cloud,
+            ipam_type: said.ipam_type,
+            dns_domains: said.subdomains,
+            vip_networks: said.networks,
+        };
+        let tenants = self.shared_tenants(&borrowed(config, cloud, &answers.vrf(config))).await?;
+        Ok(Translator::new(config.clone(), Facts::of(config, &answers, tenants)))
+    }
+
+    /// The tenants of what is borrowed, as far as there is a need.
+    async fn shared_tenants(&self, borrowed: &Borrowed) -> Result<SharedTenants, Failure> {
         let tenant_of = async |kind| match borrowed.names.get(&kind) {
-            Some(name) => self.client.tenant_of_borrowed(&borrowed, kind, name).await,
+            Some(name) => self.client.tenant_of_borrowed(borrowed, kind, name).await,
             None => Ok(Facts::SHARED_TENANT.into()),
         };
-        let (vrf_tenant, se_group_tenant) =
+        let (vrf, se_group) =
             tokio::try_join!(tenant_of(Kind::VrfContext), tenant_of(Kind::ServiceEngineGroup))?;
-        let facts = Facts {
-            cluster_uuid: said.cluster_uuid,
-            enterprise: matches!(&*said.licence_tier, "ENTERPRISE" | "ENTERPRISE_WITH_CLOUD_SERVICES"),
-            cloud,
-            vrf,
-            vrf_tenant,
-            se_group_tenant,
-            subdomains,
-            node_networks,
-            has_foreign_ipam: said.ipam_type.as_deref().is_some_and(Facts::is_foreign_ipam),
-            vip_networks: network::uuids_of_namesakes(&said.networks),
-        };
-        Ok(Translator::new(config.clone(), facts))
+        Ok(SharedTenants { vrf, se_group })
     }
 
     /// The uuids of the node networks that are given by name, on clouds where

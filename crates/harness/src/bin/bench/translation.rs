@@ -1,9 +1,8 @@
 //! The translator by itself: what the operator should come to.
 
-use std::collections::BTreeMap;
 
-use ako_core::facts::choose_vrf;
-use ako_core::{CloudType, Config, Delta, Facts, Snapshot};
+use ako_core::facts::{Answers, SharedTenants};
+use ako_core::{Config, Delta, Facts, Snapshot};
 use ako_engine::Desired;
 use ako_translate::Translator;
 use anyhow::bail;
@@ -50,18 +49,8 @@ impl Translation {
         if let Some(fatal) = issues.iter().find(|issue| issue.fatal && issue.key != "controllerIP") {
             bail!("the configuration of the benchmark cannot be used: {fatal}");
         }
-        let facts = Facts {
-            cluster_uuid: "cluster-00000000".into(),
-            enterprise: true,
-            cloud: CloudType::None,
-            vrf: choose_vrf(&config, CloudType::None, None, None),
-            vrf_tenant: Facts::SHARED_TENANT.into(),
-            se_group_tenant: Facts::SHARED_TENANT.into(),
-            subdomains: vec!["avi.internal".into()],
-            node_networks: BTreeMap::new(),
-            vip_networks: BTreeMap::new(),
-            has_foreign_ipam: false,
-        };
+        let answers = Answers { dns_domains: vec!["avi.internal".into()], ..Answers::default() };
+        let facts = Facts::of(&config, &answers, SharedTenants::default());
         let translator = Translator::new(config, facts);
         let mut snapshot = Snapshot::default();
         snapshot.act_by(translator.config(), translator.subdomain());
