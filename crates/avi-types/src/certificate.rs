@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::body::{Body, named, owned};
 use crate::marker::Marker;
 use crate::reference::Ref;
 
@@ -35,6 +36,15 @@ pub struct SslKeyAndCertificate {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[allow(missing_docs)]
     pub markers: Vec<Marker>,
+}
+
+impl Body for SslKeyAndCertificate {
+    named!();
+    owned!();
+
+    fn references(&self) -> Vec<&Ref> {
+        self.ca_certs.iter().filter_map(|certificate| certificate.ca_ref.as_ref()).collect()
+    }
 }
 
 /// A certificate in PEM.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::body::{self, Body, named, owned};
 use crate::marker::Marker;
 use crate::reference::Ref;
 
@@ -30,6 +31,28 @@ pub struct VsDataScriptSet {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[allow(missing_docs)]
     pub markers: Vec<Marker>,
+}
+
+impl Body for VsDataScriptSet {
+    named!();
+    owned!();
+
+    fn references(&self) -> Vec<&Ref> {
+        self.pool_group_refs.iter().collect()
+    }
+
+    fn normalise(&mut self) {
+        self.pool_group_refs.sort();
+    }
+
+    fn take_out(&mut self, is_missing: &dyn Fn(&Ref) -> bool) -> bool {
+        self.pool_group_refs.retain(|group| !is_missing(group));
+        true
+    }
+
+    fn keep(&mut self, old: &Self, is_kept: &dyn Fn(&Ref) -> bool, _is_kept_host: &dyn Fn(&str) -> bool) {
+        body::keep(&mut self.pool_group_refs, &old.pool_group_refs, is_kept, Ref::matches);
+    }
 }
 
 /// A Lua script and the event that it runs at.

@@ -1,9 +1,11 @@
 //! HTTP policy sets: path switching, redirects and refusals.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::body::{self, Body, named, owned};
 use crate::l4_policy::PortMatch;
 use crate::marker::Marker;
 use crate::reference::Ref;
@@ -31,6 +33,55 @@ pub struct HttpPolicySet {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[allow(missing_docs)]
     pub markers: Vec<Marker>,
+}
+
+impl Body for HttpPolicySet {
+    named!();
+    owned!();
+
+    fn checksum_mut(&mut self) -> Option<&mut Option<Arc<str>>> {
+        Some(&mut self.cloud_config_cksum)
+    }
+
+    fn references(&self) -> Vec<&Ref> {
+        self.http_request_policy.rules.iter().flat_map(HttpRequestRule::targets).collect()
+    }
+
+    fn normalise(&mut self) {
+        let rules = self.http_request_policy.rules.iter_mut();
+        rules.filter_map(|rule| rule.matches.host_hdr.as_mut()).for_each(|hosts| hosts.value.sort());
+    }
+
+    fn take_out(&mut self, is_missing: &dyn Fn(&Ref) -> bool) -> bool {
+        let rules = &mut self.http_request_policy.rules;
+        rules.retain(|rule| !rule.targets().any(is_missing));
+        !rules.is_empty()
+    }
+
+    fn keep(&mut self, old: &Self, _is_kept: &dyn Fn(&Ref) -> bool, is_kept_host: &dyn Fn(&str) -> bool) {
+        let (new, old) = (&mut self.http_request_policy.rules, &old.http_request_policy.rules);
+        for (new, old) in new.iter_mut().zip(old) {
+            if let (Some(new), Some(old)) = (&mut new.matches.host_hdr, &old.matches.host_hdr) {
+                body::keep(&mut new.value, &old.value, |host| is_kept_host(host), PartialEq::eq);
+            }
+        }
+    }
+
+    fn served_hosts(&self) -> BTreeSet<Arc<str>> {
+        let rules = self.http_request_policy.rules.iter();
+        rules
+            .filter_map(|rule| rule.matches.host_hdr.as_ref())
+            .flat_map(|hosts| &hosts.value)
+            .cloned()
+            .collect()
+    }
+}
+
+impl HttpRequestRule {
+    /// What requests are switched to.
+    fn targets(&self) -> impl Iterator<Item = &Ref> {
+        self.switching_action.iter().flat_map(|action| action.pool_group_ref.iter().chain(&action.pool_ref))
+    }
 }
 
 /// Rules for requests, tried in order of their index.

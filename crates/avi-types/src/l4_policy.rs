@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::body::{Body, named, owned};
 use crate::marker::Marker;
 use crate::reference::Ref;
 
@@ -24,6 +25,15 @@ pub struct L4PolicySet {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[allow(missing_docs)]
     pub markers: Vec<Marker>,
+}
+
+impl Body for L4PolicySet {
+    named!();
+    owned!();
+
+    fn references(&self) -> Vec<&Ref> {
+        self.l4_connection_policy.rules.iter().map(|rule| &rule.action.select_pool.pool_ref).collect()
+    }
 }
 
 /// The rules, tried in order of their index.

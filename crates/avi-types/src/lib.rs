@@ -9,6 +9,7 @@
 //!   so equal intent is equal bytes.
 //! - Nothing here knows Kubernetes, time or a network.
 
+mod body;
 pub mod certificate;
 pub mod change;
 pub mod datascript;
@@ -24,10 +25,10 @@ pub mod object;
 pub mod operation;
 pub mod pool;
 pub mod pool_group;
-mod reduce;
 pub mod reference;
 pub mod reply;
 pub mod service_engine_group;
+mod table;
 pub mod virtual_service;
 pub mod vrf_context;
 pub mod vsvip;

@@ -3,11 +3,6 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::kind::Kind;
-use crate::object::Object;
-use crate::pool::{Pool, Server};
-use crate::reference::Ref;
-
 /// What an object serves by now and would not any more.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Losses {
@@ -37,97 +32,14 @@ impl Losses {
     }
 }
 
-impl Object {
-    /// What writing this object over an observed one takes away.
-    pub fn losses(&self, observed: &Object) -> Losses {
-        let mut losses = Losses::default();
-        match (self, observed) {
-            (Object::Pool(new), Object::Pool(old)) => {
-                losses.of_servers = serving(old).count();
-                losses.servers = serving(old).filter(|server| !serves(new, server)).count();
-            }
-            (Object::VrfContext(new), Object::VrfContext(old)) => losses.routes = new.lost(old).len(),
-            (Object::VirtualService(new), Object::VirtualService(old)) => {
-                let is_lost = |port: &&crate::Listener| !new.services.iter().any(|new| new.port == port.port);
-                losses.ports = old.services.iter().filter(is_lost).count();
-            }
-            _ => {}
-        }
-        let kept = self.serving_references();
-        let is_lost = |old: &&Ref| !kept.iter().any(|new| new.matches(old));
-        losses.references = observed.serving_references().into_iter().filter(is_lost).count();
-        let kept = self.served_hosts();
-        losses.hosts = observed.served_hosts().into_iter().filter(|host| !kept.contains(host)).collect();
-        losses
-    }
-
-    /// The same object with everything that an observed one serves by besides;
-    /// `None` if that cannot be said in one object.
-    pub fn keeping_everything(&self, observed: &Object) -> Option<Object> {
-        let mut kept = self.keeping(observed, &|_| true, &|_| true);
-        match (&mut kept, observed) {
-            (Object::Pool(new), Object::Pool(old)) => {
-                let lost: Vec<Server> = serving(old).filter(|server| !serves(new, server)).cloned().collect();
-                new.servers.retain(|server| !lost.iter().any(|lost| is_same(lost, server)));
-                new.servers.extend(lost);
-                new.servers.sort();
-            }
-            (Object::VrfContext(new), Object::VrfContext(old)) => {
-                let lost = new.lost(old);
-                *new = new.keeping(old, |prefix| lost.contains(prefix));
-            }
-            _ => {}
-        }
-        kept.losses(observed).is_empty().then_some(kept)
-    }
-
-    /// The references to what traffic passes on its way to a pod.
-    fn serving_references(&self) -> Vec<&Ref> {
-        let serves = |reference: &&Ref| {
-            let kind = reference.kind;
-            kind.is_some_and(|kind| Kind::WRITTEN.contains(&kind)) && kind != Some(Kind::VsVip)
-        };
-        self.references().into_iter().filter(serves).collect()
-    }
-
-    /// The hosts that it answers for.
-    fn served_hosts(&self) -> BTreeSet<Arc<str>> {
-        match self {
-            Object::VsVip(vip) => vip.dns_info.iter().map(|name| name.fqdn.clone()).collect(),
-            Object::VirtualService(service) => {
-                let matched = service.vh_matches.iter().map(|matched| &matched.host);
-                matched.chain(&service.vh_domain_name).cloned().collect()
-            }
-            Object::HttpPolicySet(set) => {
-                let rules = set.http_request_policy.rules.iter();
-                rules
-                    .filter_map(|rule| rule.matches.host_hdr.as_ref())
-                    .flat_map(|m| &m.value)
-                    .cloned()
-                    .collect()
-            }
-            _ => BTreeSet::new(),
-        }
-    }
-}
-
-fn serving(pool: &Pool) -> impl Iterator<Item = &Server> {
-    pool.servers.iter().filter(|server| server.enabled != Some(false))
-}
-
-fn serves(pool: &Pool, server: &Server) -> bool {
-    serving(pool).any(|other| is_same(other, server))
-}
-
-fn is_same(one: &Server, other: &Server) -> bool {
-    one.ip.addr == other.ip.addr && one.port == other.port
-}
-
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use serde_json::{Value, json};
 
-    use super::*;
+    use crate::kind::Kind;
+    use crate::object::Object;
 
     fn read(kind: Kind, body: Value) -> Object {
         Object::read(kind, body).unwrap()

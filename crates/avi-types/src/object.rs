@@ -1,26 +1,20 @@
 //! One object of any kind that the operator writes, as a whole or in part.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::certificate::SslKeyAndCertificate;
+use crate::body::Body;
 use crate::change::{self, FieldChange};
-use crate::datascript::VsDataScriptSet;
-use crate::http_policy::HttpPolicySet;
 use crate::kind::Kind;
-use crate::l4_policy::L4PolicySet;
+use crate::loss::Losses;
 use crate::marker::Marker;
 use crate::metadata::ServiceMetadata;
-use crate::pool::Pool;
-use crate::pool_group::PoolGroup;
 use crate::reference::Ref;
-use crate::service_engine_group::ServiceEngineGroup;
-use crate::virtual_service::VirtualService;
-use crate::vrf_context::VrfContext;
-use crate::vsvip::VsVip;
+use crate::table::for_each_kind;
 
 /// The longest name that Avi takes, in bytes.
 pub const NAME_LIMIT: usize = 255;
@@ -49,93 +43,128 @@ impl fmt::Display for ObjectKey {
     }
 }
 
-/// An object's body.
-#[allow(clippy::large_enum_variant, reason = "bodies live behind an Arc")]
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(untagged)]
-#[allow(missing_docs)]
-pub enum Object {
-    SslKeyAndCertificate(SslKeyAndCertificate),
-    VsVip(VsVip),
-    Pool(Pool),
-    PoolGroup(PoolGroup),
-    HttpPolicySet(HttpPolicySet),
-    L4PolicySet(L4PolicySet),
-    VsDataScriptSet(VsDataScriptSet),
-    VirtualService(VirtualService),
-    /// Borrowed: our label of it.
-    ServiceEngineGroup(ServiceEngineGroup),
-    /// Borrowed: our routes of it.
-    VrfContext(VrfContext),
+macro_rules! objects {
+    (
+        borrowed { $($borrowed:ident $_bp:literal $_bm:literal $lent:ident :: $part:ident;)* }
+        written { $($written:ident $_wp:literal $_wm:literal $module:ident :: $body:ident;)* }
+        referred { $($_referred:tt)* }
+    ) => {
+        /// An object's body.
+        #[allow(clippy::large_enum_variant, reason = "bodies live behind an Arc")]
+        #[derive(Clone, Debug, PartialEq, Serialize)]
+        #[serde(untagged)]
+        #[allow(missing_docs)]
+        pub enum Object {
+            $($written(crate::$module::$body),)*
+            $(#[doc = "Borrowed: our part of it."] $borrowed(crate::$lent::$part),)*
+        }
+
+        impl Object {
+            /// Reads an object that the controller sent. Fields that we never write
+            /// are dropped.
+            ///
+            /// # Errors
+            /// If the kind is not one that we write, or a field that we know has
+            /// another type.
+            pub fn read(kind: Kind, body: Value) -> Result<Self, serde_json::Error> {
+                let mut object = match kind {
+                    $(Kind::$written => Self::$written(serde_json::from_value(body)?),)*
+                    $(Kind::$borrowed => Self::$borrowed(serde_json::from_value(body)?),)*
+                    other => {
+                        let message = format!("{other} is not a kind that is written");
+                        return Err(serde::de::Error::custom(message));
+                    }
+                };
+                object.normalise();
+                Ok(object)
+            }
+
+            /// Its kind.
+            pub fn kind(&self) -> Kind {
+                match self {
+                    $(Self::$written(_) => Kind::$written,)*
+                    $(Self::$borrowed(_) => Kind::$borrowed,)*
+                }
+            }
+        }
+
+        impl Kind {
+            /// Whether objects of this kind carry a `created_by` field.
+            pub fn has_created_by(self) -> bool {
+                match self {
+                    $(Kind::$written => crate::$module::$body::HAS_CREATED_BY,)*
+                    $(Kind::$borrowed => crate::$lent::$part::HAS_CREATED_BY,)*
+                    _ => true,
+                }
+            }
+
+            /// Whether objects of this kind belong to a cloud, so that lists of them
+            /// can be filtered by it.
+            pub fn has_cloud(self) -> bool {
+                match self {
+                    $(Kind::$written => crate::$module::$body::HAS_CLOUD,)*
+                    $(Kind::$borrowed => crate::$lent::$part::HAS_CLOUD,)*
+                    _ => false,
+                }
+            }
+        }
+    };
 }
 
-/// Reads the same field of whichever kind an object is.
+for_each_kind!(objects);
+
+/// Asks the body of an object, whatever its kind.
 macro_rules! each {
-    ($object:expr, $x:ident => $value:expr) => {
+    ($object:tt, $x:tt => $value:expr) => {
+        for_each_kind!(each_kind, $object, $x, { $value })
+    };
+}
+
+macro_rules! each_kind {
+    (
+        $object:tt $x:tt $value:tt
+        borrowed { $($borrowed:ident $_bp:literal $_bm:literal $_l:ident :: $_p:ident;)* }
+        written { $($written:ident $_wp:literal $_wm:literal $_m:ident :: $_b:ident;)* }
+        referred { $($_referred:tt)* }
+    ) => {
         match $object {
-            Object::SslKeyAndCertificate($x) => $value,
-            Object::VsVip($x) => $value,
-            Object::Pool($x) => $value,
-            Object::PoolGroup($x) => $value,
-            Object::HttpPolicySet($x) => $value,
-            Object::L4PolicySet($x) => $value,
-            Object::VsDataScriptSet($x) => $value,
-            Object::VirtualService($x) => $value,
-            Object::ServiceEngineGroup($x) => $value,
-            Object::VrfContext($x) => $value,
+            $(Object::$written($x) => $value,)*
+            $(Object::$borrowed($x) => $value,)*
+        }
+    };
+}
+
+/// Asks the bodies of two objects of one kind; there is a value for those of two kinds.
+macro_rules! both {
+    ($objects:tt, $x:tt, $y:tt => $value:expr, else $otherwise:expr) => {
+        for_each_kind!(both_of_a_kind, $objects, $x, $y, { $value }, { $otherwise })
+    };
+}
+
+macro_rules! both_of_a_kind {
+    (
+        $objects:tt $x:tt $y:tt $value:tt $otherwise:tt
+        borrowed { $($borrowed:ident $_bp:literal $_bm:literal $_l:ident :: $_p:ident;)* }
+        written { $($written:ident $_wp:literal $_wm:literal $_m:ident :: $_b:ident;)* }
+        referred { $($_referred:tt)* }
+    ) => {
+        match $objects {
+            $((Object::$written($x), Object::$written($y)) => $value,)*
+            $((Object::$borrowed($x), Object::$borrowed($y)) => $value,)*
+            _ => $otherwise,
         }
     };
 }
 
 impl Object {
-    /// Reads an object that the controller sent. Fields that we never write
-    /// are dropped.
-    ///
-    /// # Errors
-    /// If the kind is not one that we write, or a field that we know has
-    /// another type.
-    pub fn read(kind: Kind, body: Value) -> Result<Self, serde_json::Error> {
-        let mut object = match kind {
-            Kind::SslKeyAndCertificate => Self::SslKeyAndCertificate(serde_json::from_value(body)?),
-            Kind::VsVip => Self::VsVip(serde_json::from_value(body)?),
-            Kind::Pool => Self::Pool(serde_json::from_value(body)?),
-            Kind::PoolGroup => Self::PoolGroup(serde_json::from_value(body)?),
-            Kind::HttpPolicySet => Self::HttpPolicySet(serde_json::from_value(body)?),
-            Kind::L4PolicySet => Self::L4PolicySet(serde_json::from_value(body)?),
-            Kind::VsDataScriptSet => Self::VsDataScriptSet(serde_json::from_value(body)?),
-            Kind::VirtualService => Self::VirtualService(serde_json::from_value(body)?),
-            Kind::ServiceEngineGroup => Self::ServiceEngineGroup(serde_json::from_value(body)?),
-            Kind::VrfContext => Self::VrfContext(serde_json::from_value(body)?),
-            other => return Err(serde::de::Error::custom(format!("{other} is not a kind that is written"))),
-        };
-        object.normalise();
-        Ok(object)
-    }
-
-    /// Its kind.
-    pub fn kind(&self) -> Kind {
-        match self {
-            Self::SslKeyAndCertificate(_) => Kind::SslKeyAndCertificate,
-            Self::VsVip(_) => Kind::VsVip,
-            Self::Pool(_) => Kind::Pool,
-            Self::PoolGroup(_) => Kind::PoolGroup,
-            Self::HttpPolicySet(_) => Kind::HttpPolicySet,
-            Self::L4PolicySet(_) => Kind::L4PolicySet,
-            Self::VsDataScriptSet(_) => Kind::VsDataScriptSet,
-            Self::VirtualService(_) => Kind::VirtualService,
-            Self::ServiceEngineGroup(_) => Kind::ServiceEngineGroup,
-            Self::VrfContext(_) => Kind::VrfContext,
-        }
-    }
-
     /// Its name.
     pub fn name(&self) -> &Arc<str> {
-        each!(self, x => &x.name)
+        each!(self, body => body.name())
     }
 
     /// Its tenant, if it says; otherwise it is the tenant of the request.
     pub fn tenant(&self) -> Option<&Arc<str>> {
-        each!(self, x => x.tenant_ref.as_ref()).and_then(|r| r.name.as_ref())
+        each!(self, body => body.tenant()).and_then(|tenant| tenant.name.as_ref())
     }
 
     /// Its key; an object that names no tenant lies in `admin`.
@@ -146,17 +175,7 @@ impl Object {
 
     /// Its markers; what is borrowed has none.
     pub fn markers(&self) -> &[Marker] {
-        match self {
-            Self::SslKeyAndCertificate(x) => &x.markers,
-            Self::VsVip(x) => &x.markers,
-            Self::Pool(x) => &x.markers,
-            Self::PoolGroup(x) => &x.markers,
-            Self::HttpPolicySet(x) => &x.markers,
-            Self::L4PolicySet(x) => &x.markers,
-            Self::VsDataScriptSet(x) => &x.markers,
-            Self::VirtualService(x) => &x.markers,
-            Self::ServiceEngineGroup(_) | Self::VrfContext(_) => &[],
-        }
+        each!(self, body => body.markers())
     }
 
     /// The kind of Kubernetes object that it was made for, if its markers or its
@@ -168,80 +187,31 @@ impl Object {
         if self.markers().iter().any(is_of_gateway) {
             return Some("Gateway");
         }
-        let metadata = match self {
-            Self::Pool(x) => x.service_metadata.as_ref(),
-            Self::VirtualService(x) => x.service_metadata.as_ref(),
-            _ => None,
-        };
-        metadata.and_then(ServiceMetadata::unread_kind)
+        self.metadata().and_then(ServiceMetadata::unread_kind)
     }
 
     /// Its owner; a VsVip has none, nor has what is borrowed.
     pub fn created_by(&self) -> Option<&Arc<str>> {
-        match self {
-            Self::VsVip(_) | Self::ServiceEngineGroup(_) | Self::VrfContext(_) => None,
-            Self::SslKeyAndCertificate(x) => x.created_by.as_ref(),
-            Self::Pool(x) => x.created_by.as_ref(),
-            Self::PoolGroup(x) => x.created_by.as_ref(),
-            Self::HttpPolicySet(x) => x.created_by.as_ref(),
-            Self::L4PolicySet(x) => x.created_by.as_ref(),
-            Self::VsDataScriptSet(x) => x.created_by.as_ref(),
-            Self::VirtualService(x) => x.created_by.as_ref(),
-        }
+        each!(self, body => body.created_by())
+    }
+
+    /// The hosts that the object says it serves.
+    pub fn hostnames(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.metadata().and_then(|metadata| metadata.hostnames.as_ref()).into_iter().flatten()
+    }
+
+    fn metadata(&self) -> Option<&ServiceMetadata> {
+        each!(self, body => body.metadata())
     }
 
     /// What it refers to among the kinds that we write.
     pub fn references(&self) -> Vec<&Ref> {
-        match self {
-            Self::SslKeyAndCertificate(x) => x.ca_certs.iter().filter_map(|c| c.ca_ref.as_ref()).collect(),
-            Self::VsVip(_) | Self::Pool(_) | Self::ServiceEngineGroup(_) | Self::VrfContext(_) => Vec::new(),
-            Self::PoolGroup(x) => x.members.iter().map(|m| &m.pool_ref).collect(),
-            Self::HttpPolicySet(x) => {
-                let actions = x.http_request_policy.rules.iter().filter_map(|r| r.switching_action.as_ref());
-                actions.flat_map(|a| a.pool_group_ref.iter().chain(&a.pool_ref)).collect()
-            }
-            Self::L4PolicySet(x) => {
-                x.l4_connection_policy.rules.iter().map(|r| &r.action.select_pool.pool_ref).collect()
-            }
-            Self::VsDataScriptSet(x) => x.pool_group_refs.iter().collect(),
-            Self::VirtualService(x) => x.references(),
-        }
+        each!(self, body => body.references())
     }
 
     /// Sorts the lists whose order means nothing to Avi.
     pub fn normalise(&mut self) {
-        match self {
-            Self::SslKeyAndCertificate(_) | Self::L4PolicySet(_) | Self::ServiceEngineGroup(_) => {}
-            Self::VrfContext(x) => x.static_routes.sort(),
-            Self::VsVip(x) => {
-                x.dns_info.sort();
-                x.bgp_peer_labels.sort();
-            }
-            Self::Pool(x) => {
-                x.servers.sort();
-                // Not by reference: those that are read tell more than ours.
-                x.placement_networks
-                    .sort_by(|a, b| (&a.subnet, &a.network_ref.uuid).cmp(&(&b.subnet, &b.network_ref.uuid)));
-                if let Some(metadata) = &mut x.service_metadata {
-                    metadata.normalise();
-                }
-            }
-            Self::PoolGroup(x) => x.members.sort(),
-            Self::HttpPolicySet(x) => {
-                let matches =
-                    x.http_request_policy.rules.iter_mut().filter_map(|r| r.matches.host_hdr.as_mut());
-                matches.for_each(|m| m.value.sort());
-            }
-            Self::VsDataScriptSet(x) => x.pool_group_refs.sort(),
-            Self::VirtualService(x) => {
-                x.vh_domain_name.sort();
-                x.ssl_key_and_certificate_refs.sort();
-                x.vh_matches.sort_by(|a, b| a.host.cmp(&b.host));
-                if let Some(metadata) = &mut x.service_metadata {
-                    metadata.normalise();
-                }
-            }
-        }
+        each!(self, body => body.normalise());
     }
 
     /// The request body; of what is borrowed, the part that is ours.
@@ -257,13 +227,9 @@ impl Object {
     /// never given back and are not compared. Of what is borrowed, only our part
     /// is.
     pub fn differences(&self, observed: &Object) -> Vec<FieldChange> {
-        match (self, observed) {
-            (Self::VrfContext(wanted), Self::VrfContext(observed)) => wanted.differences(observed),
-            (Self::ServiceEngineGroup(wanted), Self::ServiceEngineGroup(observed)) => {
-                wanted.differences(observed)
-            }
-            _ => change::between(&self.body(), &observed.body()),
-        }
+        both!((self, observed), wanted, observed => wanted.differences(observed), else {
+            change::between(&self.body(), &observed.body())
+        })
     }
 
     /// The body of the `PUT` that gives a borrowed object our part, made of what
@@ -272,21 +238,76 @@ impl Object {
     /// # Errors
     /// Why our part must not be put there.
     pub fn lent_to(&self, read: Value) -> Result<Value, String> {
-        match self {
-            Self::VrfContext(vrf) => Ok(vrf.onto(read)),
-            Self::ServiceEngineGroup(group) => group.onto(read),
-            other => Err(format!("{} is not borrowed", other.kind())),
-        }
+        each!(self, body => body.onto(read))
     }
-}
 
-impl VirtualService {
-    fn references(&self) -> Vec<&Ref> {
-        let mut refs: Vec<&Ref> = self.vsvip_ref.iter().chain(&self.vh_parent_vs_ref).collect();
-        refs.extend(&self.ssl_key_and_certificate_refs);
-        refs.extend(self.http_policies.iter().map(|p| &p.http_policy_set_ref));
-        refs.extend(self.vs_datascripts.iter().map(|p| &p.vs_datascript_set_ref));
-        refs.extend(self.l4_policies.iter().map(|p| &p.l4_policy_set_ref));
-        refs
+    /// The same object without the references that `is_missing` names, so that
+    /// one refused object does not keep those that share it from being served.
+    /// `None` if it makes no sense without them.
+    pub fn without(&self, is_missing: &dyn Fn(&Ref) -> bool) -> Option<Arc<Object>> {
+        let mut reduced = self.clone();
+        let body = &mut reduced;
+        let makes_sense = each!(body, body => body.take_out(is_missing));
+        let left = reduced.references().into_iter().any(is_missing);
+        (makes_sense && !left).then(|| Arc::new(reduced))
+    }
+
+    /// The same object with what an older version of it has besides, as far as
+    /// `is_kept` names the reference, or `is_kept_host` the host. Only what
+    /// many hosts share loses one host's part, so only that is kept.
+    #[must_use]
+    pub fn keeping(
+        &self,
+        old: &Object,
+        is_kept: &dyn Fn(&Ref) -> bool,
+        is_kept_host: &dyn Fn(&str) -> bool,
+    ) -> Object {
+        let mut kept = self.clone();
+        both!((&mut kept, old), new, old => new.keep(old, is_kept, is_kept_host), else {});
+        // Neither checksum is that of the mixture; the old one says that there
+        // is something left to do.
+        if let (Some(new), Some(old)) = (kept.checksum_mut(), old.clone().checksum_mut()) {
+            new.clone_from(old);
+        }
+        kept.normalise();
+        kept
+    }
+
+    fn checksum_mut(&mut self) -> Option<&mut Option<Arc<str>>> {
+        each!(self, body => body.checksum_mut())
+    }
+
+    /// What writing this object over an observed one takes away.
+    pub fn losses(&self, observed: &Object) -> Losses {
+        let mut losses = Losses::default();
+        both!((self, observed), new, old => new.count_losses(old, &mut losses), else {});
+        let kept = self.serving_references();
+        let is_lost = |old: &&Ref| !kept.iter().any(|new| new.matches(old));
+        losses.references = observed.serving_references().into_iter().filter(is_lost).count();
+        let kept = self.served_hosts();
+        losses.hosts = observed.served_hosts().into_iter().filter(|host| !kept.contains(host)).collect();
+        losses
+    }
+
+    /// The same object with everything that an observed one serves by besides;
+    /// `None` if that cannot be said in one object.
+    pub fn keeping_everything(&self, observed: &Object) -> Option<Object> {
+        let mut kept = self.keeping(observed, &|_| true, &|_| true);
+        both!((&mut kept, observed), new, old => new.keep_serving(old), else {});
+        kept.losses(observed).is_empty().then_some(kept)
+    }
+
+    /// The references to what traffic passes on its way to a pod.
+    fn serving_references(&self) -> Vec<&Ref> {
+        let serves = |reference: &&Ref| {
+            let kind = reference.kind;
+            kind.is_some_and(|kind| Kind::WRITTEN.contains(&kind)) && kind != Some(Kind::VsVip)
+        };
+        self.references().into_iter().filter(serves).collect()
+    }
+
+    /// The hosts that it answers for.
+    fn served_hosts(&self) -> BTreeSet<Arc<str>> {
+        each!(self, body => body.served_hosts())
     }
 }

@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::body::{Body, named, owned};
+use crate::loss::Losses;
 use crate::marker::Marker;
 use crate::metadata::ServiceMetadata;
 use crate::reference::Ref;
@@ -58,6 +60,61 @@ pub struct Pool {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[allow(missing_docs)]
     pub markers: Vec<Marker>,
+}
+
+impl Body for Pool {
+    const HAS_CLOUD: bool = true;
+
+    named!();
+    owned!();
+
+    fn metadata(&self) -> Option<&ServiceMetadata> {
+        self.service_metadata.as_ref()
+    }
+
+    fn checksum_mut(&mut self) -> Option<&mut Option<Arc<str>>> {
+        Some(&mut self.cloud_config_cksum)
+    }
+
+    fn normalise(&mut self) {
+        self.servers.sort();
+        // Not by reference: those that are read tell more than ours.
+        self.placement_networks
+            .sort_by(|a, b| (&a.subnet, &a.network_ref.uuid).cmp(&(&b.subnet, &b.network_ref.uuid)));
+        if let Some(metadata) = &mut self.service_metadata {
+            metadata.normalise();
+        }
+    }
+
+    fn keep_serving(&mut self, old: &Self) {
+        let lost: Vec<Server> = old.serving().filter(|server| !self.serves(server)).cloned().collect();
+        self.servers.retain(|server| !lost.iter().any(|lost| lost.is_at(server)));
+        self.servers.extend(lost);
+        self.servers.sort();
+    }
+
+    fn count_losses(&self, old: &Self, losses: &mut Losses) {
+        losses.of_servers = old.serving().count();
+        losses.servers = old.serving().filter(|server| !self.serves(server)).count();
+    }
+}
+
+impl Pool {
+    /// The servers that get new connections.
+    fn serving(&self) -> impl Iterator<Item = &Server> {
+        self.servers.iter().filter(|server| server.enabled != Some(false))
+    }
+
+    fn serves(&self, server: &Server) -> bool {
+        self.serving().any(|other| other.is_at(server))
+    }
+}
+
+impl Server {
+    /// Whether it is at the same address and port as another one.
+    fn is_at(&self, other: &Self) -> bool {
+        self.ip.addr == other.ip.addr && self.port == other.port
+    }
 }
 
 /// A member of a [`Pool`].

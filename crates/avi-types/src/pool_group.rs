@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::body::{self, Body, named, owned};
 use crate::marker::Marker;
 use crate::reference::Ref;
 
@@ -34,6 +35,35 @@ pub struct PoolGroup {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[allow(missing_docs)]
     pub markers: Vec<Marker>,
+}
+
+impl Body for PoolGroup {
+    const HAS_CLOUD: bool = true;
+
+    named!();
+    owned!();
+
+    fn checksum_mut(&mut self) -> Option<&mut Option<Arc<str>>> {
+        Some(&mut self.cloud_config_cksum)
+    }
+
+    fn references(&self) -> Vec<&Ref> {
+        self.members.iter().map(|member| &member.pool_ref).collect()
+    }
+
+    fn normalise(&mut self) {
+        self.members.sort();
+    }
+
+    fn take_out(&mut self, is_missing: &dyn Fn(&Ref) -> bool) -> bool {
+        self.members.retain(|member| !is_missing(&member.pool_ref));
+        true
+    }
+
+    fn keep(&mut self, old: &Self, is_kept: &dyn Fn(&Ref) -> bool, _is_kept_host: &dyn Fn(&str) -> bool) {
+        let same = |a: &PoolGroupMember, b: &PoolGroupMember| a.pool_ref.matches(&b.pool_ref);
+        body::keep(&mut self.members, &old.members, |member| is_kept(&member.pool_ref), same);
+    }
 }
 
 /// One pool of a [`PoolGroup`].

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::body::{Body, named};
 use crate::change::FieldChange;
 use crate::reference::Ref;
 
@@ -60,9 +61,16 @@ impl ServiceEngineGroup {
         let lacks_ours = self.labels.iter().any(|label| !observed.labels.contains(label));
         observed.labels.first().filter(|_| lacks_ours)
     }
+}
+
+impl Body for ServiceEngineGroup {
+    const HAS_CREATED_BY: bool = false;
+    const HAS_CLOUD: bool = true;
+
+    named!();
 
     /// A label is missing, and there is room for it; or one is to go.
-    pub(crate) fn differences(&self, observed: &Self) -> Vec<FieldChange> {
+    fn differences(&self, observed: &Self) -> Vec<FieldChange> {
         let text = |label: &Label| Some(format!("{}={}", label.key, label.value));
         let change = |observed, wanted| FieldChange { path: "labels".to_owned(), observed, wanted };
         let missing = self.labels.iter().filter(|_| observed.labels.is_empty());
@@ -74,7 +82,7 @@ impl ServiceEngineGroup {
     }
 
     /// What was read, with our label if it has none.
-    pub(crate) fn onto(&self, mut read: Value) -> Result<Value, String> {
+    fn onto(&self, mut read: Value) -> Result<Value, String> {
         let labels: Vec<Label> = match read.get("labels") {
             None | Some(Value::Null) => Vec::new(),
             Some(labels) => serde_json::from_value(labels.clone()).map_err(|error| error.to_string())?,

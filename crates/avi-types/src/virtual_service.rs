@@ -1,10 +1,13 @@
 //! Virtual services: what listens, and what is served there.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::body::{self, Body, named, owned};
 use crate::http_policy::PathMatch;
+use crate::loss::Losses;
 use crate::marker::Marker;
 use crate::metadata::ServiceMetadata;
 use crate::reference::Ref;
@@ -101,6 +104,68 @@ pub struct VirtualService {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[allow(missing_docs)]
     pub markers: Vec<Marker>,
+}
+
+impl Body for VirtualService {
+    const HAS_CLOUD: bool = true;
+
+    named!();
+    owned!();
+
+    fn metadata(&self) -> Option<&ServiceMetadata> {
+        self.service_metadata.as_ref()
+    }
+
+    fn checksum_mut(&mut self) -> Option<&mut Option<Arc<str>>> {
+        Some(&mut self.cloud_config_cksum)
+    }
+
+    fn references(&self) -> Vec<&Ref> {
+        let mut refs: Vec<&Ref> = self.vsvip_ref.iter().chain(&self.vh_parent_vs_ref).collect();
+        refs.extend(&self.ssl_key_and_certificate_refs);
+        refs.extend(self.http_policies.iter().map(|policy| &policy.http_policy_set_ref));
+        refs.extend(self.vs_datascripts.iter().map(|script| &script.vs_datascript_set_ref));
+        refs.extend(self.l4_policies.iter().map(|policy| &policy.l4_policy_set_ref));
+        refs
+    }
+
+    fn normalise(&mut self) {
+        self.vh_domain_name.sort();
+        self.ssl_key_and_certificate_refs.sort();
+        self.vh_matches.sort_by(|a, b| a.host.cmp(&b.host));
+        if let Some(metadata) = &mut self.service_metadata {
+            metadata.normalise();
+        }
+    }
+
+    fn take_out(&mut self, is_missing: &dyn Fn(&Ref) -> bool) -> bool {
+        let certificates = &mut self.ssl_key_and_certificate_refs;
+        let had = certificates.len();
+        certificates.retain(|certificate| !is_missing(certificate));
+        // A parent goes on without a child's certificate; a virtual service whose only
+        // certificate it is would serve a wrong one.
+        let is_parent = self.vs_type.as_deref() == Some("VS_TYPE_VH_PARENT");
+        is_parent || !certificates.is_empty() || had == 0
+    }
+
+    fn keep(&mut self, old: &Self, is_kept: &dyn Fn(&Ref) -> bool, _is_kept_host: &dyn Fn(&str) -> bool) {
+        let (certificates, policies) = (&old.ssl_key_and_certificate_refs, &old.http_policies);
+        body::keep(&mut self.ssl_key_and_certificate_refs, certificates, is_kept, Ref::matches);
+        let same = |a: &HttpPolicyAttachment, b: &HttpPolicyAttachment| {
+            a.http_policy_set_ref.matches(&b.http_policy_set_ref)
+        };
+        body::keep(&mut self.http_policies, policies, |policy| is_kept(&policy.http_policy_set_ref), same);
+    }
+
+    fn served_hosts(&self) -> BTreeSet<Arc<str>> {
+        let matched = self.vh_matches.iter().map(|matched| &matched.host);
+        matched.chain(&self.vh_domain_name).cloned().collect()
+    }
+
+    fn count_losses(&self, old: &Self, losses: &mut Losses) {
+        let is_lost = |port: &&Listener| !self.services.iter().any(|new| new.port == port.port);
+        losses.ports = old.services.iter().filter(is_lost).count();
+    }
 }
 
 /// A port that a virtual service listens on.

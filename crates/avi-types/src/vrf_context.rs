@@ -8,7 +8,9 @@ use std::sync::Arc;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
+use crate::body::{Body, named};
 use crate::change::FieldChange;
+use crate::loss::Losses;
 use crate::pool::{IpAddress, Subnet};
 use crate::reference::Ref;
 use crate::service_engine_group::Label;
@@ -120,9 +122,35 @@ impl VrfContext {
         kept
     }
 
+    fn is_ours(&self, route: &Value) -> bool {
+        let labels = route.get("labels").and_then(Value::as_array).into_iter().flatten();
+        let mut labels = labels.filter_map(|label| Label::deserialize(label).ok());
+        labels.any(|label| label.names(&self.cluster))
+    }
+}
+
+impl Body for VrfContext {
+    const HAS_CREATED_BY: bool = false;
+    const HAS_CLOUD: bool = true;
+
+    named!();
+
+    fn normalise(&mut self) {
+        self.static_routes.sort();
+    }
+
+    fn keep_serving(&mut self, old: &Self) {
+        let lost = self.lost(old);
+        *self = self.keeping(old, |prefix| lost.contains(prefix));
+    }
+
+    fn count_losses(&self, old: &Self, losses: &mut Losses) {
+        losses.routes = self.lost(old).len();
+    }
+
     /// What has to change of our routes. Their ids mean nothing: AKO draws new
     /// ones at every start.
-    pub(crate) fn differences(&self, observed: &Self) -> Vec<FieldChange> {
+    fn differences(&self, observed: &Self) -> Vec<FieldChange> {
         let mut left: BTreeMap<_, Vec<&StaticRoute>> = BTreeMap::new();
         for route in self.ours(observed) {
             left.entry(route.destination()).or_default().push(route);
@@ -153,20 +181,14 @@ impl VrfContext {
 
     /// What was read, with our routes replaced: every other one stays as it is
     /// and where it is, whoever put it there.
-    pub(crate) fn onto(&self, mut read: Value) -> Value {
-        let Some(fields) = read.as_object_mut() else { return read };
+    fn onto(&self, mut read: Value) -> Result<Value, String> {
+        let Some(fields) = read.as_object_mut() else { return Ok(read) };
         let held = fields.get_mut("static_routes").map(Value::take).unwrap_or_default();
         let held = if let Value::Array(routes) = held { routes } else { Vec::new() };
         let others = held.into_iter().filter(|route| !self.is_ours(route));
         let ours = self.static_routes.iter().filter_map(|route| serde_json::to_value(route).ok());
         fields.insert("static_routes".to_owned(), Value::Array(others.chain(ours).collect()));
-        read
-    }
-
-    fn is_ours(&self, route: &Value) -> bool {
-        let labels = route.get("labels").and_then(Value::as_array).into_iter().flatten();
-        let mut labels = labels.filter_map(|label| Label::deserialize(label).ok());
-        labels.any(|label| label.names(&self.cluster))
+        Ok(read)
     }
 }
 
@@ -235,10 +257,10 @@ mod tests {
         let new = route("10.2.0.0/24", "10.0.0.2", "c1-u-0");
         let mut expected = foreign();
         expected.push(serde_json::to_value(&new).unwrap());
-        let after = wanted(std::slice::from_ref(&new)).onto(vrf.clone());
+        let after = wanted(std::slice::from_ref(&new)).onto(vrf.clone()).unwrap();
         assert_eq!(after["static_routes"], Value::Array(expected));
         assert_eq!((&after["bgp_profile"], &after["uuid"]), (&vrf["bgp_profile"], &vrf["uuid"]));
-        assert_eq!(wanted(&[]).onto(json!({"name": "global"}))["static_routes"], json!([]));
+        assert_eq!(wanted(&[]).onto(json!({"name": "global"})).unwrap()["static_routes"], json!([]));
     }
 
     proptest! {
@@ -255,7 +277,7 @@ mod tests {
             let others: Vec<Value> = held.iter().filter(|route| !is_ours(route)).cloned().collect();
             let new: Vec<_> =
                 (0..count).map(|n| route(&format!("10.{n}.0.0/24"), "10.0.0.1", &n.to_string())).collect();
-            let after = wanted(&new).onto(json!({"name": "global", "static_routes": held}));
+            let after = wanted(&new).onto(json!({"name": "global", "static_routes": held})).unwrap();
             let after = after["static_routes"].as_array().unwrap();
             prop_assert_eq!(&after[..others.len()], &others[..]);
             prop_assert_eq!(after.len(), others.len() + new.len());

@@ -1,9 +1,11 @@
 //! VsVips: the addresses and DNS names of virtual services.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::body::{self, Body, named};
 use crate::marker::Marker;
 use crate::pool::{IpAddress, PlacementNetwork, Subnet};
 use crate::reference::Ref;
@@ -43,6 +45,36 @@ pub struct VsVip {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[allow(missing_docs)]
     pub markers: Vec<Marker>,
+}
+
+impl Body for VsVip {
+    /// Its owner is that of the virtual service that refers to it.
+    const HAS_CREATED_BY: bool = false;
+    const HAS_CLOUD: bool = true;
+
+    named!();
+
+    fn markers(&self) -> &[Marker] {
+        &self.markers
+    }
+
+    fn checksum_mut(&mut self) -> Option<&mut Option<Arc<str>>> {
+        Some(&mut self.vsvip_cloud_config_cksum)
+    }
+
+    fn normalise(&mut self) {
+        self.dns_info.sort();
+        self.bgp_peer_labels.sort();
+    }
+
+    fn keep(&mut self, old: &Self, _is_kept: &dyn Fn(&Ref) -> bool, is_kept_host: &dyn Fn(&str) -> bool) {
+        let same = |a: &DnsInfo, b: &DnsInfo| a.fqdn == b.fqdn;
+        body::keep(&mut self.dns_info, &old.dns_info, |name| is_kept_host(&name.fqdn), same);
+    }
+
+    fn served_hosts(&self) -> BTreeSet<Arc<str>> {
+        self.dns_info.iter().map(|name| name.fqdn.clone()).collect()
+    }
 }
 
 /// One DNS name.

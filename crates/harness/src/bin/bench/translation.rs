@@ -1,5 +1,6 @@
 //! The translator by itself: what the operator should come to.
 
+use std::collections::BTreeMap;
 
 use ako_core::facts::{Answers, SharedTenants};
 use ako_core::{Config, Delta, Facts, Snapshot};

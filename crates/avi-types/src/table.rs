@@ -1,0 +1,52 @@
+//! The table of kinds of Avi objects.
+
+/// Calls a macro with arguments and the table of kinds. A row has: kind, path segment and the model's name as
+/// Avi's error texts spell it; those that are written have a body ([`Body`](crate::body::Body))
+/// as well.
+///
+/// A new kind that is written is a row here, in `written`, and a module with its body; one that
+/// is only referred to is a row in `referred`.
+macro_rules! for_each_kind {
+    ($then:ident $(, $argument:tt)*) => {
+        $then! {
+            $($argument)*
+            // They belong to the administrator and hold a part that is ours. They come first:
+            // traffic takes the routes that they hold.
+            borrowed {
+                ServiceEngineGroup "serviceenginegroup" "ServiceEngineGroup" service_engine_group::ServiceEngineGroup;
+                VrfContext "vrfcontext" "VrfContext" vrf_context::VrfContext;
+            }
+            // They are created and deleted. Each may refer to those before it: creating in this
+            // order never meets a missing reference, and deleting in the reverse order never a
+            // remaining one.
+            written {
+                SslKeyAndCertificate "sslkeyandcertificate" "SSLKeyAndCertificate" certificate::SslKeyAndCertificate;
+                VsVip "vsvip" "VsVip" vsvip::VsVip;
+                Pool "pool" "Pool" pool::Pool;
+                PoolGroup "poolgroup" "PoolGroup" pool_group::PoolGroup;
+                HttpPolicySet "httppolicyset" "HTTPPolicySet" http_policy::HttpPolicySet;
+                L4PolicySet "l4policyset" "L4PolicySet" l4_policy::L4PolicySet;
+                VsDataScriptSet "vsdatascriptset" "VSDataScriptSet" datascript::VsDataScriptSet;
+                VirtualService "virtualservice" "VirtualService" virtual_service::VirtualService;
+            }
+            referred {
+                Tenant "tenant" "Tenant";
+                Cloud "cloud" "Cloud";
+                Network "network" "Network";
+                VimgrNwRuntime "vimgrnwruntime" "VIMgrNWRuntime";
+                IpamDnsProviderProfile "ipamdnsproviderprofile" "IpamDnsProviderProfile";
+                ApplicationProfile "applicationprofile" "ApplicationProfile";
+                NetworkProfile "networkprofile" "NetworkProfile";
+                HealthMonitor "healthmonitor" "HealthMonitor";
+                SslProfile "sslprofile" "SSLProfile";
+                PkiProfile "pkiprofile" "PKIProfile";
+                AnalyticsProfile "analyticsprofile" "AnalyticsProfile";
+                ErrorPageProfile "errorpageprofile" "ErrorPageProfile";
+                ProtocolParser "protocolparser" "ProtocolParser";
+                StringGroup "stringgroup" "StringGroup";
+                ApplicationPersistenceProfile "applicationpersistenceprofile" "ApplicationPersistenceProfile";
+            }
+        }
+    };
+}
+pub(crate) use for_each_kind;
