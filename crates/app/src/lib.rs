@@ -11,9 +11,11 @@
 
 pub mod admin;
 pub mod canonical;
+mod check;
 mod cluster;
 pub mod command;
 pub mod logging;
 pub mod offline;
 pub mod operate;
+mod page;
 mod run;

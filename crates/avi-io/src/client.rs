@@ -134,6 +134,14 @@ impl AviClient {
         self.inner.sessions.set_credentials(credentials);
     }
 
+    /// Logs in, if there is no session yet.
+    ///
+    /// # Errors
+    /// Why the controller does not accept the credentials, or does not answer.
+    pub async fn log_in(&self) -> Result<(), Failure> {
+        self.inner.sessions.get(&self.inner.transport).await.map(drop)
+    }
+
     /// How the last login ended, now and in future.
     pub fn login(&self) -> watch::Receiver<Login> {
         self.inner.sessions.outcome()

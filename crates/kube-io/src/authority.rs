@@ -12,12 +12,13 @@ use std::time::Duration;
 use ako_core::{Authority, Delta, Installation, Resource, ResourceKind};
 use ako_kube_types::StatefulSet;
 use futures::{StreamExt, stream};
-use k8s_openapi::api::authorization::v1::{ResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec};
-use kube::api::PostParams;
-use kube::{Api, Client};
+use k8s_openapi::api::authorization::v1::ResourceAttributes;
+
+use kube::Client;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
+use crate::access_review::{Asker, is_allowed};
 use crate::error::{code_of, describe};
 use crate::proof::Feed;
 use crate::source_event::SourceEvent;
@@ -219,28 +220,14 @@ async fn review(client: &Client, (namespace, name): &Account) -> Result<Authorit
         verb: Some("patch".to_owned()),
         ..ResourceAttributes::default()
     };
-    let groups =
-        ["system:serviceaccounts", &format!("system:serviceaccounts:{namespace}"), "system:authenticated"]
-            .map(str::to_owned);
-    let spec = SubjectAccessReviewSpec {
-        user: Some(format!("system:serviceaccount:{namespace}:{name}")),
-        groups: Some(groups.to_vec()),
-        resource_attributes: Some(attributes),
-        ..SubjectAccessReviewSpec::default()
-    };
-    let review = SubjectAccessReview { spec, ..SubjectAccessReview::default() };
-    let reviews: Api<SubjectAccessReview> = Api::all(client.clone());
-    let params = PostParams::default();
+    let asker = Asker::Account { namespace: namespace.to_string(), name: name.to_string() };
     let about = |why: String| {
         format!(
             "whether ServiceAccount {namespace}/{name} may do the work of an operator is not known: {why}"
         )
     };
-    match timeout(ANSWER_WITHIN, reviews.create(&params, &review)).await {
-        Ok(Ok(answer)) => {
-            let is_allowed = answer.status.is_some_and(|status| status.allowed);
-            Ok(if is_allowed { Authority::Granted } else { Authority::Refused })
-        }
+    match timeout(ANSWER_WITHIN, is_allowed(client, &asker, attributes)).await {
+        Ok(Ok(is_allowed)) => Ok(if is_allowed { Authority::Granted } else { Authority::Refused }),
         Ok(Err(error)) if matches!(code_of(&error), Some(403 | 404)) => Ok(Authority::Unknown),
         Ok(Err(error)) => Err(about(describe(&error))),
         Err(_) => Err(about("no answer in time".to_owned())),

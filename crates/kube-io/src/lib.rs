@@ -15,6 +15,7 @@
 //! decode in full, so the log targets `kube_client` and `kube_runtime` must be
 //! kept at `error`.
 
+mod access_review;
 mod authority;
 mod config_source;
 mod connect;
@@ -33,6 +34,7 @@ mod tracker;
 mod watch;
 mod writer;
 
+pub use access_review::Asker;
 pub use config_source::{
     CONFIG_MAP, CREDENTIALS_SECRET, ConfigEvent, ConfigSource, Credentials, credentials_fallback,
     environment_fallback,

@@ -8,12 +8,10 @@ use std::time::Duration;
 use ako_core::ResourceKind;
 use ako_elect::{LEASE_NAME, RECORD_NAME};
 use futures::{StreamExt, TryStreamExt, stream};
-use k8s_openapi::api::authorization::v1::{
-    ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec,
-};
-use kube::api::PostParams;
-use kube::{Api, Client};
+use k8s_openapi::api::authorization::v1::ResourceAttributes;
+use kube::Client;
 
+use crate::access_review::{self, Asker};
 use crate::config_source::{CONFIG_MAP, CREDENTIALS_SECRET};
 use crate::discovery::{Availability, availability};
 use crate::error::describe;
@@ -228,9 +226,9 @@ pub fn token_rules(namespace: &str) -> Vec<Rule> {
 ///
 /// # Errors
 /// Why it does not answer.
-pub async fn missing_rules(client: &Client, rules: &[Rule]) -> Result<Vec<Rule>, String> {
+pub async fn missing_rules(client: &Client, asker: &Asker, rules: &[Rule]) -> Result<Vec<Rule>, String> {
     let answers = stream::iter(rules.to_vec()).map(|rule| async move {
-        let asked = tokio::time::timeout(ANSWER_WITHIN, is_allowed(client, &rule)).await;
+        let asked = tokio::time::timeout(ANSWER_WITHIN, is_allowed(client, asker, &rule)).await;
         let allowed = asked.map_err(|_| "no answer in time".to_owned())?;
         let allowed = allowed.map_err(|error| describe(&error))?;
         let is_missing = !allowed && !is_moot(client, &rule).await?;
@@ -254,7 +252,7 @@ async fn is_moot(client: &Client, rule: &Rule) -> Result<bool, String> {
     }
 }
 
-async fn is_allowed(client: &Client, rule: &Rule) -> kube::Result<bool> {
+async fn is_allowed(client: &Client, asker: &Asker, rule: &Rule) -> kube::Result<bool> {
     let attributes = ResourceAttributes {
         group: Some(rule.group.to_owned()),
         resource: Some(rule.resource.to_owned()),
@@ -264,10 +262,7 @@ async fn is_allowed(client: &Client, rule: &Rule) -> kube::Result<bool> {
         name: rule.name.map(str::to_owned),
         ..ResourceAttributes::default()
     };
-    let spec = SelfSubjectAccessReviewSpec { resource_attributes: Some(attributes), ..Default::default() };
-    let review = SelfSubjectAccessReview { spec, ..SelfSubjectAccessReview::default() };
-    let review = Api::all(client.clone()).create(&PostParams::default(), &review).await?;
-    Ok(review.status.is_some_and(|status| status.allowed))
+    access_review::is_allowed(client, asker, attributes).await
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! The command line.
 
+mod check;
 mod dry_run;
 mod order;
 mod plan;
@@ -28,6 +29,14 @@ enum Command {
     Run(operate::Arguments),
     /// Translate files, without a cluster and without a controller.
     Translate(translate::Arguments),
+    /// Check whether everything is there that the operator needs, and say what to do about
+    /// what is not.
+    ///
+    /// From the kubeconfig to the leader: permissions, configuration, the way to the
+    /// controller, the login, and what the configuration names there. Writes nothing. Exits
+    /// with 0 if all is in order, with 3 if something should be otherwise, and with 1 if the
+    /// operator cannot work.
+    Check(check::Arguments),
     /// Show what the operator would change on the controller, and why.
     ///
     /// Reads the live cluster and the live controller, and writes nothing: it shows
@@ -89,6 +98,10 @@ impl Cli {
                 Command::Plan(arguments) => {
                     crate::logging::start(LogFormat::Text)?.set(ako_core::config::LogLevel::Error);
                     plan::run(&arguments).await
+                }
+                Command::Check(arguments) => {
+                    crate::logging::start(LogFormat::Text)?.set(ako_core::config::LogLevel::Error);
+                    check::run(&arguments).await
                 }
                 Command::Status(arguments) => status::run(&arguments).await,
                 Command::ReleaseDeletions(arguments) => order::release(&arguments).await,

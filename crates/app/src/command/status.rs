@@ -2,27 +2,12 @@
 
 use std::fmt::Write as _;
 use std::process::ExitCode;
-use std::time::Duration;
 
-use anyhow::{Context as _, bail};
-use http_body_util::{BodyExt as _, Empty, Limited};
-use hyper::body::Bytes;
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
-use k8s_openapi::api::core::v1::Pod;
-use kube::Api;
 use serde_json::Value;
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
 
 use super::Format;
-use crate::admin::{FRESH_HEADER, ORDER_HEADER};
 use crate::cluster::Cluster;
-
-/// How long the operator may take to answer.
-const ANSWER_WITHIN: Duration = Duration::from_secs(10);
-/// The longest answer that is read, in bytes.
-const ANSWER_LIMIT: usize = 16 << 20;
+use crate::page;
 
 /// Arguments of `ako status`.
 #[derive(Debug, clap::Args)]
@@ -57,46 +42,12 @@ impl Address {
         // In a pod of ours the operator is right here.
         let in_pod =
             std::env::var_os("KUBERNETES_SERVICE_HOST").is_some() && self.cluster.kubeconfig.is_none();
-        let exchange = async {
-            if self.local || in_pod {
-                let stream = TcpStream::connect(("127.0.0.1", self.port)).await;
-                let stream =
-                    stream.with_context(|| format!("no operator answers on 127.0.0.1:{}", self.port))?;
-                exchange(stream, method, path).await
-            } else {
-                let client = ako_kube_io::client(self.cluster.kubeconfig.as_deref()).await?;
-                let pods: Api<Pod> = Api::namespaced(client, &self.cluster.namespace);
-                let place = format!("pod {}/{}", self.cluster.namespace, self.pod);
-                let forward = pods.portforward(&self.pod, &[self.port]).await;
-                let mut forward = forward.with_context(|| format!("no port-forward to {place}"))?;
-                let stream =
-                    forward.take_stream(self.port).with_context(|| format!("no stream to {place}"))?;
-                exchange(stream, method, path).await
-            }
-        };
-        tokio::time::timeout(ANSWER_WITHIN, exchange).await.context("the operator does not answer in time")?
+        if self.local || in_pod {
+            return page::call_here(self.port, method, path).await;
+        }
+        let client = ako_kube_io::client(self.cluster.kubeconfig.as_deref()).await?;
+        page::call_pod(&client, (&self.cluster.namespace, &self.pod), self.port, method, path).await
     }
-}
-
-async fn exchange(
-    stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
-    method: &str,
-    path: &str,
-) -> anyhow::Result<Value> {
-    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-    let connection = tokio::spawn(connection);
-    // Each page looks at the header that it needs.
-    let request = hyper::Request::builder().method(method).uri(path).header("host", "localhost");
-    let request = request.header(ORDER_HEADER, "1").header(FRESH_HEADER, "1");
-    let answer = sender.send_request(request.body(Empty::<Bytes>::new())?).await?;
-    let status = answer.status();
-    let body = Limited::new(answer.into_body(), ANSWER_LIMIT).collect().await;
-    let body = body.map_err(|error| anyhow::anyhow!("the answer cannot be read: {error}"))?.to_bytes();
-    connection.abort();
-    if !status.is_success() {
-        bail!("the operator answers {status}: {}", String::from_utf8_lossy(&body).trim());
-    }
-    serde_json::from_slice(&body).context("the answer is no JSON; is that port the operator's?")
 }
 
 pub(super) async fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {

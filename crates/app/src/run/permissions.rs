@@ -5,7 +5,7 @@
 use ako_core::ResourceKind;
 use std::time::Duration;
 
-use ako_kube_io::{EventWriter, Rule, Standing, missing_rules, needed_rules};
+use ako_kube_io::{Asker, EventWriter, Rule, Standing, missing_rules, needed_rules};
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tracing::{error, info, warn};
@@ -54,7 +54,7 @@ impl Permissions {
             let asks_all = all_asked.is_none_or(|at| at.elapsed() >= ASK_ALL);
             let needed = needed(&self.settings.borrow_and_update());
             let rules = if asks_all { needed.clone() } else { self.missing.clone() };
-            let wait = match missing_rules(&self.client, &rules).await {
+            let wait = match missing_rules(&self.client, &Asker::Me, &rules).await {
                 Ok(missing) => {
                     self.complained = false;
                     if asks_all {

@@ -10,7 +10,7 @@ use ako_avi_io::{NewToken, Secret as AviSecret};
 use ako_core::secret::Redacted;
 use ako_elect::WritePermit;
 use ako_kube_io::{
-    CREDENTIALS_SECRET, ClusterWriter, ErrorClass, Standing, WallClock, missing_rules, token_rules,
+    Asker, CREDENTIALS_SECRET, ClusterWriter, ErrorClass, Standing, WallClock, missing_rules, token_rules,
 };
 use anyhow::{Context as _, anyhow, bail};
 use tokio::sync::watch;
@@ -86,7 +86,7 @@ impl Upkeep {
     /// takes the old one away.
     async fn refresh(&mut self, settings: &Settings, permit: &WritePermit) -> anyhow::Result<()> {
         let namespace = &*settings.config.operator_namespace;
-        let missing = missing_rules(&self.client, &token_rules(namespace)).await;
+        let missing = missing_rules(&self.client, &Asker::Me, &token_rules(namespace)).await;
         let missing = missing.map_err(|why| anyhow!("the permissions cannot be checked: {why}"))?;
         if let Some(rule) = missing.first() {
             bail!("a permission is missing: {rule}: {}", permissions::WAY_OUT);

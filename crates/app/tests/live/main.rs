@@ -4,6 +4,7 @@
 #![allow(clippy::expect_used, reason = "a test that cannot go on should stop")]
 #![allow(clippy::panic, reason = "a test that cannot go on should stop")]
 
+mod check;
 mod conflicts;
 mod fields;
 mod findings;

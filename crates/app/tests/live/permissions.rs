@@ -34,14 +34,14 @@ fn rules_of_ako() -> Value {
 }
 
 /// What `docs/operations.md` has people apply.
-fn documented_rules() -> Vec<Value> {
+pub(crate) fn documented_rules() -> Vec<Value> {
     let text = include_str!("../../../../docs/operations.md");
     let begin = text.find("apiVersion: rbac.authorization.k8s.io/v1").expect("rules in the documentation");
     let yaml = text[begin..].split("```").next().unwrap();
     yaml.split("\n---\n").map(|object| serde_saphyr::from_str(object).unwrap()).collect()
 }
 
-async fn service_account(world: &World) -> String {
+pub(crate) async fn service_account(world: &World) -> String {
     let subject = json!({"kind": "ServiceAccount", "name": "ako-sa", "namespace": NAMESPACE});
     let objects = [
         json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "ako-sa", "namespace": NAMESPACE}}),

@@ -10,7 +10,7 @@ use ako_core::resource::{Published, PublishedAddress};
 use ako_core::{Delta, ResourceId, ResourceKind, Snapshot};
 use ako_elect::{Moment, rehearsal};
 use ako_kube_io::{
-    About, ClusterWriter, ConfigEvent, ConfigSource, EventWriter, Occurrence, Outcome, Pace, Severity,
+    About, Asker, ClusterWriter, ConfigEvent, ConfigSource, EventWriter, Occurrence, Outcome, Pace, Severity,
     Source, SourceEvent, missing_rules, needed_rules,
 };
 use ako_sim_kube::{Cut, Options, SimKube};
@@ -180,5 +180,5 @@ async fn configuration_and_events() {
     }
     assert_eq!(writer.counts().sent, 1);
     let rules = needed_rules("default", &ResourceKind::ALL.into(), true);
-    assert_eq!(missing_rules(&sim.client(), &rules).await.unwrap(), []);
+    assert_eq!(missing_rules(&sim.client(), &Asker::Me, &rules).await.unwrap(), []);
 }

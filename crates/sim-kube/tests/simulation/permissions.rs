@@ -1,7 +1,7 @@
 //! Who may do what.
 
 use ako_core::ResourceKind;
-use ako_kube_io::{missing_rules, needed_rules};
+use ako_kube_io::{Asker, missing_rules, needed_rules};
 use ako_sim_kube::{Account, Authorization, Options, SimKube};
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::api::{Api, ListParams};
@@ -39,7 +39,7 @@ async fn roles_and_bindings() {
                    the namespace \"default\"";
     assert_eq!(refused, (403, message.to_owned()));
     let rules = needed_rules("default", &ResourceKind::always(), true);
-    assert_eq!(missing_rules(&alice, &rules).await.unwrap(), rules);
+    assert_eq!(missing_rules(&alice, &Asker::Me, &rules).await.unwrap(), rules);
     apply(
         &sim,
         json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role",

@@ -1,0 +1,106 @@
+//! What has to be there in the cluster.
+
+use ako_core::ResourceKind;
+use ako_kube_io::{Asker, missing_rules, needed_rules};
+use kube::Client;
+
+use super::{Place, Report};
+use crate::run::permissions::WAY_OUT;
+use crate::run::settings::Settings;
+use crate::run::settings_reader;
+
+/// How many missing rules are named.
+const NAMED: usize = 10;
+
+/// A client that the API server answers.
+pub(super) async fn client(place: &Place, report: &mut Report) -> Option<Client> {
+    let client = match ako_kube_io::client(place.cluster.kubeconfig.as_deref()).await {
+        Ok(client) => client,
+        Err(error) => {
+            report.failed("Kubeconfig", error.to_string(), "give one by --kubeconfig or KUBECONFIG");
+            return None;
+        }
+    };
+    report.ok("Kubeconfig", "it can be read");
+    match ako_kube_io::kubernetes_version(&client).await {
+        Ok(version) if version.is_known() => report.ok("API server", format!("Kubernetes {version} answers")),
+        Ok(version) => {
+            let found = format!("Kubernetes {version} answers, on which this operator was never tried");
+            report.warning("API server", found, "see the README for the versions that were");
+        }
+        Err(error) => {
+            report.failed(
+                "API server",
+                error.to_string(),
+                "see that it runs, and that the kubeconfig is for it",
+            );
+            return None;
+        }
+    }
+    Some(client)
+}
+
+/// The configuration and the credentials.
+pub(super) async fn settings(place: &Place, client: &Client, report: &mut Report) -> Option<Settings> {
+    let namespace = &place.cluster.namespace;
+    match settings_reader::read_once(client, namespace).await {
+        Ok(settings) => {
+            report.ok("Configuration", format!("ConfigMap {namespace}/avi-k8s-config can be used"));
+            for issue in &settings.issues {
+                report.warning("Configuration", issue.to_string(), "");
+            }
+            Some(settings)
+        }
+        Err(error) => {
+            let way_out = "install the chart into this namespace, or correct the values that are named; \
+                           --namespace says where it is";
+            report.failed("Configuration", format!("{error:#}"), way_out);
+            None
+        }
+    }
+}
+
+/// The RBAC rules of the operator.
+pub(super) async fn permissions(
+    place: &Place,
+    client: &Client,
+    settings: Option<&Settings>,
+    report: &mut Report,
+) {
+    let namespace = &place.cluster.namespace;
+    let (kinds, token) = match settings {
+        Some(settings) => (ResourceKind::read_with(&settings.config), !settings.credentials.token.is_empty()),
+        None => (ResourceKind::always(), false),
+    };
+    let rules = needed_rules(namespace, &kinds, token);
+    let (asker, who) = match &place.account {
+        Some(name) => {
+            let asker = Asker::Account { namespace: namespace.clone(), name: name.clone() };
+            (asker, format!("ServiceAccount {namespace}/{name}"))
+        }
+        None => (Asker::Me, "this process".to_owned()),
+    };
+    let missing = match missing_rules(client, &asker, &rules).await {
+        Ok(missing) => missing,
+        Err(why) => {
+            let found = format!("the API server does not say which rules {who} has: {why}");
+            return report.warning(
+                "Permissions",
+                found,
+                "run this as somebody who may create SubjectAccessReviews",
+            );
+        }
+    };
+    if missing.is_empty() {
+        return report.ok("Permissions", format!("{who} has all {} rules that it needs", rules.len()));
+    }
+    let named: Vec<_> = missing.iter().take(NAMED).map(|rule| format!("\"{rule}\"")).collect();
+    let more = missing.len().saturating_sub(NAMED);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    let found = format!("{who} lacks {}{more}", named.join(", "));
+    if missing.iter().any(|rule| rule.purpose.is_essential()) {
+        report.failed("Permissions", found, WAY_OUT);
+    } else {
+        report.warning("Permissions", found, WAY_OUT);
+    }
+}

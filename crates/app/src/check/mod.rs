@@ -1,0 +1,42 @@
+//! `ako check`: whether everything is there that an operator needs, from the kubeconfig to the
+//! leader, and what to do about what is not.
+//!
+//! Each check asks what the operator itself asks when it starts, by the same functions. One that
+//! fails does not keep those after it from being made, unless they need what it asked for.
+
+mod cluster;
+mod controller;
+mod operator;
+mod report;
+
+pub(crate) use self::report::{Outcome, Report};
+
+use crate::cluster::Cluster;
+
+/// Where the operator is, or will be.
+#[derive(Clone, Debug)]
+pub(crate) struct Place {
+    /// Its cluster and namespace.
+    pub(crate) cluster: Cluster,
+    /// Its ServiceAccount; without one, whoever asks is the operator.
+    pub(crate) account: Option<String>,
+    /// Its pod that is asked how it does.
+    pub(crate) pod: String,
+    /// The port of its status page.
+    pub(crate) port: u16,
+    /// Whether it runs on this machine, so that no port-forward is needed.
+    pub(crate) is_here: bool,
+}
+
+/// Makes all checks once.
+pub(crate) async fn check(place: &Place) -> Report {
+    let mut report = Report::default();
+    let Some(client) = cluster::client(place, &mut report).await else { return report };
+    let settings = cluster::settings(place, &client, &mut report).await;
+    cluster::permissions(place, &client, settings.as_ref(), &mut report).await;
+    if let Some(settings) = &settings {
+        controller::check(&client, settings, &mut report).await;
+    }
+    operator::check(place, &client, &mut report).await;
+    report
+}

@@ -1,0 +1,132 @@
+//! What came out of checks, for people and for scripts.
+
+use std::fmt::Write as _;
+
+use serde::Serialize;
+
+/// Where the document is that says more about each check.
+const DOCUMENT: &str = "docs/troubleshooting.md";
+
+/// How a check ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Outcome {
+    /// It is as it has to be.
+    Ok,
+    /// The operator runs, and something is not as it should be.
+    Warning,
+    /// The operator does not run, or does nothing, before this is mended.
+    Failed,
+}
+
+impl Outcome {
+    fn mark(self) -> &'static str {
+        match self {
+            Self::Ok => "✔",
+            Self::Warning => "!",
+            Self::Failed => "✘",
+        }
+    }
+}
+
+/// One check.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Check {
+    /// What was checked; its section in the document is called the same.
+    pub(crate) about: &'static str,
+    pub(crate) outcome: Outcome,
+    /// What was found, in one sentence.
+    pub(crate) found: String,
+    /// What to do about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) way_out: Option<String>,
+    /// Where more is said about it.
+    pub(crate) document: String,
+}
+
+/// All checks, in the order in which they were made.
+#[derive(Clone, Debug, Default, Serialize)]
+pub(crate) struct Report {
+    pub(crate) checks: Vec<Check>,
+}
+
+impl Report {
+    /// Notes a check that found everything in order.
+    pub(crate) fn ok(&mut self, about: &'static str, found: impl Into<String>) {
+        self.add(about, Outcome::Ok, found, None);
+    }
+
+    /// Notes a check that found what keeps the operator from working.
+    pub(crate) fn failed(&mut self, about: &'static str, found: impl Into<String>, way_out: &str) {
+        self.add(about, Outcome::Failed, found, Some(way_out));
+    }
+
+    /// Notes a check that found what should be otherwise.
+    pub(crate) fn warning(&mut self, about: &'static str, found: impl Into<String>, way_out: &str) {
+        self.add(about, Outcome::Warning, found, Some(way_out));
+    }
+
+    fn add(
+        &mut self,
+        about: &'static str,
+        outcome: Outcome,
+        found: impl Into<String>,
+        way_out: Option<&str>,
+    ) {
+        let way_out = way_out.filter(|way_out| !way_out.is_empty()).map(str::to_owned);
+        let document = format!("{DOCUMENT}#{}", about.to_lowercase().replace(' ', "-"));
+        self.checks.push(Check { about, outcome, found: found.into(), way_out, document });
+    }
+
+    /// The worst outcome.
+    pub(crate) fn outcome(&self) -> Outcome {
+        let has = |outcome| self.checks.iter().any(|check| check.outcome == outcome);
+        match (has(Outcome::Failed), has(Outcome::Warning)) {
+            (true, _) => Outcome::Failed,
+            (false, true) => Outcome::Warning,
+            (false, false) => Outcome::Ok,
+        }
+    }
+
+    /// A line for each check, and what to do below those that are not in order.
+    pub(crate) fn text(&self) -> String {
+        let mut out = String::new();
+        for check in &self.checks {
+            let _ = writeln!(out, "{} {:<16} {}", check.outcome.mark(), check.about, check.found);
+            if check.outcome != Outcome::Ok {
+                for line in check.way_out.iter().chain([&format!("see {}", check.document)]) {
+                    let _ = writeln!(out, "  {:<16} {line}", "");
+                }
+            }
+        }
+        out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_in_order_is_followed_by_the_way_out() {
+        let mut report = Report::default();
+        report.ok("API server", "Kubernetes 1.36 answers");
+        assert_eq!(report.outcome(), Outcome::Ok);
+        report.warning("TLS", "the certificate is not verified", "put the authority into the Secret");
+        assert_eq!(report.outcome(), Outcome::Warning);
+        report.failed("Login", "HTTP 401: Invalid credentials", "");
+        assert_eq!(report.outcome(), Outcome::Failed);
+        let expected = "\
+✔ API server       Kubernetes 1.36 answers
+! TLS              the certificate is not verified
+                   put the authority into the Secret
+                   see docs/troubleshooting.md#tls
+✘ Login            HTTP 401: Invalid credentials
+                   see docs/troubleshooting.md#login
+";
+        assert_eq!(report.text(), expected);
+        let json = serde_json::to_value(&report).unwrap();
+        assert_eq!(json["checks"][1]["outcome"], "warning");
+        assert_eq!(json["checks"][2].get("way_out"), None);
+    }
+}
