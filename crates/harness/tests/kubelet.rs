@@ -1,5 +1,6 @@
 //! Pods that run as processes, on a real control plane with its controller manager.
-#![allow(clippy::unwrap_used, reason = "a test may end at any surprise, in its helpers too")]
+
+#![cfg(test)]
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -32,7 +33,16 @@ fn pods_run_as_a_cluster_would_run_them() {
             liveness_and_grace(stage("liveness")),
             init_and_missing(stage("init")),
         );
-        Ok(())
+        let last = stage("last");
+        last.apply("v1", "Pod", "last", json!({"spec": {"containers": [server(&json!({}))]}})).await;
+        let address = last.pod("last", is_ready).await.status.unwrap().pod_ip.unwrap();
+        drop(kubelet);
+        let address = format!("{address}:8080").parse::<SocketAddr>()?;
+        eventually(SOON, async || match visitor::get(address, "pod", "/healthy").await {
+            Ok(_) => Err("a Pod answers after its kubelet is gone"),
+            Err(_) => Ok(()),
+        })
+        .await
     })
     .unwrap();
 }
@@ -99,7 +109,7 @@ fn waits_for(pod: &Pod, reason: &str) -> Option<String> {
 }
 
 /// The server, with changes to its container.
-fn server(changes: Value) -> Value {
+fn server(changes: &Value) -> Value {
     let mut container = json!({
         "name": "main", "image": "pod-program:1", "ports": [{"name": "http", "containerPort": 8080}],
         "readinessProbe": {"httpGet": {"path": "/healthy", "port": "http"}, "periodSeconds": 1},
@@ -117,7 +127,7 @@ fn workload(replicas: usize, template: &Value) -> Value {
 }
 
 fn stateful_template(version: &str) -> Value {
-    let container = server(json!({
+    let container = server(&json!({
         "env": [
             {"name": "POD_NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},
             {"name": "VERSION", "value": version},
@@ -242,7 +252,7 @@ async fn deployment(stage: Stage<'_>) {
 }
 
 fn workload_without_service(replicas: usize) -> Value {
-    let mut workload = workload(replicas, &json!({"containers": [server(json!({}))]}));
+    let mut workload = workload(replicas, &json!({"containers": [server(&json!({}))]}));
     workload["spec"].as_object_mut().unwrap().remove("serviceName");
     workload
 }
@@ -260,7 +270,7 @@ async fn unknown_image(stage: Stage<'_>) {
 
 /// A program that fails its liveness probe is restarted, and one that does not end is killed.
 async fn liveness_and_grace(stage: Stage<'_>) {
-    let container = server(json!({
+    let container = server(&json!({
         "args": ["serve", "8080", "--stay"],
         "livenessProbe": {
             "httpGet": {"path": "/healthy", "port": 8080}, "periodSeconds": 1, "failureThreshold": 2,

@@ -109,15 +109,10 @@ pub(super) fn field(pod: &Pod, path: &str, facts: &Facts) -> Result<String, Stri
         };
         return Ok(map.get(key).cloned().unwrap_or_default());
     }
-    let lines = |map: &BTreeMap<String, String>| {
-        map.iter().map(|(key, value)| format!("{key}={value:?}")).collect::<Vec<_>>().join("\n")
-    };
     Ok(match path {
         "metadata.name" => pod.name_any(),
         "metadata.namespace" => pod.namespace().unwrap_or_default(),
         "metadata.uid" => pod.uid().unwrap_or_default(),
-        "metadata.labels" => lines(pod.labels()),
-        "metadata.annotations" => lines(pod.annotations()),
         "spec.nodeName" => facts.node.clone(),
         "spec.serviceAccountName" => spec.and_then(|s| s.service_account_name.clone()).unwrap_or_default(),
         "status.hostIP" | "status.hostIPs" => facts.node_address.clone(),

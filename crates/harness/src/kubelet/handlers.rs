@@ -1,6 +1,7 @@
 //! What probes and hooks do.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
@@ -113,14 +114,15 @@ async fn ask(target: &Target, get: &HTTPGetAction) -> Result<(), String> {
         return Err("this kubelet does not probe over TLS".to_owned());
     }
     let path = get.path.as_deref().unwrap_or("/");
-    let headers = get.http_headers.iter().flatten();
     let mut stream = connect(get.host.as_deref(), target, target.port(&get.port)?).await?;
     let mut request = format!("GET {path} HTTP/1.1\r\nconnection: close\r\n");
     let has_host = get.http_headers.iter().flatten().any(|header| header.name.eq_ignore_ascii_case("host"));
     if !has_host {
-        request.push_str(&format!("host: {}\r\n", target.address));
+        let _ = write!(request, "host: {}\r\n", target.address);
     }
-    headers.for_each(|header| request.push_str(&format!("{}: {}\r\n", header.name, header.value)));
+    for header in get.http_headers.iter().flatten() {
+        let _ = write!(request, "{}: {}\r\n", header.name, header.value);
+    }
     request.push_str("\r\n");
     let lost = |error: std::io::Error| format!("GET {path}: {error}");
     stream.write_all(request.as_bytes()).await.map_err(lost)?;

@@ -44,7 +44,8 @@
 //! - Volumes hold what was there when the Pod started; tokens are not renewed. A claim is a
 //!   folder by its name, whoever asks for it, while the kubelet runs.
 //! - Restarts come after 200 ms, twice that and so on up to 3 s, instead of minutes.
-//! - Events are not written. What is not supported (hostPath, hostNetwork, sidecars, postStart,
+//! - Events are not written, logs are not served (see [`Kubelet::logs`]), and there are no
+//!   termination messages. What is not supported (hostPath, hostNetwork, sidecars, postStart,
 //!   probes over gRPC or TLS) is said in the status of the container or in the outcome of the
 //!   probe.
 

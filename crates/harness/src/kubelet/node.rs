@@ -40,7 +40,8 @@ pub(super) async fn register(client: &Client, port: u16) -> anyhow::Result<()> {
 }
 
 fn labels() -> BTreeMap<&'static str, &'static str> {
-    BTreeMap::from([(HOSTNAME, NODE), ("kubernetes.io/os", "linux"), ("kubernetes.io/arch", "amd64")])
+    let arch = if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" };
+    BTreeMap::from([(HOSTNAME, NODE), ("kubernetes.io/os", "linux"), ("kubernetes.io/arch", arch)])
 }
 
 /// Whether a Pod waits for a Node, and this one will do.

@@ -48,8 +48,8 @@ impl View<'_> {
             "phase": phase,
             "startTime": second(self.accepted),
             "conditions": conditions,
-            "initContainerStatuses": statuses(self.spec.init_containers.as_deref(), self.init),
-            "containerStatuses": statuses(Some(&self.spec.containers), self.main),
+            "initContainerStatuses": statuses(self.spec.init_containers.as_deref(), self.init, Record::has_succeeded),
+            "containerStatuses": statuses(Some(&self.spec.containers), self.main, is_ready),
         });
         if let Some(facts) = self.facts {
             status["hostIP"] = facts.node_address.clone().into();
@@ -108,7 +108,11 @@ fn is_ready(record: &Record) -> bool {
     record.is_running() && record.probes.is_ready()
 }
 
-fn statuses(containers: Option<&[Container]>, records: &[Record]) -> Vec<Value> {
+fn statuses(
+    containers: Option<&[Container]>,
+    records: &[Record],
+    is_ready: impl Fn(&Record) -> bool,
+) -> Vec<Value> {
     std::iter::zip(containers.unwrap_or_default(), records)
         .map(|(container, record)| {
             let last = record.last.as_ref().map_or_else(|| json!({}), terminated);
@@ -116,7 +120,7 @@ fn statuses(containers: Option<&[Container]>, records: &[Record]) -> Vec<Value> 
                 "name": container.name,
                 "image": container.image.clone().unwrap_or_default(),
                 "imageID": "",
-                "ready": is_ready(record) || record.has_succeeded(),
+                "ready": is_ready(record),
                 "started": record.is_running() && record.probes.has_started(),
                 "restartCount": record.restarts,
                 "state": state(&record.state),

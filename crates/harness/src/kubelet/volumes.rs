@@ -13,6 +13,9 @@ use super::sources::{Data, Sources};
 
 const MODE: i32 = 0o644;
 
+/// Bytes and mode by path.
+pub(super) type Files = BTreeMap<String, (Vec<u8>, i32)>;
+
 /// What a volume is.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Content {
@@ -20,8 +23,7 @@ pub(super) enum Content {
     Empty,
     /// The folder of a PersistentVolumeClaim.
     Claim(String),
-    /// Bytes and mode by path.
-    Files(BTreeMap<String, (Vec<u8>, i32)>),
+    Files(Files),
 }
 
 /// What a volume of a Pod holds, or what is missing.
@@ -53,7 +55,7 @@ pub(super) fn content(
     } else {
         return Err(why("this kubelet knows no such kind of volume (hostPath is none)".to_owned()));
     };
-    let mut files = BTreeMap::new();
+    let mut files = Files::new();
     for part in parts {
         let part = serde_json::from_value(part).map_err(|error| why(error.to_string()))?;
         projection(&part, mode.unwrap_or(MODE), pod, facts, sources, &mut files).map_err(why)?;
@@ -71,7 +73,7 @@ fn projection(
     pod: &Pod,
     facts: &Facts,
     sources: &Sources,
-    files: &mut BTreeMap<String, (Vec<u8>, i32)>,
+    files: &mut Files,
 ) -> Result<(), String> {
     if let Some(map) = &source.config_map {
         let found = sources.config_maps.get(&map.name);
@@ -115,15 +117,17 @@ fn chosen(
     items: Option<&[KeyToPath]>,
     optional: Option<bool>,
     mode: i32,
-) -> Result<Vec<(String, (Vec<u8>, i32))>, String> {
-    let Some(data) = data else { return Ok(Vec::new()) };
+) -> Result<Files, String> {
+    let Some(data) = data else { return Ok(Files::new()) };
     let Some(items) = items.filter(|items| !items.is_empty()) else {
         return Ok(data.iter().map(|(key, value)| (key.clone(), (value.clone(), mode))).collect());
     };
-    let mut files = Vec::new();
+    let mut files = Files::new();
     for item in items {
         match data.get(&item.key) {
-            Some(value) => files.push((item.path.clone(), (value.clone(), item.mode.unwrap_or(mode)))),
+            Some(value) => {
+                files.insert(item.path.clone(), (value.clone(), item.mode.unwrap_or(mode)));
+            }
             None if optional == Some(true) => {}
             None => return Err(format!("{name} has no key {}", item.key)),
         }

@@ -32,6 +32,8 @@ use crate::process::Process;
 
 /// How often a Pod's processes, probes and deadlines are looked at.
 const TICK: Duration = Duration::from_millis(50);
+/// Before what failed is tried again.
+const PAUSE: Duration = Duration::from_millis(500);
 /// How long the API server may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 const GRACE: i64 = 30;
@@ -58,16 +60,16 @@ pub(super) struct Worker {
     containers: Vec<Live>,
     records: Vec<Record>,
     place: Option<Place>,
+    /// The folder of each volume by its name, when all are there.
+    volumes: Option<BTreeMap<String, PathBuf>>,
     reports: JoinSet<Report>,
     published: Value,
 }
 
-/// What a Pod has before its first container starts.
+/// Where a Pod is.
 struct Place {
     network: PodNetwork,
     facts: Facts,
-    /// The folder of each volume, by its name.
-    volumes: BTreeMap<String, PathBuf>,
 }
 
 /// A container, and its process while there is one.
@@ -93,9 +95,19 @@ struct Refusal {
     forever: bool,
 }
 
+impl Refusal {
+    fn for_good(reason: &'static str, message: String) -> Self {
+        Self { reason, message, forever: true }
+    }
+
+    fn until_changed(reason: &'static str, message: String) -> Self {
+        Self { reason, message, forever: false }
+    }
+}
+
 impl From<anyhow::Error> for Refusal {
     fn from(error: anyhow::Error) -> Self {
-        Self { reason: "CreateContainerError", message: format!("{error:#}"), forever: false }
+        Self::until_changed("CreateContainerError", format!("{error:#}"))
     }
 }
 
@@ -120,6 +132,7 @@ impl Worker {
             records: vec![Record::new(now); containers.len()],
             containers,
             place: None,
+            volumes: None,
             reports: JoinSet::new(),
             published: Value::Null,
             shared,
@@ -148,7 +161,10 @@ impl Worker {
             match self.step().await {
                 Ok(false) => {}
                 Ok(true) => return,
-                Err(error) => eprintln!("kubelet: Pod {}: {error:#}", self.pod.name_any()),
+                Err(error) => {
+                    eprintln!("kubelet: Pod {}: {error:#}", self.pod.name_any());
+                    tokio::time::sleep(PAUSE).await;
+                }
             }
         }
     }
@@ -233,19 +249,20 @@ impl Worker {
 
     async fn try_start(&mut self, at: usize) -> Result<(), Refusal> {
         if let Some(message) = unsupported(&self.spec) {
-            return Err(Refusal { reason: "NotSupported", message, forever: true });
+            return Err(Refusal::for_good("NotSupported", message));
         }
         let name = self.containers[at].container.image.clone().unwrap_or_default();
-        let image = self.shared.images.find(&name).map_err(|message| Refusal {
-            reason: "ErrImagePull",
-            message,
-            forever: true,
-        })?;
+        let image =
+            self.shared.images.find(&name).map_err(|message| Refusal::for_good("ErrImagePull", message))?;
         let image = image.clone();
         if self.place.is_none() {
             self.place = Some(self.make_place().await?);
         }
         let place = self.place.as_ref().context("a Pod without a place")?;
+        if self.volumes.is_none() {
+            self.volumes = Some(self.make_volumes(&place.facts).await?);
+        }
+        let volumes = self.volumes.as_ref().context("a Pod without volumes")?;
         let container = &self.containers[at].container;
         let sources = Sources::of_container(&self.shared.client, &self.pod, container).await?;
         let env = environment::variables(&self.pod, container, &image.env, &place.facts, &sources);
@@ -265,7 +282,7 @@ impl Worker {
             network: &place.network,
             arguments: image.arguments(command.as_deref(), args.as_deref()),
             env: &env,
-            binds: binds(container, &place.volumes)?,
+            binds: binds(container, volumes)?,
             folder: &self.folder.join("containers").join(&container.name),
             logs: &self.logs,
         };
@@ -282,10 +299,7 @@ impl Worker {
         Ok(())
     }
 
-    /// Network and volumes.
-    async fn make_place(&self) -> Result<Place, Refusal> {
-        // Before the network: this is tried again until everything is there.
-        let sources = Sources::of_volumes(&self.shared.client, &self.pod).await?;
+    async fn make_place(&self) -> anyhow::Result<Place> {
         let network = self.shared.network.add().await?;
         let facts = Facts {
             node: NODE.to_owned(),
@@ -293,15 +307,20 @@ impl Worker {
             pod_address: network.address.to_string(),
             api_server: self.shared.api_server.clone(),
         };
+        Ok(Place { network, facts })
+    }
+
+    async fn make_volumes(&self, facts: &Facts) -> Result<BTreeMap<String, PathBuf>, Refusal> {
+        let sources = Sources::of_volumes(&self.shared.client, &self.pod).await?;
         let claims = self.shared.folder.join("claims").join(self.pod.namespace().unwrap_or_default());
         let mut folders = BTreeMap::new();
         for volume in self.spec.volumes.iter().flatten() {
-            let content = volumes::content(volume, &self.pod, &facts, &sources)
-                .map_err(|message| Refusal { reason: "ContainerCreating", message, forever: false })?;
+            let content = volumes::content(volume, &self.pod, facts, &sources);
+            let content = content.map_err(|message| Refusal::until_changed("ContainerCreating", message))?;
             let folder = self.folder.join("volumes").join(&volume.name);
             folders.insert(volume.name.clone(), volumes::provide(&content, folder, &claims)?);
         }
-        Ok(Place { network, facts, volumes: folders })
+        Ok(folders)
     }
 
     fn run_hook(&mut self, at: usize, now: Timestamp) {
@@ -337,15 +356,14 @@ impl Worker {
         if record.restarts != report.restarts || !record.is_running() {
             return;
         }
-        match report.of {
-            Some(kind) => record.probes.outcome(kind, report.outcome),
-            None => {
-                if let Err(why) = report.outcome {
-                    eprintln!("kubelet: the preStop hook of Pod {}: {why}", self.pod.name_any());
-                }
-                record.reached(Stage::HookDone, Timestamp::now());
-            }
+        if let Some(kind) = report.of {
+            record.probes.outcome(kind, report.outcome);
+            return;
         }
+        if let Err(why) = report.outcome {
+            eprintln!("kubelet: the preStop hook of Pod {}: {why}", self.pod.name_any());
+        }
+        record.reached(Stage::HookDone, Timestamp::now());
     }
 
     fn signal(&mut self, at: usize, signal: Signal, stage: Stage, now: Timestamp) {
