@@ -12,6 +12,7 @@ use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
 use kube::api::{Api, DeleteParams, ListParams};
 use kube::{Client, ResourceExt};
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
 const SOON: Duration = Duration::from_secs(30);
 const PROGRAM: &str = "/bin-of-image/pod_program";
@@ -22,7 +23,10 @@ fn pods_run_as_a_cluster_would_run_them() {
         let builder = ControlPlane::builder().controller_manager().reachable_at(BRIDGE_ADDRESS);
         let Some(plane) = builder.start().await? else { return Ok(()) };
         let program = Image::program(PROGRAM, env!("CARGO_BIN_EXE_pod_program")).args(&["serve", "8080"]);
-        let images = Images::default().with("pod-program:", program);
+        let root = extracted_root()?;
+        let extracted =
+            Image::extracted(root.path()).entrypoint(&[PROGRAM]).args(&["serve", "8080"]).user(1000);
+        let images = Images::default().with("pod-program:", program).with("extracted:", extracted);
         let kubelet = Kubelet::start(&plane, images).await?;
         let client = plane.client().await?;
         let stage = |namespace: &'static str| Stage { client: client.clone(), kubelet: &kubelet, namespace };
@@ -32,6 +36,7 @@ fn pods_run_as_a_cluster_would_run_them() {
             unknown_image(stage("unknown")),
             liveness_and_grace(stage("liveness")),
             init_and_missing(stage("init")),
+            extracted_image(stage("extracted")),
         );
         let last = stage("last");
         last.apply("v1", "Pod", "last", json!({"spec": {"containers": [server(&json!({}))]}})).await;
@@ -45,6 +50,42 @@ fn pods_run_as_a_cluster_would_run_them() {
         .await
     })
     .unwrap();
+}
+
+/// A folder as an image is extracted into one: the program, what it is linked with, a file.
+fn extracted_root() -> anyhow::Result<TempDir> {
+    let root = tempfile::tempdir()?;
+    let copy = |from: &str, to: &str| {
+        let to = root.path().join(to.trim_start_matches('/'));
+        std::fs::create_dir_all(to.parent().unwrap())?;
+        std::fs::copy(from, to)
+    };
+    copy(env!("CARGO_BIN_EXE_pod_program"), PROGRAM)?;
+    // This test is linked with the same libraries; the linker is looked for in one of these.
+    let maps = std::fs::read_to_string("/proc/self/maps")?;
+    let mapped = maps.lines().filter_map(|line| line.split_whitespace().nth(5));
+    for library in mapped.filter(|path| path.contains(".so")) {
+        let name = library.rsplit('/').next().unwrap();
+        copy(library, &format!("/lib64/{name}"))?;
+    }
+    std::os::unix::fs::symlink("lib64", root.path().join("lib"))?;
+    std::fs::write(root.path().join("marker"), "of the image")?;
+    Ok(root)
+}
+
+async fn extracted_image(stage: Stage<'_>) {
+    let container = server(&json!({"image": "extracted:1"}));
+    stage.apply("v1", "Pod", "boxed", json!({"spec": {"containers": [container]}})).await;
+    let pod = stage.pod("boxed", is_ready).await;
+    for (path, text) in [
+        ("/file?/marker", "of the image"),
+        ("/file?/etc/passwd", "no file"),
+        ("/file?/etc/hosts", "boxed"),
+        ("/write?/own", "written"),
+    ] {
+        let answer = stage.page(&pod, path).await;
+        assert!(answer.contains(text), "{path}: {answer}");
+    }
 }
 
 /// A namespace of a scenario of its own.
