@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 const SOON: Duration = Duration::from_secs(30);
-const PROGRAM: &str = "/bin-of-image/pod_program";
+const PROGRAM: &str = "/usr/local/bin/pod_program";
 
 #[test]
 fn pods_run_as_a_cluster_would_run_them() {
@@ -346,7 +346,7 @@ async fn init_and_missing(stage: Stage<'_>) {
         })
     };
     let container = json!({
-        "name": "main", "image": "pod-program:1", "args": ["check", "$(NOTE)"], "volumeMounts": notes,
+        "name": "main", "image": "pod-program:1", "command": ["pod_program", "check"], "args": ["$(NOTE)"], "volumeMounts": notes,
         "env": [{"name": "NOTE", "valueFrom": {"configMapKeyRef": {"name": "later", "key": "note"}}}],
     });
     let spec = json!({"spec": {

@@ -30,7 +30,7 @@
 //!
 //! A process in the Pod's network namespace, with a mount and a host name namespace of its own.
 //! Its root is a folder of its own with the libraries and tools of this machine, read-only, and
-//! the program of its image ([`Images`]); or a folder into which an image was extracted. Volumes
+//! the program of its image ([`Images`]), best in `/usr/local/bin`; or a folder into which an image was extracted. Volumes
 //! are where their mountPath says. The order of things is in `worker`, what is decided in
 //! `containers` and `probes`, both without effects.
 //!
@@ -44,6 +44,7 @@
 //! - Volumes hold what was there when the Pod started; tokens are not renewed. A claim is a
 //!   folder by its name, whoever asks for it, while the kubelet runs.
 //! - Restarts come after 200 ms, twice that and so on up to 3 s, instead of minutes.
+//! - There is one Node. Of what says where Pods go, `nodeSelector` alone is looked at.
 //! - Events are not written, logs are not served (see [`Kubelet::logs`]), and there are no
 //!   termination messages. What is not supported (hostPath, hostNetwork, sidecars, postStart,
 //!   probes over gRPC or TLS) is said in the status of the container or in the outcome of the

@@ -98,7 +98,8 @@ fn permitted() -> anyhow::Result<()> {
     let errors = String::from_utf8_lossy(&tried.stderr);
     ensure!(
         tried.status.success(),
-        "this machine does not let us have the namespaces that Pods run in: {}",
+        "this machine does not let us have the namespaces that Pods run in ({}): {}",
+        tried.status,
         errors.trim().replace('\n', "; ")
     );
     Ok(())

@@ -39,9 +39,16 @@ shift
 exec env -i "$@"
 "#;
 
-/// What a program of this machine finds around it, read-only.
-const SYSTEM: [&str; 14] = [
-    "/usr",
+/// What a program of this machine finds around it, read-only. Without `/usr/local`: that is
+/// where programs of images are.
+const SYSTEM: [&str; 20] = [
+    "/usr/bin",
+    "/usr/lib",
+    "/usr/lib32",
+    "/usr/lib64",
+    "/usr/libexec",
+    "/usr/sbin",
+    "/usr/share",
     "/bin",
     "/sbin",
     "/lib",
@@ -144,7 +151,9 @@ impl Launch<'_> {
             fs::remove_dir_all(self.folder)?;
         }
         let upper = self.folder.join("upper");
-        for folder in ["upper/proc", "upper/sys", "upper/dev", "upper/etc", "upper/tmp", "work", "root"] {
+        for folder in
+            ["upper/proc", "upper/sys", "upper/dev", "upper/etc", "upper/usr", "upper/tmp", "work", "root"]
+        {
             fs::create_dir_all(self.folder.join(folder))?;
         }
         if self.image.root.is_none() {
