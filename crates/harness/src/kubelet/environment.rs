@@ -219,6 +219,7 @@ mod tests {
         }
         let why = resolve(json!({"envFrom": [{"secretRef": {"name": "none"}}]})).unwrap_err();
         assert_eq!(why, "Secret none does not exist");
+        resolve(json!({"envFrom": [{"secretRef": {"name": "none", "optional": true}}]})).unwrap();
         let unknown =
             json!({"env": [{"name": "V", "valueFrom": {"resourceFieldRef": {"resource": "limits.cpu"}}}]});
         assert!(resolve(unknown).unwrap_err().contains("variable V"));

@@ -9,7 +9,8 @@
 //!     in_namespaces("pods_run", async {
 //!         let builder = ControlPlane::builder().controller_manager().reachable_at(BRIDGE_ADDRESS);
 //!         let Some(plane) = builder.start().await? else { return Ok(()) };
-//!         let images = Images::default().with("ako:", Image::program("/ako", "target/debug/ako"));
+//!         let program = Image::program("/usr/local/bin/ako", "target/debug/ako");
+//!         let images = Images::default().with("ako:", program);
 //!         let kubelet = Kubelet::start(&plane, images).await?;
 //!         Ok(())
 //!     })
@@ -26,13 +27,17 @@
 //! namespace. So a test binary starts itself again inside, for one test ([`in_namespaces`]),
 //! and everything that the test starts is there too. Ports are nobody else's in there.
 //!
+//! What Pods are to reach, such as the simulator, listens on [`BRIDGE_ADDRESS`]. A data plane of
+//! the simulator with `Loopback::fixed` finds the Pod 10.244.c.d at 127.244.c.d, where there is a
+//! route to it.
+//!
 //! # What a container is
 //!
 //! A process in the Pod's network namespace, with a mount and a host name namespace of its own.
 //! Its root is a folder of its own with the libraries and tools of this machine, read-only, and
-//! the program of its image ([`Images`]), best in `/usr/local/bin`; or a folder into which an image was extracted. Volumes
-//! are where their mountPath says. The order of things is in `worker`, what is decided in
-//! `containers` and `probes`, both without effects.
+//! the program of its image ([`Images`]), best in `/usr/local/bin`; or a folder into which an
+//! image was extracted. Volumes are where their mountPath says. The order of things is in
+//! `worker`; what is decided is in `containers`, `probes` and `status`, without effects.
 //!
 //! What is other than in a cluster:
 //! - There is no limit on memory or CPU, no seccomp, no process namespace, no DNS and no
