@@ -8,7 +8,7 @@ const INTERVAL: Duration = Duration::from_millis(50);
 
 /// Polls `condition` until it holds, and returns what it found.
 ///
-/// This is the only timer of the harness. The condition says in its error what
+/// This is the only timer of the harness that tests wait by. The condition says in its error what
 /// is still missing; when `deadline` has passed the last such reason is the
 /// error. A poll that itself hangs is cut off at the deadline.
 pub async fn eventually<T, E: Display>(

@@ -3,7 +3,8 @@
 //!
 //! Invariants:
 //! - No process outlives the test that started it, however the test ends.
-//! - Nothing listens anywhere but on loopback.
+//! - Nothing listens anywhere but on loopback, or in a network that is the test's own
+//!   ([`kubelet`]).
 //! - Nothing waits for a fixed time: [`eventually`] polls a condition and says
 //!   what was missing when the deadline passed.
 //!
@@ -13,6 +14,7 @@
 pub mod cluster;
 pub mod control_plane;
 pub mod golden;
+pub mod kubelet;
 pub mod operator;
 pub mod pods;
 pub mod stateful_set;

@@ -41,7 +41,8 @@ pub(super) struct Credentials {
 }
 
 impl Credentials {
-    pub(super) fn write(folder: &Path, users: &[User]) -> anyhow::Result<Self> {
+    /// The certificate is for loopback, and for one more address if there is one.
+    pub(super) fn write(folder: &Path, users: &[User], also: Option<Ipv4Addr>) -> anyhow::Result<Self> {
         let ca_key = KeyPair::generate()?;
         let mut ca_params = CertificateParams::new(Vec::new())?;
         ca_params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -49,7 +50,8 @@ impl Credentials {
 
         let server_key = KeyPair::generate()?;
         let mut params = CertificateParams::new(vec!["localhost".to_owned()])?;
-        params.subject_alt_names.push(SanType::IpAddress(IpAddr::V4(Ipv4Addr::LOCALHOST)));
+        let addresses = std::iter::once(Ipv4Addr::LOCALHOST).chain(also);
+        params.subject_alt_names.extend(addresses.map(|address| SanType::IpAddress(IpAddr::V4(address))));
         let server = params.signed_by(&server_key, &Issuer::from_params(&ca_params, &ca_key))?;
 
         let signing = KeyPair::generate()?;

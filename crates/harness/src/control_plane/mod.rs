@@ -26,6 +26,7 @@ mod programs;
 mod servers;
 mod sweep;
 
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -42,6 +43,7 @@ pub use api_server::ApiServer;
 use credentials::{Credentials, User};
 pub use loan::Loan;
 use programs::Programs;
+pub(crate) use programs::report_skip;
 use servers::{Ports, Servers};
 
 /// The API server takes about five seconds on two idle cores.
@@ -67,6 +69,7 @@ pub struct ControlPlane {
 #[must_use]
 pub struct Builder {
     controller_manager: bool,
+    reachable_at: Option<Ipv4Addr>,
     users: Vec<User>,
 }
 
@@ -75,6 +78,13 @@ impl Builder {
     /// garbage is collected, service accounts exist and are required of Pods.
     pub fn controller_manager(mut self) -> Self {
         self.controller_manager = true;
+        self
+    }
+
+    /// The API server also listens on this address, for Pods of [`crate::kubelet`]. Only in a
+    /// network namespace of the test's own: it listens on all addresses then.
+    pub fn reachable_at(mut self, address: Ipv4Addr) -> Self {
+        self.reachable_at = Some(address);
         self
     }
 
@@ -109,12 +119,12 @@ impl Builder {
 
     async fn start_once(&self, programs: Programs) -> anyhow::Result<ControlPlane> {
         let folder = tempfile::Builder::new().prefix("ako-control-plane-").tempdir()?;
-        let credentials = Credentials::write(folder.path(), &self.users)?;
+        let credentials = Credentials::write(folder.path(), &self.users, self.reachable_at)?;
         let ports = Ports::choose()?;
         let url = ports.url();
         let kubeconfig =
             credentials.kubeconfig(folder.path().join("kubeconfig"), &url, &User::admin().token)?;
-        let mut servers = Servers::new(folder.path(), ports, self.controller_manager);
+        let mut servers = Servers::new(folder.path(), ports, self.controller_manager, self.reachable_at);
         servers.start_etcd(&programs)?;
         servers.start_api_server(&programs, &credentials)?;
         let plane =
@@ -140,7 +150,7 @@ impl ControlPlane {
 
     /// To choose more than [`ControlPlane::start`] starts.
     pub fn builder() -> Builder {
-        Builder { controller_manager: false, users: vec![User::admin()] }
+        Builder { controller_manager: false, reachable_at: None, users: vec![User::admin()] }
     }
 
     /// The one that the tests of this process share; the first to ask starts it.

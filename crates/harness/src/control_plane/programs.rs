@@ -51,7 +51,7 @@ pub(super) fn find_or_skip() -> anyhow::Result<Option<Programs>> {
     Ok(programs)
 }
 
-fn report_skip(why: &str) {
+pub(crate) fn report_skip(why: &str) {
     use std::io::Write as _;
     // Not `eprintln!`: what a passing test prints through it is never shown.
     let _ = writeln!(std::io::stderr(), "\nSKIPPED: {why}");

@@ -1,5 +1,6 @@
 //! The processes of a control plane and the flags that they are started with.
 
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 
 use super::credentials::Credentials;
@@ -40,10 +41,17 @@ pub(super) struct Servers {
     folder: PathBuf,
     ports: Ports,
     service_accounts: bool,
+    /// Where Pods find the API server.
+    reachable_at: Option<Ipv4Addr>,
 }
 
 impl Servers {
-    pub(super) fn new(folder: &Path, ports: Ports, service_accounts: bool) -> Self {
+    pub(super) fn new(
+        folder: &Path,
+        ports: Ports,
+        service_accounts: bool,
+        reachable_at: Option<Ipv4Addr>,
+    ) -> Self {
         Self {
             controller_manager: None,
             api_server: None,
@@ -51,6 +59,7 @@ impl Servers {
             folder: folder.to_owned(),
             ports,
             service_accounts,
+            reachable_at,
         }
     }
 
@@ -90,7 +99,6 @@ impl Servers {
         let mut args = vec![
             format!("--etcd-servers=http://127.0.0.1:{}", self.ports.etcd_client),
             format!("--secure-port={port}"),
-            "--bind-address=127.0.0.1".to_owned(),
             format!("--cert-dir={}", self.folder.join(name).display()),
             format!("--tls-cert-file={}", credentials.certificate.display()),
             format!("--tls-private-key-file={}", credentials.key.display()),
@@ -103,6 +111,15 @@ impl Servers {
             "--allow-privileged=true".to_owned(),
             "--endpoint-reconciler-type=none".to_owned(),
         ];
+        match self.reachable_at {
+            None => args.push("--bind-address=127.0.0.1".to_owned()),
+            // Without a default route it finds no address to advertise by itself.
+            Some(address) => args.extend([
+                "--bind-address=0.0.0.0".to_owned(),
+                format!("--advertise-address={address}"),
+                "--kubelet-preferred-address-types=InternalIP".to_owned(),
+            ]),
+        }
         if !self.service_accounts {
             // Nobody creates the accounts that this plugin asks for.
             args.push("--disable-admission-plugins=ServiceAccount".to_owned());
@@ -128,7 +145,8 @@ impl Servers {
             format!("--secure-port={}", self.ports.controller_manager),
             "--bind-address=127.0.0.1".to_owned(),
             format!("--cert-dir={}", self.folder.join("controller-manager").display()),
-            "--controllers=*,-nodeipam".to_owned(),
+            // Nobody renews the Leases of Nodes, which would be found dead.
+            "--controllers=*,-nodeipam,-node-lifecycle-controller".to_owned(),
         ];
         let path = programs.path("kube-controller-manager");
         self.controller_manager = Some(self.start("kube-controller-manager", &path, args)?);
