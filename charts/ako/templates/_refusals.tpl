@@ -6,6 +6,8 @@ values are in values.schema.json.
 {{- define "ako.refuse" -}}
 {{- $problems := concat
   (include "ako.refusals.required" . | fromYamlArray)
+  (include "ako.refusals.forms" . | fromYamlArray)
+  (include "ako.refusals.networks" . | fromYamlArray)
   (include "ako.refusals.together" . | fromYamlArray)
   (include "ako.refusals.unsupported" . | fromYamlArray)
   (include "ako.refusals.timing" . | fromYamlArray)
@@ -29,6 +31,55 @@ values are in values.schema.json.
 - "avicredentials.username is set without avicredentials.password and avicredentials.authtoken: set one of the two, or neither of the three where Secret avi-secret exists already"
 {{- end }}
 {{- end }}
+{{- end -}}
+
+{{/* How values have to be written, as far as a schema cannot say it in plain words. */}}
+{{- define "ako.refusals.forms" -}}
+{{- $port := include "ako.port" . }}
+{{- if or (lt (int $port) 1) (gt (int $port) 65535) }}
+- {{ printf "AKOSettings.apiServerPort is %s: it has to be a port, 1 to 65535" $port | toJson }}
+{{- end }}
+{{- $policy := include "ako.text" .Values.L7Settings.fqdnReusePolicy }}
+{{- if not (has (lower $policy) (list "" "strict" "internamespaceallowed")) }}
+- {{ printf "L7Settings.fqdnReusePolicy is %q: it has to be InterNamespaceAllowed or Strict" $policy | toJson }}
+{{- end }}
+{{- $percent := include "ako.text" .Values.AKOSettings.deletionGuardPercent }}
+{{- if gt (int $percent) 100 }}
+- {{ printf "AKOSettings.deletionGuardPercent is %s: it has to be 0 to 100" $percent | toJson }}
+{{- end }}
+{{- $key := "[A-Za-z0-9]([A-Za-z0-9._/-]*[A-Za-z0-9])?" }}
+{{- $value := "([A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?)?" }}
+{{- $list := printf "\\( *%s( *, *%s)* *\\)" $value $value }}
+{{- $part := printf "(! *%s|%s( *(=|==|!=) *%s)?|%s +(in|notin) *%s)" $key $key $value $key $list }}
+{{- $selector := include "ako.text" (.Values.AKOSettings.namespaceSelector | default dict).selector | trim }}
+{{- if and $selector (not (regexMatch (printf "^%s( *, *%s)*$" $part $part) $selector)) }}
+- {{ printf "AKOSettings.namespaceSelector.selector is %q: write it as for kubectl get -l" $selector | toJson }}
+{{- end }}
+{{- end -}}
+
+{{/* Networks need a name or a uuid, and subnets their form. */}}
+{{- define "ako.refusals.networks" -}}
+{{- $network := .Values.NetworkSettings -}}
+{{- range $list := list "vipNetworkList" "nodeNetworkList" }}
+{{- range $row, $entry := get $network $list | default list }}
+{{- if not (or $entry.networkName $entry.networkUUID) }}
+- {{ printf "NetworkSettings.%s[%d] needs networkName or networkUUID" $list $row | toJson }}
+{{- end }}
+{{- range concat (list $entry.cidr $entry.v6cidr) ($entry.cidrs | default list) | compact }}
+{{- if not (include "ako.isSubnet" .) }}
+- {{ printf "NetworkSettings.%s[%d]: %q is no subnet; write <address>/<bits>" $list $row . | toJson }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{/* "true" for <address>/<bits>. */}}
+{{- define "ako.isSubnet" -}}
+{{- $byte := "(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])" -}}
+{{- $v4 := printf "^%s([.]%s){3}/(3[0-2]|[12]?[0-9])$" $byte $byte -}}
+{{- $v6 := "^[0-9a-fA-F]*:[0-9a-fA-F:.]+/(12[0-8]|1[01][0-9]|[1-9]?[0-9])$" -}}
+{{- if or (regexMatch $v4 .) (regexMatch $v6 .) -}}true{{- end -}}
 {{- end -}}
 
 {{/* What cannot be together. */}}
@@ -81,14 +132,16 @@ values are in values.schema.json.
   (list "subnetPrefix" "NetworkSettings.vipNetworkList, with networkName and cidr")
   (list "networkName" "NetworkSettings.vipNetworkList, with networkName")
   (list "syncNamespace" "AKOSettings.namespaceSelector")
-  (list "nodeSelectorLabels" "nodePortSelector.key and nodePortSelector.value") }}
+  (list "nodeSelectorLabels" "nodePortSelector.key and nodePortSelector.value")
+  (list "tenantsPerCluster" "ControllerSettings.tenantName")
+  (list "advancedL4" "nothing, for it is not supported, or stay with AKO") }}
 {{- $name := first . }}
 {{- $successor := last . }}
-{{- range $section := list "" "AKOSettings" "NetworkSettings" "L7Settings" }}
+{{- range $section := list "" "AKOSettings" "NetworkSettings" "L7Settings" "L4Settings" "ControllerSettings" }}
 {{- $value := get (ternary $values (get $values $section | default dict) (eq $section "")) $name }}
 {{- if kindIs "map" $value }}{{- $value = values $value | compact }}{{- end }}
-{{- if $value }}
-- {{ printf "%s%s is of an older chart: set %s instead" (ternary "" (printf "%s." $section) (eq $section "")) $name $successor | toJson }}
+{{- if and $value (include "ako.isNotFalse" $value) }}
+- {{ printf "%s%s is of an older chart: instead of it, set %s" (ternary "" (printf "%s." $section) (eq $section "")) $name $successor | toJson }}
 {{- end }}
 {{- end }}
 {{- end }}
