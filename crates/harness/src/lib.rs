@@ -13,12 +13,14 @@
 pub mod cluster;
 pub mod control_plane;
 pub mod golden;
+pub mod helm;
 pub mod operator;
 pub mod pods;
 pub mod stateful_set;
 pub mod visitor;
 
 mod api_proxy;
+mod built;
 mod eventually;
 mod loopback;
 mod process;
