@@ -28,7 +28,7 @@ const REFUSED: [(&str, &[&str]); 58] = [
     // No true or false.
     ("AKOSettings.enableEVH=yes", &["/AKOSettings/enableEVH", "'yes'"]),
     ("AKOSettings.primaryInstance=maybe", &["/AKOSettings/primaryInstance", "'maybe'"]),
-    ("AKOSettings.deleteConfig=True", &["/AKOSettings/deleteConfig", "'true'"]),
+    ("AKOSettings.deleteConfig=yes", &["/AKOSettings/deleteConfig", "'true'"]),
     ("AKOSettings.enableEvents=1", &["/AKOSettings/enableEvents", "'true'"]),
     ("NetworkSettings.enableRHI=2", &["/NetworkSettings/enableRHI"]),
     ("featureGates.EnablePrometheus=on", &["/featureGates/EnablePrometheus", "'on'"]),
