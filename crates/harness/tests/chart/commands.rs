@@ -36,7 +36,8 @@ fn a_package_can_be_unpacked_completed_and_rendered() {
     let package = format!("ako-{}.tgz", env!("CARGO_PKG_VERSION"));
     let shown = helm.run(folder.path(), &["show", "chart", &package]).unwrap().unwrap();
     assert!(shown.contains("ako-crd-operator"), "{shown}");
-    let unpacked = std::process::Command::new("tar").args(["-xzf", &package]).current_dir(folder.path()).status();
+    let unpacked =
+        std::process::Command::new("tar").args(["-xzf", &package]).current_dir(folder.path()).status();
     assert!(unpacked.unwrap().success());
     let ako = folder.path().join("ako");
     helm.run(&ako, &["dependency", "build"]).unwrap().unwrap();
@@ -65,7 +66,8 @@ fn the_documented_instances_are_rendered() {
     );
     assert_eq!(primary.data()["nsSyncLabelValue"], "migrate");
     assert_eq!(secondary.data()["nsSyncLabelValue"], "value2");
-    let subject = |objects: &Objects, name| objects.get("ClusterRoleBinding", name)["subjects"][0]["namespace"].clone();
+    let subject =
+        |objects: &Objects, name| objects.get("ClusterRoleBinding", name)["subjects"][0]["namespace"].clone();
     assert_eq!(subject(&primary, "ako-crb"), "avi-system");
     assert_eq!(subject(&secondary, "ako-crb-blue"), "blue");
     for (kind, name) in [("ClusterRole", "ako-cr"), ("IngressClass", "avi-lb")] {
@@ -79,7 +81,11 @@ fn the_documented_instances_are_rendered() {
 fn without_credentials_there_is_no_secret() {
     let Some(helm) = Helm::find_or_skip().unwrap() else { return };
     assert!(Objects::of(&helm, &least()).find("Secret", "avi-secret").is_none());
-    let values = with(least(), "avicredentials", json!({"username": "a", "authtoken": "t", "certificateAuthorityData": "pem"}));
+    let values = with(
+        least(),
+        "avicredentials",
+        json!({"username": "a", "authtoken": "t", "certificateAuthorityData": "pem"}),
+    );
     let secret = Objects::of(&helm, &values).get("Secret", "avi-secret")["data"].clone();
     assert_eq!(secret, json!({"username": "YQ==", "authtoken": "dA==", "certificateAuthorityData": "cGVt"}));
 }
@@ -88,7 +94,8 @@ fn without_credentials_there_is_no_secret() {
 fn notes(helm: &Helm, values: &Value) -> String {
     let folder = tempfile::tempdir().unwrap();
     let chart = copy_of_chart(folder.path());
-    let shown = "kind: Shown\nmetadata: {name: notes}\ntext: {{ include \"ako/templates/NOTES.txt\" . | toJson }}\n";
+    let shown =
+        "kind: Shown\nmetadata: {name: notes}\ntext: {{ include \"ako/templates/NOTES.txt\" . | toJson }}\n";
     fs::write(chart.join("templates/shown.yaml"), shown).unwrap();
     let rendered = helm.template(&chart, "avi-system", values, &[]).unwrap().unwrap();
     Objects::read(&rendered).get("Shown", "notes")["text"].as_str().unwrap().to_owned()
@@ -117,10 +124,21 @@ fn the_notes_name_what_has_no_effect_and_what_is_missing() {
     });
     let said = notes(&helm, &values);
     for words in [
-        "NetworkSettings.vipNetworkList", "image.repository", "AKOSettings.useDefaultSecretsOnly",
-        "AKOSettings.vipPerNamespace", "AKOSettings.enableEndpointSlice", "labelKey", "AKOSettings.deleteConfig",
-        "L7Settings.fqdnReusePolicy", "featureGates.GatewayAPI", "GatewayAPI.image", "akoGatewayLogFile",
-        "persistentVolumeClaim", "logFile", "rbac.pspEnable", "certificateAuthorityData",
+        "NetworkSettings.vipNetworkList",
+        "image.repository",
+        "AKOSettings.useDefaultSecretsOnly",
+        "AKOSettings.vipPerNamespace",
+        "AKOSettings.enableEndpointSlice",
+        "labelKey",
+        "AKOSettings.deleteConfig",
+        "L7Settings.fqdnReusePolicy",
+        "featureGates.GatewayAPI",
+        "GatewayAPI.image",
+        "akoGatewayLogFile",
+        "persistentVolumeClaim",
+        "logFile",
+        "rbac.pspEnable",
+        "certificateAuthorityData",
     ] {
         assert!(said.contains(words), "{words} is not in\n{said}");
     }

@@ -83,7 +83,8 @@ fn all_needed() -> Vec<Rule> {
 #[test]
 fn the_rules_follow_from_the_kinds_and_what_is_asked_for() {
     let files = Helm::chart().join("files");
-    let (own, cluster): (Vec<_>, Vec<_>) = all_needed().into_iter().partition(|rule| rule.namespace.is_some());
+    let (own, cluster): (Vec<_>, Vec<_>) =
+        all_needed().into_iter().partition(|rule| rule.namespace.is_some());
     is_fresh(&files.join("cluster-rules.yaml"), &yaml(&policy(cluster.into_iter())));
     is_fresh(&files.join("own-rules.yaml"), &yaml(&policy(own.into_iter())));
 }
@@ -110,7 +111,8 @@ fn what_is_known_of_keys_follows_from_them() {
 
 /// Whether the rules of a rendered role allow something.
 fn allows(role: &Value, needed: &Rule) -> bool {
-    let holds = |list: &Value, item: &str| list.as_array().is_some_and(|list| list.iter().any(|known| known == item));
+    let holds =
+        |list: &Value, item: &str| list.as_array().is_some_and(|list| list.iter().any(|known| known == item));
     role["rules"].as_array().unwrap().iter().any(|rule| {
         let is_for_name = match (&rule["resourceNames"], needed.name) {
             (Value::Null, _) => true,

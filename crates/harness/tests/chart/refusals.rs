@@ -143,7 +143,9 @@ fn the_number_of_replicas_may_be_written_in_any_way() {
 #[test]
 fn the_default_class_may_be_a_word_or_a_boolean() {
     let Some(helm) = Helm::find_or_skip().unwrap() else { return };
-    for (value, expected) in [(json!("true"), true), (json!(true), true), (json!("false"), false), (json!(false), false)] {
+    for (value, expected) in
+        [(json!("true"), true), (json!(true), true), (json!("false"), false), (json!(false), false)]
+    {
         let mut values = least();
         values["L7Settings"] = json!({"defaultIngController": value});
         let objects = Objects::of(&helm, &values);

@@ -24,7 +24,8 @@ fn the_documented_combinations_are_rendered_as_recorded() {
         let chart = copy_of_chart(folder.path());
         if text.contains("\n# As if the operator supported it.\n") {
             let keys = fs::read_to_string(chart.join("files/keys.yaml")).unwrap();
-            fs::write(chart.join("files/keys.yaml"), keys.replace("\nrefused:\n", "\nrefused: []\nonce:\n")).unwrap();
+            fs::write(chart.join("files/keys.yaml"), keys.replace("\nrefused:\n", "\nrefused: []\nonce:\n"))
+                .unwrap();
         }
         let rendered = helm.template(&chart, namespace, &values, &[]).unwrap();
         let rendered = rendered.unwrap_or_else(|refusal| panic!("{}: {refusal}", case.display()));

@@ -58,14 +58,21 @@ fn allowed(schema: &Value, path: &[String]) -> String {
     }
     let definition = place["$ref"].as_str().and_then(|name| name.strip_prefix("#/definitions/"));
     if let Some(name) = definition {
-        return if matches!(name, "flag" | "exactFlag") { "true, false" } else { "text" }.to_owned();
+        let word = match name {
+            "flag" | "exactFlag" => "true, false",
+            "duration" => "15s, 500ms",
+            _ => "text",
+        };
+        return word.to_owned();
     }
     if let Some(values) = place["enum"].as_array() {
         let named = values.iter().filter_map(Value::as_str).filter(|value| !value.is_empty());
         return named.collect::<Vec<_>>().join(", ");
     }
     let kinds = [("boolean", "true, false"), ("integer", "number"), ("array", "list"), ("object", "map")];
-    let is = |kind: &str| place["type"] == kind || place["type"].as_array().is_some_and(|all| all.contains(&kind.into()));
+    let is = |kind: &str| {
+        place["type"] == kind || place["type"].as_array().is_some_and(|all| all.contains(&kind.into()))
+    };
     kinds.iter().find(|(kind, _)| is(kind)).map_or("text", |(_, word)| word).to_owned()
 }
 
