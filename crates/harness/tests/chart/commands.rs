@@ -1,11 +1,15 @@
 //! helm's commands, as they are typed.
 
 use std::fs;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::TcpListener;
+use std::path::PathBuf;
 
 use ako_harness::helm::Helm;
 use serde_json::{Value, json};
 
 use crate::objects::{Objects, copy_of_chart, least, with};
+use crate::values::{json_of, of_ako};
 
 #[test]
 fn nothing_is_found_by_lint() {
@@ -26,9 +30,26 @@ fn the_chart_shows_its_dependency() {
     assert_eq!(dependency["version"], chart["version"]);
 }
 
-/// From the package to what is installed, without a registry.
+/// Answers one request on loopback with a file; its address.
+fn serve_once(file: PathBuf) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let name = file.file_name().unwrap().to_str().unwrap();
+    let address = format!("http://{}/{name}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
+        while lines.next().is_some_and(|line| line.is_ok_and(|line| !line.is_empty())) {}
+        let body = fs::read(file).unwrap();
+        write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len())
+            .unwrap();
+        stream.write_all(&body).unwrap();
+    });
+    address
+}
+
+/// From the package to what is installed; no registry is asked.
 #[test]
-fn a_package_can_be_unpacked_completed_and_rendered() {
+fn a_package_can_be_pulled_completed_and_rendered() {
     let Some(helm) = Helm::find_or_skip().unwrap() else { return };
     let folder = tempfile::tempdir().unwrap();
     let chart = copy_of_chart(&folder.path().join("source"));
@@ -36,10 +57,9 @@ fn a_package_can_be_unpacked_completed_and_rendered() {
     let package = format!("ako-{}.tgz", env!("CARGO_PKG_VERSION"));
     let shown = helm.run(folder.path(), &["show", "chart", &package]).unwrap().unwrap();
     assert!(shown.contains("ako-crd-operator"), "{shown}");
-    let unpacked =
-        std::process::Command::new("tar").args(["-xzf", &package]).current_dir(folder.path()).status();
-    assert!(unpacked.unwrap().success());
-    let ako = folder.path().join("ako");
+    let address = serve_once(folder.path().join(&package));
+    helm.run(folder.path(), &["pull", &address, "--untar", "--untardir", "pulled"]).unwrap().unwrap();
+    let ako = folder.path().join("pulled/ako");
     helm.run(&ako, &["dependency", "build"]).unwrap().unwrap();
     assert!(ako.join("charts/ako-crd-operator/Chart.yaml").is_file());
     let rendered = helm.template(&ako, "avi-system", &least(), &[]).unwrap().unwrap();
@@ -75,6 +95,25 @@ fn the_documented_instances_are_rendered() {
     }
     let secret = primary.get("Secret", "avi-secret");
     assert_eq!(secret["data"], json!({"username": "YWRtaW4=", "password": "c2VjcmV0"}));
+}
+
+/// Every value of AKO's chart, with the defaults that it has there.
+#[test]
+fn a_values_file_of_ako_can_be_used_as_it_is() {
+    let Some(helm) = Helm::find_or_skip().unwrap() else { return };
+    let mut values = json!({
+        "image": {"repository": "projects.packages.broadcom.com/ako/ako", "pullSecrets": []},
+        "GatewayAPI": {"image": {"repository": "projects.packages.broadcom.com/ako/ako-gateway-api"}},
+        "tolerations": [],
+        "avicredentials": {"username": null, "password": null, "authtoken": null, "certificateAuthorityData": null},
+    });
+    for (path, default) in of_ako() {
+        values = with(values, path, json_of(default));
+    }
+    let values = with(values, "ControllerSettings.controllerHost", json!("10.10.10.10"));
+    let networks = json!([{"networkName": "vip-net"}]);
+    let values = with(values, "NetworkSettings.vipNetworkList", networks);
+    assert_eq!(Objects::of(&helm, &values).data(), Objects::of(&helm, &least()).data());
 }
 
 #[test]
