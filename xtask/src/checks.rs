@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::ensure;
 
-use crate::assets::CONTROL_PLANE;
+use crate::assets::{CONTROL_PLANE, HELM};
 use crate::binaries::TestBinary;
 use crate::cargo::{cargo, cargo_path, low_priority};
 use crate::tally::Tally;
@@ -39,7 +39,9 @@ pub(crate) fn run(root: &Path, skip_control_plane: bool) -> bool {
     let mut report = Report::default();
     report.first("format", || cargo(root, &["fmt", "--all", "--check"], &[]));
     if !skip_control_plane {
-        report.first("assets", || CONTROL_PLANE.provide(root).map(|folder| println!("{}", folder.display())));
+        for asset in [&CONTROL_PLANE, &HELM] {
+            report.first("assets", || asset.provide(root).map(|folder| println!("{}", folder.display())));
+        }
     }
     let binaries = report.first("build", || TestBinary::build_all(root)).unwrap_or_default();
     let (beside, in_real_time): (Vec<_>, Vec<_>) =

@@ -34,7 +34,7 @@ enum Command {
     },
     /// Runs every check; the last line is the sum of all tests
     Test {
-        /// Skips the tests that need a Kubernetes control plane
+        /// Skips the tests that need a Kubernetes control plane or helm
         #[arg(long)]
         skip_control_plane: bool,
     },

@@ -14,6 +14,7 @@
 pub mod cluster;
 pub mod control_plane;
 pub mod golden;
+pub mod helm;
 pub mod kubelet;
 pub mod operator;
 pub mod pods;
@@ -21,6 +22,7 @@ pub mod stateful_set;
 pub mod visitor;
 
 mod api_proxy;
+mod built;
 mod eventually;
 mod loopback;
 mod process;

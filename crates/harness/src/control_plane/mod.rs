@@ -43,7 +43,6 @@ pub use api_server::ApiServer;
 use credentials::{Credentials, User};
 pub use loan::Loan;
 use programs::Programs;
-pub(crate) use programs::report_skip;
 use servers::{Ports, Servers};
 
 /// The API server takes about five seconds on two idle cores.

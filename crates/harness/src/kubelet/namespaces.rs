@@ -60,7 +60,7 @@ pub fn in_namespaces(test: &str, body: impl Future<Output = anyhow::Result<()>>)
     }
     if let Err(why) = permitted() {
         ensure!(std::env::var(REQUIRE).as_deref() != Ok("1"), "{why:#}");
-        crate::control_plane::report_skip(&format!("{why:#}"));
+        crate::built::report_skip(&format!("{why:#}"));
         return Ok(());
     }
     run_again(test)

@@ -1,0 +1,146 @@
+//! The files of the chart that follow from the operator's code: its RBAC rules, from the table
+//! of kinds and what else it asks for, and what is to be known of each key.
+
+use std::fmt::Write as _;
+
+use ako_core::ResourceKind;
+use ako_core::config::{KeySpec, Support, keys};
+use ako_harness::helm::Helm;
+use ako_kube_io::{Rule, needed_rules};
+use serde_json::Value;
+
+use crate::objects::{Objects, is_fresh, least, with};
+
+const HEADER: &str = "# Generated from the operator's code, which a test holds it against; see\n\
+                      # crates/harness/tests/chart/main.rs.\n";
+
+/// Verbs in the order in which they are written.
+const VERBS: [&str; 7] = ["get", "list", "watch", "create", "update", "patch", "delete"];
+
+/// A rule of a Role.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct PolicyRule {
+    group: String,
+    resources: Vec<String>,
+    name: Option<&'static str>,
+    verbs: Vec<&'static str>,
+}
+
+/// As few rules as allow just these: one for each resource with all its verbs, and then one for
+/// all resources of a group with the same verbs.
+fn policy(needed: impl Iterator<Item = Rule>) -> Vec<PolicyRule> {
+    let mut single: Vec<PolicyRule> = Vec::new();
+    for rule in needed {
+        let resources = vec![rule.full_resource()];
+        let same = |known: &&mut PolicyRule| {
+            known.group == rule.group && known.resources == resources && known.name == rule.name
+        };
+        match single.iter_mut().find(same) {
+            Some(known) if known.verbs.contains(&rule.verb) => {}
+            Some(known) => known.verbs.push(rule.verb),
+            None => single.push(PolicyRule {
+                group: rule.group.to_owned(),
+                resources,
+                name: rule.name,
+                verbs: vec![rule.verb],
+            }),
+        }
+    }
+    let mut merged: Vec<PolicyRule> = Vec::new();
+    for mut rule in single {
+        rule.verbs.sort_by_key(|verb| VERBS.iter().position(|known| known == verb));
+        let same = |known: &&mut PolicyRule| {
+            known.group == rule.group && known.verbs == rule.verbs && known.name == rule.name
+        };
+        match merged.iter_mut().find(same) {
+            Some(known) => known.resources.append(&mut rule.resources),
+            None => merged.push(rule),
+        }
+    }
+    merged
+}
+
+fn yaml(rules: &[PolicyRule]) -> String {
+    let list = |items: &[String]| serde_json::to_string(items).unwrap().replace(',', ", ");
+    let mut text = HEADER.to_owned();
+    for rule in rules {
+        let _ = writeln!(text, "- apiGroups: [{:?}]", rule.group);
+        let _ = writeln!(text, "  resources: {}", list(&rule.resources));
+        if let Some(name) = rule.name {
+            let _ = writeln!(text, "  resourceNames: [{name:?}]");
+        }
+        let verbs: Vec<_> = rule.verbs.iter().map(ToString::to_string).collect();
+        let _ = writeln!(text, "  verbs: {}", list(&verbs));
+    }
+    text
+}
+
+/// Every rule that an instance may need, whatever its configuration.
+fn all_needed() -> Vec<Rule> {
+    needed_rules("avi-system", &ResourceKind::ALL.into_iter().collect(), true)
+}
+
+#[test]
+fn the_rules_follow_from_the_kinds_and_what_is_asked_for() {
+    let files = Helm::chart().join("files");
+    let (own, cluster): (Vec<_>, Vec<_>) =
+        all_needed().into_iter().partition(|rule| rule.namespace.is_some());
+    is_fresh(&files.join("cluster-rules.yaml"), &yaml(&policy(cluster.into_iter())));
+    is_fresh(&files.join("own-rules.yaml"), &yaml(&policy(own.into_iter())));
+}
+
+#[test]
+fn what_is_known_of_keys_follows_from_them() {
+    let names = |wanted: &dyn Fn(&KeySpec) -> bool| {
+        let names = keys().iter().filter(|key| wanted(key)).map(|key| format!("  - {}\n", key.name));
+        names.collect::<String>()
+    };
+    let mut text = HEADER.to_owned();
+    text += "\n# Take effect after a restart.\nrestart:\n";
+    text += &names(&|key| !key.live && key.support == Support::Full);
+    text += "\n# The operator does not run with these.\nrefused:\n";
+    text += &names(&|key| key.support == Support::Refused);
+    text += "\n# Are understood, and do nothing.\nwithoutEffect:\n";
+    text += &names(&|key| key.support == Support::NotYet);
+    text += "\n# The variables by which AKO's StatefulSet has them.\nenvironment:\n";
+    for key in keys().iter().filter(|key| !key.env.is_empty()) {
+        let _ = writeln!(text, "  - {{name: {}, key: {}}}", key.env, key.name);
+    }
+    is_fresh(&Helm::chart().join("files/keys.yaml"), &text);
+}
+
+/// Whether the rules of a rendered role allow something.
+fn allows(role: &Value, needed: &Rule) -> bool {
+    let holds =
+        |list: &Value, item: &str| list.as_array().is_some_and(|list| list.iter().any(|known| known == item));
+    role["rules"].as_array().unwrap().iter().any(|rule| {
+        let is_for_name = match (&rule["resourceNames"], needed.name) {
+            (Value::Null, _) => true,
+            (names, Some(name)) => holds(names, name),
+            (_, None) => false,
+        };
+        holds(&rule["apiGroups"], needed.group)
+            && holds(&rule["resources"], &needed.full_resource())
+            && holds(&rule["verbs"], needed.verb)
+            && is_for_name
+    })
+}
+
+#[test]
+fn each_instance_may_do_what_it_needs_and_nothing_is_allowed_by_a_star() {
+    let Some(helm) = Helm::find_or_skip().unwrap() else { return };
+    let primary = Objects::of(&helm, &least());
+    let secondary = Objects::of(&helm, &with(least(), "AKOSettings.primaryInstance", false.into()));
+    let cluster_role = primary.get("ClusterRole", "ako-cr");
+    assert!(secondary.find("ClusterRole", "ako-cr").is_none(), "the primary instance brings it");
+    for (objects, binding) in [(&primary, "ako-crb"), (&secondary, "ako-crb-avi-system")] {
+        assert_eq!(objects.get("ClusterRoleBinding", binding)["roleRef"]["name"], "ako-cr");
+        assert_eq!(objects.get("RoleBinding", "ako")["roleRef"]["name"], "ako");
+        let role = objects.get("Role", "ako");
+        for rule in all_needed() {
+            let is_own = rule.namespace.is_some();
+            assert!(allows(cluster_role, &rule) || (is_own && allows(role, &rule)), "{rule}");
+        }
+        assert!(!role["rules"].to_string().contains('*') && !cluster_role["rules"].to_string().contains('*'));
+    }
+}
