@@ -61,12 +61,6 @@
 {{- if ne (.Values.akoGatewayLogFile | default "avi-gw.log") "avi-gw.log" }}
 - "akoGatewayLogFile: there is no second container"
 {{- end }}
-{{- if .Values.persistentVolumeClaim }}
-- "persistentVolumeClaim: it is mounted, but logs go to standard error"
-{{- end }}
-{{- if ne (.Values.logFile | default "avi.log") "avi.log" }}
-- "logFile: logs go to standard error"
-{{- end }}
 {{- if include "ako.isTrue" (.Values.rbac | default dict).pspEnable }}
 - "rbac.pspEnable: Kubernetes has no PodSecurityPolicies any more"
 {{- end }}

@@ -21,7 +21,7 @@ use tracing::{error, info, warn};
 
 use crate::admin;
 use crate::cluster::Cluster;
-use crate::logging::{self, LogControl, LogFormat};
+use crate::logging::{self, LogControl, LogFile, LogFormat};
 use crate::run::connection::{self, Connection};
 use crate::run::driver::{self, Driver};
 use crate::run::input::Input;
@@ -29,7 +29,7 @@ use crate::run::permissions::Permissions;
 use crate::run::settings::{self, Settings};
 use crate::run::settings_reader::SettingsReader;
 use crate::run::state::Startup;
-use crate::run::{cluster_name, login, observation, publishing, token};
+use crate::run::{clock, cluster_name, login, observation, publishing, token};
 
 pub use crate::run::surroundings::{Admin, Surroundings};
 
@@ -65,7 +65,8 @@ pub struct Arguments {
 /// # Errors
 /// What keeps it from starting, or the task that ended though it never should.
 pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
-    let log = logging::start(arguments.log_format)?;
+    let started = clock::wall_time()();
+    let log = logging::start(arguments.log_format, LogFile::of_environment(started.as_second()))?;
     let mut end = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let (stop, stopped) = watch::channel(false);

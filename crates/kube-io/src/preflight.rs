@@ -226,9 +226,9 @@ pub fn token_rules(namespace: &str) -> Vec<Rule> {
 ///
 /// # Errors
 /// Why it does not answer.
-pub async fn missing_rules(client: &Client, asker: &Asker, rules: &[Rule]) -> Result<Vec<Rule>, String> {
+pub async fn missing_rules(client: &Client, who: &Asker, rules: &[Rule]) -> Result<Vec<Rule>, String> {
     let answers = stream::iter(rules.to_vec()).map(|rule| async move {
-        let asked = tokio::time::timeout(ANSWER_WITHIN, is_allowed(client, asker, &rule)).await;
+        let asked = tokio::time::timeout(ANSWER_WITHIN, is_allowed(client, who, &rule)).await;
         let allowed = asked.map_err(|_| "no answer in time".to_owned())?;
         let allowed = allowed.map_err(|error| describe(&error))?;
         let is_missing = !allowed && !is_moot(client, &rule).await?;

@@ -4,7 +4,8 @@ use ako_core::ResourceKind;
 use ako_kube_io::{Asker, missing_rules, needed_rules};
 use kube::Client;
 
-use super::{Place, Report};
+use super::Place;
+use super::report::{About, Report};
 use crate::run::permissions::WAY_OUT;
 use crate::run::settings::Settings;
 use crate::run::settings_reader;
@@ -17,20 +18,22 @@ pub(super) async fn client(place: &Place, report: &mut Report) -> Option<Client>
     let client = match ako_kube_io::client(place.cluster.kubeconfig.as_deref()).await {
         Ok(client) => client,
         Err(error) => {
-            report.failed("Kubeconfig", error.to_string(), "give one by --kubeconfig or KUBECONFIG");
+            report.failed(About::Kubeconfig, error.to_string(), "give one by --kubeconfig or KUBECONFIG");
             return None;
         }
     };
-    report.ok("Kubeconfig", "it can be read");
+    report.ok(About::Kubeconfig, "it can be read");
     match ako_kube_io::kubernetes_version(&client).await {
-        Ok(version) if version.is_known() => report.ok("API server", format!("Kubernetes {version} answers")),
+        Ok(version) if version.is_known() => {
+            report.ok(About::ApiServer, format!("Kubernetes {version} answers"));
+        }
         Ok(version) => {
             let found = format!("Kubernetes {version} answers, on which this operator was never tried");
-            report.warning("API server", found, "see the README for the versions that were");
+            report.warning(About::ApiServer, found, "see the README for the versions that were");
         }
         Err(error) => {
             report.failed(
-                "API server",
+                About::ApiServer,
                 error.to_string(),
                 "see that it runs, and that the kubeconfig is for it",
             );
@@ -45,16 +48,16 @@ pub(super) async fn settings(place: &Place, client: &Client, report: &mut Report
     let namespace = &place.cluster.namespace;
     match settings_reader::read_once(client, namespace).await {
         Ok(settings) => {
-            report.ok("Configuration", format!("ConfigMap {namespace}/avi-k8s-config can be used"));
+            report.ok(About::Configuration, format!("ConfigMap {namespace}/avi-k8s-config can be used"));
             for issue in &settings.issues {
-                report.warning("Configuration", issue.to_string(), "");
+                report.warning(About::Configuration, issue.to_string(), "");
             }
             Some(settings)
         }
         Err(error) => {
             let way_out = "install the chart into this namespace, or correct the values that are named; \
                            --namespace says where it is";
-            report.failed("Configuration", format!("{error:#}"), way_out);
+            report.failed(About::Configuration, format!("{error:#}"), way_out);
             None
         }
     }
@@ -85,22 +88,22 @@ pub(super) async fn permissions(
         Err(why) => {
             let found = format!("the API server does not say which rules {who} has: {why}");
             return report.warning(
-                "Permissions",
+                About::Permissions,
                 found,
                 "run this as somebody who may create SubjectAccessReviews",
             );
         }
     };
     if missing.is_empty() {
-        return report.ok("Permissions", format!("{who} has all {} rules that it needs", rules.len()));
+        return report.ok(About::Permissions, format!("{who} has all {} rules that it needs", rules.len()));
     }
     let named: Vec<_> = missing.iter().take(NAMED).map(|rule| format!("\"{rule}\"")).collect();
     let more = missing.len().saturating_sub(NAMED);
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
     let found = format!("{who} lacks {}{more}", named.join(", "));
     if missing.iter().any(|rule| rule.purpose.is_essential()) {
-        report.failed("Permissions", found, WAY_OUT);
+        report.failed(About::Permissions, found, WAY_OUT);
     } else {
-        report.warning("Permissions", found, WAY_OUT);
+        report.warning(About::Permissions, found, WAY_OUT);
     }
 }

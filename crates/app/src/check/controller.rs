@@ -10,7 +10,7 @@ use kube::Client;
 use tokio::net::{TcpStream, lookup_host};
 use tokio::sync::watch;
 
-use super::Report;
+use super::report::{About, Report};
 use crate::run::clock;
 use crate::run::connection::{self, Connection};
 use crate::run::settings::Settings;
@@ -25,7 +25,7 @@ pub(super) async fn check(client: &Client, settings: &Settings, report: &mut Rep
         Ok(endpoint) => endpoint,
         Err(error) => {
             return report.failed(
-                "Address",
+                About::Address,
                 error.to_string(),
                 "set controllerIP to <host> or <host>:<port>",
             );
@@ -41,7 +41,7 @@ pub(super) async fn check(client: &Client, settings: &Settings, report: &mut Rep
         Ok(connection) => connection,
         Err(error) => {
             return report.failed(
-                "TLS",
+                About::Tls,
                 format!("{error:#}"),
                 "correct certificateAuthorityData in Secret avi-secret",
             );
@@ -53,8 +53,8 @@ pub(super) async fn check(client: &Client, settings: &Settings, report: &mut Rep
     }
     match tokio::time::timeout(WITHIN * 3, connection.translator(&settings.config)).await {
         Ok(Ok(translator)) => found(settings, translator.facts(), report),
-        Ok(Err(failure)) => report.failed("Controller", failure.to_string(), ""),
-        Err(_) => report.failed("Controller", "it takes too long to answer", "see how busy it is"),
+        Ok(Err(failure)) => report.failed(About::Controller, failure.to_string(), ""),
+        Err(_) => report.failed(About::Controller, "it takes too long to answer", "see how busy it is"),
     }
 }
 
@@ -65,12 +65,12 @@ async fn is_reachable(endpoint: &Endpoint, report: &mut Report) -> bool {
         Ok(Ok(addresses)) => addresses.collect(),
         Ok(Err(error)) => {
             let found = format!("{host} has no address: {error}");
-            report.failed("DNS", found, "correct controllerIP, or the DNS of the cluster's nodes");
+            report.failed(About::Dns, found, "correct controllerIP, or the DNS of the cluster's nodes");
             return false;
         }
         Err(_) => {
             report.failed(
-                "DNS",
+                About::Dns,
                 format!("nobody says in time what the address of {host} is"),
                 "see to the DNS",
             );
@@ -78,23 +78,27 @@ async fn is_reachable(endpoint: &Endpoint, report: &mut Report) -> bool {
         }
     };
     let shown: Vec<_> = addresses.iter().map(|address| address.ip().to_string()).collect();
-    report.ok("DNS", format!("{host} is {}", shown.join(", ")));
+    report.ok(About::Dns, format!("{host} is {}", shown.join(", ")));
     match tokio::time::timeout(WITHIN, TcpStream::connect(&*addresses)).await {
         Ok(Ok(_)) => {
-            report.ok("Connection", format!("port {port} accepts connections"));
+            report.ok(About::Connection, format!("port {port} accepts connections"));
             return true;
         }
         Ok(Err(error)) => {
             let found = format!("port {port} of {host} does not accept connections: {error}");
             report.failed(
-                "Connection",
+                About::Connection,
                 found,
                 "see that the controller runs, and that nothing blocks the way to it",
             );
         }
         Err(_) => {
             let found = format!("port {port} of {host} does not answer");
-            report.failed("Connection", found, "see that no firewall or network policy blocks the way to it");
+            report.failed(
+                About::Connection,
+                found,
+                "see that no firewall or network policy blocks the way to it",
+            );
         }
     }
     false
@@ -104,15 +108,15 @@ async fn is_reachable(endpoint: &Endpoint, report: &mut Report) -> bool {
 fn certificate(settings: &Settings, connection: &Connection, report: &mut Report) {
     match (connection.client.endpoint().scheme, &settings.credentials.ca) {
         (Scheme::Http, _) => report.warning(
-            "TLS",
+            About::Tls,
             "there is none: whoever is on the way reads the password",
             "take http:// out of controllerIP",
         ),
         (Scheme::Https, Some(_)) => {
-            report.ok("TLS", "the certificate is verified with the authority in Secret avi-secret");
+            report.ok(About::Tls, "the certificate is verified with the authority in Secret avi-secret");
         }
         (Scheme::Https, None) => report.warning(
-            "TLS",
+            About::Tls,
             "the certificate is not verified: the controller may be anybody who answers at its address",
             "put certificateAuthorityData into Secret avi-secret (avicredentials.certificateAuthorityData)",
         ),
@@ -124,7 +128,7 @@ async fn may_log_in(settings: &Settings, connection: &Connection, report: &mut R
     let user = &settings.credentials.username;
     let failure = match tokio::time::timeout(WITHIN, connection.client.log_in()).await {
         Ok(Ok(())) => {
-            report.ok("Login", format!("the controller accepts {user}"));
+            report.ok(About::Login, format!("the controller accepts {user}"));
             return true;
         }
         Ok(Err(failure)) => failure,
@@ -140,25 +144,25 @@ async fn may_log_in(settings: &Settings, connection: &Connection, report: &mut R
     } else {
         "see that this is an Avi Controller that is up, and, where its certificate is verified, that it is its own"
     };
-    report.failed("Login", format!("{user} cannot log in: {failure}"), way_out);
+    report.failed(About::Login, format!("{user} cannot log in: {failure}"), way_out);
     false
 }
 
 /// What the controller has of what is configured.
 fn found(settings: &Settings, facts: &Facts, report: &mut Report) {
     let config = &settings.config;
-    report.ok("Controller", format!("it is up; its cluster is {}", facts.cluster_uuid));
-    report.ok("Tenant", format!("{} is there", config.tenant));
+    report.ok(About::Controller, format!("it is up; its cluster is {}", facts.cluster_uuid));
+    report.ok(About::Tenant, format!("{} is there", config.tenant));
     let domains = if facts.subdomains.is_empty() { "none".to_owned() } else { facts.subdomains.join(", ") };
     report.ok(
-        "Cloud",
+        About::Cloud,
         format!("{} is there ({:?}); its DNS domains: {domains}", config.cloud_name, facts.cloud),
     );
-    let networks: Vec<_> = config.vip_networks.iter().map(|network| network_name(network)).collect();
+    let networks: Vec<_> = config.vip_networks.iter().map(network_name).collect();
     let networks = if networks.is_empty() { "none is configured".to_owned() } else { networks.join(", ") };
-    report.ok("Networks", format!("for VIPs: {networks}"));
-    report.ok("VRF", format!("{} in tenant {}", facts.vrf, facts.vrf_tenant));
-    report.ok("SE group", format!("{} in tenant {}", config.se_group, facts.se_group_tenant));
+    report.ok(About::Networks, format!("for VIPs: {networks}"));
+    report.ok(About::Vrf, format!("{} in tenant {}", facts.vrf, facts.vrf_tenant));
+    report.ok(About::SeGroup, format!("{} in tenant {}", config.se_group, facts.se_group_tenant));
 }
 
 fn network_name(network: &VipNetwork) -> String {

@@ -4,7 +4,8 @@ use k8s_openapi::api::apps::v1::StatefulSet;
 use kube::{Api, Client};
 use serde_json::Value;
 
-use super::{Place, Report};
+use super::Place;
+use super::report::{About, Report};
 use crate::page;
 
 /// The StatefulSet of the operator.
@@ -27,7 +28,7 @@ pub(super) async fn check(place: &Place, client: &Client, report: &mut Report) {
         Ok(state) => judge(&pod, &state, report),
         Err(error) => {
             let way_out = "look at `kubectl describe` of the pod, and at its log";
-            report.failed("Operator", format!("{pod} does not tell how it does: {error:#}"), way_out);
+            report.failed(About::Operator, format!("{pod} does not tell how it does: {error:#}"), way_out);
         }
     }
 }
@@ -37,12 +38,16 @@ async fn is_installed(client: &Client, namespace: &str, report: &mut Report) -> 
     let sets: Api<StatefulSet> = Api::namespaced(client.clone(), namespace);
     match sets.get_opt(STATEFUL_SET).await {
         Ok(Some(set)) if set.spec.as_ref().and_then(|spec| spec.replicas) == Some(0) => {
-            report.warning("Operator", "its StatefulSet has no replicas", "set replicaCount to 1 or more");
+            report.warning(
+                About::Operator,
+                "its StatefulSet has no replicas",
+                "set replicaCount to 1 or more",
+            );
             false
         }
         Ok(None) => {
             let way_out = "install the chart; before that, this is all that can be checked";
-            report.warning("Operator", "it is not installed in this namespace", way_out);
+            report.warning(About::Operator, "it is not installed in this namespace", way_out);
             false
         }
         // Whoever may not read StatefulSets may still ask the pod.
@@ -55,9 +60,13 @@ fn judge(pod: &str, state: &Value, report: &mut Report) {
     let text = |pointer: &str| state.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
     let phase = text("/phase");
     if phase == "running" {
-        report.ok("Operator", format!("{pod} runs version {}", text("/version")));
+        report.ok(About::Operator, format!("{pod} runs version {}", text("/version")));
     } else {
-        report.failed("Operator", format!("{pod} is {phase}"), "the checks above say why, or its log does");
+        report.failed(
+            About::Operator,
+            format!("{pod} is {phase}"),
+            "the checks above say why, or its log does",
+        );
     }
     leader(state, report);
     freshness(state, report);
@@ -69,12 +78,12 @@ fn leader(state: &Value, report: &mut Report) {
     if leader.is_empty() {
         let way_out =
             "one is elected within seconds of the start; if none is, a permission is missing (above)";
-        return report.failed("Leader", "no replica leads, so nothing is written", way_out);
+        return report.failed(About::Leader, "no replica leads, so nothing is written", way_out);
     }
     let beside = state.pointer("/leadership/beside").and_then(Value::as_str);
     match beside {
-        Some(why) => report.failed("Leader", format!("{leader} leads, and writes nothing: {why}"), ""),
-        None => report.ok("Leader", format!("{leader} leads")),
+        Some(why) => report.failed(About::Leader, format!("{leader} leads, and writes nothing: {why}"), ""),
+        None => report.ok(About::Leader, format!("{leader} leads")),
     }
 }
 
@@ -86,26 +95,26 @@ fn freshness(state: &Value, report: &mut Report) {
     let is_fresh = cluster == "CONNECTED" && controller == "CONNECTED";
     let found = format!("the watches are {cluster}, the controller is {controller}");
     if is_fresh {
-        report.ok("Freshness", found);
+        report.ok(About::Freshness, found);
     } else {
-        report.warning("Freshness", found, "`ako status` says which watch or call fails");
+        report.warning(About::Freshness, found, "`ako status` says which watch or call fails");
     }
     let count = |pointer: &str| state.pointer(pointer).and_then(Value::as_u64).unwrap_or_default();
     let (refused, held) = (count("/objects/refused"), count("/held/count"));
     if refused > 0 {
         let found = format!("the controller refuses {refused} objects");
-        report.warning("Objects", found, "`ako status` names them under \"Not as wanted\"");
+        report.warning(About::Objects, found, "`ako status` names them under \"Not as wanted\"");
     }
     if held > 0 {
         let found = format!("the deletion guard holds {held} deletions and losses");
         report.warning(
-            "Objects",
+            About::Objects,
             found,
             "look at them with `ako status`, and release them if they are right",
         );
     }
     if refused + held == 0 {
-        report.ok("Objects", format!("{} are wanted on the controller", count("/objects/wanted")));
+        report.ok(About::Objects, format!("{} are wanted on the controller", count("/objects/wanted")));
     }
 }
 
@@ -115,14 +124,14 @@ fn conflicts(state: &Value, report: &mut Report) {
     let (notes, conflicts): (Vec<_>, Vec<_>) = all.iter().partition(|conflict| conflict["note"] == true);
     if conflicts.is_empty() {
         let others = state["instances"].as_array().map_or(0, |all| all.len().saturating_sub(1));
-        report.ok("Conflicts", format!("none with {others} other instances, {} notes", notes.len()));
+        report.ok(About::Conflicts, format!("none with {others} other instances, {} notes", notes.len()));
     }
     for conflict in conflicts {
         let found = conflict["message"].as_str().unwrap_or_default();
         if conflict["refused"] == true {
-            report.failed("Conflicts", found, "");
+            report.failed(About::Conflicts, found, "");
         } else {
-            report.warning("Conflicts", found, "");
+            report.warning(About::Conflicts, found, "");
         }
     }
 }

@@ -7,6 +7,52 @@ use serde::Serialize;
 /// Where the document is that says more about each check.
 const DOCUMENT: &str = "docs/troubleshooting.md";
 
+macro_rules! subjects {
+    ($($subject:ident $name:literal,)*) => {
+        /// What is checked.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+        pub(crate) enum About {
+            $(#[serde(rename = $name)] $subject,)*
+        }
+
+        impl About {
+            /// All that is checked, in the order of the checks.
+            #[cfg(test)]
+            const ALL: &'static [Self] = &[$(Self::$subject),*];
+
+            /// Its name, which its section in the document has, too.
+            fn name(self) -> &'static str {
+                match self {
+                    $(Self::$subject => $name,)*
+                }
+            }
+        }
+    };
+}
+
+subjects! {
+    Kubeconfig "Kubeconfig",
+    ApiServer "API server",
+    Configuration "Configuration",
+    Permissions "Permissions",
+    Address "Address",
+    Dns "DNS",
+    Connection "Connection",
+    Tls "TLS",
+    Login "Login",
+    Controller "Controller",
+    Tenant "Tenant",
+    Cloud "Cloud",
+    Networks "Networks",
+    Vrf "VRF",
+    SeGroup "SE group",
+    Operator "Operator",
+    Leader "Leader",
+    Freshness "Freshness",
+    Objects "Objects",
+    Conflicts "Conflicts",
+}
+
 /// How a check ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -32,8 +78,8 @@ impl Outcome {
 /// One check.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Check {
-    /// What was checked; its section in the document is called the same.
-    pub(crate) about: &'static str,
+    /// What was checked.
+    pub(crate) about: About,
     pub(crate) outcome: Outcome,
     /// What was found, in one sentence.
     pub(crate) found: String,
@@ -52,29 +98,23 @@ pub(crate) struct Report {
 
 impl Report {
     /// Notes a check that found everything in order.
-    pub(crate) fn ok(&mut self, about: &'static str, found: impl Into<String>) {
+    pub(crate) fn ok(&mut self, about: About, found: impl Into<String>) {
         self.add(about, Outcome::Ok, found, None);
     }
 
     /// Notes a check that found what keeps the operator from working.
-    pub(crate) fn failed(&mut self, about: &'static str, found: impl Into<String>, way_out: &str) {
+    pub(crate) fn failed(&mut self, about: About, found: impl Into<String>, way_out: &str) {
         self.add(about, Outcome::Failed, found, Some(way_out));
     }
 
     /// Notes a check that found what should be otherwise.
-    pub(crate) fn warning(&mut self, about: &'static str, found: impl Into<String>, way_out: &str) {
+    pub(crate) fn warning(&mut self, about: About, found: impl Into<String>, way_out: &str) {
         self.add(about, Outcome::Warning, found, Some(way_out));
     }
 
-    fn add(
-        &mut self,
-        about: &'static str,
-        outcome: Outcome,
-        found: impl Into<String>,
-        way_out: Option<&str>,
-    ) {
+    fn add(&mut self, about: About, outcome: Outcome, found: impl Into<String>, way_out: Option<&str>) {
         let way_out = way_out.filter(|way_out| !way_out.is_empty()).map(str::to_owned);
-        let document = format!("{DOCUMENT}#{}", about.to_lowercase().replace(' ', "-"));
+        let document = format!("{DOCUMENT}#{}", about.name().to_lowercase().replace(' ', "-"));
         self.checks.push(Check { about, outcome, found: found.into(), way_out, document });
     }
 
@@ -92,7 +132,7 @@ impl Report {
     pub(crate) fn text(&self) -> String {
         let mut out = String::new();
         for check in &self.checks {
-            let _ = writeln!(out, "{} {:<16} {}", check.outcome.mark(), check.about, check.found);
+            let _ = writeln!(out, "{} {:<16} {}", check.outcome.mark(), check.about.name(), check.found);
             if check.outcome != Outcome::Ok {
                 for line in check.way_out.iter().chain([&format!("see {}", check.document)]) {
                     let _ = writeln!(out, "  {:<16} {line}", "");
@@ -108,13 +148,23 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_document_says_more_about_each() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/troubleshooting.md");
+        let page = std::fs::read_to_string(path).unwrap();
+        let sections: Vec<_> = page.lines().filter_map(|line| line.strip_prefix("## ")).collect();
+        for about in About::ALL {
+            assert!(sections.contains(&about.name()), "no section {} in {DOCUMENT}", about.name());
+        }
+    }
+
+    #[test]
     fn what_is_not_in_order_is_followed_by_the_way_out() {
         let mut report = Report::default();
-        report.ok("API server", "Kubernetes 1.36 answers");
+        report.ok(About::ApiServer, "Kubernetes 1.36 answers");
         assert_eq!(report.outcome(), Outcome::Ok);
-        report.warning("TLS", "the certificate is not verified", "put the authority into the Secret");
+        report.warning(About::Tls, "the certificate is not verified", "put the authority into the Secret");
         assert_eq!(report.outcome(), Outcome::Warning);
-        report.failed("Login", "HTTP 401: Invalid credentials", "");
+        report.failed(About::Login, "HTTP 401: Invalid credentials", "");
         assert_eq!(report.outcome(), Outcome::Failed);
         let expected = "\
 ✔ API server       Kubernetes 1.36 answers

@@ -96,11 +96,11 @@ impl Cli {
             match self.command {
                 Command::Run(arguments) => Box::pin(operate::run(arguments)).await,
                 Command::Plan(arguments) => {
-                    crate::logging::start(LogFormat::Text)?.set(ako_core::config::LogLevel::Error);
+                    crate::logging::start(LogFormat::Text, None)?.set(ako_core::config::LogLevel::Error);
                     plan::run(&arguments).await
                 }
                 Command::Check(arguments) => {
-                    crate::logging::start(LogFormat::Text)?.set(ako_core::config::LogLevel::Error);
+                    crate::logging::start(LogFormat::Text, None)?.set(ako_core::config::LogLevel::Error);
                     check::run(&arguments).await
                 }
                 Command::Status(arguments) => status::run(&arguments).await,

@@ -174,8 +174,6 @@ fn the_notes_name_what_has_no_effect_and_what_is_missing() {
         "featureGates.GatewayAPI",
         "GatewayAPI.image",
         "akoGatewayLogFile",
-        "persistentVolumeClaim",
-        "logFile",
         "rbac.pspEnable",
         "certificateAuthorityData",
     ] {

@@ -1,7 +1,7 @@
 //! The preflight.
 
 use ako_core::ResourceKind;
-use ako_kube_io::{missing_rules, needed_rules};
+use ako_kube_io::{Asker, missing_rules, needed_rules};
 
 use crate::fake::{Definition, Fake};
 
@@ -9,7 +9,7 @@ use crate::fake::{Definition, Fake};
 async fn each_missing_rule_is_named() {
     // The fake server forbids patches.
     let rules = needed_rules("avi", &ResourceKind::ALL.into(), true);
-    let missing = missing_rules(&Fake::new().client(), &rules).await.unwrap();
+    let missing = missing_rules(&Fake::new().client(), &Asker::Me, &rules).await.unwrap();
     let missing: Vec<_> = missing.iter().map(ToString::to_string).collect();
     let expected = [
         "patch pods (group core) in namespace avi, needed to lead",
@@ -29,7 +29,7 @@ async fn a_rule_about_a_kind_that_is_not_there_is_not_missing() {
     let fake = Fake::new();
     let rules = needed_rules("avi", &[ResourceKind::BlockAffinity].into(), false);
     let of_kind = async |fake: &Fake| {
-        let missing = missing_rules(&fake.client(), &rules).await.unwrap();
+        let missing = missing_rules(&fake.client(), &Asker::Me, &rules).await.unwrap();
         missing.iter().filter(|rule| rule.resource == "blockaffinities").count()
     };
     assert_eq!(of_kind(&fake).await, 0);

@@ -7,6 +7,7 @@
 //! Times are reported and compared with targets, and never fail the run. Counts
 //! are exact: a wrong number of writes or translations ends it with an error.
 
+mod bare;
 mod fleet;
 mod journal;
 mod memory;

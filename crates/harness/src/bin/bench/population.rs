@@ -109,12 +109,25 @@ pub(crate) fn frame() -> Vec<Value> {
 
 /// Creates objects, many at a time.
 pub(crate) async fn create(client: &Client, objects: impl IntoIterator<Item = Value>) -> anyhow::Result<()> {
-    stream::iter(objects)
-        .map(|object| async move {
-            let path = collection(&object)?;
-            let request = Request::post(&path).body(serde_json::to_vec(&object)?)?;
-            let answer = client.request::<IgnoredAny>(json_body(request)).await;
-            answer.map(drop).with_context(|| format!("creating in {path}"))
+    let created = stream::iter(objects).map(|object| async move { send(client, &object).await });
+    created.buffer_unordered(CONCURRENCY).try_collect().await
+}
+
+/// Creates an object.
+pub(crate) async fn send(client: &Client, object: &Value) -> anyhow::Result<()> {
+    let path = collection(object)?;
+    let request = Request::post(&path).body(serde_json::to_vec(object)?)?;
+    let answer = client.request::<IgnoredAny>(json_body(request)).await;
+    answer.map(drop).with_context(|| format!("creating in {path}"))
+}
+
+/// Deletes objects, many at a time.
+pub(crate) async fn delete(client: &Client, paths: impl IntoIterator<Item = String>) -> anyhow::Result<()> {
+    stream::iter(paths)
+        .map(|path| async move {
+            let request = Request::delete(&path).body(Vec::new())?;
+            let answer = client.request::<IgnoredAny>(request).await;
+            answer.map(drop).with_context(|| format!("deleting {path}"))
         })
         .buffer_unordered(CONCURRENCY)
         .try_collect()
