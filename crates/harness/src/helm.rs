@@ -21,6 +21,7 @@ const FOLDER: &str = "helm-v3.21.4";
 pub struct Helm {
     program: PathBuf,
     home: TempDir,
+    kubeconfig: Option<PathBuf>,
 }
 
 impl Helm {
@@ -36,7 +37,14 @@ impl Helm {
             return Ok(None);
         }
         let home = tempfile::Builder::new().prefix("ako-helm-").tempdir()?;
-        Ok(Some(Self { program, home }))
+        Ok(Some(Self { program, home, kubeconfig: None }))
+    }
+
+    /// The same, for a cluster.
+    #[must_use]
+    pub fn on(mut self, kubeconfig: &Path) -> Self {
+        self.kubeconfig = Some(kubeconfig.to_owned());
+        self
     }
 
     /// The chart of this repository.
@@ -51,6 +59,7 @@ impl Helm {
             .current_dir(folder)
             .env_clear()
             .env("HOME", self.home.path())
+            .envs(self.kubeconfig.iter().map(|path| ("KUBECONFIG", path)))
             .stdin(Stdio::null())
             .output()
             .with_context(|| format!("running helm {arguments:?}"))?;

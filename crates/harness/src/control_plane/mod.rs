@@ -20,6 +20,7 @@
 //! test process ends (see `process`), so nothing stays behind.
 
 mod api_server;
+mod audit;
 mod credentials;
 mod loan;
 mod programs;
@@ -40,6 +41,7 @@ use tokio::sync::OnceCell;
 
 use crate::eventually;
 pub use api_server::ApiServer;
+pub use audit::Request;
 use credentials::{Credentials, User};
 pub use loan::Loan;
 use programs::Programs;
@@ -69,6 +71,7 @@ pub struct ControlPlane {
 pub struct Builder {
     controller_manager: bool,
     reachable_at: Option<Ipv4Addr>,
+    audited: bool,
     users: Vec<User>,
 }
 
@@ -84,6 +87,12 @@ impl Builder {
     /// network namespace of the test's own: it listens on all addresses then.
     pub fn reachable_at(mut self, address: Ipv4Addr) -> Self {
         self.reachable_at = Some(address);
+        self
+    }
+
+    /// The API server writes down who asked for what, see [`ControlPlane::requests`].
+    pub fn audited(mut self) -> Self {
+        self.audited = true;
         self
     }
 
@@ -124,6 +133,9 @@ impl Builder {
         let kubeconfig =
             credentials.kubeconfig(folder.path().join("kubeconfig"), &url, &User::admin().token)?;
         let mut servers = Servers::new(folder.path(), ports, self.controller_manager, self.reachable_at);
+        if self.audited {
+            audit::write_policy(folder.path())?;
+        }
         servers.start_etcd(&programs)?;
         servers.start_api_server(&programs, &credentials)?;
         let plane =
@@ -149,7 +161,7 @@ impl ControlPlane {
 
     /// To choose more than [`ControlPlane::start`] starts.
     pub fn builder() -> Builder {
-        Builder { controller_manager: false, reachable_at: None, users: vec![User::admin()] }
+        Builder { controller_manager: false, reachable_at: None, audited: false, users: vec![User::admin()] }
     }
 
     /// The one that the tests of this process share; the first to ask starts it.
@@ -223,6 +235,14 @@ impl ControlPlane {
     pub async fn restart_api_server(&self) -> anyhow::Result<()> {
         self.stop_api_server();
         self.start_api_server().await
+    }
+
+    /// What the API server was asked and has answered; nothing unless it is [`Builder::audited`].
+    ///
+    /// # Errors
+    /// If its audit log cannot be read.
+    pub fn requests(&self) -> anyhow::Result<Vec<Request>> {
+        audit::read(self.folder.path())
     }
 
     /// The process groups of its processes, to check that none is left.

@@ -3,6 +3,7 @@
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 
+use super::audit;
 use super::credentials::Credentials;
 use super::programs::Programs;
 use crate::free_port;
@@ -124,6 +125,7 @@ impl Servers {
             // Nobody creates the accounts that this plugin asks for.
             args.push("--disable-admission-plugins=ServiceAccount".to_owned());
         }
+        args.extend(audit::flags(&self.folder));
         self.start(name, &programs.path("kube-apiserver"), args)
     }
 

@@ -151,5 +151,6 @@ fn the_default_class_may_be_a_word_or_a_boolean() {
         let objects = Objects::of(&helm, &values);
         let annotations = &objects.get("IngressClass", "avi-lb")["metadata"]["annotations"];
         assert_eq!(annotations["ingressclass.kubernetes.io/is-default-class"] == "true", expected, "{value}");
+        assert_eq!(annotations["helm.sh/resource-policy"], "keep");
     }
 }
