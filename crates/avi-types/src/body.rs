@@ -56,8 +56,8 @@ pub(crate) trait Body: Clone + Serialize + DeserializeOwned {
     }
 
     /// What is borrowed with our part in it, every other field and entry as it was read.
-    fn onto(&self, read: Value) -> Result<Value, String> {
-        Err(format!("{} is not borrowed: {read}", self.name()))
+    fn onto(&self, _read: Value) -> Result<Value, String> {
+        Err(format!("{} is not borrowed", self.name()))
     }
 
     /// Takes out the references to what is missing; answers whether it makes sense without

@@ -49,6 +49,7 @@ pub use guard::{Held, SHOWN, WINDOW};
 pub use inventory::{Inventory, Reading};
 pub use lint::{Finding, Flaw, lint};
 pub use policy::bound;
+pub use publisher::MOST_UNDER_WAY as MOST_STATUSES_UNDER_WAY;
 pub use source::Source;
 pub use status::{Programmed, ServedBy, fill, tell};
 pub use verdict::Unproven;

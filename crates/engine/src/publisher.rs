@@ -18,7 +18,7 @@ use crate::stray::Strays;
 use crate::verdict::{Wait, Writable};
 
 /// The most statuses being written at a time.
-const MOST_UNDER_WAY: usize = 32;
+pub const MOST_UNDER_WAY: usize = 32;
 /// A status that could not be written is tried again after this, doubled with
 /// each failure…
 const FIRST_WAIT: Duration = Duration::from_secs(1);

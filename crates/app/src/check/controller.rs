@@ -3,9 +3,8 @@
 use std::time::Duration;
 
 use ako_avi_io::{Endpoint, Scheme};
-use ako_avi_types::{ErrorClass, Failure};
+use ako_avi_types::{ErrorClass, Failure, Kind, ObjectKey};
 use ako_core::Facts;
-use ako_core::config::VipNetwork;
 use kube::Client;
 use tokio::net::{TcpStream, lookup_host};
 use tokio::sync::watch;
@@ -52,7 +51,10 @@ pub(super) async fn check(client: &Client, settings: &Settings, report: &mut Rep
         return;
     }
     match tokio::time::timeout(WITHIN * 3, connection.translator(&settings.config)).await {
-        Ok(Ok(translator)) => found(settings, translator.facts(), report),
+        Ok(Ok(translator)) => {
+            found(settings, translator.facts(), report);
+            look_up(&connection, settings, translator.facts(), report).await;
+        }
         Ok(Err(failure)) => report.failed(About::Controller, failure.to_string(), ""),
         Err(_) => report.failed(About::Controller, "it takes too long to answer", "see how busy it is"),
     }
@@ -158,14 +160,28 @@ fn found(settings: &Settings, facts: &Facts, report: &mut Report) {
         About::Cloud,
         format!("{} is there ({:?}); its DNS domains: {domains}", config.cloud_name, facts.cloud),
     );
-    let networks: Vec<_> = config.vip_networks.iter().map(network_name).collect();
+    let networks: Vec<_> = config.vip_networks.iter().map(|network| network.key().to_string()).collect();
     let networks = if networks.is_empty() { "none is configured".to_owned() } else { networks.join(", ") };
     report.ok(About::Networks, format!("for VIPs: {networks}"));
-    report.ok(About::Vrf, format!("{} in tenant {}", facts.vrf, facts.vrf_tenant));
-    report.ok(About::SeGroup, format!("{} in tenant {}", config.se_group, facts.se_group_tenant));
 }
 
-fn network_name(network: &VipNetwork) -> String {
-    let name = if network.uuid.is_empty() { &network.name } else { &network.uuid };
-    name.to_string()
+/// Looks for what the facts name without having been asked for: they tell where it is only if the
+/// operator writes to it.
+async fn look_up(connection: &Connection, settings: &Settings, facts: &Facts, report: &mut Report) {
+    let config = &settings.config;
+    let named = [
+        (About::Vrf, Kind::VrfContext, &facts.vrf, "vrfName"),
+        (About::SeGroup, Kind::ServiceEngineGroup, &config.se_group, "serviceEngineGroupName"),
+    ];
+    for (about, kind, name, setting) in named {
+        let key = ObjectKey::new(kind, config.tenant.clone(), name.clone());
+        match connection.read(&key, &config.cloud_name).await {
+            Ok(Some(_)) => report.ok(about, format!("{name} is there")),
+            Ok(None) => {
+                let found = format!("{name} does not exist in cloud {}", config.cloud_name);
+                report.failed(about, found, &format!("set {setting} to one that does, or make it"));
+            }
+            Err(failure) => report.failed(about, format!("{name} cannot be read: {failure}"), ""),
+        }
+    }
 }

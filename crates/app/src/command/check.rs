@@ -6,8 +6,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::Format;
+use super::status::Address;
 use crate::check::{Outcome, Place, Report, check};
-use crate::cluster::Cluster;
 
 /// How long to wait before everything is checked again.
 const AGAIN: Duration = Duration::from_secs(2);
@@ -18,20 +18,11 @@ const WARNINGS: u8 = 3;
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
     #[command(flatten)]
-    cluster: Cluster,
+    address: Address,
     /// The ServiceAccount of the operator, whose permissions are checked. In the operator's own
     /// pod it is the pod's.
     #[arg(long, default_value = "ako-sa")]
     service_account: String,
-    /// The pod that is asked how it does.
-    #[arg(long, env = "POD_NAME", default_value = "ako-0")]
-    pod: String,
-    /// Its port, `apiServerPort` in its configuration.
-    #[arg(long, env = "AKO_API_PORT", default_value_t = 8080)]
-    port: u16,
-    /// Ask the operator on this machine, without a port-forward.
-    #[arg(long)]
-    local: bool,
     /// Check again until nothing fails, for at most so many seconds.
     #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "300")]
     wait: Option<u64>,
@@ -41,14 +32,13 @@ pub(super) struct Arguments {
 }
 
 pub(super) async fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    let in_pod =
-        std::env::var_os("KUBERNETES_SERVICE_HOST").is_some() && arguments.cluster.kubeconfig.is_none();
+    let address = &arguments.address;
     let place = Place {
-        cluster: arguments.cluster.clone(),
-        account: (!in_pod).then(|| arguments.service_account.clone()),
-        pod: arguments.pod.clone(),
-        port: arguments.port,
-        is_here: in_pod || arguments.local,
+        cluster: address.cluster.clone(),
+        account: (!address.in_pod()).then(|| arguments.service_account.clone()),
+        pod: address.pod.clone(),
+        port: address.port,
+        is_here: address.is_here(),
     };
     let until = Instant::now() + Duration::from_secs(arguments.wait.unwrap_or(0));
     let report = loop {

@@ -24,25 +24,32 @@ pub(super) struct Arguments {
 #[derive(Debug, clap::Args)]
 pub(super) struct Address {
     #[command(flatten)]
-    cluster: Cluster,
+    pub(super) cluster: Cluster,
     /// The pod to ask.
     #[arg(long, env = "POD_NAME", default_value = "ako-0")]
-    pod: String,
+    pub(super) pod: String,
     /// The operator's port, `apiServerPort` in its configuration.
     #[arg(long, env = "AKO_API_PORT", default_value_t = 8080)]
-    port: u16,
+    pub(super) port: u16,
     /// Ask on this machine, without a port-forward.
     #[arg(long)]
     local: bool,
 }
 
 impl Address {
+    /// Whether this runs in a pod of ours.
+    pub(super) fn in_pod(&self) -> bool {
+        std::env::var_os("KUBERNETES_SERVICE_HOST").is_some() && self.cluster.kubeconfig.is_none()
+    }
+
+    /// Whether the operator is on this machine, as it is in its pod.
+    pub(super) fn is_here(&self) -> bool {
+        self.local || self.in_pod()
+    }
+
     /// Calls the operator and answers the JSON that it sends.
     pub(super) async fn call(&self, method: &str, path: &str) -> anyhow::Result<Value> {
-        // In a pod of ours the operator is right here.
-        let in_pod =
-            std::env::var_os("KUBERNETES_SERVICE_HOST").is_some() && self.cluster.kubeconfig.is_none();
-        if self.local || in_pod {
+        if self.is_here() {
             return page::call_here(self.port, method, path).await;
         }
         let client = ako_kube_io::client(self.cluster.kubeconfig.as_deref()).await?;

@@ -99,28 +99,47 @@ fn compress(from: &Path, to: &Path) -> io::Result<()> {
     compressed.finish()?.sync_all()
 }
 
-/// A writer whose errors are told elsewhere, once until it works again, and to nobody else.
+/// A writer of which is told elsewhere, and to nobody else, that it fails, once until it works
+/// again, and that lines were dropped before they came to it.
 #[derive(Debug)]
-pub(super) struct Told<W, T> {
+pub(super) struct Told<W, T, D> {
     writer: W,
-    /// Where errors are told.
+    /// Where it is told.
     to: T,
-    /// How many lines were lost since it failed.
+    /// How many lines did not come here, as there was no room for them to wait.
+    dropped: D,
+    /// How many of those are told.
+    said: usize,
+    /// How many lines could not be written since it failed.
     lost: u64,
 }
 
-impl<W: Write, T: Write> Told<W, T> {
-    pub(super) fn new(writer: W, to: T) -> Self {
-        Self { writer, to, lost: 0 }
+impl<W: Write, T: Write, D: FnMut() -> usize> Told<W, T, D> {
+    pub(super) fn new(writer: W, to: T, dropped: D) -> Self {
+        Self { writer, to, dropped, said: 0, lost: 0 }
+    }
+
+    /// Tells of dropped lines, again when they are twice as many.
+    fn tell_dropped(&mut self) {
+        let dropped = (self.dropped)();
+        if dropped > self.said.saturating_mul(2) {
+            self.said = dropped;
+            let _ = writeln!(
+                self.to,
+                "the volume of the log file is too slow: {dropped} lines were dropped so far"
+            );
+        }
     }
 }
 
-impl<W: Write, T: Write> Write for Told<W, T> {
+impl<W: Write, T: Write, D: FnMut() -> usize> Write for Told<W, T, D> {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        self.tell_dropped();
         // Who cannot be told either is not told.
         match self.writer.write_all(line) {
             Ok(()) if self.lost > 0 => {
-                let _ = writeln!(self.to, "the log file is written again; {} lines are lost", self.lost);
+                let _ =
+                    writeln!(self.to, "the log file is written again; at most {} lines are lost", self.lost);
                 self.lost = 0;
             }
             Ok(()) => {}
@@ -128,7 +147,8 @@ impl<W: Write, T: Write> Write for Told<W, T> {
                 if self.lost == 0 {
                     let _ = writeln!(
                         self.to,
-                        "the log file cannot be written: {error}; make room on its volume, lines are lost until then"
+                        "the log file cannot be written, or not be put away: {error}; make room on its volume, lines are \
+                         lost until then"
                     );
                 }
                 self.lost += 1;
@@ -201,7 +221,7 @@ mod tests {
         let mut lost = 0;
         for is_full in [true, true, false, false] {
             volume.0 = is_full;
-            let mut log = Told { lost, ..Told::new(&mut volume, &mut told) };
+            let mut log = Told { lost, ..Told::new(&mut volume, &mut told, || 0) };
             log.write_all(b"a line\n").unwrap();
             lost = log.lost;
         }
@@ -210,5 +230,17 @@ mod tests {
         assert_eq!(lines.len(), 2, "{told}");
         assert!(lines[0].contains("cannot be written") && lines[0].contains("make room"), "{told}");
         assert!(lines[1].ends_with("2 lines are lost"), "{told}");
+    }
+
+    #[test]
+    fn dropped_lines_are_told_when_they_are_twice_as_many() {
+        let (mut dropped, mut told) = ([0, 1, 1, 2, 3, 6, 7].into_iter(), Vec::new());
+        let mut log = Told::new(io::sink(), &mut told, || dropped.next().unwrap_or(7));
+        for _ in 0..7 {
+            log.write_all(b"a line\n").unwrap();
+        }
+        let told = String::from_utf8(told).unwrap();
+        let counts: Vec<_> = told.split_whitespace().filter(|word| word.parse::<u32>().is_ok()).collect();
+        assert_eq!(counts, ["1", "3", "7"], "{told}");
     }
 }

@@ -5,10 +5,10 @@ mod file;
 
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use ako_core::config::LogLevel;
-use tracing_appender::non_blocking::{NonBlocking, NonBlockingBuilder, WorkerGuard};
+use tracing_appender::non_blocking::{ErrorCounter, NonBlocking, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
@@ -59,8 +59,15 @@ impl LogFile {
 
     /// Writes to it from a thread of its own, so that a slow volume holds nobody up.
     fn open(self) -> (NonBlocking, WorkerGuard) {
-        let writer = Told::new(Rotated::new(self.0), std::io::stderr());
-        NonBlockingBuilder::default().lossy(true).buffered_lines_limit(WAITING).finish(writer)
+        let counter = Arc::new(OnceLock::<ErrorCounter>::new());
+        let known = counter.clone();
+        let dropped = move || known.get().map_or(0, ErrorCounter::dropped_lines);
+        let writer = Told::new(Rotated::new(self.0), std::io::stderr(), dropped);
+        let builder = NonBlockingBuilder::default().lossy(true).buffered_lines_limit(WAITING);
+        let (writer, guard) = builder.finish(writer);
+        // It is the first one.
+        let _ = counter.set(writer.error_counter());
+        (writer, guard)
     }
 }
 

@@ -67,6 +67,12 @@ async fn each_thing_that_is_missing_is_named_with_the_way_out() {
     let failed = not_in_order(&checks, "failed");
     assert_eq!(code, 1);
     assert!(failed[0].starts_with("Controller: cloud \"nowhere\" does not exist"), "{failed:?}");
+    configure(&world, "cloudName", "").await;
+    configure(&world, "serviceEngineGroupName", "nowhere").await;
+    let (code, checks) = check(&world).await;
+    let failed = not_in_order(&checks, "failed");
+    assert_eq!(code, 1);
+    assert!(failed[0].starts_with("SE group: nowhere does not exist in cloud Default-Cloud"), "{failed:?}");
     let secrets: Api<Secret> = Api::namespaced(world.client.clone(), NAMESPACE);
     let patch = Patch::Merge(json!({"stringData": {"password": "mistaken"}}));
     secrets.patch("avi-secret", &PatchParams::default(), &patch).await.unwrap();

@@ -77,6 +77,11 @@ pub struct VipNetwork {
 }
 
 impl VipNetwork {
+    /// What the network is known by: its uuid if that is given, else its name.
+    pub fn key(&self) -> &Arc<str> {
+        if self.uuid.is_empty() { &self.name } else { &self.uuid }
+    }
+
     /// The subnets to use.
     pub fn cidrs(&self) -> Vec<Arc<str>> {
         [&self.cidr, &self.v6cidr].into_iter().filter(|cidr| !cidr.is_empty()).cloned().collect()

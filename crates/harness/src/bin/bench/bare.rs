@@ -2,17 +2,15 @@
 
 use std::time::Instant;
 
+use ako_engine::MOST_STATUSES_UNDER_WAY;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use kube::Client;
 use serde_json::{Value, json};
 
 use crate::population::{create, delete, merge, send};
 
-/// How many requests are under way at a time: as many as statuses of the operator.
-const CONCURRENCY: usize = 32;
-
 /// How many statuses a second the API server takes when they are patched as the operator does it:
-/// addresses and annotations of an Ingress in one request.
+/// addresses and annotations of an Ingress in one request, and as many requests under way.
 pub(crate) async fn patches_per_second(client: &Client, ingresses: usize) -> anyhow::Result<f64> {
     // They are of no class, so no operator serves them.
     let namespace = format!("bench-bare-{}", jiff::Timestamp::now().as_millisecond());
@@ -26,7 +24,7 @@ pub(crate) async fn patches_per_second(client: &Client, ingresses: usize) -> any
             let path = format!("{}/status", path(name));
             async move { merge(client, &path, &published()).await }
         })
-        .buffer_unordered(CONCURRENCY)
+        .buffer_unordered(MOST_STATUSES_UNDER_WAY)
         .try_collect::<()>()
         .await?;
     let took = started.elapsed().as_secs_f64();
