@@ -34,7 +34,11 @@ impl OperatorImage {
         let program = Program::read(path)?;
         let (architecture, is_static) = (program.architecture(), program.is_static());
         let variant = Variant { program, bill: "{}".to_owned(), untried: false };
-        ako_image::write(&About { version: "0.0.0-test".to_owned(), ..About::default() }, &[variant], &layout)?;
+        ako_image::write(
+            &About { version: "0.0.0-test".to_owned(), ..About::default() },
+            &[variant],
+            &layout,
+        )?;
         let container = ako_image::extract(&layout, architecture, &root)?;
         fs::remove_dir_all(&layout).context("removing the archive of an image")?;
         if !is_static {

@@ -45,6 +45,8 @@ fn printed(output: &Output) -> String {
 fn the_operator_runs_in_its_image_without_rights() {
     in_namespaces("the_operator_runs_in_its_image_without_rights", async {
         let image = OperatorImage::of(&find_binary()?)?;
+        let mode = |path: &str| image.root().join(path).metadata().unwrap().permissions().mode() & 0o7777;
+        assert_eq!(["tmp", "usr/local/bin/ako", "etc/passwd"].map(mode), [0o1777, 0o755, 0o644]);
         // As the chart and `kubectl exec` call it.
         let version = printed(&run(&image, &["ako", "--version"]));
         assert_eq!(version, format!("ako {}\n", env!("CARGO_PKG_VERSION")));
@@ -53,13 +55,6 @@ fn the_operator_runs_in_its_image_without_rights() {
         Ok(())
     })
     .unwrap();
-}
-
-#[test]
-fn a_folder_is_as_the_image_says() {
-    let image = OperatorImage::of(&find_binary().unwrap()).unwrap();
-    let mode = |path: &str| image.root().join(path).metadata().unwrap().permissions().mode() & 0o7777;
-    assert_eq!(["tmp", "usr/local/bin/ako", "etc/passwd"].map(mode), [0o1777, 0o755, 0o644]);
 }
 
 #[test]
@@ -77,7 +72,10 @@ fn names_are_found_in_an_image_as_it_is_released() {
         // These two are what a kubelet mounts.
         std::fs::write(image.root().join("etc/hosts"), "192.0.2.10 listed.example.test\n")?;
         let search = "search avi-system.svc.cluster.test svc.cluster.test";
-        std::fs::write(image.root().join("etc/resolv.conf"), format!("nameserver 127.0.0.1\n{search}\noptions ndots:5\n"))?;
+        std::fs::write(
+            image.root().join("etc/resolv.conf"),
+            format!("nameserver 127.0.0.1\n{search}\noptions ndots:5\n"),
+        )?;
         let server = UdpSocket::bind("127.0.0.1:53")?;
         std::thread::spawn(move || serve_names(&server));
         let find = |name: &str| run(&image, &["ako", name]);
@@ -108,12 +106,17 @@ fn resolver(folder: &Path) -> Result<PathBuf, String> {
     let libraries = Command::new(&rustc).args(["--print", "target-libdir", "--target", &target]).output();
     let libraries = libraries.map_err(|error| format!("rustc cannot be started: {error}"))?;
     if !Path::new(String::from_utf8_lossy(&libraries.stdout).trim()).is_dir() {
-        return Err(format!("Rust cannot build for {target}, which images need: `rustup target add {target}`"));
+        return Err(format!(
+            "Rust cannot build for {target}, which images need: `rustup target add {target}`"
+        ));
     }
     let (source, program) = (folder.join("resolver.rs"), folder.join("resolver"));
     std::fs::write(&source, SOURCE).unwrap();
     let mut command = Command::new(&rustc);
-    command.args(["--edition=2024", "--target", &target, "-Clinker=rust-lld", "-o"]).arg(&program).arg(&source);
+    command
+        .args(["--edition=2024", "--target", &target, "-Clinker=rust-lld", "-o"])
+        .arg(&program)
+        .arg(&source);
     printed(&command.output().unwrap());
     Ok(program)
 }

@@ -40,7 +40,7 @@ impl Layer {
             unpacked += content.len() as u64;
         }
         let archive = archive.into_inner().context("ending the layer")?;
-        let mut compressed = GzBuilder::new().write(Vec::new(), Compression::best());
+        let mut compressed = GzBuilder::new().write(Vec::new(), Compression::default());
         compressed.write_all(&archive).context("compressing the layer")?;
         let compressed = compressed.finish().context("compressing the layer")?;
         Ok(Self { archive: digest(&archive), compressed, unpacked })
