@@ -8,7 +8,8 @@ use flate2::read::GzDecoder;
 use oci_spec::image::{Descriptor, ImageConfiguration, ImageIndex, ImageManifest};
 use serde::de::DeserializeOwned;
 
-use crate::layout::{arch, digest};
+use crate::digest::digest;
+use crate::layout::arch;
 use crate::program::Architecture;
 
 /// How a container of an image runs.

@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use flate2::{Compression, GzBuilder};
 use tar::{Builder, EntryType, Header};
 
-use crate::layout::digest;
+use crate::digest::digest;
 use crate::root::Entry;
 
 pub(crate) struct Layer {

@@ -10,8 +10,8 @@ use oci_spec::image::{
     Arch, ConfigBuilder, Descriptor, DescriptorBuilder, ImageConfigurationBuilder, ImageIndexBuilder,
     ImageManifestBuilder, MediaType, OciLayoutBuilder, Os, PlatformBuilder, RootFsBuilder, SCHEMA_VERSION,
 };
-use sha2::{Digest as _, Sha256};
 
+use crate::digest::digest;
 use crate::layer::Layer;
 use crate::program::{Architecture, Program};
 use crate::root::{self, PROGRAM, USER};
@@ -172,12 +172,6 @@ pub(crate) fn arch(architecture: Architecture) -> Arch {
         Architecture::Amd64 => Arch::Amd64,
         Architecture::Arm64 => Arch::ARM64,
     }
-}
-
-/// The digest of bytes, as images write it.
-pub(crate) fn digest(bytes: &[u8]) -> String {
-    let hash = Sha256::digest(bytes);
-    hash.iter().fold("sha256:".to_owned(), |text, byte| format!("{text}{byte:02x}"))
 }
 
 impl About {

@@ -26,6 +26,7 @@
 //! Why it is as it is: `docs/decisions/020-image.md`.
 
 mod bill;
+mod digest;
 mod extract;
 mod layer;
 mod layout;

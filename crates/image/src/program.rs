@@ -63,7 +63,7 @@ impl Program {
         let parts =
             header.program_headers(endian, &*bytes).ok().context("its program headers are damaged")?;
         let is_static = parts.iter().all(|part| part.p_type(endian) != PT_INTERP);
-        Ok(Self { architecture, is_static, bytes })
+        Ok(Self { bytes, architecture, is_static })
     }
 
     /// The processor that it was built for.

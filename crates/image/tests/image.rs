@@ -173,8 +173,8 @@ fn the_image_of_a_processor_is_found_and_an_untried_one_says_so() {
     let layer = blob(layout.path(), manifest.layers()[0].digest().as_ref());
     GzDecoder::new(&*layer).read_to_end(&mut archive).unwrap();
     let hash = <sha2::Sha256 as sha2::Digest>::digest(&archive);
-    let hash: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
-    assert_eq!(config["rootfs"]["diff_ids"][0], format!("sha256:{hash}"));
+    let hash = hash.iter().fold("sha256:".to_owned(), |text, byte| format!("{text}{byte:02x}"));
+    assert_eq!(config["rootfs"]["diff_ids"][0], hash);
     // A registry is told the tag by this.
     let outer = ImageIndex::from_file(layout.path().join("index.json")).unwrap();
     let name = &outer.manifests()[0].annotations().as_ref().unwrap()["org.opencontainers.image.ref.name"];
