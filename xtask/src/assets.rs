@@ -45,7 +45,10 @@ pub(crate) const HELM: Asset = Asset {
     package: "helm.sh/helm/v3/cmd/helm",
     program: "helm",
     names: &[],
-    linker: "-s -w -X helm.sh/helm/v3/internal/version.version=v3.21.4",
+    // Without the last two, templates and `helm template` believe in Kubernetes 1.20.
+    linker: "-s -w -X helm.sh/helm/v3/internal/version.version=v3.21.4 \
+             -X helm.sh/helm/v3/pkg/chartutil.k8sVersionMajor=1 \
+             -X helm.sh/helm/v3/pkg/chartutil.k8sVersionMinor=36",
     instead: None,
 };
 
@@ -62,7 +65,7 @@ impl Asset {
         let cache = cache()?.join("ako-rs");
         fs::create_dir_all(&cache).with_context(|| format!("creating {}", cache.display()))?;
         let sources = root.join("tools").join(self.module);
-        let hash = hash_of(&sources)?;
+        let hash = hash_of(&sources, self.linker)?;
         let folder = cache.join(format!("{}-{}", self.module, self.version));
 
         // One build at a time; who waited finds the other's result.
@@ -159,8 +162,9 @@ fn variable_path(name: &str) -> Option<PathBuf> {
 }
 
 /// A hash of what decides the result of a build.
-fn hash_of(sources: &Path) -> anyhow::Result<String> {
+fn hash_of(sources: &Path, linker: &str) -> anyhow::Result<String> {
     let mut hash = Hash::default();
+    hash.add(linker.as_bytes());
     for file in ["go.mod", "go.sum", "main.go"] {
         let path = sources.join(file);
         if !path.exists() {
@@ -178,11 +182,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_hash_follows_the_sources() {
+    fn the_hash_follows_the_sources_and_the_flags() {
         let tools = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tools");
-        let hash = |module: &str| hash_of(&tools.join(module)).unwrap();
-        assert_eq!(hash("helm"), hash("helm"));
-        assert_ne!(hash("helm"), hash("control-plane"));
+        let hash = |module: &str, linker: &str| hash_of(&tools.join(module), linker).unwrap();
+        assert_eq!(hash("helm", "-s"), hash("helm", "-s"));
+        assert_ne!(hash("helm", "-s"), hash("control-plane", "-s"));
+        assert_ne!(hash("helm", "-s"), hash("helm", "-w"));
     }
 
     #[test]

@@ -6,6 +6,7 @@ mod cargo;
 mod checks;
 mod fuzz;
 mod hash;
+mod image;
 mod mutants;
 mod program;
 mod tally;
@@ -59,6 +60,8 @@ enum Command {
     Mutants(mutants::Arguments),
     /// Tries bytes on everything that makes values of them, led by what they reach
     Fuzz(fuzz::Arguments),
+    /// Builds for release and writes the container image of the operator, for `skopeo` and the like
+    Image(image::Arguments),
     /// Builds for release and measures; `cargo xtask bench --help` says what
     #[command(disable_help_flag = true)]
     Bench {
@@ -99,6 +102,7 @@ fn run(command: &Command) -> anyhow::Result<bool> {
             program::BENCH.run(&root, arguments)
         }
         Command::Fuzz(arguments) => fuzz::run(arguments, &root),
+        Command::Image(arguments) => image::run(arguments, &root),
         Command::Mutants(arguments) => mutants::run(&root, arguments),
         Command::Sim { arguments } => program::SIM.run(&root, arguments),
     }

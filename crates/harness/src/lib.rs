@@ -15,6 +15,7 @@ pub mod cluster;
 pub mod control_plane;
 pub mod golden;
 pub mod helm;
+pub mod image;
 pub mod kubelet;
 pub mod operator;
 pub mod pods;
