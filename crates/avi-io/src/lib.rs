@@ -38,6 +38,7 @@ mod login;
 pub mod observation;
 mod permission;
 pub mod reading;
+pub mod role;
 mod session;
 pub mod tls;
 pub mod token;
@@ -59,7 +60,7 @@ pub use endpoint::{Endpoint, Scheme};
 pub use login::Login;
 pub use observation::{Observation, Observer, Scope, ScopeTenant};
 pub use reading::ListQuery;
-
+pub use role::{Access, Allowed, Grant, Place, Privilege};
 pub use tls::Tls;
 pub use token::NewToken;
 pub use writer::{Writer, Written};

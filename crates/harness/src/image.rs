@@ -59,7 +59,9 @@ impl OperatorImage {
 
     /// The image for a kubelet, see [`crate::kubelet::Images`].
     pub fn image(&self) -> Image {
-        let words = |words: &[String]| words.iter().map(String::as_str).collect::<Vec<_>>();
+        fn words(words: &[String]) -> Vec<&str> {
+            words.iter().map(String::as_str).collect()
+        }
         let Container { user, env, entrypoint, cmd, .. } = &self.container;
         let image = Image::extracted(self.root()).entrypoint(&words(entrypoint)).args(&words(cmd));
         let image = match user.split(':').next().and_then(|user| user.parse().ok()) {

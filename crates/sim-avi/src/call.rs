@@ -73,6 +73,8 @@ impl Call {
             "systemconfiguration",
             "ipamdnsproviderprofiledomainlist",
             "user-token",
+            "user",
+            "role",
             "virtualservice-inventory",
             "pool-inventory",
         ];

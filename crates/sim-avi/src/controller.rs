@@ -14,6 +14,7 @@ use crate::journal::Journal;
 use crate::kind::{self, Kind};
 use crate::listing::{self, Lists};
 use crate::refusal::{Granted, Refusal};
+use crate::role;
 use crate::session::Gate;
 use crate::store::{ADMIN, Object};
 use crate::view::View;
@@ -82,11 +83,16 @@ impl Controller {
         };
         match path {
             ["user-token", rest @ ..] => return self.user_tokens(call, rest),
+            ["user" | "role", ..] => {
+                self.scope(call)?;
+                return role::show(self.gate.roles(), self.gate.username(), call, path);
+            }
             [path] if let Some(kind) = kind::find(path) => return self.collection(call, kind),
             [path, uuid] if let Some(kind) = kind::find(path) => return self.member(call, kind, uuid),
             _ if call.method != Method::GET => return Err(Refusal::method_not_allowed(&call.method)),
             _ => {}
         }
+        self.scope(call)?;
         let view = reading(call);
         let store = &self.configuration.store;
         Ok(Reply::json(&match path {
@@ -169,8 +175,17 @@ impl Controller {
         Ok(())
     }
 
-    /// The tenant a call works in: by name, by uuid, or `admin`.
+    /// Whose objects a call is about, of those that the account may work with.
     fn scope(&self, call: &Call) -> Granted<Scope> {
+        let scope = self.tenant(call)?;
+        match self.gate.roles() {
+            Some(roles) => role::permit(roles, &self.configuration.store, call, scope),
+            None => Ok(scope),
+        }
+    }
+
+    /// The tenant a call works in: by name, by uuid, or `admin`.
+    fn tenant(&self, call: &Call) -> Granted<Scope> {
         let store = &self.configuration.store;
         if let Some(uuid) = call.header("x-avi-tenant-uuid") {
             let tenant = store.get(uuid).filter(|object| object.kind.path == "tenant");

@@ -40,6 +40,7 @@ mod kind;
 mod listing;
 mod reference;
 mod refusal;
+mod role;
 mod seed;
 mod sent;
 mod server;
@@ -67,6 +68,7 @@ pub use crate::data_plane::{
 pub use crate::fault::{Action, Fault, Weather};
 pub use crate::front::ConnectionDropped;
 pub use crate::journal::{RequestRecord, Stats};
+pub use crate::role::Role;
 pub use crate::seed::SeedError;
 pub use crate::server::{Running, Tls};
 
@@ -153,7 +155,7 @@ impl SimAvi {
         let clock = Clock::start();
         let mut configuration = Configuration::default();
         let problems = seed::plant(&mut configuration, environment, &clock);
-        let account = Account { username: options.username, password: options.password };
+        let account = Account { username: options.username, password: options.password, roles: None };
         let (uuid, version, licence) = (options.cluster_uuid, options.version, options.licence);
         let controller = Controller {
             configuration,
@@ -352,6 +354,12 @@ impl SimAvi {
     /// Changes the password of the account. Sessions go on.
     pub fn set_password(&self, password: &str) {
         self.with(|controller| controller.gate.set_password(password));
+    }
+
+    /// Gives the account roles, which are enforced from the next request on; without, it may do
+    /// everything again.
+    pub fn set_roles(&self, roles: Option<Vec<Role>>) {
+        self.with(|controller| controller.gate.set_roles(roles));
     }
 
     /// Ends all sessions; their next requests are refused with 401.

@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use crate::clock::Clock;
 use crate::listing::Query;
 use crate::refusal::{Granted, Refusal};
+use crate::role::Role;
 use crate::store::Fields;
 
 /// Live sessions at most; the one that is idle for longest makes room.
@@ -27,6 +28,8 @@ const TOKEN_HOURS: i64 = 24;
 pub(crate) struct Account {
     pub(crate) username: String,
     pub(crate) password: String,
+    /// Its roles; without them it may do everything.
+    pub(crate) roles: Option<Vec<Role>>,
 }
 
 #[derive(Clone, Debug)]
@@ -81,6 +84,14 @@ impl Gate {
 
     pub(crate) fn username(&self) -> &str {
         &self.account.username
+    }
+
+    pub(crate) fn roles(&self) -> Option<&[Role]> {
+        self.account.roles.as_deref()
+    }
+
+    pub(crate) fn set_roles(&mut self, roles: Option<Vec<Role>>) {
+        self.account.roles = roles;
     }
 
     pub(crate) fn set_password(&mut self, password: &str) {

@@ -1,5 +1,6 @@
 //! Writing objects: create, replace, patch, delete (Avi REST API contract, §4).
 
+use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::sync::Arc;
 
@@ -29,6 +30,8 @@ pub(crate) struct Rules {
 pub(crate) enum Scope {
     /// `X-Avi-Tenant: *`
     All,
+    /// The same for an account that may not see all tenants; their uuids.
+    Some(BTreeSet<Arc<str>>),
     /// The uuid of one tenant.
     Tenant(Arc<str>),
 }
@@ -37,6 +40,7 @@ impl Scope {
     pub(crate) fn sees(&self, object: &Object) -> bool {
         match self {
             Self::All => true,
+            Self::Some(tenants) => tenants.contains(&object.tenant),
             Self::Tenant(tenant) => object.visible_to(tenant),
         }
     }
@@ -191,12 +195,12 @@ impl Configuration {
         let name = validation::name(kind, &body)?;
         let working: Arc<str> = match scope {
             Scope::Tenant(tenant) => tenant.clone(),
-            Scope::All => ADMIN.into(),
+            Scope::All | Scope::Some(_) => ADMIN.into(),
         };
         let tenant = match self.single(&body, "tenant_ref", &working, None)? {
             _ if kind.path == "tenant" => ADMIN.into(),
             Some(tenant) => tenant,
-            None if *scope == Scope::All => {
+            None if matches!(scope, Scope::All | Scope::Some(_)) => {
                 return Err(Refusal::invalid(format!("{}: tenant_ref is required for tenant *", kind.model)));
             }
             None => working,

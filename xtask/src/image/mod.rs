@@ -17,7 +17,7 @@ const MOST_UNPACKED: u64 = 25_000_000;
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// The folder for the image; `target/image` if it is not given
+    /// The folder for the image; `target/container-image` if it is not given
     #[arg(long)]
     output: Option<PathBuf>,
     /// A program that was built before, which is taken instead of building; once for each processor
@@ -33,7 +33,7 @@ pub(crate) fn run(arguments: &Arguments, root: &Path) -> anyhow::Result<bool> {
     if arguments.prove {
         return prove(root);
     }
-    let folder = arguments.output.clone().unwrap_or_else(|| target_folder(root).join("image"));
+    let folder = arguments.output.clone().unwrap_or_else(|| target_folder(root).join("container-image"));
     let (programs, left_out) = if arguments.program.is_empty() {
         build_all(&Release { root, target: &target_folder(root) })?
     } else {

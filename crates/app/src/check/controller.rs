@@ -10,12 +10,13 @@ use tokio::net::{TcpStream, lookup_host};
 use tokio::sync::watch;
 
 use super::report::{About, Report};
+use super::role;
 use crate::run::clock;
 use crate::run::connection::{self, Connection};
 use crate::run::settings::Settings;
 
 /// How long a name, a connection or an answer may take.
-const WITHIN: Duration = Duration::from_secs(10);
+pub(super) const WITHIN: Duration = Duration::from_secs(10);
 
 /// Asks the controller for everything that the configuration names.
 pub(super) async fn check(client: &Client, settings: &Settings, report: &mut Report) {
@@ -50,6 +51,7 @@ pub(super) async fn check(client: &Client, settings: &Settings, report: &mut Rep
     if !may_log_in(settings, &connection, report).await {
         return;
     }
+    role::check(settings, &connection, report).await;
     match tokio::time::timeout(WITHIN * 3, connection.translator(&settings.config)).await {
         Ok(Ok(translator)) => {
             found(settings, translator.facts(), report);

@@ -8,6 +8,7 @@ mod cluster;
 mod controller;
 mod operator;
 mod report;
+mod role;
 
 pub(crate) use self::report::{Outcome, Report};
 

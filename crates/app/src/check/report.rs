@@ -40,6 +40,7 @@ subjects! {
     Connection "Connection",
     Tls "TLS",
     Login "Login",
+    Role "Role",
     Controller "Controller",
     Tenant "Tenant",
     Cloud "Cloud",

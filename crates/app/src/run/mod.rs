@@ -22,5 +22,5 @@ pub(crate) mod state;
 pub(crate) mod statuses;
 pub(crate) mod surroundings;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 pub(crate) mod token;
