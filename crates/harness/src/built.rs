@@ -39,7 +39,8 @@ pub(crate) fn set(name: &str) -> Option<String> {
     env::var(name).ok().filter(|value| !value.is_empty())
 }
 
-pub(crate) fn report_skip(why: &str) {
+/// Says that a test is skipped and why, where the test runner does not swallow it.
+pub fn report_skip(why: &str) {
     use std::io::Write as _;
     // Not `eprintln!`: what a passing test prints through it is never shown.
     let _ = writeln!(std::io::stderr(), "\nSKIPPED: {why}");

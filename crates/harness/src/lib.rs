@@ -30,6 +30,7 @@ mod process;
 mod proxy;
 
 pub use api_proxy::{ApiProxy, Trouble};
+pub use built::report_skip;
 pub use eventually::eventually;
 pub use loopback::{free_port, free_ports};
 pub use process::running_in_group;

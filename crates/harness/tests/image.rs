@@ -10,6 +10,7 @@ use std::process::{Command, Output};
 use ako_harness::image::OperatorImage;
 use ako_harness::kubelet::in_namespaces;
 use ako_harness::operator::find_binary;
+use ako_harness::report_skip;
 
 /// Runs what follows in a folder as a container would: read-only, and as the user of the image.
 const CONTAINER: &str = r#"
@@ -64,7 +65,7 @@ fn names_are_found_in_an_image_as_it_is_released() {
         let program = match resolver(folder.path()) {
             Ok(program) => program,
             Err(why) => {
-                println!("SKIPPED: {why}");
+                report_skip(&format!("no musl: {why}"));
                 return Ok(());
             }
         };

@@ -12,7 +12,7 @@
 //! let program = Program::read(Path::new("target/ako"))?;
 //! let variant = Variant { program, bill, untried: false };
 //! let about = About { version: "1.2.3".into(), ..About::default() };
-//! let written = write(&about, &[variant], Path::new("target/image"))?;
+//! let written = write(&about, &[variant], Path::new("target/container-image"))?;
 //! println!("{}", written.digest);
 //! # Ok(())
 //! # }

@@ -50,6 +50,12 @@ pub(crate) fn run(arguments: &Arguments, root: &Path) -> anyhow::Result<bool> {
     Ok(true)
 }
 
+/// Has Rust build for the image of this machine's processor, or says why it cannot.
+pub(crate) fn add_native_target() -> anyhow::Result<Result<(), String>> {
+    let native = build::PLATFORMS.iter().find(|platform| platform.is_native());
+    native.map_or_else(|| Ok(Err("there are no images for this processor".to_owned())), Platform::add_target)
+}
+
 /// A program for each processor that this machine can build for, and why there is none for the
 /// others.
 fn build_all(release: &Release<'_>) -> anyhow::Result<(Vec<Program>, Vec<String>)> {

@@ -6,9 +6,11 @@ use std::time::{Duration, Instant};
 
 use ako_harness::control_plane::ControlPlane;
 use ako_harness::helm::Helm;
-use ako_harness::kubelet::{BRIDGE_ADDRESS, Image, Images, Kubelet};
+use ako_harness::image::OperatorImage;
+use ako_harness::kubelet::{BRIDGE_ADDRESS, Images, Kubelet};
 use ako_harness::{cluster, eventually, golden, visitor};
-use ako_sim_avi::{Options, RequestRecord, Running, SimAvi, Tls};
+use ako_sim_avi::{Options, RequestRecord, Role, Running, SimAvi, Tls};
+use anyhow::Context as _;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -27,6 +29,19 @@ pub(crate) struct World {
     /// Where the user is.
     folder: TempDir,
     part: Instant,
+    /// Its files are what the containers see.
+    _image: OperatorImage,
+}
+
+/// The roles that the documents tell an administrator to give to the operator's account.
+fn roles() -> anyhow::Result<Vec<Role>> {
+    let documented = [("ako-all-tenants", None), ("ako-admin", Some("admin")), ("ako-tenant", Some("admin"))];
+    let read = |(name, tenant): (&str, Option<&str>)| {
+        let path = format!("{}/../../deploy/avi-roles/{name}.json", env!("CARGO_MANIFEST_DIR"));
+        let role = serde_json::from_str(&std::fs::read_to_string(&path)?)?;
+        Role::read(&role, tenant).with_context(|| format!("{path} is no role"))
+    };
+    documented.into_iter().map(read).collect()
 }
 
 impl World {
@@ -39,12 +54,14 @@ impl World {
         let Some(plane) = builder.start().await? else { return Ok(None) };
         let sim = SimAvi::with_environment(&golden::environment()?, Options::default())?;
         let serving = sim.serve((BRIDGE_ADDRESS, 0).into(), Tls::SelfSigned).await?;
-        // Where an image of the operator has it, by the chart's own image.
-        let program = Image::program("/usr/local/bin/ako", env!("CARGO_BIN_EXE_ako"));
-        let kubelet = Kubelet::start(&plane, Images::default().with("ghcr.io/ako-rs/ako:", program)).await?;
+        sim.set_roles(Some(roles()?));
+        // By the chart's own name of it.
+        let image = OperatorImage::of(env!("CARGO_BIN_EXE_ako").as_ref())?;
+        let images = Images::default().with("ghcr.io/ako-rs/ako:", image.image());
+        let kubelet = Kubelet::start(&plane, images).await?;
         let helm = helm.on(plane.kubeconfig());
         let (client, folder) = (plane.client().await?, tempfile::tempdir()?);
-        let mut world = Self { client, sim, serving, kubelet, plane, helm, folder, part };
+        let mut world = Self { client, sim, serving, kubelet, plane, helm, folder, part, _image: image };
         world.done("a cluster and a controller");
         Ok(Some(world))
     }
