@@ -6,6 +6,7 @@ mod status;
 use std::collections::BTreeMap;
 
 use ako_avi_types::{Object, ObjectKey};
+use ako_core::config::respelled;
 use ako_core::{Config, ConfigIssue, Delta, Diagnostic, Resource, ResourceId, ResourceKind, Snapshot};
 use ako_elect::Moment;
 use ako_engine::{Desired, DryRun, Event, Reading, dry_run};
@@ -53,7 +54,7 @@ pub struct Output {
 /// If the configuration cannot be used. An object that cannot be read costs itself.
 pub fn translate(input: Input) -> anyhow::Result<Output> {
     let data = input.config.clone().into_iter().filter(|(key, _)| !key.starts_with('$')).collect();
-    let (config, issues) = Config::parse(&input.namespace, &data);
+    let (config, issues) = Config::parse(&input.namespace, &respelled(data));
     // Nobody is called, so nobody's address is needed.
     let (fatal, issues): (Vec<_>, Vec<_>) =
         issues.into_iter().filter(|issue| issue.key != "controllerIP").partition(|issue| issue.fatal);

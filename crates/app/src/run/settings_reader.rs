@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use ako_core::Config;
+use ako_core::config::respelled;
 use ako_elect::Moment;
 use ako_engine::{Event, Source};
 use ako_kube_io::{ConfigEvent, ConfigSource, Credentials, Pace, credentials_fallback, environment_fallback};
@@ -136,7 +137,7 @@ impl SettingsReader {
     async fn next(&mut self) -> anyhow::Result<Option<Moment>> {
         match self.events.recv().await.context("the watch of the configuration ended")? {
             ConfigEvent::Data(data) => {
-                self.data = Some(with_server_name(data, environment));
+                self.data = Some(with_server_name(respelled(data), environment));
                 self.gone = false;
             }
             ConfigEvent::Confirmed(at) => return Ok(Some(at)),

@@ -1,5 +1,7 @@
 //! The keys of the ConfigMap, and what becomes of a change to each.
 
+use std::collections::BTreeMap;
+
 /// Whether a key has its effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Support {
@@ -42,6 +44,22 @@ const fn refused(name: &'static str, env: &'static str) -> KeySpec {
 
 const fn not_yet(name: &'static str, env: &'static str) -> KeySpec {
     KeySpec { name, env, live: false, support: Support::NotYet }
+}
+
+/// How AKO's own operator (AKOConfig, on OpenShift) spells a key in the ConfigMap that it keeps.
+/// Source: configuration, §6.1.
+const MISSPELLED: (&str, &str) = ("passhthroughShardSize", "passthroughShardSize");
+
+/// The data of the ConfigMap with each key as it is known here: to be called on what was read,
+/// before it is parsed or compared with what was read before.
+pub fn respelled(mut data: BTreeMap<String, String>) -> BTreeMap<String, String> {
+    let (wrong, right) = MISSPELLED;
+    if let Some(value) = data.remove(wrong)
+        && data.get(right).is_none_or(String::is_empty)
+    {
+        data.insert(right.to_owned(), value);
+    }
+    data
 }
 
 /// All keys, in the order of the documentation.
@@ -108,4 +126,23 @@ pub fn keys() -> &'static [KeySpec] {
         not_yet("akoCRDOperatorEnabled", "AKO_CRD_OPERATOR_ENABLED"),
     ];
     KEYS
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_right_spelling_comes_first() {
+        let data = |pairs: &[(&str, &str)]| -> BTreeMap<_, _> {
+            pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+        };
+        let right = data(&[("passthroughShardSize", "LARGE")]);
+        assert_eq!(respelled(data(&[("passhthroughShardSize", "LARGE")])), right);
+        let both = [("passhthroughShardSize", "SMALL"), ("passthroughShardSize", "LARGE")];
+        assert_eq!(respelled(data(&both)), right);
+        let empty = [("passhthroughShardSize", "LARGE"), ("passthroughShardSize", "")];
+        assert_eq!(respelled(data(&empty)), right);
+        assert_eq!(respelled(right.clone()), right);
+    }
 }

@@ -12,7 +12,7 @@ use crate::owner;
 use crate::scope::Scope;
 
 pub use crate::service_mode::ServiceMode;
-pub use key::{KeySpec, Support, keys};
+pub use key::{KeySpec, Support, keys, respelled};
 pub use parse::{ConfigIssue, split_cidr};
 
 /// How hosts are put on virtual services.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::client::{Client, path};
-use ako_sim_avi::{Options, SimAvi};
+use ako_sim_avi::{Options, Role, SimAvi};
 use axum::body::Body;
 use http::{Method, Request, StatusCode};
 use serde_json::json;
@@ -115,4 +115,35 @@ async fn tenants_separate_objects() {
     let owner = json!({"name": "q", "tenant_ref": "/api/tenant/?name=blue"});
     let pool = admin.in_tenant("*").create("pool", owner).await;
     assert_eq!(blue.send(Method::GET, &path(&pool), None).await.expect("a reply").status, StatusCode::OK);
+}
+
+fn role(tenant: Option<&str>, privileges: &[(&str, bool)]) -> Role {
+    let privileges = privileges.iter().map(|(name, writes)| (format!("PERMISSION_{name}"), *writes));
+    Role { name: "r".to_owned(), tenant: tenant.map(str::to_owned), privileges: privileges.collect() }
+}
+
+#[tokio::test]
+async fn an_account_does_what_its_roles_allow_and_no_more() {
+    let (sim, admin) = Client::fresh().await;
+    admin.create("tenant", json!({"name": "blue"})).await;
+    admin.create("pool", json!({"name": "p"})).await;
+    let blue = admin.in_tenant("blue");
+    blue.create("pool", json!({"name": "p"})).await;
+    let monitors = "/api/healthmonitor";
+    sim.set_roles(Some(vec![role(Some("blue"), &[("POOL", true), ("HEALTHMONITOR", false)])]));
+
+    assert_eq!(blue.post("/api/pool", json!({"name": "q"})).await.status, StatusCode::CREATED);
+    assert_eq!(blue.get(monitors).await.status, StatusCode::OK);
+    let denied = blue.post(monitors, json!({"name": "m", "type": "HEALTH_MONITOR_TCP"})).await;
+    assert_eq!(denied.status, StatusCode::FORBIDDEN);
+    assert!(denied.error().contains("write permission: PERMISSION_HEALTHMONITOR"), "{}", denied.error());
+    for path in ["/api/vsvip", "/api/cluster", "/api/user", "/api/ipamdnsproviderprofiledomainlist"] {
+        assert_eq!(blue.get(path).await.status, StatusCode::FORBIDDEN, "{path}");
+    }
+    assert_eq!(admin.get("/api/pool").await.status, StatusCode::FORBIDDEN, "in another tenant");
+    let seen = admin.in_tenant("*").get("/api/pool").await.json();
+    assert_eq!(seen["count"], 2, "those of blue alone");
+
+    sim.set_roles(None);
+    assert_eq!(admin.in_tenant("*").get("/api/pool").await.json()["count"], 3);
 }
