@@ -207,14 +207,20 @@ impl Drop for Operator {
 /// The built `ako`: `AKO_BIN` if set, else in the target folder from which this
 /// test runs.
 pub fn find_binary() -> anyhow::Result<PathBuf> {
-    if let Some(path) = std::env::var_os("AKO_BIN") {
-        return Ok(path.into());
+    match std::env::var_os("AKO_BIN") {
+        Some(path) => Ok(path.into()),
+        None => find_program("ako").context("AKO_BIN is not set"),
     }
+}
+
+/// A program of this workspace in the target folder from which this test runs.
+///
+/// # Errors
+/// If it is not built.
+pub fn find_program(name: &str) -> anyhow::Result<PathBuf> {
     let test = std::env::current_exe().context("where this test runs from")?;
-    let found = test.ancestors().skip(1).take(2).map(|folder| folder.join("ako")).find(|path| path.is_file());
-    found.with_context(|| {
-        format!("no `ako` beside {}; `cargo build --bins` builds it, or set AKO_BIN", test.display())
-    })
+    let found = test.ancestors().skip(1).take(2).map(|folder| folder.join(name)).find(|path| path.is_file());
+    found.with_context(|| format!("no `{name}` beside {}; `cargo build --bins` builds it", test.display()))
 }
 
 /// What [`install`] put into the cluster.

@@ -9,4 +9,5 @@ mod judges;
 mod procedure;
 mod release;
 mod replicas;
+mod takeover;
 mod world;

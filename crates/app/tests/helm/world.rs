@@ -48,16 +48,21 @@ impl World {
     /// Starts everything; none where there is no control plane or no helm. To be called within
     /// [`ako_harness::kubelet::in_namespaces`].
     pub(crate) async fn start() -> anyhow::Result<Option<Self>> {
+        Self::start_with(Tls::SelfSigned, Images::default()).await
+    }
+
+    /// The same with a controller of another kind, and further images.
+    pub(crate) async fn start_with(tls: Tls, images: Images) -> anyhow::Result<Option<Self>> {
         let part = Instant::now();
         let Some(helm) = Helm::find_or_skip()? else { return Ok(None) };
         let builder = ControlPlane::builder().controller_manager().reachable_at(BRIDGE_ADDRESS).audited();
         let Some(plane) = builder.start().await? else { return Ok(None) };
         let sim = SimAvi::with_environment(&golden::environment()?, Options::default())?;
-        let serving = sim.serve((BRIDGE_ADDRESS, 0).into(), Tls::SelfSigned).await?;
+        let serving = sim.serve((BRIDGE_ADDRESS, 0).into(), tls).await?;
         sim.set_roles(Some(roles()?));
         // By the chart's own name of it.
         let image = OperatorImage::of(env!("CARGO_BIN_EXE_ako").as_ref())?;
-        let images = Images::default().with("ghcr.io/ako-rs/ako:", image.image());
+        let images = images.with("ghcr.io/ako-rs/ako:", image.image());
         let kubelet = Kubelet::start(&plane, images).await?;
         let helm = helm.on(plane.kubeconfig());
         let (client, folder) = (plane.client().await?, tempfile::tempdir()?);
@@ -78,7 +83,8 @@ impl World {
 
     /// Address and port of the controller.
     pub(crate) fn controller(&self) -> String {
-        self.serving.address.to_string()
+        let address = self.serving.address;
+        if self.serving.ca_pem.is_some() { address.to_string() } else { format!("http://{address}") }
     }
 
     /// The authority that signed the controller's certificate.
