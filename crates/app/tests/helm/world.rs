@@ -37,7 +37,8 @@ impl World {
         let Some(helm) = Helm::find_or_skip()? else { return Ok(None) };
         let builder = ControlPlane::builder().controller_manager().reachable_at(BRIDGE_ADDRESS).audited();
         let Some(plane) = builder.start().await? else { return Ok(None) };
-        let sim = SimAvi::with_environment(&golden::environment()?, Options::default())?;
+        let options = Options { changes: true, ..Options::default() };
+        let sim = SimAvi::with_environment(&golden::environment()?, options)?;
         let serving = sim.serve((BRIDGE_ADDRESS, 0).into(), Tls::SelfSigned).await?;
         // Where an image of the operator has it, by the chart's own image.
         let program = Image::program("/usr/local/bin/ako", env!("CARGO_BIN_EXE_ako"));
