@@ -90,6 +90,18 @@ impl World {
         text(&output.stdout)
     }
 
+    /// A command of kubectl or helm as it is typed: whether it succeeds, and what it prints.
+    pub(crate) async fn typed(&self, command: &str) -> (bool, String) {
+        let words: Vec<_> = command.split_whitespace().collect();
+        if words[0] == "helm" {
+            let run = self.helm.run(self.folder(), &words[1..]).unwrap();
+            return (run.is_ok(), run.unwrap_or_else(|printed| printed));
+        }
+        let output = self.plane.kubectl(&words[1..]).await.unwrap();
+        let printed = [output.stdout, output.stderr].concat();
+        (output.status.success(), String::from_utf8_lossy(&printed).into_owned())
+    }
+
     /// The same as JSON.
     pub(crate) async fn kubectl_json(&self, command: &str) -> Value {
         serde_json::from_str(&self.kubectl(&format!("{command} -o json")).await).unwrap()
