@@ -441,7 +441,7 @@ async fn exec(stage: &Stage<'_>) {
     input.shutdown().await.unwrap();
     drop(input);
     let mut out = String::new();
-    output.read_to_string(&mut out).await.unwrap();
+    tokio::time::timeout(SOON, output.read_to_string(&mut out)).await.unwrap().unwrap();
     assert_eq!(out, "typed");
 }
 

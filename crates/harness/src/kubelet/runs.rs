@@ -10,7 +10,10 @@ use super::handlers::Target;
 
 /// The newest Pod of each namespace and name.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Directory(Arc<Mutex<BTreeMap<(String, String), Arc<Runs>>>>);
+pub(super) struct Directory(Arc<Mutex<Pods>>);
+
+/// By namespace and name.
+type Pods = BTreeMap<(String, String), Arc<Runs>>;
 
 /// The containers of one Pod.
 #[derive(Debug)]
@@ -42,7 +45,7 @@ impl Directory {
         self.lock().get(&(namespace.to_owned(), pod.to_owned())).cloned()
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<(String, String), Arc<Runs>>> {
+    fn lock(&self) -> MutexGuard<'_, Pods> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

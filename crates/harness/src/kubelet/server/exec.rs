@@ -165,14 +165,16 @@ fn message(channel: u8, text: &[u8]) -> Message {
 async fn hear(mut from_client: SplitStream<Socket>, mut input: Option<ChildStdin>) {
     while let Some(Ok(message)) = from_client.next().await {
         let Message::Binary(message) = message else { continue };
-        match (&message[..], &mut input) {
-            ([STDIN, typed @ ..], Some(open)) => {
-                // It may read no more.
-                if open.write_all(typed).await.is_err() {
+        match &message[..] {
+            [STDIN, typed @ ..] => {
+                // A command that reads no more is no trouble.
+                if let Some(open) = &mut input
+                    && open.write_all(typed).await.is_err()
+                {
                     input = None;
                 }
             }
-            ([CLOSE, STDIN], _) => input = None,
+            [CLOSE, STDIN] => input = None,
             _ => {}
         }
     }
