@@ -83,6 +83,7 @@ fn documented_commands_run_in_pods() {
         succeeds(&world, "helm -n avi-system test ako --logs", "no changes\n").await;
         fails_without_a_controller(&mut world).await;
         since.nothing_was_written(&world).await;
+        fails_with_something_to_write(&mut world).await;
         Ok(())
     })
     .unwrap();
@@ -143,6 +144,18 @@ async fn fails_without_a_controller(world: &mut World) {
     fails(world, "helm -n avi-system test ako --logs", &world.controller()).await;
     world.sim.clear_faults();
     world.done("helm test without a controller");
+}
+
+/// What somebody else has changed on the controller is in the log of `helm test`, until the
+/// operator puts it right, which the controller does not let it here.
+async fn fails_with_something_to_write(world: &mut World) {
+    let pool = "c1--shop.red.example.com_-red-shop";
+    let refused = Action::Status { status: 503, body: json!({"error": "busy"}), retry_after: None };
+    world.sim.inject(Fault::new(refused).method("PUT"));
+    assert!(world.sim.edit("pool", "admin", pool, &json!({"servers": []})));
+    fails(world, "helm -n avi-system test ako", "pod ako-test failed").await;
+    succeeds(world, "kubectl -n avi-system logs ako-test", pool).await;
+    world.done("helm test with something to write");
 }
 
 /// The documents, and the notes as they are for the release of the documents.
