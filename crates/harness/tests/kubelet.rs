@@ -8,11 +8,13 @@ use std::time::Duration;
 use ako_harness::control_plane::ControlPlane;
 use ako_harness::kubelet::{BRIDGE_ADDRESS, Image, Images, Kubelet, in_namespaces};
 use ako_harness::{cluster, eventually, visitor};
+use futures::{AsyncBufReadExt as _, StreamExt as _};
 use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
-use kube::api::{Api, DeleteParams, ListParams};
+use kube::api::{Api, AttachParams, DeleteParams, ListParams, LogParams};
 use kube::{Client, ResourceExt};
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 const SOON: Duration = Duration::from_secs(30);
 const PROGRAM: &str = "/usr/local/bin/pod_program";
@@ -29,7 +31,12 @@ fn pods_run_as_a_cluster_would_run_them() {
         let images = Images::default().with("pod-program:", program).with("extracted:", extracted);
         let kubelet = Kubelet::start(&plane, images).await?;
         let client = plane.client().await?;
-        let stage = |namespace: &'static str| Stage { client: client.clone(), kubelet: &kubelet, namespace };
+        let stage = |namespace: &'static str| Stage {
+            client: client.clone(),
+            plane: &plane,
+            kubelet: &kubelet,
+            namespace,
+        };
         tokio::join!(
             stateful_set(stage("stateful")),
             deployment(stage("deployed")),
@@ -37,6 +44,7 @@ fn pods_run_as_a_cluster_would_run_them() {
             liveness_and_grace(stage("liveness")),
             init_and_missing(stage("init")),
             extracted_image(stage("extracted")),
+            logs_and_exec(stage("served")),
         );
         let last = stage("last");
         last.apply("v1", "Pod", "last", json!({"spec": {"containers": [server(&json!({}))]}})).await;
@@ -86,11 +94,15 @@ async fn extracted_image(stage: Stage<'_>) {
         let answer = stage.page(&pod, path).await;
         assert!(answer.contains(text), "{path}: {answer}");
     }
+    // Nothing else is in there that could be of help.
+    let (code, out, _) = stage.kubectl("exec boxed -- pod_program check no-such-note").await;
+    assert_eq!((code, out.as_str()), (1, ""));
 }
 
 /// A namespace of a scenario of its own.
 struct Stage<'a> {
     client: Client,
+    plane: &'a ControlPlane,
     kubelet: &'a Kubelet,
     namespace: &'static str,
 }
@@ -124,6 +136,14 @@ impl Stage<'_> {
     async fn page(&self, pod: &Pod, path: &str) -> String {
         let address = format!("{}:8080", pod.status.as_ref().unwrap().pod_ip.as_ref().unwrap());
         visitor::get(address.parse::<SocketAddr>().unwrap(), "pod", path).await.unwrap()
+    }
+
+    /// Its exit code, and what it prints.
+    async fn kubectl(&self, command: &str) -> (i32, String, String) {
+        let arguments: Vec<_> = ["-n", self.namespace].into_iter().chain(command.split(' ')).collect();
+        let output = self.plane.kubectl(&arguments).await.unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
     }
 
     async fn logged(&self, name: &str, text: &str) {
@@ -243,7 +263,7 @@ async fn crash(stage: &Stage<'_>, pod: &Pod) {
     assert_eq!(again.uid(), pod.uid());
     let last = main_status(&again).unwrap().last_state.clone().unwrap().terminated.unwrap();
     assert_eq!((last.exit_code, last.reason.as_deref()), (3, Some("Error")));
-    assert!(stage.page(&again, "/env?POD_NAME").await.contains("sample-0"));
+    assert!(stage.page(&again, "/env?POD_NAME").await.contains(&pod.name_any()));
 }
 
 /// The last replica is replaced first, and the first when the last is ready again.
@@ -305,6 +325,12 @@ async fn unknown_image(stage: Stage<'_>) {
     let why = waits_for(&pod, "ErrImagePull").unwrap();
     assert!(why.contains("nginx:1") && why.contains("pod-program:"), "{why}");
     assert_eq!(pod.status.unwrap().phase.as_deref(), Some("Pending"));
+    for (command, why) in
+        [("logs stranger", "is waiting to start"), ("exec stranger -- id", "is not running")]
+    {
+        let (code, _, error) = stage.kubectl(command).await;
+        assert!(code == 1 && error.contains(why), "{command}: {error}");
+    }
     stage.pods().delete("stranger", &DeleteParams::default()).await.unwrap();
     gone(&stage, "stranger").await;
 }
@@ -361,6 +387,62 @@ async fn init_and_missing(stage: Stage<'_>) {
     let is_done =
         |pod: &Pod| pod.status.as_ref().is_some_and(|status| status.phase.as_deref() == Some("Succeeded"));
     stage.pod("task", is_done).await;
+}
+
+/// What kubectl shows of a program, and runs beside it.
+async fn logs_and_exec(stage: Stage<'_>) {
+    let container = server(&json!({
+        "env": [{"name": "POD_NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}],
+        "securityContext": {"runAsUser": 65532}, "workingDir": "/tmp",
+    }));
+    stage.apply("v1", "Pod", "talker", json!({"spec": {"containers": [container]}})).await;
+    let pod = stage.pod("talker", is_ready).await;
+    let (code, _, error) = stage.kubectl("logs talker --previous").await;
+    assert!(code == 1 && error.contains("previous terminated container \"main\""), "{error}");
+    crash(&stage, &pod).await;
+
+    // Of the one run, of the other, and of a part.
+    for (options, printed) in [
+        ("", "serving as talker\n"),
+        (" --previous", "serving as talker\n"),
+        (" --tail=0", ""),
+        (" --limit-bytes=7", "serving"),
+    ] {
+        let answer = stage.kubectl(&format!("logs talker{options}")).await;
+        assert_eq!(answer, (0, printed.to_owned(), String::new()), "{options}");
+    }
+    let (code, _, error) = stage.kubectl("logs talker --timestamps").await;
+    assert!(code == 1 && error.contains("timestamps=true"), "{error}");
+    exec(&stage).await;
+
+    // It is followed to its end.
+    let params = LogParams { follow: true, ..LogParams::default() };
+    let mut lines = stage.pods().log_stream("talker", &params).await.unwrap().lines();
+    assert_eq!(lines.next().await.unwrap().unwrap(), "serving as talker");
+    stage.pods().delete("talker", &DeleteParams::default()).await.unwrap();
+    assert_eq!(lines.next().await.unwrap().unwrap(), "terminated after: ");
+    assert!(lines.next().await.is_none());
+    gone(&stage, "talker").await;
+}
+
+async fn exec(stage: &Stage<'_>) {
+    let command =
+        "exec talker -- sh -c echo${IFS}$POD_NAME;pwd;id${IFS}-u;cat;echo${IFS}wrong>&2;exit${IFS}7";
+    let (code, out, error) = stage.kubectl(command).await;
+    assert_eq!((code, out.as_str()), (7, "talker\n/tmp\n65532\n"), "{error}");
+    assert!(error.starts_with("wrong\n"), "{error}");
+    let terminal = AttachParams::default().tty(true).stderr(false);
+    assert!(stage.pods().exec("talker", ["id"], &terminal).await.is_err(), "there are no terminals");
+    // What is typed arrives, to its end.
+    let params = AttachParams::default().stdin(true).stderr(false);
+    let mut running = stage.pods().exec("talker", ["cat"], &params).await.unwrap();
+    let (mut input, mut output) = (running.stdin().unwrap(), running.stdout().unwrap());
+    input.write_all(b"typed").await.unwrap();
+    input.shutdown().await.unwrap();
+    drop(input);
+    let mut out = String::new();
+    tokio::time::timeout(SOON, output.read_to_string(&mut out)).await.unwrap().unwrap();
+    assert_eq!(out, "typed");
 }
 
 async fn gone(stage: &Stage<'_>, name: &str) {

@@ -1,6 +1,7 @@
 //! The front door: latency, faults and the journal around every API call.
 
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
@@ -13,8 +14,9 @@ use crate::SimAvi;
 use crate::call::{Call, Reply};
 use crate::controller::Controller;
 use crate::fault::Action;
-use crate::journal::RequestRecord;
+use crate::journal::{Change, RequestRecord};
 use crate::session;
+use crate::store::Object;
 
 /// The largest body of a request.
 const MAX_BODY: usize = 16 * 1024 * 1024;
@@ -54,9 +56,11 @@ pub(crate) async fn answer(State(front): State<Front>, request: Request) -> Resp
         tokio::time::sleep(latency + delay).await;
     }
     let reply = front.sim.with(|controller| {
+        let before = if controller.journal.changes { object_of(controller, &call) } else { None };
         let reply = execute(controller, &call, action.as_ref());
         let record = record(controller, &call, &reply, subject, name, action.as_ref());
-        controller.journal.record(record, known);
+        let change = before.filter(|_| reply.committed).and_then(|before| change(controller, &call, &before));
+        controller.journal.record(RequestRecord { change, ..record }, known);
         reply
     });
     let version = call.header("x-avi-version");
@@ -76,12 +80,19 @@ pub(crate) async fn answer(State(front): State<Front>, request: Request) -> Resp
 
 /// The name of the object a call is about.
 fn name_of(controller: &Controller, call: &Call) -> String {
-    if let ["api", _, uuid, ..] = call.path().as_slice()
-        && let Some(object) = controller.configuration.store.get(uuid)
-    {
-        return object.name.to_string();
-    }
-    call.name().to_owned()
+    object_of(controller, call).map_or_else(|| call.name().to_owned(), |object| object.name.to_string())
+}
+
+/// The object whose uuid a call names.
+fn object_of(controller: &Controller, call: &Call) -> Option<Arc<Object>> {
+    let ["api", _, uuid, ..] = call.path()[..] else { return None };
+    controller.configuration.store.get(uuid).cloned()
+}
+
+/// What became of an object that is still there.
+fn change(controller: &Controller, call: &Call, before: &Object) -> Option<Change> {
+    let after = object_of(controller, call)?;
+    Some(Change { before: before.sent.clone().into(), after: after.sent.clone().into() })
 }
 
 fn execute(controller: &mut Controller, call: &Call, action: Option<&Action>) -> Reply {
@@ -130,6 +141,7 @@ fn record(
             .map(|id| id.chars().take(8).collect())
             .unwrap_or_default(),
         committed: reply.committed,
+        change: None,
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use serde::Serialize;
+use serde_json::Value;
 
 /// Longest text that is kept of a request; the rest is cut off.
 const MAX_TEXT: usize = 2048;
@@ -33,6 +34,20 @@ pub struct RequestRecord {
     pub session: String,
     /// Whether the objects of the Controller changed.
     pub committed: bool,
+    /// What an object was and became, with [`Options::changes`](crate::Options::changes). It may
+    /// hold keys, so it is not served.
+    #[serde(skip)]
+    pub change: Option<Change>,
+}
+
+/// An object before and after it was written, in the words of its writers: without what the
+/// Controller added.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// As the write before left it.
+    pub before: Value,
+    /// As it is now.
+    pub after: Value,
 }
 
 /// Counters since the start.
@@ -64,13 +79,15 @@ fn cut(text: &mut String) {
 pub(crate) struct Journal {
     records: VecDeque<RequestRecord>,
     capacity: usize,
+    /// Whether it keeps what was changed.
+    pub(crate) changes: bool,
     last: u64,
     stats: Stats,
 }
 
 impl Journal {
-    pub(crate) fn new(capacity: usize) -> Self {
-        Self { records: VecDeque::new(), capacity, last: 0, stats: Stats::default() }
+    pub(crate) fn new(capacity: usize, changes: bool) -> Self {
+        Self { records: VecDeque::new(), capacity, changes, last: 0, stats: Stats::default() }
     }
 
     /// Writes a request down; `known` is whether its type is one of the fixed set.

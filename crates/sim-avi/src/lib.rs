@@ -67,7 +67,7 @@ pub use crate::data_plane::{
 };
 pub use crate::fault::{Action, Fault, Weather};
 pub use crate::front::ConnectionDropped;
-pub use crate::journal::{RequestRecord, Stats};
+pub use crate::journal::{Change, RequestRecord, Stats};
 pub use crate::role::Role;
 pub use crate::seed::SeedError;
 pub use crate::server::{Running, Tls};
@@ -106,6 +106,8 @@ pub struct Options {
     pub most_objects: usize,
     /// Requests in the journal; older ones are forgotten.
     pub journal: usize,
+    /// The journal also has what each written object was before, and became.
+    pub changes: bool,
 }
 
 impl Default for Options {
@@ -121,6 +123,7 @@ impl Default for Options {
             unique_fqdn: false,
             most_objects: 200_000,
             journal: 20_000,
+            changes: false,
         }
     }
 }
@@ -172,7 +175,7 @@ impl SimAvi {
             faults: Faults::default(),
             weather: Weather::default(),
             meter: Meter::start(),
-            journal: Journal::new(options.journal),
+            journal: Journal::new(options.journal, options.changes),
             data_plane: Weak::new(),
         };
         let changes = watch::Sender::new(controller.configuration.store.revision());

@@ -41,11 +41,12 @@ pub(super) async fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let (_, leads) = watch::channel(false);
     let uid = ako_kube_io::cluster_uid(&client).await.map_err(anyhow::Error::msg)?;
     let connection = connection::connect(&settings, uid, clock::boot_time(), None, leads)?;
-    let translator = connection.translator(&settings.config).await.context("the Avi Controller")?;
+    let controller = || format!("the Avi Controller at {}", settings.config.controller_host);
+    let translator = connection.translator(&settings.config).await.with_context(controller)?;
     let cluster = read_cluster(client, &translator).await?;
     // After the cluster, as an operator does that hears there that another instance has taken
     // something over.
-    let reading = connection.observe(&settings.config, translator.facts()).await?;
+    let reading = connection.observe(&settings.config, translator.facts()).await.with_context(controller)?;
     let mut run = dry_run(translator, cluster, reading);
     let name_taken = name_taken(&connection);
     if name_taken.is_some() {

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use crate::applications::{
     self, are_not_on_the_controller, are_not_published, are_served, deploy, is_served,
 };
+use crate::documented::succeeds;
 use crate::judges::{Since, nothing_was_forbidden, one_at_a_time, owned_by, unused_rules};
 use crate::release::{self, CHART, account, pods_are_gone, rolled_out};
 use crate::world::World;
@@ -92,6 +93,8 @@ async fn install_the_secondary(world: &mut World) -> String {
     let release = install(world, "blue", ("key", "value2"), false).await;
     are_served(world, "pink").await;
     world.leader("blue").await;
+    succeeds(world, "kubectl -n blue exec ako-0 -- ako status", "blue (this one): ako-c1-blue, secondary")
+        .await;
     assert_eq!(owned_by(world, PRIMARY), before);
     since.nothing_was_lost(world).await;
     are_not_on_the_controller(world, "plain");

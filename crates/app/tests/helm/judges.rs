@@ -32,12 +32,17 @@ impl Since {
         }
     }
 
-    /// Nothing was removed from the controller, and no status lost or changed its addresses.
+    /// Nothing was removed from the controller, no object there became less, and no status lost or
+    /// changed its addresses.
     pub(crate) async fn nothing_was_lost(&self, world: &World) {
         let writes = world.writes_since(self.request);
         let removed: Vec<_> = writes.iter().filter(|write| write.method == "DELETE").collect();
         if !removed.is_empty() {
             world.fail(&format!("removed from the controller: {removed:#?}")).await;
+        }
+        let lessened: Vec<_> = writes.iter().filter_map(lessened).collect();
+        if !lessened.is_empty() {
+            world.fail(&format!("taken out of objects on the controller: {lessened:#?}")).await;
         }
         let changes = [self.ingresses.changes().await, self.services.changes().await].concat();
         if !changes.is_empty() {
@@ -53,6 +58,80 @@ impl Since {
         }
         self.nothing_was_lost(world).await;
     }
+}
+
+/// What a write took out of an object: servers of a pool, names of a VsVip, members of a pool
+/// group, references, or whatever else is in a list.
+fn lessened(write: &RequestRecord) -> Option<String> {
+    let change = write.change.as_ref()?;
+    let mut lost = Vec::new();
+    find_lost(&change.before, &change.after, "", &mut lost);
+    let RequestRecord { method, kind, name, .. } = write;
+    (!lost.is_empty()).then(|| format!("{method} {kind} {name}: {}", lost.join(", ")))
+}
+
+/// Elements of lists that are in none of the list's elements any more, and references that are
+/// gone. Other fields may change.
+fn find_lost(before: &Value, after: &Value, place: &str, lost: &mut Vec<String>) {
+    match (before, after) {
+        (Value::Object(before), _) => {
+            for (field, before) in before {
+                find_lost(before, &after[field], &format!("{place}.{field}"), lost);
+            }
+        }
+        (Value::Array(before), _) => {
+            let after = after.as_array().map_or(&[][..], Vec::as_slice);
+            let gone = before.iter().filter(|element| !after.iter().any(|other| keeps(element, other)));
+            lost.extend(gone.map(|element| format!("{place} has no {element}")));
+            if before.len() > after.len() {
+                lost.push(format!("{place} has {} instead of {}", after.len(), before.len()));
+            }
+        }
+        (Value::String(before), Value::Null) if place.ends_with("_ref") => {
+            lost.push(format!("{place} is not {before}"));
+        }
+        _ => {}
+    }
+}
+
+/// Whether an element is in a list still: what it had it has, and perhaps more.
+fn keeps(before: &Value, after: &Value) -> bool {
+    match (before, after) {
+        (Value::Object(before), Value::Object(after)) => {
+            before.iter().all(|(field, before)| after.get(field).is_some_and(|after| keeps(before, after)))
+        }
+        (Value::Array(before), Value::Array(after)) => {
+            before.len() <= after.len()
+                && before.iter().all(|element| after.iter().any(|other| keeps(element, other)))
+        }
+        _ => before == after,
+    }
+}
+
+#[test]
+fn what_is_taken_out_of_an_object_is_found() {
+    let lost = |before: Value, after: Value| {
+        let mut lost = Vec::new();
+        find_lost(&before, &after, "", &mut lost);
+        lost.join(", ")
+    };
+    let pool = |servers: &[&str]| {
+        let server = |address: &&str| json!({"ip": {"addr": address, "type": "V4"}, "port": 80});
+        json!({"name": "p", "servers": servers.iter().map(server).collect::<Vec<_>>()})
+    };
+    assert_eq!(lost(pool(&["10.0.0.1"]), pool(&["10.0.0.2", "10.0.0.1"])), "");
+    assert!(lost(pool(&["10.0.0.1"]), pool(&["10.0.0.2"])).starts_with(".servers has no {\"ip\""));
+    assert!(lost(pool(&["10.0.0.1", "10.0.0.1"]), pool(&["10.0.0.1"])).ends_with("1 instead of 2"));
+    assert!(lost(pool(&["10.0.0.1"]), json!({"name": "p"})).ends_with("0 instead of 1"));
+    // Of an element of a list.
+    let vip = |names: &[&str]| json!({"vip": [{"vip_id": "0", "names": names}]});
+    assert_eq!(lost(vip(&["a"]), vip(&["a", "b"])), "");
+    assert!(lost(vip(&["a", "b"]), vip(&["a"])).starts_with(".vip has no"));
+    // References, and what is none.
+    let service = |reference: Value, enabled| json!({"pool_ref": reference, "enabled": enabled});
+    assert_eq!(lost(service(json!("/api/pool?name=a"), true), service(json!("/api/pool?name=b"), false)), "");
+    let without = lost(service(json!("/api/pool?name=a"), true), json!({"enabled": true}));
+    assert_eq!(without, ".pool_ref is not /api/pool?name=a");
 }
 
 /// The addresses of all objects of a kind, and the version of their list.

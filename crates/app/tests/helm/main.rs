@@ -4,6 +4,7 @@
 #![allow(clippy::panic, reason = "a test that cannot go on should stop")]
 
 mod applications;
+mod documented;
 mod instances;
 mod judges;
 mod procedure;

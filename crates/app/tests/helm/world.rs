@@ -57,7 +57,8 @@ impl World {
         let Some(helm) = Helm::find_or_skip()? else { return Ok(None) };
         let builder = ControlPlane::builder().controller_manager().reachable_at(BRIDGE_ADDRESS).audited();
         let Some(plane) = builder.start().await? else { return Ok(None) };
-        let sim = SimAvi::with_environment(&golden::environment()?, Options::default())?;
+        let options = Options { changes: true, ..Options::default() };
+        let sim = SimAvi::with_environment(&golden::environment()?, options)?;
         let serving = sim.serve((BRIDGE_ADDRESS, 0).into(), tls).await?;
         sim.set_roles(Some(roles()?));
         // By the chart's own name of it.
@@ -110,6 +111,18 @@ impl World {
             self.fail(&format!("kubectl {command}: {}{}", text(&output.stdout), text(&output.stderr))).await;
         }
         text(&output.stdout)
+    }
+
+    /// A command of kubectl or helm as it is typed: whether it succeeds, and what it prints.
+    pub(crate) async fn typed(&self, command: &str) -> (bool, String) {
+        let words: Vec<_> = command.split_whitespace().collect();
+        if words[0] == "helm" {
+            let run = self.helm.run(self.folder(), &words[1..]).unwrap();
+            return (run.is_ok(), run.unwrap_or_else(|printed| printed));
+        }
+        let output = self.plane.kubectl(&words[1..]).await.unwrap();
+        let printed = [output.stdout, output.stderr].concat();
+        (output.status.success(), String::from_utf8_lossy(&printed).into_owned())
     }
 
     /// The same as JSON.

@@ -93,7 +93,8 @@ impl Target {
 }
 
 async fn execute(target: &Target, command: &[String]) -> Result<(), String> {
-    let output = inside(target.process, target.has_user, &target.env, command).output().await;
+    let inside = inside(target.process, target.has_user, &target.env, command);
+    let output = inside.map_err(|error| format!("{error:#}"))?.output().await;
     let output = output.map_err(|error| format!("running {command:?}: {error}"))?;
     if output.status.success() {
         return Ok(());

@@ -50,10 +50,12 @@
 //!   folder by its name, whoever asks for it, while the kubelet runs.
 //! - Restarts come after 200 ms, twice that and so on up to 3 s, instead of minutes.
 //! - There is one Node. Of what says where Pods go, `nodeSelector` alone is looked at.
-//! - Events are not written, logs are not served (see [`Kubelet::logs`]), and there are no
-//!   termination messages. What is not supported (hostPath, hostNetwork, sidecars, postStart,
-//!   probes over gRPC or TLS) is said in the status of the container or in the outcome of the
-//!   probe.
+//! - `kubectl logs` is served without time stamps, and `kubectl exec` without terminals, to
+//!   whoever asks; `kubectl attach`, `kubectl cp` of folders, `kubectl port-forward` and
+//!   `kubectl debug` are not.
+//! - Events are not written, and there are no termination messages. What is not supported
+//!   (hostPath, hostNetwork, sidecars, postStart, probes over gRPC or TLS) is said in the status
+//!   of the container or in the outcome of the probe.
 
 mod containers;
 mod environment;
@@ -63,15 +65,16 @@ mod namespaces;
 mod network;
 mod node;
 mod probes;
+mod runs;
 mod sandbox;
+mod server;
 mod sources;
 mod status;
 mod volumes;
 mod worker;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use futures::StreamExt as _;
@@ -89,19 +92,19 @@ pub use images::{Image, Images};
 pub use namespaces::{BRIDGE_ADDRESS, in_namespaces};
 use network::Network;
 pub use node::NODE;
+use runs::Directory;
+use server::Server;
 use worker::{Shared, Worker};
 
-/// Where a real kubelet serves logs.
+/// Where a real kubelet serves logs and exec.
 const PORT: u16 = 10_250;
-
-/// The folder with the logs of the newest Pod of a namespace and a name.
-type Logs = Arc<Mutex<BTreeMap<(String, String), PathBuf>>>;
 
 /// A running kubelet. Dropping it kills all Pods, of which the API server is not told.
 #[derive(Debug)]
 pub struct Kubelet {
     task: JoinHandle<()>,
-    logs: Logs,
+    directory: Directory,
+    _server: Server,
     _folder: TempDir,
 }
 
@@ -116,8 +119,9 @@ impl Kubelet {
         let port = port.with_context(|| format!("no port in {}", plane.url()))?;
         let folder = tempfile::Builder::new().prefix("kubelet-").tempdir_in("/run");
         let folder = folder.context("no folder for Pods; a kubelet runs within in_namespaces")?;
+        let directory = Directory::default();
+        let server = Server::start(BRIDGE_ADDRESS, PORT, directory.clone()).await?;
         node::register(&client, PORT).await?;
-        let logs = Logs::default();
         let shared = Shared {
             client,
             images,
@@ -127,18 +131,17 @@ impl Kubelet {
         };
         let pods = Pods {
             shared: Arc::new(shared),
-            logs: logs.clone(),
+            directory: directory.clone(),
             running: BTreeMap::new(),
             tasks: JoinSet::new(),
         };
-        Ok(Self { task: tokio::spawn(pods.run()), logs, _folder: folder })
+        Ok(Self { task: tokio::spawn(pods.run()), directory, _server: server, _folder: folder })
     }
 
     /// What a container of the newest Pod of this name has written, over all its restarts.
     pub fn logs(&self, namespace: &str, pod: &str, container: &str) -> String {
-        let logs = self.logs.lock().unwrap_or_else(PoisonError::into_inner);
-        let folder = logs.get(&(namespace.to_owned(), pod.to_owned()));
-        let bytes = folder.and_then(|folder| std::fs::read(folder.join(format!("{container}.log"))).ok());
+        let runs = self.directory.find(namespace, pod);
+        let bytes = runs.and_then(|runs| std::fs::read(runs.log(container)).ok());
         String::from_utf8_lossy(&bytes.unwrap_or_default()).into_owned()
     }
 }
@@ -152,7 +155,7 @@ impl Drop for Kubelet {
 /// The Pods of this Node.
 struct Pods {
     shared: Arc<Shared>,
-    logs: Logs,
+    directory: Directory,
     /// By uid. Dropping a sender ends the Pod.
     running: BTreeMap<String, watch::Sender<Arc<Pod>>>,
     tasks: JoinSet<()>,
@@ -193,14 +196,13 @@ impl Pods {
             running.send_replace(pod);
             return;
         }
-        let name = (pod.namespace().unwrap_or_default(), pod.name_any());
         let logs = self.shared.folder.join("logs").join(&uid);
         if let Err(error) = std::fs::create_dir_all(&logs) {
-            eprintln!("kubelet: a folder for the logs of {name:?}: {error}");
+            eprintln!("kubelet: a folder for the logs of Pod {}: {error}", pod.name_any());
         }
-        self.logs.lock().unwrap_or_else(PoisonError::into_inner).insert(name, logs.clone());
+        let runs = self.directory.add(&pod.namespace().unwrap_or_default(), &pod.name_any(), &logs);
         let (sender, receiver) = watch::channel(pod.clone());
-        self.tasks.spawn(Worker::new(self.shared.clone(), pod, logs).run(receiver));
+        self.tasks.spawn(Worker::new(self.shared.clone(), pod, runs).run(receiver));
         self.running.insert(uid, sender);
     }
 }

@@ -34,6 +34,8 @@ pub(super) async fn register(client: &Client, port: u16) -> anyhow::Result<()> {
                 "lastHeartbeatTime": now, "lastTransitionTime": now,
             }],
             "daemonEndpoints": {"kubeletEndpoint": {"Port": port}},
+            // By this the API server passes exec on as WebSocket.
+            "declaredFeatures": ["ExtendWebSocketsToKubelet"],
         },
     });
     cluster::apply(client, &node).await

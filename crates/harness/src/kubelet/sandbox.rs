@@ -123,12 +123,8 @@ impl Launch<'_> {
 
     /// The last command before the program: into the container's root, as its user.
     fn change_root(&self) -> anyhow::Result<Vec<String>> {
-        // By its path: what is searched is the container's PATH by then.
-        let path = std::env::var_os("PATH").unwrap_or_default();
-        let mut places = std::env::split_paths(&path).map(|folder| folder.join("unshare"));
-        let unshare = places.find(|place| place.is_file()).context("no unshare on the PATH")?;
         let mut command = vec![
-            unshare.display().to_string(),
+            of_this_machine("unshare")?.display().to_string(),
             format!("--root={}", self.folder.join("root").display()),
             format!("--wd={}", self.container.working_dir.as_deref().unwrap_or("/")),
         ];
@@ -210,21 +206,28 @@ fn group(spec: &PodSpec, container: &Container) -> i64 {
     own.or_else(|| spec.security_context.as_ref().and_then(|context| context.run_as_group)).unwrap_or(0)
 }
 
-/// A command that runs where a container's program does, as its user.
+/// Where a program of this machine is, for when what is searched is the container's PATH.
+fn of_this_machine(program: &str) -> anyhow::Result<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let mut places = std::env::split_paths(&path).map(|folder| folder.join(program));
+    places.find(|place| place.is_file()).with_context(|| format!("no {program} on the PATH"))
+}
+
+/// A command that runs where a container's program does, as its user. Nothing of the image is
+/// needed but what the command names.
 pub(super) fn inside(
     process: u32,
     has_user: bool,
     env: &BTreeMap<String, String>,
     arguments: &[String],
-) -> Command {
-    let mut command = Command::new("nsenter");
+) -> anyhow::Result<Command> {
+    let mut command = Command::new(of_this_machine("nsenter")?);
     command.args(["--target", &process.to_string(), "--mount", "--uts", "--net", "--root", "--wd"]);
     if has_user {
         command.args(["--user", "--preserve-credentials"]);
     }
-    command.args(["env", "-i"]).args(env.iter().map(|(name, value)| format!("{name}={value}")));
-    command.args(arguments).stdin(Stdio::null()).kill_on_drop(true);
-    command
+    command.arg("--").args(arguments).env_clear().envs(env).stdin(Stdio::null()).kill_on_drop(true);
+    Ok(command)
 }
 
 /// Whether a container has a user namespace of its own.

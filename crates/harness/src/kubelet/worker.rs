@@ -24,6 +24,7 @@ use super::images::Images;
 use super::network::{Network, PodNetwork};
 use super::node::NODE;
 use super::probes::Kind;
+use super::runs::Runs;
 use super::sandbox::{self, Bind, Launch};
 use super::sources::Sources;
 use super::status::View;
@@ -54,7 +55,7 @@ pub(super) struct Worker {
     pod: Arc<Pod>,
     spec: PodSpec,
     folder: PathBuf,
-    logs: PathBuf,
+    runs: Arc<Runs>,
     accepted: Timestamp,
     /// What runs before the network goes.
     containers: Vec<Live>,
@@ -112,7 +113,7 @@ impl From<anyhow::Error> for Refusal {
 }
 
 impl Worker {
-    pub(super) fn new(shared: Arc<Shared>, pod: Arc<Pod>, logs: PathBuf) -> Self {
+    pub(super) fn new(shared: Arc<Shared>, pod: Arc<Pod>, runs: Arc<Runs>) -> Self {
         let now = Timestamp::now();
         let spec = pod.spec.clone().unwrap_or_default();
         let live = |is_init| {
@@ -127,7 +128,7 @@ impl Worker {
         let containers: Vec<_> = init.chain(spec.containers.iter().map(live(false))).collect();
         Self {
             folder: shared.folder.join("pods").join(pod.uid().unwrap_or_default()),
-            logs,
+            runs,
             accepted: now,
             records: vec![Record::new(now); containers.len()],
             containers,
@@ -228,6 +229,7 @@ impl Worker {
             let Some(status) = process.exit_status()? else { continue };
             // What it left behind goes with it.
             (live.process, live.target) = (None, None);
+            self.runs.ended(&live.container.name);
             let code = exit_code(status);
             let again = !is_deleted && restarts(self.spec.restart_policy.as_deref(), code, live.is_init);
             record.ended(code, again, Timestamp::now());
@@ -284,8 +286,9 @@ impl Worker {
             env: &env,
             binds: binds(container, volumes)?,
             folder: &self.folder.join("containers").join(&container.name),
-            logs: &self.logs,
+            logs: &self.runs.logs,
         };
+        let written = self.runs.written(&container.name);
         let process = launch.start()?;
         let target = Target {
             address: place.network.address,
@@ -294,6 +297,7 @@ impl Worker {
             has_user: sandbox::has_user(&self.spec, container, &image),
             env,
         };
+        self.runs.started(&container.name, written, target.clone());
         let live = &mut self.containers[at];
         (live.process, live.target) = (Some(process), Some(target));
         Ok(())
@@ -459,6 +463,6 @@ fn binds(container: &Container, volumes: &BTreeMap<String, PathBuf>) -> anyhow::
 }
 
 /// As a shell would show it.
-fn exit_code(status: ExitStatus) -> i32 {
+pub(super) fn exit_code(status: ExitStatus) -> i32 {
     status.code().or_else(|| status.signal().map(|signal| 128 + signal)).unwrap_or(-1)
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::client::{Client, path};
-use ako_sim_avi::{Action, Fault, Weather};
+use ako_sim_avi::{Action, Fault, Options, SimAvi, Weather};
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -133,6 +133,26 @@ async fn the_admin_api() {
     assert_eq!(client.get(&format!("/sim/requests?since={last}")).await.json(), json!([]));
     assert_eq!(client.delete("/sim/requests").await.status, StatusCode::NO_CONTENT);
     assert!(sim.requests().is_empty());
+}
+
+#[tokio::test]
+async fn the_journal_has_what_was_changed_if_it_is_to() {
+    let sim = SimAvi::new(Options { changes: true, ..Options::default() });
+    let client = Client::login(&sim).await;
+    let pool = client
+        .create("pool", json!({"name": "p", "servers": [{"ip": {"addr": "10.0.0.1", "type": "V4"}}]}))
+        .await;
+    assert_eq!(client.put(&path(&pool), json!({"name": "p"})).await.status, StatusCode::OK);
+    assert_eq!(client.put(&path(&pool), json!({"name": 1})).await.status, StatusCode::BAD_REQUEST);
+    let changes: Vec<_> = sim.requests().into_iter().filter_map(|record| record.change).collect();
+    let [change] = &changes[..] else { panic!("{changes:?}") };
+    assert_eq!(change.before["servers"][0]["ip"]["addr"], "10.0.0.1");
+    assert_eq!(change.after, json!({"name": "p"}));
+    // By default it does not.
+    let (sim, client) = Client::fresh().await;
+    let pool = client.create("pool", json!({"name": "p"})).await;
+    client.put(&path(&pool), json!({"name": "p"})).await;
+    assert!(sim.requests().iter().all(|record| record.change.is_none()));
 }
 
 #[tokio::test]

@@ -83,6 +83,7 @@ mod tests {
             user_agent: String::new(),
             session: String::new(),
             committed: method != "GET",
+            change: None,
         }
     }
 
