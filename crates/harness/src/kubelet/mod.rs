@@ -51,8 +51,7 @@
 //! - Restarts come after 200 ms, twice that and so on up to 3 s, instead of minutes.
 //! - There is one Node. Of what says where Pods go, `nodeSelector` alone is looked at.
 //! - `kubectl logs` is served without time stamps, and `kubectl exec` without terminals, to
-//!   whoever asks; `kubectl attach`, `kubectl cp` of folders, `kubectl port-forward` and
-//!   `kubectl debug` are not.
+//!   whoever asks; `kubectl attach`, `kubectl port-forward` and `kubectl debug` are not.
 //! - Events are not written, and there are no termination messages. What is not supported
 //!   (hostPath, hostNetwork, sidecars, postStart, probes over gRPC or TLS) is said in the status
 //!   of the container or in the outcome of the probe.
