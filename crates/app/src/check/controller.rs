@@ -1,7 +1,5 @@
 //! What has to be there on the Avi Controller.
 
-use std::time::Duration;
-
 use ako_avi_io::{Endpoint, Scheme};
 use ako_avi_types::{ErrorClass, Failure, Kind, ObjectKey};
 use ako_core::Facts;
@@ -10,13 +8,10 @@ use tokio::net::{TcpStream, lookup_host};
 use tokio::sync::watch;
 
 use super::report::{About, Report};
-use super::role;
+use super::{WITHIN, role};
 use crate::run::clock;
 use crate::run::connection::{self, Connection};
 use crate::run::settings::Settings;
-
-/// How long a name, a connection or an answer may take.
-pub(super) const WITHIN: Duration = Duration::from_secs(10);
 
 /// Asks the controller for everything that the configuration names.
 pub(super) async fn check(client: &Client, settings: &Settings, report: &mut Report) {

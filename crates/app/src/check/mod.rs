@@ -12,7 +12,12 @@ mod role;
 
 pub(crate) use self::report::{Outcome, Report};
 
+use std::time::Duration;
+
 use crate::cluster::Cluster;
+
+/// How long a name, a connection or an answer may take.
+const WITHIN: Duration = Duration::from_secs(10);
 
 /// Where the operator is, or will be.
 #[derive(Clone, Debug)]

@@ -5,7 +5,7 @@ use ako_avi_types::{ErrorClass, Failure, Kind};
 use ako_core::Config;
 use ako_core::config::ServiceMode;
 
-use super::controller::WITHIN;
+use super::WITHIN;
 use super::report::{About, Report};
 use crate::run::connection::Connection;
 use crate::run::settings::Settings;

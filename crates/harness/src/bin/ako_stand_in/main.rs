@@ -134,7 +134,7 @@ impl Controller {
         let account = json!({"username": "admin", "password": "admin"});
         let (cookies, _) = session.call("POST", "/login", Some(&account)).await?;
         let csrf = cookies.iter().find_map(|cookie| cookie.strip_prefix("csrftoken="));
-        session.csrf = csrf.context("no CSRF token")?.to_owned();
+        csrf.context("no CSRF token")?.clone_into(&mut session.csrf);
         session.cookies = cookies.join("; ");
         Ok(session)
     }
