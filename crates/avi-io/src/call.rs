@@ -21,9 +21,6 @@ pub enum Tenant {
 }
 
 impl Tenant {
-    /// The tenant that holds what all tenants share.
-    pub const ADMIN: &'static str = "admin";
-
     /// A tenant by name.
     pub fn named(name: impl Into<Arc<str>>) -> Self {
         Self::Named(name.into())

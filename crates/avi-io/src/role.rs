@@ -10,6 +10,7 @@ use std::sync::Arc;
 use ako_avi_types::{ErrorClass, Failure, Kind, Ref};
 use serde_json::{Value, json};
 
+use crate::borrowed::ADMIN;
 use crate::call::Tenant;
 use crate::client::AviClient;
 
@@ -157,7 +158,7 @@ impl Allowed {
             let fits = grants.iter().filter(|grant| match (privilege.place, grant.tenant.as_deref()) {
                 (_, None) => true,
                 (Place::Everywhere, Some(_)) => false,
-                (Place::Admin, Some(name)) => name == Tenant::ADMIN,
+                (Place::Admin, Some(name)) => name == ADMIN,
                 (Place::Tenant, Some(name)) => name == tenant,
             });
             fits.into_iter().any(|grant| {
@@ -178,7 +179,7 @@ impl AviClient {
         let [user, role] = OWN_ROLES;
         let query =
             [("name".to_owned(), username.to_owned()), ("include_name".to_owned(), "true".to_owned())];
-        let admin = Tenant::named(Tenant::ADMIN);
+        let admin = Tenant::named(ADMIN);
         let list = self.get_json("/api/user", &query, &admin).await.map_err(|f| naming(user, f))?;
         let users = list.get("results").and_then(Value::as_array).into_iter().flatten();
         let found = users.into_iter().find(|user| {

@@ -5,10 +5,10 @@ use std::path::Path;
 
 use ako_harness::kubelet::{Image, Images, in_namespaces};
 use ako_harness::operator::find_program;
-use ako_sim_avi::Tls;
+use ako_sim_avi::{RequestRecord, Tls};
 use serde_json::{Value, json};
 
-use crate::applications::{are_served, deploy};
+use crate::applications::{self, are_served, deploy, is_served};
 use crate::judges::{Since, one_at_a_time};
 use crate::release::{self, CHART, account, lease_holder, one_leads, pods_are_gone, rolled_out};
 use crate::world::World;
@@ -26,15 +26,16 @@ fn a_release_of_ako_is_taken_over_in_place() {
         let Some(mut world) = World::start_with(Tls::Off, images).await? else { return Ok(()) };
         let before = leave_objects(&mut world).await;
         install_former(&mut world).await;
-        take_over(&mut world, "one replica", 1).await;
+        take_over(&mut world).await;
         give_back(&mut world, 1, 1).await;
+        assert_eq!(world.sim.dump(), before, "the objects are those that were there at first");
         scale_former(&mut world).await;
-        take_over(&mut world, "two replicas", 2).await;
+        take_over_with_work(&mut world).await;
         give_back(&mut world, 5, 2).await;
-        assert_eq!(objects(&world), before, "the objects are those that were there at first");
-        // The stand-in for the first time; then ours, one replica; then it, twice; ours; and it.
+        // The operator that made the objects, four times a stand-in, and in between the operator
+        // that had work to do.
         let writers = one_at_a_time(&world, |_| true).await;
-        assert!(writers >= 4, "{writers} processes wrote");
+        assert!(writers >= 6, "{writers} processes wrote");
         Ok(())
     })
     .unwrap();
@@ -57,10 +58,6 @@ async fn leave_objects(world: &mut World) -> Value {
     world.kubectl(&format!("-n {NAMESPACE} delete configmap ako-leadership")).await;
     world.kubectl("delete ingressclass avi-lb").await;
     world.done("objects on the controller");
-    objects(world)
-}
-
-fn objects(world: &World) -> Value {
     world.sim.dump()
 }
 
@@ -105,25 +102,45 @@ async fn writes_again(world: &World) {
 }
 
 /// `helm upgrade` to our chart, with the same values.
-async fn take_over(world: &mut World, what: &str, replicas: usize) {
-    let since = Since::now(world).await;
-    let position = world.position();
+async fn upgrade(world: &World, replicas: usize) {
     let account = account(world);
     let command = format!(
         "upgrade {RELEASE} . -f values.yaml {account} --set replicaCount={replicas} --namespace={NAMESPACE}"
     );
     world.helm(CHART, &command).await;
-    rolled_out(world, NAMESPACE, replicas).await;
-    let (leader, _) = world.leader(NAMESPACE).await;
-    if replicas > 1 {
-        assert_eq!(one_leads(world, NAMESPACE).await, leader);
-    }
+}
+
+/// What the operator wrote after a request.
+fn ours_since(world: &World, position: u64) -> Vec<RequestRecord> {
+    let writes = world.writes_since(position).into_iter();
+    writes.filter(|write| write.user_agent != "ako-stand-in").collect()
+}
+
+/// One replica, which finds everything as it should be.
+async fn take_over(world: &mut World) {
+    let (since, position) = (Since::now(world).await, world.position());
+    upgrade(world, 1).await;
+    rolled_out(world, NAMESPACE, 1).await;
+    world.leader(NAMESPACE).await;
     are_served(world, "red").await;
     since.nothing_was_lost(world).await;
-    let writes = world.writes_since(position).into_iter();
-    let ours: Vec<_> = writes.filter(|write| write.user_agent != "ako-stand-in").collect();
+    let ours = ours_since(world, position);
     assert!(ours.is_empty(), "the operator wrote to objects that were as they should be: {ours:#?}");
-    world.done(&format!("helm upgrade to this chart, {what}"));
+    world.done("helm upgrade to this chart, one replica");
+}
+
+/// Two replicas, which have something to write from their start on, while pods of AKO still run.
+async fn take_over_with_work(world: &mut World) {
+    let (since, position) = (Since::now(world).await, world.position());
+    upgrade(world, 2).await;
+    world.apply(&[applications::ingress("red", "meanwhile")]).await;
+    rolled_out(world, NAMESPACE, 2).await;
+    one_leads(world, NAMESPACE).await;
+    is_served(world, "red", "meanwhile").await;
+    are_served(world, "red").await;
+    since.nothing_was_lost(world).await;
+    assert!(!ours_since(world, position).is_empty(), "the operator had something to write");
+    world.done("helm upgrade to this chart, two replicas");
 }
 
 /// `helm rollback` to AKO's chart.
