@@ -241,13 +241,18 @@ async fn work(begun: Begun, tasks: &mut JoinSet<&'static str>) -> anyhow::Result
     tell_of(&connection, &settings, &startup, &events, tasks);
     let asking = facts(&connection, settings_receiver.clone(), &startup);
     let translator = supervised(tasks, Box::pin(asking)).await?;
-    let writer = ClusterWriter::new(client.clone(), clock.clone(), wall.clone(), candidate.leads.clone());
+    let writer = ClusterWriter::new(
+        client.clone(),
+        clock.clone(),
+        wall.clone(),
+        candidate.leads.clone(),
+        translator.config().owner(),
+    );
     let (kinds, watched_kinds) = watch::channel(ResourceKind::read_with(translator.config()));
     let observe = Arc::new(Notify::new());
     let facts = translator.facts().clone();
     let driver = Driver::new(
         driver::Parts {
-            client: client.clone(),
             writer: writer.clone(),
             connection: connection.clone(),
             events: events.clone(),

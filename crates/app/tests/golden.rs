@@ -10,10 +10,10 @@ use ako_harness::golden::{self, Addresses, Case};
 use serde_json::{Value, json};
 
 /// How the names of cases begin whose features exist…
-const IN_SCOPE: [&str; 6] = ["l4-", "l7-", "tenant-", "vrf-", "cloud-", "v6-"];
+const IN_SCOPE: [&str; 7] = ["l4-", "l7-", "tenant-", "vrf-", "cloud-", "v6-", "route-"];
 /// …but for those with one of these in their names: they need custom resources, `vpcMode`, or
 /// the choice between networks of one name.
-const NOT_YET: [&str; 4] = ["-public-ip", "-infra-", "-revoke-vip-route", "-vpc-"];
+const NOT_YET: [&str; 5] = ["-public-ip", "-infra-", "-revoke-vip-route", "-vpc-", "-hostrule"];
 
 fn input(case: &Case, objects: &[Value]) -> Input {
     Input {
@@ -103,7 +103,14 @@ struct Running {
 
 impl Running {
     fn new(case: &Case) -> Self {
-        Self { output: translate(input(case, &[])).unwrap(), created: BTreeMap::new() }
+        let mut output = translate(input(case, &[])).unwrap();
+        let kinds = case.steps.iter().flat_map(|step| &step.objects).map(|object| &object["kind"]);
+        for kind in kinds.filter_map(|name| ResourceKind::ALL.into_iter().find(|kind| name == kind.as_str()))
+        {
+            let touched = output.snapshot.serve(kind, true);
+            output.desired.update(&output.snapshot, &touched);
+        }
+        Self { output, created: BTreeMap::new() }
     }
 
     /// One object after the other is applied or deleted.

@@ -44,6 +44,12 @@ pub struct Pool {
     /// Whether the host name is sent as TLS SNI to servers.
     #[serde(default)]
     pub sni_enabled: bool,
+    /// How servers are spoken to in TLS; in plain text without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ssl_profile_ref: Option<Ref>,
+    /// What the servers' certificates are verified with; they are not without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pki_profile_ref: Option<Ref>,
     /// Minutes in which a disabled server may finish its connections.
     #[serde(default)]
     pub graceful_disable_timeout: i32,
@@ -74,6 +80,10 @@ impl Body for Pool {
 
     fn checksum_mut(&mut self) -> Option<&mut Option<Arc<str>>> {
         Some(&mut self.cloud_config_cksum)
+    }
+
+    fn references(&self) -> Vec<&Ref> {
+        self.pki_profile_ref.iter().collect()
     }
 
     fn normalise(&mut self) {

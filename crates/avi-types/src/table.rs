@@ -21,6 +21,7 @@ macro_rules! for_each_kind {
             // remaining one.
             written {
                 SslKeyAndCertificate "sslkeyandcertificate" "SSLKeyAndCertificate" certificate::SslKeyAndCertificate;
+                PkiProfile "pkiprofile" "PKIProfile" pki_profile::PkiProfile;
                 VsVip "vsvip" "VsVip" vsvip::VsVip;
                 Pool "pool" "Pool" pool::Pool;
                 PoolGroup "poolgroup" "PoolGroup" pool_group::PoolGroup;
@@ -39,7 +40,6 @@ macro_rules! for_each_kind {
                 NetworkProfile "networkprofile" "NetworkProfile";
                 HealthMonitor "healthmonitor" "HealthMonitor";
                 SslProfile "sslprofile" "SSLProfile";
-                PkiProfile "pkiprofile" "PKIProfile";
                 AnalyticsProfile "analyticsprofile" "AnalyticsProfile";
                 ErrorPageProfile "errorpageprofile" "ErrorPageProfile";
                 ProtocolParser "protocolparser" "ProtocolParser";

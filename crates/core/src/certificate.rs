@@ -57,6 +57,23 @@ pub fn check(certificate: &str, key: &Redacted) -> Result<(), CertificateError> 
     }
 }
 
+/// Checks certificates that others are verified with: at least one, each readable.
+///
+/// # Errors
+/// What is wrong with them.
+pub fn check_authority(certificates: &str) -> Result<(), CertificateError> {
+    let mut found = false;
+    for block in Pem::iter_from_buffer(certificates.as_bytes()) {
+        let block = block.map_err(|_| CertificateError::CertificateIsNoPem)?;
+        if !block.label.ends_with("CERTIFICATE") {
+            return Err(CertificateError::CertificateIsNoPem);
+        }
+        block.parse_x509().map_err(|error| CertificateError::NoCertificate(error.to_string()))?;
+        found = true;
+    }
+    if found { Ok(()) } else { Err(CertificateError::CertificateIsNoPem) }
+}
+
 /// The CERTIFICATE blocks of a PEM text, as they are written there; `None` if it
 /// holds nothing else.
 ///

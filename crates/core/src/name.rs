@@ -104,6 +104,11 @@ impl<'a> Names<'a> {
         self.encode(&format!("{}{host}-alt", self.prefix()))
     }
 
+    /// The certificate that signed that of a host.
+    pub fn authority_certificate(&self, host: &str) -> String {
+        self.encode(&format!("{}{host}-cacert", self.prefix()))
+    }
+
     /// The certificate that hosts with `enable-tls` share.
     pub fn default_certificate(&self, alternate: bool) -> String {
         let alt = if alternate { "-alt" } else { "" };
@@ -115,9 +120,18 @@ impl<'a> Names<'a> {
         self.encode(&format!("{}{namespace}-{host}{}", self.prefix(), self.end()))
     }
 
-    /// A pool on a shared SNI virtual service.
-    pub fn insecure_pool(&self, host: &str, path: &str, namespace: &str, ingress: &str) -> String {
-        format!("{}{host}{}-{namespace}-{ingress}{}", self.prefix(), flat(path), self.end())
+    /// A pool on a shared SNI virtual service; `service` for Routes, which have several.
+    pub fn insecure_pool(&self, path: PathName<'_>, service: Option<&str>) -> String {
+        let service = service.map(|service| format!("-{service}")).unwrap_or_default();
+        format!(
+            "{}{}{}-{}-{}{service}{}",
+            self.prefix(),
+            path.host,
+            flat(path.path),
+            path.namespace,
+            path.ingress,
+            self.end()
+        )
     }
 
     /// A pool group for a path of a child or dedicated virtual service, before
@@ -135,13 +149,14 @@ impl<'a> Names<'a> {
         )
     }
 
-    /// A pool of a child or dedicated virtual service, before it is encoded.
-    pub fn plain_pool(&self, path: PathName<'_>, service: &str) -> String {
+    /// A pool of a child or dedicated virtual service, before it is encoded; with its Service
+    /// where a path may lead to several, as those of Routes do.
+    pub fn plain_pool(&self, path: PathName<'_>, service: &str, is_one_of_several: bool) -> String {
         let dedicated = if self.is_dedicated() { DEDICATED } else { "" };
         let start =
             format!("{}{}-{}{}-{}", self.prefix(), path.namespace, path.host, flat(path.path), path.ingress);
         let end = self.end();
-        if self.config.evh {
+        if self.config.evh || is_one_of_several {
             format!("{start}-{service}{dedicated}{end}")
         } else if self.config.no_pool_group_for_sni {
             format!("{start}{dedicated}{end}--policy-to-pool")
@@ -247,7 +262,7 @@ mod tests {
             names.host_policy("default", "foo.com"),
             "cluster--55aaae53d1d233409164e7b03b646f7284e86d88"
         );
-        let pool = names.encode(&names.plain_pool(SHOP, "web"));
+        let pool = names.encode(&names.plain_pool(SHOP, "web", false));
         assert_eq!(pool, "cluster--754d583a15171a0c8b9415580a86b3bce3dc22f2");
         let group = names.encode(&names.plain_pool_group(SHOP));
         assert_eq!(group, "cluster--b63d0f370180acfc4c760929f20ca0b68b2ab066");
@@ -261,7 +276,10 @@ mod tests {
         assert_eq!(Names::new(&evh).dedicated_vs("foo.com"), expected);
         let sni = config(false, ShardSize::Dedicated);
         assert_eq!(Names::new(&sni).dedicated_vs("foo.com"), "cluster--foo.com-L7-dedicated");
-        assert_eq!(Names::new(&sni).plain_pool(SHOP, "web"), "cluster--default-foo.com_-shop-L7-dedicated");
+        assert_eq!(
+            Names::new(&sni).plain_pool(SHOP, "web", false),
+            "cluster--default-foo.com_-shop-L7-dedicated"
+        );
     }
 
     #[test]

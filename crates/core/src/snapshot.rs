@@ -7,12 +7,13 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::config::Config;
+use crate::domains::Domains;
 use crate::id::NamespacedName;
 use crate::kinds::ingress::host_of;
 use crate::kinds::key::{Key, Place};
 use crate::resource::{
     BlockAffinity, CiliumNode, HostSubnet, Ingress, IngressClass, Installation, Namespace, NodeSubnets,
-    ObjectMeta, Pod, Published, Resource, ResourceId, ResourceKind, Service,
+    ObjectMeta, Pod, Published, Resource, ResourceId, ResourceKind, Route, Service,
 };
 use crate::store::{Store, Stored, Stores};
 use tenancy::Tenancy;
@@ -32,11 +33,13 @@ pub enum Delta {
 /// The objects of the cluster and their indexes.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
-    /// The sub-domain of generated hosts; set by [`Snapshot::act_by`].
-    subdomain: Option<Arc<str>>,
+    /// The domains of generated hosts; set by [`Snapshot::act_by`].
+    domains: Domains,
     /// The kinds without which nothing can be said.
     required: BTreeSet<ResourceKind>,
     complete: BTreeSet<ResourceKind>,
+    /// The kinds that the API server may lack, and has.
+    served: BTreeSet<ResourceKind>,
     stores: Stores,
     /// Which instance has what.
     tenancy: Tenancy,
@@ -45,9 +48,10 @@ pub struct Snapshot {
 impl Default for Snapshot {
     fn default() -> Self {
         Self {
-            subdomain: None,
+            domains: Domains::default(),
             required: ResourceKind::always(),
             complete: BTreeSet::new(),
+            served: BTreeSet::new(),
             stores: Stores::default(),
             tenancy: Tenancy::default(),
         }
@@ -105,17 +109,30 @@ impl Snapshot {
         let mut touched = BTreeSet::new();
         self.required = ResourceKind::read_with(config);
         self.claim(config, &mut touched);
-        if self.subdomain == subdomain {
-            return touched;
+        let of_routes = Some(config.default_domain.trim_start_matches('.')).filter(|d| !d.is_empty());
+        let domains = Domains { of_ingresses: subdomain, of_routes: of_routes.map(Into::into) };
+        if self.domains != domains {
+            self.stores.move_to(&self.domains, &domains, &mut touched);
+            self.domains = domains;
         }
-        self.stores.move_to(self.subdomain.as_ref(), subdomain.as_ref(), &mut touched);
-        self.subdomain = subdomain;
         touched
+    }
+
+    /// The API server has a kind that it may lack, or has it not. Answers what that touched.
+    pub fn serve(&mut self, kind: ResourceKind, served: bool) -> BTreeSet<Key> {
+        let is_news = kind.may_be_unserved()
+            && if served { self.served.insert(kind) } else { self.served.remove(&kind) };
+        is_news.then_some(Key::Served(kind)).into_iter().collect()
+    }
+
+    /// Whether the API server has a kind that it may lack.
+    pub fn is_served(&self, kind: ResourceKind) -> bool {
+        self.served.contains(&kind)
     }
 
     /// The host of an Ingress rule: its own, or `<ingress>.<namespace>.<sub-domain>`.
     pub fn host_of(&self, ingress: &NamespacedName, host: Option<&Arc<str>>) -> Option<Arc<str>> {
-        host_of(ingress, host, self.subdomain.as_ref())
+        host_of(ingress, host, &self.domains)
     }
 
     /// One object.
@@ -142,18 +159,41 @@ impl Snapshot {
         self.under(&Key::Under(Place::Host, NamespacedName::cluster(host)))
     }
 
-    /// Every host that an Ingress names.
+    /// The Routes that name a host.
+    pub fn routes_of(&self, host: &str) -> impl Iterator<Item = &Arc<Route>> {
+        self.under(&Key::Under(Place::Host, NamespacedName::cluster(host)))
+    }
+
+    /// The namespaces of the Ingresses and Routes that name a host.
+    pub fn namespaces_naming(&self, host: &str) -> impl Iterator<Item = &Arc<str>> {
+        let ingresses = self.ingresses_of(host).map(|ingress| &ingress.id.namespace);
+        ingresses.chain(self.routes_of(host).map(|route| &route.id.namespace))
+    }
+
+    /// Every host that an Ingress or a Route names.
     pub fn hosts(&self) -> impl Iterator<Item = &Arc<str>> {
-        self.store_of::<Ingress>().keys().filter_map(|key| match key {
-            Key::Under(Place::Host, host) => Some(&host.name),
+        let keys = self.store_of::<Ingress>().keys().chain(self.store_of::<Route>().keys());
+        let host = |key| match key {
+            &Key::Under(Place::Host, ref host) => Some(&host.name),
             _ => None,
-        })
+        };
+        keys.filter_map(host).collect::<BTreeSet<_>>().into_iter()
+    }
+
+    /// The host that a Route names.
+    pub fn host_of_route(&self, route: &Route) -> Option<Arc<str>> {
+        route.host(&self.domains)
+    }
+
+    /// The Routes that name no host, and get none.
+    pub fn routes_without_host(&self) -> impl Iterator<Item = &Arc<Route>> {
+        self.all::<Route>().filter(|route| route.host(&self.domains).is_none())
     }
 
     /// The Ingresses that name no host, and get none.
     pub fn ingresses_without_host(&self) -> impl Iterator<Item = &Arc<Ingress>> {
         let has_host = |ingress: &Ingress| {
-            ingress.rules.iter().any(|rule| self.subdomain.is_some() || rule.host.is_some())
+            ingress.rules.iter().any(|rule| self.domains.of_ingresses.is_some() || rule.host.is_some())
         };
         self.all::<Ingress>().filter(move |ingress| !has_host(ingress))
     }
@@ -232,11 +272,11 @@ impl Snapshot {
 
     fn put(&mut self, resource: Resource, touched: &mut BTreeSet<Key>) {
         let id = resource.id();
-        self.change(&id, touched, |stores, subdomain, touched| stores.put(resource, subdomain, touched));
+        self.change(&id, touched, |stores, domains, touched| stores.put(resource, domains, touched));
     }
 
     fn remove(&mut self, id: &ResourceId, touched: &mut BTreeSet<Key>) {
-        self.change(id, touched, |stores, subdomain, touched| stores.remove(id, subdomain, touched));
+        self.change(id, touched, |stores, domains, touched| stores.remove(id, domains, touched));
     }
 
     /// Changes one object, and what depends on it beside what it is found under.
@@ -244,17 +284,17 @@ impl Snapshot {
         &mut self,
         id: &ResourceId,
         touched: &mut BTreeSet<Key>,
-        change: impl FnOnce(&mut Stores, Option<&Arc<str>>, &mut BTreeSet<Key>) -> bool,
+        change: impl FnOnce(&mut Stores, &Domains, &mut BTreeSet<Key>) -> bool,
     ) {
         match id.kind {
             // Nobody reads these but the instances that they make.
             ResourceKind::ConfigMap => {
-                change(&mut self.stores, None, &mut BTreeSet::new());
+                change(&mut self.stores, &self.domains, &mut BTreeSet::new());
                 self.judge(touched);
             }
             ResourceKind::StatefulSet => {
                 let before = self.get::<Installation>(&id.name).cloned();
-                change(&mut self.stores, None, &mut BTreeSet::new());
+                change(&mut self.stores, &self.domains, &mut BTreeSet::new());
                 let word = |found: Option<&Arc<Installation>>| found.map(|found| found.word.clone());
                 let after = word(self.get(&id.name));
                 if word(before.as_ref()).unwrap_or_default() != after.clone().unwrap_or_default()
@@ -267,7 +307,7 @@ impl Snapshot {
             // They are found by the Services that select them.
             ResourceKind::Pod => {
                 let before = self.get::<Pod>(&id.name).cloned();
-                if change(&mut self.stores, None, &mut BTreeSet::new()) {
+                if change(&mut self.stores, &self.domains, &mut BTreeSet::new()) {
                     let after = self.get::<Pod>(&id.name).cloned();
                     for pod in before.iter().chain(&after) {
                         self.touch_services_of(pod, touched);
@@ -275,7 +315,7 @@ impl Snapshot {
                 }
             }
             _ => {
-                change(&mut self.stores, self.subdomain.as_ref(), touched);
+                change(&mut self.stores, &self.domains, touched);
             }
         }
     }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use crate::domains::Domains;
 use crate::id::{Named, NamespacedName};
 use crate::index::Index;
 use crate::kinds;
@@ -54,12 +55,7 @@ impl<T: Stored> Store<T> {
     }
 
     /// Takes a version over. Answers whether it is news.
-    pub(crate) fn put(
-        &mut self,
-        object: T,
-        subdomain: Option<&Arc<str>>,
-        touched: &mut BTreeSet<Key>,
-    ) -> bool {
+    pub(crate) fn put(&mut self, object: T, domains: &Domains, touched: &mut BTreeSet<Key>) -> bool {
         let id = object.id();
         let old = self.objects.get(&id).cloned();
         if old.as_deref() == Some(&object) {
@@ -67,9 +63,9 @@ impl<T: Stored> Store<T> {
         }
         if !old.as_deref().is_some_and(|old| old.looks_like(&object)) {
             if let Some(old) = &old {
-                self.lose(old, &id, subdomain, touched);
+                self.lose(old, &id, domains, touched);
             }
-            self.find(&object, &id, subdomain, touched);
+            self.find(&object, &id, domains, touched);
             touched.insert(Key::All(T::KIND));
         }
         touched.insert(Key::One(T::KIND, id.clone()));
@@ -80,25 +76,20 @@ impl<T: Stored> Store<T> {
     pub(crate) fn remove(
         &mut self,
         id: &NamespacedName,
-        subdomain: Option<&Arc<str>>,
+        domains: &Domains,
         touched: &mut BTreeSet<Key>,
     ) -> Option<Arc<T>> {
         let old = self.objects.remove(id)?;
-        self.lose(&old, id, subdomain, touched);
+        self.lose(&old, id, domains, touched);
         touched.extend([Key::All(T::KIND), Key::One(T::KIND, id.clone())]);
         Some(old)
     }
 
-    /// The sub-domain changes, of which some may be found under.
-    pub(crate) fn move_to(
-        &mut self,
-        from: Option<&Arc<str>>,
-        to: Option<&Arc<str>>,
-        touched: &mut BTreeSet<Key>,
-    ) {
-        let keys = |object: &T, subdomain| {
+    /// The domains change, under which some may be found.
+    pub(crate) fn move_to(&mut self, from: &Domains, to: &Domains, touched: &mut BTreeSet<Key>) {
+        let keys = |object: &T, domains: &Domains| {
             let mut keys = BTreeSet::new();
-            object.found_under(subdomain, &mut |key| {
+            object.found_under(domains, &mut |key| {
                 keys.insert(key);
             });
             keys
@@ -115,27 +106,15 @@ impl<T: Stored> Store<T> {
         }
     }
 
-    fn find(
-        &mut self,
-        object: &T,
-        id: &NamespacedName,
-        subdomain: Option<&Arc<str>>,
-        touched: &mut BTreeSet<Key>,
-    ) {
-        object.found_under(subdomain, &mut |key| {
+    fn find(&mut self, object: &T, id: &NamespacedName, domains: &Domains, touched: &mut BTreeSet<Key>) {
+        object.found_under(domains, &mut |key| {
             self.found.insert(key.clone(), id.clone());
             touched.insert(key);
         });
     }
 
-    fn lose(
-        &mut self,
-        object: &T,
-        id: &NamespacedName,
-        subdomain: Option<&Arc<str>>,
-        touched: &mut BTreeSet<Key>,
-    ) {
-        object.found_under(subdomain, &mut |key| {
+    fn lose(&mut self, object: &T, id: &NamespacedName, domains: &Domains, touched: &mut BTreeSet<Key>) {
+        object.found_under(domains, &mut |key| {
             self.found.remove(&key, id);
             touched.insert(key);
         });
@@ -196,11 +175,11 @@ macro_rules! stores {
             pub(crate) fn put(
                 &mut self,
                 resource: Resource,
-                subdomain: Option<&Arc<str>>,
+                domains: &Domains,
                 touched: &mut BTreeSet<Key>,
             ) -> bool {
                 match resource {
-                    $(Resource::$kind(object) => self.$kind.put(object, subdomain, touched),)*
+                    $(Resource::$kind(object) => self.$kind.put(object, domains, touched),)*
                 }
             }
 
@@ -208,19 +187,19 @@ macro_rules! stores {
             pub(crate) fn remove(
                 &mut self,
                 id: &ResourceId,
-                subdomain: Option<&Arc<str>>,
+                domains: &Domains,
                 touched: &mut BTreeSet<Key>,
             ) -> bool {
                 match id.kind {
-                    $(ResourceKind::$kind => self.$kind.remove(&id.name, subdomain, touched).is_some(),)*
+                    $(ResourceKind::$kind => self.$kind.remove(&id.name, domains, touched).is_some(),)*
                 }
             }
 
-            /// The sub-domain changes.
+            /// The domains change.
             pub(crate) fn move_to(
                 &mut self,
-                from: Option<&Arc<str>>,
-                to: Option<&Arc<str>>,
+                from: &Domains,
+                to: &Domains,
                 touched: &mut BTreeSet<Key>,
             ) {
                 $(self.$kind.move_to(from, to, touched);)*

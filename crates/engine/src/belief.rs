@@ -16,16 +16,12 @@ pub(crate) struct Belief {
     freshness: Freshness<Source>,
     /// Proofs of what was heard and is not translated yet.
     heard: BTreeMap<Source, Moment>,
-    /// Whether the cluster has OpenShift Routes, which this version does not
-    /// read: what they ask for looks like what nobody asks for. Taken for true
-    /// until it is known.
-    routes_served: bool,
 }
 
 impl Belief {
     /// Nothing is proven yet. `bound` is how long a proof counts.
     pub(crate) fn new(bound: Duration) -> Self {
-        Self { freshness: Freshness::new(bound), heard: BTreeMap::new(), routes_served: true }
+        Self { freshness: Freshness::new(bound), heard: BTreeMap::new() }
     }
 
     /// A proof counts so long from now on.
@@ -35,10 +31,6 @@ impl Belief {
 
     pub(crate) fn lead(&mut self, since: Option<Moment>) {
         self.freshness.lead(since);
-    }
-
-    pub(crate) fn set_routes_served(&mut self, served: bool) {
-        self.routes_served = served;
     }
 
     /// Something else is known of a source than what was proven: it is to be proven
@@ -67,9 +59,6 @@ impl Belief {
 
     /// Until when something of a purpose may be taken away, if it may be now.
     pub(crate) fn until(&self, purpose: Purpose, policy: &Policy, now: Moment) -> Option<Moment> {
-        if self.misses_routes(purpose, policy) {
-            return None;
-        }
         self.freshness.until(policy.sources(purpose), now)
     }
 
@@ -89,20 +78,10 @@ impl Belief {
     pub(crate) fn doubts(&self, purpose: Purpose, policy: &Policy, now: Moment) -> Vec<String> {
         let sources = policy.sources(purpose).iter();
         let doubtful = sources.filter(|source| !self.freshness.is_proven(source, now));
-        let mut doubts: Vec<_> = doubtful.map(ToString::to_string).collect();
-        if self.misses_routes(purpose, policy) {
-            doubts.push("OpenShift Routes, which this version does not read".to_owned());
-        }
-        doubts
+        doubtful.map(ToString::to_string).collect()
     }
 
-    /// Whether Routes may ask for what seems to be asked for by nobody.
-    fn misses_routes(&self, purpose: Purpose, policy: &Policy) -> bool {
-        purpose == Purpose::Layer7 && self.routes_served && !policy.removing
-    }
-
-    /// Whether everything that objects are made from is known as it is, whatever may be
-    /// made from it that this version does not read.
+    /// Whether everything that objects are made from is known as it is.
     pub(crate) fn knows_all(&self, policy: &Policy, now: Moment) -> bool {
         let sources = [Purpose::Layer7, Purpose::Layer4].map(|purpose| policy.sources(purpose));
         sources.into_iter().flatten().all(|source| self.freshness.is_proven(source, now))
@@ -126,7 +105,6 @@ mod tests {
         let policy = Policy::of(&config);
         let bound = policy.bound;
         let mut belief = Belief::new(bound);
-        belief.set_routes_served(false);
         let (granted, now) = (Moment::from_millis(1000), Moment::from_millis(2000));
         belief.lead(Some(granted));
         for source in policy.sources(Purpose::Layer7).clone() {
@@ -135,8 +113,5 @@ mod tests {
         assert_eq!(belief.until(Purpose::Layer7, &policy, now), None);
         assert!(belief.translated());
         assert_eq!(belief.until(Purpose::Layer7, &policy, now), Some(granted + bound));
-        belief.set_routes_served(true);
-        assert_eq!(belief.until(Purpose::Layer7, &policy, now), None);
-        assert_eq!(belief.until(Purpose::Layer4, &policy, now), Some(granted + bound));
     }
 }

@@ -89,7 +89,7 @@ pub struct DryRun {
 /// Finds out what a process of an instance would write that starts now and leads.
 ///
 /// `cluster` is what a process hears of the cluster when it starts, in that order: a
-/// complete list of each kind, and [`Event::Served`], [`Event::RoutesServed`],
+/// complete list of each kind, and [`Event::Served`],
 /// [`Event::Unreadable`] and [`Event::Outdated`] where there is reason for them. `reading` is
 /// what the controller holds of this instance.
 ///

@@ -216,6 +216,8 @@ impl Engine {
             }
             Event::Served(kind, served) => {
                 self.unserved.tell(kind, served, self.snapshot.count(kind));
+                let touched = self.snapshot.serve(kind, served);
+                self.touch(touched, Cause::List, now);
             }
             Event::Outdated(kind, outdated) => self.territory.outdated(kind, outdated, now),
             Event::Leads(leadership) => {
@@ -231,10 +233,6 @@ impl Engine {
             }
             Event::Said(_) => self.voice.answered(now),
             Event::Proven(source, at) => self.belief.hear(source, at),
-            Event::RoutesServed(served) => {
-                self.belief.set_routes_served(served);
-                self.look_at_unproven(now);
-            }
             Event::ReleaseDeletions(digest) => self.release(&digest),
             Event::Tick => {}
         }

@@ -47,9 +47,6 @@ pub enum Event {
     /// What is known of a source, by the events before this one, is at least as
     /// new as the cluster was then.
     Proven(Source, Moment),
-    /// Whether the cluster has OpenShift Routes, which are not read. Until this is
-    /// told, it is taken to have them.
-    RoutesServed(bool),
     /// Somebody released what is held, as it was shown with this digest.
     ReleaseDeletions(String),
     /// Time went by.

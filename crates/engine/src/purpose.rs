@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use ako_avi_types::{Marker, Object, ObjectKey};
 use ako_core::config::ServiceMode;
-use ako_core::resource::{Ingress, Published, ServiceType};
+use ako_core::resource::{Published, ServiceType};
 use ako_core::{Config, NamespacedName, ResourceId, ResourceKind, Snapshot};
 
 use crate::source::Source;
@@ -13,7 +13,7 @@ use crate::source::Source;
 /// What asks for an object, as far as it decides which sources it comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Purpose {
-    /// Ingresses, or it cannot be told.
+    /// Ingresses or Routes, or it cannot be told.
     Layer7,
     /// Services of type LoadBalancer.
     Layer4,
@@ -102,8 +102,7 @@ pub(crate) fn hosts_of_another<'a>(
     snapshot: &Snapshot,
     hosts: impl IntoIterator<Item = &'a Arc<str>>,
 ) -> BTreeSet<Arc<str>> {
-    let ingresses = hosts.into_iter().flat_map(|host| snapshot.ingresses_of(host));
-    let namespaces = ingresses.map(|ingress| &ingress.id.namespace);
+    let namespaces = hosts.into_iter().flat_map(|host| snapshot.namespaces_naming(host));
     namespaces.filter(|name| snapshot.is_of_another(name)).cloned().collect()
 }
 
@@ -118,20 +117,30 @@ fn is_there(snapshot: &Snapshot, namespace: &Arc<str>, markers: &[Marker]) -> bo
             || found.any(|s| s.is_some_and(|s| s.service_type == ServiceType::LoadBalancer));
     }
     let mut ingresses = hosts.iter().flat_map(|host| snapshot.ingresses_of(host));
-    ingresses.any(|ingress| ingress.id.namespace == *namespace && is_for(ingress, markers))
+    let mut routes = hosts.iter().flat_map(|host| snapshot.routes_of(host));
+    ingresses.any(|ingress| {
+        let paths = ingress.rules.iter().flat_map(|rule| rule.paths.iter().flatten());
+        is_for(&ingress.id, namespace, paths.map(|path| &path.path), markers)
+    }) || routes.any(|route| is_for(&route.id, namespace, std::iter::once(&route.path), markers))
 }
 
-fn is_for(ingress: &Ingress, markers: &[Marker]) -> bool {
+/// Whether something of a namespace with these paths is what the markers name.
+fn is_for<'a>(
+    id: &NamespacedName,
+    namespace: &Arc<str>,
+    mut own: impl Iterator<Item = &'a Arc<str>>,
+    markers: &[Marker],
+) -> bool {
     let (names, paths) = (values(markers, "IngressName"), values(markers, "Path"));
-    let mut own = ingress.rules.iter().flat_map(|rule| rule.paths.iter().flatten());
-    (names.is_empty() || names.contains(&ingress.id.name))
-        && (paths.is_empty() || own.any(|path| paths.contains(&path.path)))
+    id.namespace == *namespace
+        && (names.is_empty() || names.contains(&id.name))
+        && (paths.is_empty() || own.any(|path| paths.contains(path)))
 }
 
 /// What a set of objects is made for.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Served {
-    /// Ingresses and Services.
+    /// Ingresses, Routes and Services.
     names: BTreeSet<NamespacedName>,
     hosts: BTreeSet<Arc<str>>,
 }
@@ -151,7 +160,7 @@ impl Served {
         served
     }
 
-    /// Whether it has something of an Ingress or Service that shows this.
+    /// Whether it has something of an Ingress, a Route or a Service that shows this.
     pub(crate) fn contains(&self, resource: &ResourceId, shown: &Published) -> bool {
         let mut hosts = shown.addresses.iter().map(|address| &address.hostname);
         self.names.contains(&resource.name) || hosts.any(|host| self.hosts.contains(host))

@@ -261,6 +261,8 @@ fn is_ours(resource: &ResourceId, desired: &Desired, snapshot: &Snapshot, curren
             let found = snapshot.classes().find(|c| class == Some(&c.name));
             found.is_some_and(|c| &*c.controller == CONTROLLER_NAME)
         }
+        // Only entries of ours are read of the status of a Route.
+        ResourceKind::Route => true,
         ResourceKind::Service => {
             let asks_us = |service: &Arc<Service>| match &service.class {
                 Some(class) => &**class == CONTROLLER_NAME,

@@ -13,10 +13,8 @@ use kube::Client;
 
 use crate::error::{code_of, describe};
 
-/// How long an answer may take…
+/// How long an answer may take.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
-/// …and how long after a failure comes the next question.
-const AGAIN: Duration = Duration::from_secs(2);
 
 /// Whether the API server has a kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,21 +67,4 @@ fn availability_in(resources: &[APIResource], plural: &str) -> Availability {
 fn has_version(groups: &APIGroupList, api_version: &str) -> bool {
     let mut versions = groups.groups.iter().flat_map(|group| &group.versions);
     versions.any(|version| version.group_version == api_version)
-}
-
-/// Whether the cluster has OpenShift Routes. Asks until that is known.
-pub async fn routes_served(client: &Client) -> bool {
-    let mut complained = false;
-    loop {
-        let problem = match availability(client, "route.openshift.io/v1", "routes").await {
-            Ok(availability) => return availability != Availability::Missing,
-            Err(problem) => problem,
-        };
-        if !std::mem::replace(&mut complained, true) {
-            tracing::warn!(
-                "whether there are OpenShift Routes is not known: {problem}; until it is, nothing of layer 7 is removed"
-            );
-        }
-        tokio::time::sleep(AGAIN).await;
-    }
 }

@@ -40,7 +40,6 @@ pub use config_source::{
     environment_fallback,
 };
 pub use connect::{ConnectError, KubernetesVersion, client, kubernetes_version};
-pub use discovery::routes_served;
 pub use error::ErrorClass;
 pub use event::{About, COMPONENT, EventCounts, EventWriter, Occurrence, QUEUE_LIMIT, Severity, WallClock};
 pub use leadership::{BootClock, Candidate, Handle, NOTE, Standing};

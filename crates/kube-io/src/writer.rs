@@ -14,9 +14,8 @@ use ako_core::resource::{Published, PublishedAddress};
 use ako_core::secret::Redacted;
 use ako_core::{Installation, ResourceId, ResourceKind};
 use ako_elect::WritePermit;
-use ako_kube_types::status_patch;
+use ako_kube_types::{Stamp, status_patch};
 use hyper_util::client::legacy::connect::{CaptureConnection, capture_connection};
-use k8s_openapi::jiff::Timestamp;
 use kube::Client;
 use kube::api::{Patch, PatchParams};
 use kube::core::Request;
@@ -142,6 +141,8 @@ pub struct ClusterWriter {
     leads: watch::Receiver<bool>,
     /// What time of day it is, for what statuses say of that.
     wall: WallClock,
+    /// The owner of what is on the controller, which statuses may name.
+    owner: Arc<str>,
     /// The kinds of which the API server was seen not to store the annotations that came with a
     /// status.
     separately: Arc<Mutex<BTreeSet<ResourceKind>>>,
@@ -150,8 +151,14 @@ pub struct ClusterWriter {
 impl ClusterWriter {
     /// Writes with this client, while `leads` says that this process leads and does
     /// not hand over. Permits are judged by the clock.
-    pub fn new(client: Client, clock: BootClock, wall: WallClock, leads: watch::Receiver<bool>) -> Self {
-        Self { client, clock, leads, wall, separately: Arc::default() }
+    pub fn new(
+        client: Client,
+        clock: BootClock,
+        wall: WallClock,
+        leads: watch::Receiver<bool>,
+        owner: impl Into<Arc<str>>,
+    ) -> Self {
+        Self { client, clock, leads, wall, owner: owner.into(), separately: Arc::default() }
     }
 
     /// Makes what is published on an object what is wanted. What
@@ -173,7 +180,9 @@ impl ClusterWriter {
             return Err(PatchError::Unsupported { object: object.clone() });
         }
         let writing = Writing { writer: self, permit, object };
-        let patches = patches(object.kind, wanted, current, (self.wall)());
+        let now = (self.wall)().strftime(TIME).to_string();
+        let stamp = Stamp { owner: &self.owner, now: &now };
+        let patches = patches(object.kind, wanted, current, &stamp);
         let is_there = match &patches[..] {
             [] => return Ok(Outcome::Unchanged),
             [(_, one), (_, other)] if !self.goes_separately(object.kind) => {
@@ -415,8 +424,14 @@ fn at_version(mut patch: Value, version: Option<&str>) -> Value {
 
 /// Both patches as one.
 fn together(one: &Value, other: &Value) -> Value {
-    let fields = [one, other].into_iter().filter_map(Value::as_object).flatten();
-    Value::Object(fields.map(|(name, value)| (name.clone(), value.clone())).collect())
+    let mut both = Map::new();
+    for (part, fields) in [one, other].into_iter().filter_map(Value::as_object).flatten() {
+        match (both.get_mut(part).and_then(Value::as_object_mut), fields.as_object()) {
+            (Some(known), Some(fields)) => known.extend(fields.clone()),
+            _ => drop(both.insert(part.clone(), fields.clone())),
+        }
+    }
+    Value::Object(both)
 }
 
 /// Whether an object has the annotations that a patch wants, and not those that it removes.
@@ -428,22 +443,28 @@ fn has_stored(annotations: &BTreeMap<String, String>, patch: &Value) -> bool {
 /// The patches that make what is published what is wanted, in their order. Where addresses
 /// change, the annotations are sent even if they were seen as they should be, as another
 /// instance may have taken them away meanwhile; where they are cleared, so is the status
-/// that was seen without them.
+/// that was seen without them. Where others write to the same list of the status, the patches
+/// are for the version of the object that this was seen in.
 fn patches(
     kind: ResourceKind,
     wanted: &Published,
     current: &Published,
-    now: Timestamp,
+    stamp: &Stamp<'_>,
 ) -> Vec<(Part, Value)> {
     let differ = differ_in_status(wanted, current);
     let has_some = !wanted.annotations.is_empty() || !current.annotations.is_empty();
     let annotations = |all| annotations_patch(wanted, current, all).map(|patch| (Part::Annotations, patch));
-    let status = || (Part::Status, status_patch(kind, wanted, current, &now.strftime(TIME).to_string()));
-    if wanted.addresses.is_empty() {
+    let status = || (Part::Status, status_patch(kind, wanted, current, stamp));
+    let mut patches: Vec<_> = if wanted.addresses.is_empty() {
         let status = (differ || !current.annotations.is_empty()).then(status);
-        return status.into_iter().chain(annotations(false)).collect();
+        status.into_iter().chain(annotations(false)).collect()
+    } else {
+        annotations(differ && has_some).into_iter().chain(differ.then(status)).collect()
+    };
+    if let (Some(others), Some((_, first))) = (&current.others, patches.first_mut()) {
+        *first = at_version(std::mem::take(first), Some(&others.version));
     }
-    annotations(differ && has_some).into_iter().chain(differ.then(status)).collect()
+    patches
 }
 
 /// Whether the statuses are not the same.

@@ -34,18 +34,27 @@ pub trait Convert: OfKind + kube::Resource<DynamicType = ()> {
     fn convert(self) -> Converted;
 
     /// What of its status is ours, as a merge patch makes it what is wanted; null for a kind
-    /// on which nothing is published. `now` is the time, for what has just become so.
-    fn status(_wanted: &Published, _current: &Published, _now: &str) -> Value {
+    /// on which nothing is published.
+    fn status(_wanted: &Published, _current: &Published, _stamp: &Stamp<'_>) -> Value {
         Value::Null
     }
 }
 
+/// Who writes a status, and when.
+#[derive(Clone, Copy, Debug)]
+pub struct Stamp<'a> {
+    /// The owner of what is on the controller, `ako-<cluster>`.
+    pub owner: &'a str,
+    /// The time, for what has just become so.
+    pub now: &'a str,
+}
+
 /// The merge patch that makes the status of an object of a kind what is wanted.
-pub fn status_patch(kind: ResourceKind, wanted: &Published, current: &Published, now: &str) -> Value {
+pub fn status_patch(kind: ResourceKind, wanted: &Published, current: &Published, stamp: &Stamp<'_>) -> Value {
     macro_rules! of_each {
         ($($kind:ident $module:ident::$type:ident $group:literal $version:literal $plural:literal $scope:ident $selected:tt $read:tt;)*) => {
             match kind {
-                $(ResourceKind::$kind => crate::$kind::status(wanted, current, now),)*
+                $(ResourceKind::$kind => crate::$kind::status(wanted, current, stamp),)*
             }
         };
     }

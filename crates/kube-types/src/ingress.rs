@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::Value;
 
-use crate::convert::{Convert, Converted};
+use crate::convert::{Convert, Converted, Stamp};
 use crate::finding::Findings;
 use crate::syntax::NumberOrText;
 use crate::{metadata, status, syntax};
@@ -87,7 +87,7 @@ impl Convert for Ingress {
         annotation::TENANT,
     ];
 
-    fn status(wanted: &Published, _current: &Published, _now: &str) -> Value {
+    fn status(wanted: &Published, _current: &Published, _stamp: &Stamp<'_>) -> Value {
         status::load_balancer(wanted)
     }
 

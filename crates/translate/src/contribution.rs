@@ -17,10 +17,26 @@ pub struct Contribution {
     pub children: Vec<Arc<str>>,
     /// Hosts that are redirected to HTTPS.
     pub redirects: Vec<Arc<str>>,
+    /// Hosts of which some paths are redirected to HTTPS.
+    pub partial_redirects: Vec<(Arc<str>, Paths)>,
     /// EVH: certificates on the parent.
     pub certificates: Vec<Arc<str>>,
+    /// EVH: what signed those, where that is given by itself. Nothing refers to them but the
+    /// certificates; upstream's checksum covers them.
+    pub authorities: Vec<Arc<str>>,
     /// Passthrough: the pool groups of hosts.
     pub pool_groups: Vec<Arc<str>>,
+}
+
+/// Some of the paths of a host.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Paths {
+    /// All of them.
+    All,
+    /// Those that begin with this.
+    Under(Arc<str>),
+    /// Those that begin with none of these, sorted.
+    NotUnder(Vec<Arc<str>>),
 }
 
 /// What the objects of a front carry on the controller, in the terms of a contribution.
@@ -30,6 +46,7 @@ pub struct Carried {
     /// By the name of the pool.
     members: BTreeMap<Arc<str>, (Option<Arc<str>>, u32)>,
     redirects: BTreeSet<Arc<str>>,
+    partial_redirects: BTreeSet<(Arc<str>, Paths)>,
     certificates: BTreeSet<Arc<str>>,
     pool_groups: BTreeSet<Arc<str>>,
 }
@@ -51,7 +68,14 @@ impl Carried {
                     carried.members.extend(group.members.iter().filter_map(member));
                 }
                 Object::HttpPolicySet(set) => {
-                    carried.redirects.extend(set.http_request_policy.rules.iter().flat_map(redirected));
+                    for rule in &set.http_request_policy.rules {
+                        match partly(rule) {
+                            Some(paths) => carried
+                                .partial_redirects
+                                .extend(redirected(rule).map(|host| (host, paths.clone()))),
+                            None => carried.redirects.extend(redirected(rule)),
+                        }
+                    }
                 }
                 Object::VirtualService(vs) => {
                     carried.certificates.extend(names(&vs.ssl_key_and_certificate_refs));
@@ -79,7 +103,14 @@ impl Carried {
             members: contribution.members.iter().filter_map(member).collect(),
             children: contribution.children.clone(),
             redirects: kept(&contribution.redirects, &self.redirects),
+            partial_redirects: contribution
+                .partial_redirects
+                .iter()
+                .filter(|redirect| self.partial_redirects.contains(redirect))
+                .cloned()
+                .collect(),
             certificates: kept(&contribution.certificates, &self.certificates),
+            authorities: contribution.authorities.clone(),
             pool_groups: kept(&contribution.pool_groups, &self.pool_groups),
         }
     }
@@ -90,7 +121,10 @@ impl Carried {
         match kind {
             Kind::VsVip => part.fqdns == contribution.fqdns,
             Kind::PoolGroup => part.members == contribution.members,
-            Kind::HttpPolicySet => part.redirects == contribution.redirects,
+            Kind::HttpPolicySet => {
+                part.redirects == contribution.redirects
+                    && part.partial_redirects == contribution.partial_redirects
+            }
             Kind::VirtualService => part.certificates == contribution.certificates,
             Kind::VsDataScriptSet => part.pool_groups == contribution.pool_groups,
             _ => true,
@@ -111,6 +145,15 @@ impl Carried {
 
 fn names(references: &[Ref]) -> impl Iterator<Item = Arc<str>> {
     references.iter().filter_map(|reference| reference.name.clone())
+}
+
+/// The paths that a rule is about, if it is not about all.
+fn partly(rule: &HttpRequestRule) -> Option<Paths> {
+    let path = rule.matches.path.as_ref()?;
+    match &*path.match_criteria {
+        "BEGINS_WITH" => path.match_str.first().cloned().map(Paths::Under),
+        _ => Some(Paths::NotUnder(path.match_str.clone())),
+    }
 }
 
 /// The hosts of a redirect; a wildcard is matched by the end of the host.

@@ -36,24 +36,65 @@ impl Members {
     }
 }
 
-/// The port of a backend, as far as the Ingress or the Service tells.
+/// The port that a backend is asked for by.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum WantedPort {
+    /// A port of the Service, as Ingresses name it.
+    OfService(PortRef),
+    /// The number of a port of the pods, as Routes may have it.
+    OfPods(u16),
+    /// The name of a port of the Service, as Routes may have it.
+    Named(Arc<str>),
+    /// The only one that there is.
+    Any,
+}
+
+impl WantedPort {
+    /// The target port of a Route.
+    pub(crate) fn of_route(target: Option<PortRef>) -> Self {
+        match target {
+            Some(PortRef::Number(number)) => Self::OfPods(number),
+            Some(PortRef::Name(name)) => Self::Named(name),
+            None => Self::Any,
+        }
+    }
+
+    /// Its number, if it is asked for by one.
+    pub(crate) fn number(&self) -> Option<u16> {
+        match self {
+            Self::OfService(PortRef::Number(number)) | Self::OfPods(number) => Some(*number),
+            _ => None,
+        }
+    }
+}
+
+/// The port of a backend, as far as the Ingress, the Route or the Service tells.
 #[derive(Clone, Debug)]
 pub(crate) struct BackendPort<'a> {
     /// The name to look for in slices; empty if there is none.
     pub(crate) name: &'a str,
     /// The Service's port, if there is such a one.
     pub(crate) port: Option<&'a ServicePort>,
+    /// The number to look for in slices, 0 if it has to be found by name.
+    target: u16,
+    /// Whether no other port will do, be it the only one.
+    is_strict: bool,
 }
 
-impl BackendPort<'_> {
-    /// The protocol: that of the Service's port, and for an Ingress TCP.
+impl<'a> BackendPort<'a> {
+    /// A port of a Service.
+    pub(crate) fn of_service(port: &'a ServicePort) -> Self {
+        Self { name: &port.name, port: Some(port), target: target_number(port), is_strict: false }
+    }
+
+    /// The protocol: that of the Service's port, and for a host TCP.
     fn protocol(&self) -> Protocol {
         self.port.map_or(Protocol::Tcp, |port| port.protocol)
     }
 
-    /// The number to look for in slices, 0 if it has to be found by name.
-    fn target(&self) -> u16 {
-        self.port.map_or(0, target_number)
+    /// Whether the Service has no such port.
+    pub(crate) fn is_missing(&self) -> bool {
+        self.port.is_none() && self.target == 0
     }
 }
 
@@ -176,9 +217,9 @@ fn is_only_port<'a>(service: &Service, slices: impl Iterator<Item = &'a Arc<Endp
 }
 
 fn matching_port(slice: &EndpointSlice, port: &BackendPort<'_>, only: bool) -> Option<u16> {
-    let target = port.target();
     let matches = |p: &&SlicePort| {
-        let is_meant = &*p.name == port.name || (target != 0 && p.port == Some(target)) || only;
+        let is_only = only && !port.is_strict;
+        let is_meant = &*p.name == port.name || (port.target != 0 && p.port == Some(port.target)) || is_only;
         is_meant && p.protocol == port.protocol()
     };
     slice.ports.iter().find(matches).and_then(|p| p.port)
@@ -190,7 +231,8 @@ fn nodes(context: &Context, view: &View<'_>, service: &Service, port: &BackendPo
         return Members::without_servers(Reason::UnsupportedBackend, why.to_owned());
     }
     // As with pods, the only port of a Service is taken for one that it does not have.
-    let is_only = |only: &&ServicePort| service.ports.len() == 1 && only.protocol == port.protocol();
+    let is_only =
+        |only: &&ServicePort| !port.is_strict && service.ports.len() == 1 && only.protocol == port.protocol();
     let found = port.port.or_else(|| service.ports.first().filter(is_only));
     let Some(found) = found else { return Members::default() };
     let Some(node_port) = found.node_port else {
@@ -264,23 +306,28 @@ fn family_used(context: &Context, service: &Service, ipv6: bool) -> bool {
     context.uses_family(ipv6) && if ipv6 { service.ipv6 } else { service.ipv4 }
 }
 
-/// The port that an Ingress backend means, looked up in the Service. HTTP is spoken over
-/// TCP, so a port of another protocol with that number is none.
-pub(crate) fn backend_port<'a>(service: Option<&'a Service>, port: &'a PortRef) -> BackendPort<'a> {
-    let matches = |p: &&ServicePort| {
-        p.protocol == Protocol::Tcp
-            && match port {
-                PortRef::Number(number) => p.port == *number,
-                PortRef::Name(name) => p.name == *name,
-            }
+/// The port that the backend of a host means, looked up in the Service. HTTP is spoken over
+/// TCP, so a port of another protocol is none.
+pub(crate) fn backend_port<'a>(service: Option<&'a Service>, wanted: &'a WantedPort) -> BackendPort<'a> {
+    let ports = || service.into_iter().flat_map(|s| &s.ports).filter(|p| p.protocol == Protocol::Tcp);
+    let found = match wanted {
+        WantedPort::OfService(PortRef::Number(number)) => ports().find(|p| p.port == *number),
+        WantedPort::OfService(PortRef::Name(name)) | WantedPort::Named(name) => {
+            ports().find(|p| p.name == *name)
+        }
+        WantedPort::OfPods(number) => ports().find(|p| target_number(p) == *number),
+        WantedPort::Any => ports().next().filter(|_| ports().count() == 1),
     };
-    let found = service.and_then(|s| s.ports.iter().find(matches));
-    let name = match (port, found) {
-        (PortRef::Name(name), _) => name,
-        (PortRef::Number(_), Some(p)) => &*p.name,
-        (PortRef::Number(_), None) => "",
+    let name = match (wanted, found) {
+        (WantedPort::OfService(PortRef::Name(name)) | WantedPort::Named(name), _) => name,
+        (WantedPort::OfService(PortRef::Number(_)), Some(p)) => &*p.name,
+        _ => "",
     };
-    BackendPort { name, port: found }
+    let target = match wanted {
+        WantedPort::OfPods(number) => *number,
+        _ => found.map_or(0, target_number),
+    };
+    BackendPort { name, port: found, target, is_strict: matches!(wanted, WantedPort::Named(_)) }
 }
 
 /// The pods' port of a Service port, 0 if it is named.

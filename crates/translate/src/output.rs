@@ -25,9 +25,9 @@ pub struct Output {
     pub diagnostics: Vec<Diagnostic>,
     /// Everything that it looked at, sorted.
     pub reads: Vec<Key>,
-    /// The oldest Ingress or Service that asks for a unit: of two that ask for one name the
-    /// older one has it.
-    pub age: Option<(i64, NamespacedName)>,
+    /// The oldest object that asks for a unit, and when it was created: of two units that ask
+    /// for one name the older one has it.
+    pub age: Option<(i64, ResourceId)>,
 }
 
 impl Output {

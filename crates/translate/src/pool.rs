@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ako_avi_types::{Marker, Pool, PoolGroup, PoolGroupMember, Server, ServiceMetadata, go_json};
+use ako_avi_types::{Marker, Pool, PoolGroup, PoolGroupMember, Ref, Server, ServiceMetadata, go_json};
 use ako_core::config::ServiceMode;
 use ako_core::resource::Protocol;
 use serde::Serialize;
@@ -19,6 +19,16 @@ pub(crate) struct Covered<'a> {
     pub(crate) port_name: &'a str,
     pub(crate) label: &'a str,
     pub(crate) metadata: &'a ServiceMetadata,
+    /// How servers are spoken to in TLS, if they are.
+    pub(crate) tls: Option<&'a TlsToServers>,
+}
+
+/// How the servers of a pool are spoken to in TLS.
+#[derive(Clone, Debug)]
+pub(crate) struct TlsToServers {
+    pub(crate) ssl_profile_ref: Ref,
+    /// What their certificates are verified with, and upstream's checksum of it.
+    pub(crate) pki_profile: Option<(Ref, u32)>,
 }
 
 /// A pool with the fields that all pools have.
@@ -34,6 +44,10 @@ pub(crate) fn build(
     if let Some(router) = &tier1_lr {
         checksum = checksum.text(router);
     }
+    let pki_profile = covered.tls.and_then(|tls| tls.pki_profile.as_ref());
+    if let Some((_, sum)) = pki_profile {
+        checksum = checksum.number(*sum);
+    }
     Pool {
         name: name.into(),
         cloud_config_cksum: Some(checksum.finish()),
@@ -43,7 +57,9 @@ pub(crate) fn build(
         vrf_ref: context.placement.vrf_ref.clone(),
         tier1_lr,
         service_metadata: Some(covered.metadata.clone()),
-        sni_enabled: false,
+        sni_enabled: covered.tls.is_some(),
+        ssl_profile_ref: covered.tls.map(|tls| tls.ssl_profile_ref.clone()),
+        pki_profile_ref: pki_profile.map(|(reference, _)| reference.clone()),
         graceful_disable_timeout: 1,
         health_monitor_refs: vec![context.monitor(protocol)],
         servers: covered.members.servers.clone(),
@@ -63,10 +79,10 @@ fn covered_text(context: &Context, covered: &Covered<'_>) -> String {
         covered.members.port.to_string(),
         covered.port_name.to_owned(),
         servers,
-        "false".to_owned(),
-        covered.label.to_owned(),
-        context.placement.pool_networks_text.clone(),
+        covered.tls.is_some().to_string(),
     ];
+    parts.extend(covered.tls.map(|tls| tls.ssl_profile_ref.plain()));
+    parts.extend([covered.label.to_owned(), context.placement.pool_networks_text.clone()]);
     parts.extend(covered.metadata.namespace_svc_name.as_ref().map(go_json::marshal));
     parts.extend(covered.metadata.hostnames.as_ref().map(go_json::marshal));
     parts.join(":")

@@ -8,7 +8,7 @@ use ako_core::{Config, Facts, Snapshot};
 use crate::context::Context;
 use crate::contribution::Contribution;
 use crate::front::FrontKey;
-use crate::http::{host, ingress, shared_service};
+use crate::http::{host, ingress, route, shared_service};
 use crate::layer4::{service, shared_vip};
 use crate::limits::Room;
 use crate::output::Output;
@@ -97,7 +97,8 @@ impl Translator {
         let shared = snapshot.shared_vip_keys().map(|k| UnitKey::SharedVip(k.clone()));
         let standing = UnitKey::STANDING.into_iter();
         let without_host = snapshot.ingresses_without_host().map(|i| UnitKey::Ingress(i.id.clone()));
-        standing.chain(hosts).chain(services).chain(shared).chain(without_host).collect()
+        let routes = snapshot.routes_without_host().map(|r| UnitKey::Route(r.id.clone()));
+        standing.chain(hosts).chain(services).chain(shared).chain(without_host).chain(routes).collect()
     }
 }
 
@@ -126,6 +127,7 @@ fn unit(context: &Context, snapshot: &Snapshot, key: &UnitKey) -> Output {
         UnitKey::Service(id) => service::translate(context, &view, id, &mut out),
         UnitKey::SharedVip(key) => shared_vip::translate(context, &view, key, &mut out),
         UnitKey::Ingress(id) => ingress::translate(&view, id, &mut out),
+        UnitKey::Route(id) => route::translate(&view, id, &mut out),
     }
     view.note(key.own_key());
     out.finish(view)

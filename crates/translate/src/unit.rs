@@ -12,7 +12,7 @@ pub enum UnitKey {
     ServiceEngineGroup,
     /// The static routes of the VRF.
     StaticRoutes,
-    /// A host that Ingresses name.
+    /// A host that Ingresses or Routes name.
     Host(Arc<str>),
     /// A Service of type LoadBalancer with a VIP of its own.
     Service(NamespacedName),
@@ -21,6 +21,8 @@ pub enum UnitKey {
     SharedVip(NamespacedName),
     /// An Ingress that names no host.
     Ingress(NamespacedName),
+    /// A Route that names no host.
+    Route(NamespacedName),
 }
 
 impl UnitKey {
@@ -42,6 +44,7 @@ impl UnitKey {
             Key::Under(Place::SharedVip, key) => Some(Self::SharedVip(key.clone())),
             Key::One(ResourceKind::Service, id) => Some(Self::Service(id.clone())),
             Key::One(ResourceKind::Ingress, id) => Some(Self::Ingress(id.clone())),
+            Key::One(ResourceKind::Route, id) => Some(Self::Route(id.clone())),
             _ => None,
         }
     }
@@ -57,16 +60,7 @@ impl UnitKey {
             Self::SharedVip(key) => Key::Under(Place::SharedVip, key.clone()),
             Self::Service(id) => Key::One(ResourceKind::Service, id.clone()),
             Self::Ingress(id) => Key::One(ResourceKind::Ingress, id.clone()),
-        }
-    }
-}
-
-impl UnitKey {
-    /// The kind of the object that its age is of.
-    pub fn kind_of_age(&self) -> ResourceKind {
-        match self {
-            Self::Service(_) | Self::SharedVip(_) => ResourceKind::Service,
-            _ => ResourceKind::Ingress,
+            Self::Route(id) => Key::One(ResourceKind::Route, id.clone()),
         }
     }
 }
@@ -80,12 +74,17 @@ impl fmt::Display for UnitKey {
             Self::Service(id) => write!(f, "service {id}"),
             Self::SharedVip(id) => write!(f, "shared VIP {id}"),
             Self::Ingress(id) => write!(f, "ingress {id}"),
+            Self::Route(id) => write!(f, "route {id}"),
         }
     }
 }
 
 pub(crate) fn ingress_id(id: &NamespacedName) -> ResourceId {
     ResourceId { kind: ResourceKind::Ingress, name: id.clone() }
+}
+
+pub(crate) fn route_id(id: &NamespacedName) -> ResourceId {
+    ResourceId { kind: ResourceKind::Route, name: id.clone() }
 }
 
 pub(crate) fn node_id(name: &Arc<str>) -> ResourceId {

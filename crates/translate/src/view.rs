@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use ako_core::instance::Rival;
-use ako_core::resource::{Ingress, Namespace, NodeSubnets, Pod, Service};
+use ako_core::resource::{Ingress, Namespace, NodeSubnets, Pod, Route, Service};
 use ako_core::{Key, NamespacedName, Place, ResourceKind, Snapshot, Stored};
 
 /// Reads a snapshot and remembers what was asked for.
@@ -56,6 +56,23 @@ impl<'a> View<'a> {
     /// The Ingresses that name a host.
     pub(crate) fn ingresses_of(&self, host: &Arc<str>) -> impl Iterator<Item = &'a Arc<Ingress>> + use<'a> {
         self.under(Place::Host, &NamespacedName::cluster(host.clone()))
+    }
+
+    /// The Routes that name a host.
+    pub(crate) fn routes_of(&self, host: &Arc<str>) -> impl Iterator<Item = &'a Arc<Route>> + use<'a> {
+        self.under(Place::Host, &NamespacedName::cluster(host.clone()))
+    }
+
+    /// Whether the cluster has Routes.
+    pub(crate) fn has_routes(&self) -> bool {
+        self.note(Key::Served(ResourceKind::Route));
+        self.snapshot.is_served(ResourceKind::Route)
+    }
+
+    /// The host of a Route. It depends on the Route, which is found under it, and on the
+    /// configuration.
+    pub(crate) fn host_of_route(&self, route: &Route) -> Option<Arc<str>> {
+        self.snapshot.host_of_route(route)
     }
 
     /// The host that a rule stands for. It depends on the rule's Ingress, which

@@ -74,9 +74,9 @@ async fn read_cluster(client: kube::Client, translator: &Translator) -> anyhow::
     let (sender, mut events) = mpsc::channel(1024);
     let mut left = ResourceKind::read_with(translator.config());
     let (_, kinds) = watch::channel(left.clone());
-    let watches = Source::run(client.clone(), kinds, sender, Pace::idle(clock::boot_time()));
+    let watches = Source::run(client, kinds, sender, Pace::idle(clock::boot_time()));
     let reading = async {
-        let mut cluster = vec![Event::RoutesServed(ako_kube_io::routes_served(&client).await)];
+        let mut cluster = Vec::new();
         while !left.is_empty() {
             let event = events.recv().await.context("the watches ended")?;
             cluster.extend(heard(event, &mut left));

@@ -76,6 +76,8 @@ pub fn translate(input: Input) -> anyhow::Result<Output> {
             Ok(converted) => {
                 diagnostics.extend(converted.diagnostics);
                 if let Some(resource) = converted.resource {
+                    // A cluster that has objects of a kind serves it.
+                    snapshot.serve(resource.id().kind, true);
                     resources.insert(resource.id(), resource.clone());
                     snapshot.apply(Delta::Apply(resource));
                 }
@@ -149,7 +151,9 @@ impl Output {
     pub fn dry_run(&self) -> DryRun {
         let of = |kind: ResourceKind| self.resources.values().filter(move |r| r.id().kind == kind).cloned();
         let list = |kind: ResourceKind| Event::Cluster(Delta::Reset(kind, of(kind).collect()));
-        let cluster = ResourceKind::ALL.into_iter().map(list).chain([Event::RoutesServed(false)]);
+        let kinds = ResourceKind::ALL.into_iter().filter(|kind| self.snapshot.is_served(*kind));
+        let served = kinds.map(|kind| Event::Served(kind, true));
+        let cluster = served.chain(ResourceKind::ALL.into_iter().map(list));
         let empty = Reading { started: Moment::default(), objects: Vec::new() };
         dry_run(self.desired.translator().clone(), cluster, empty)
     }

@@ -3,35 +3,81 @@
 use std::sync::Arc;
 
 use ako_avi_types::{Object, ObjectKey};
+use ako_core::resource::Published;
 use ako_core::{ResourceId, ResourceKind};
-use ako_engine::{Desired, ServedBy, fill};
+use ako_engine::{Desired, Programmed, ServedBy, fill, tell};
+use ako_kube_types::{Stamp, status_patch};
 use serde_json::{Map, Value, json};
 
 pub(super) fn render(desired: &Desired, objects: &[Value]) -> Value {
     let mut statuses = Map::new();
-    let is_served = |resource: &&ResourceId| desired.bindings(resource).next().is_some();
-    for resource in desired.subjects().filter(is_served) {
-        statuses.insert(
-            format!("{}/{}", resource.kind.spec().plural, resource.name),
-            status(desired, resource, objects),
-        );
+    for resource in desired.subjects() {
+        let is_served = desired.bindings(resource).next().is_some();
+        let status = match resource.kind {
+            ResourceKind::Ingress | ResourceKind::Service if !is_served => continue,
+            ResourceKind::Ingress | ResourceKind::Service => addresses_of(desired, resource, objects),
+            _ => match whole(desired, resource, objects) {
+                Some(status) => status,
+                None => continue,
+            },
+        };
+        statuses.insert(format!("{}/{}", resource.kind.spec().plural, resource.name), status);
     }
     Value::Object(statuses)
 }
 
-fn status(desired: &Desired, resource: &ResourceId, objects: &[Value]) -> Value {
+/// The whole status of an object and our annotations, if it gets any.
+fn whole(desired: &Desired, resource: &ResourceId, objects: &[Value]) -> Option<Value> {
+    let mut published = published(desired, resource);
+    // What waits to be on the controller is taken to be there.
+    published.told = tell(desired.statements(resource), &|_| Programmed::Yes);
+    if published == Published::default() {
+        return None;
+    }
+    for address in &mut published.addresses {
+        address.ip = shown(&address.ip).into();
+    }
+    let owner = desired.translator().config().owner();
+    let stamp = Stamp { owner: &owner, now: "<now>" };
+    let mut status = status_patch(resource.kind, &published, &Published::default(), &stamp);
+    // They say the same as the other fields, which is what is compared with recordings.
+    if let Some(fields) = status["status"].as_object_mut() {
+        fields.remove("conditions");
+    }
+    let annotations = annotations(resource, &published, objects);
+    if !annotations.is_empty() {
+        status["annotations"] = Value::Object(annotations);
+    }
+    Some(status)
+}
+
+fn annotations(resource: &ResourceId, published: &Published, objects: &[Value]) -> Map<String, Value> {
+    let mut annotations = given_annotations(resource, objects);
+    annotations.extend(published.annotations.iter().map(|(key, value)| (key.to_string(), json!(value))));
+    annotations
+}
+
+fn published(desired: &Desired, resource: &ResourceId) -> Published {
     let served = desired.bindings(resource).map(|binding| {
         let addresses = addresses(desired, &binding.vsvip);
         (binding, ServedBy { uuid: "virtualservice-UUID".into(), addresses })
     });
-    let published = fill(served, desired.translator().facts());
+    fill(served, desired.translator().facts())
+}
+
+/// An address; of those that the controller allocates no two are equal before they are shown.
+fn shown(address: &str) -> &str {
+    if address.starts_with(ALLOCATED) { ALLOCATED } else { address }
+}
+
+fn addresses_of(desired: &Desired, resource: &ResourceId, objects: &[Value]) -> Value {
+    let published = published(desired, resource);
     let entries = published.addresses.iter().map(|address| {
         let mut entry = Map::new();
         if !address.hostname.is_empty() {
             entry.insert("hostname".into(), json!(address.hostname));
         }
-        let ip = if address.ip.starts_with(ALLOCATED) { ALLOCATED } else { &*address.ip };
-        entry.insert("ip".into(), json!(ip));
+        entry.insert("ip".into(), json!(shown(&address.ip)));
         if resource.kind == ResourceKind::Service {
             // The API server adds it.
             entry.insert("ipMode".into(), json!("VIP"));
@@ -39,8 +85,7 @@ fn status(desired: &Desired, resource: &ResourceId, objects: &[Value]) -> Value 
         Value::Object(entry)
     });
     let entries: Vec<_> = entries.collect();
-    let mut annotations = given_annotations(resource, objects);
-    annotations.extend(published.annotations.iter().map(|(key, value)| (key.to_string(), json!(value))));
+    let annotations = annotations(resource, &published, objects);
     json!({ "annotations": annotations, "loadBalancer": { "ingress": entries } })
 }
 

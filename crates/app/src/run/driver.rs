@@ -62,7 +62,6 @@ impl Done {
 
 /// What the driver works with.
 pub(crate) struct Parts {
-    pub(crate) client: kube::Client,
     /// Writes to objects of the cluster.
     pub(crate) writer: ClusterWriter,
     pub(crate) connection: Arc<Connection>,
@@ -326,10 +325,6 @@ impl Driver {
         self.parts.demand.send_modify(|demand| {
             demand.grants += 1;
             demand.leads = true;
-        });
-        let client = self.parts.client.clone();
-        self.requests.spawn(async move {
-            Done::engine(Event::RoutesServed(ako_kube_io::routes_served(&client).await))
         });
     }
 

@@ -237,6 +237,7 @@ mod tests {
                 Arc::new(|| Moment::from_millis(0)),
                 later.clone(),
                 leads.subscribe(),
+                "ako-c1",
             ),
             connect(&settings),
             watch::channel(settings.clone()).1,

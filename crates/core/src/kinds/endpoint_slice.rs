@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::domains::Domains;
 use crate::id::NamespacedName;
 use crate::kinds::kept::Kept;
 use crate::kinds::key::{Key, Place};
@@ -51,7 +52,7 @@ impl Kept for EndpointSlice {
         self.id.clone()
     }
 
-    fn found_under(&self, _subdomain: Option<&Arc<str>>, say: &mut dyn FnMut(Key)) {
+    fn found_under(&self, _domains: &Domains, say: &mut dyn FnMut(Key)) {
         if let Some(service) = &self.service {
             say(Key::Under(Place::Endpoints, service.clone()));
         }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::domains::Domains;
 use crate::id::NamespacedName;
 use crate::kinds::kept::Kept;
 use crate::kinds::key::{Key, Place};
@@ -97,8 +98,8 @@ impl Kept for Ingress {
         Some(&self.published)
     }
 
-    fn found_under(&self, subdomain: Option<&Arc<str>>, say: &mut dyn FnMut(Key)) {
-        for host in self.rules.iter().filter_map(|rule| host_of(&self.id, rule.host.as_ref(), subdomain)) {
+    fn found_under(&self, domains: &Domains, say: &mut dyn FnMut(Key)) {
+        for host in self.rules.iter().filter_map(|rule| host_of(&self.id, rule.host.as_ref(), domains)) {
             say(Key::Under(Place::Host, NamespacedName::cluster(host)));
         }
     }
@@ -111,12 +112,8 @@ impl Kept for Ingress {
 }
 
 /// The host of a rule of an Ingress: its own, or `<ingress>.<namespace>.<sub-domain>`.
-pub fn host_of(
-    ingress: &NamespacedName,
-    host: Option<&Arc<str>>,
-    subdomain: Option<&Arc<str>>,
-) -> Option<Arc<str>> {
-    match (host, subdomain) {
+pub fn host_of(ingress: &NamespacedName, host: Option<&Arc<str>>, domains: &Domains) -> Option<Arc<str>> {
+    match (host, &domains.of_ingresses) {
         (Some(host), _) => Some(host.clone()),
         (None, Some(domain)) => Some(format!("{}.{}.{domain}", ingress.name, ingress.namespace).into()),
         (None, None) => None,

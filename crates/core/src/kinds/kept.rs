@@ -1,12 +1,11 @@
 //! What the types have in common that are kept of Kubernetes objects.
 
-use std::fmt::Debug;
-use std::sync::Arc;
-
+use crate::domains::Domains;
 use crate::id::NamespacedName;
 use crate::kinds::key::Key;
 use crate::kinds::meta::ObjectMeta;
 use crate::kinds::published::Published;
+use std::fmt::Debug;
 
 /// What is kept of a Kubernetes object.
 pub trait Kept: Clone + Debug + PartialEq + 'static {
@@ -17,8 +16,8 @@ pub trait Kept: Clone + Debug + PartialEq + 'static {
     fn id(&self) -> NamespacedName;
 
     /// Says each key ([`Key::Under`]) that it is found under, besides its name. Hosts may be
-    /// made of the sub-domain.
-    fn found_under(&self, _subdomain: Option<&Arc<str>>, _say: &mut dyn FnMut(Key)) {}
+    /// generated under the domains.
+    fn found_under(&self, _domains: &Domains, _say: &mut dyn FnMut(Key)) {}
 
     /// What else is known of it as an object, if that is kept.
     fn meta(&self) -> Option<&ObjectMeta> {

@@ -15,6 +15,8 @@ pub enum Key {
     All(ResourceKind),
     /// The objects that are found there.
     Under(Place, NamespacedName),
+    /// Whether the API server has a kind that it may lack.
+    Served(ResourceKind),
     /// The instances of the cluster: there are few, and they decide on every
     /// namespace.
     Instances,

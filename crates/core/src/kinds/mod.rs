@@ -17,6 +17,7 @@ pub mod node_subnets;
 pub mod pod;
 pub mod port;
 pub mod published;
+pub mod route;
 pub mod secret;
 pub mod service;
 pub mod table;

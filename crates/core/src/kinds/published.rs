@@ -18,6 +18,18 @@ pub struct Published {
     pub node_ports: Option<Arc<str>>,
     /// What else its status tells; only some kinds have such.
     pub told: Option<Box<Told>>,
+    /// On Routes, what others wrote to the status, if somebody did.
+    pub others: Option<Box<Others>>,
+}
+
+/// What others wrote to a list in a status that ours is in, too.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Others {
+    /// Their entries, in JSON. They stay as they are.
+    pub entries: Vec<Arc<str>>,
+    /// The version of the object that they were seen in. The list is written as a whole, so only
+    /// to that version.
+    pub version: Arc<str>,
 }
 
 impl Published {

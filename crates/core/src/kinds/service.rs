@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::annotation;
+use crate::domains::Domains;
 use crate::id::NamespacedName;
 use crate::kinds::kept::Kept;
 use crate::kinds::key::{Key, Place};
@@ -104,7 +105,7 @@ impl Kept for Service {
         Some(&self.published)
     }
 
-    fn found_under(&self, _subdomain: Option<&Arc<str>>, say: &mut dyn FnMut(Key)) {
+    fn found_under(&self, _domains: &Domains, say: &mut dyn FnMut(Key)) {
         if let Some(key) = shared_vip_key(self) {
             say(Key::Under(Place::SharedVip, key));
         }

@@ -22,6 +22,7 @@ macro_rules! for_each_kind {
             Service service::Service "" "v1" "services" Namespaced All Always;
             EndpointSlice endpoint_slice::EndpointSlice "discovery.k8s.io" "v1" "endpointslices" Namespaced All Always;
             Ingress ingress::Ingress "networking.k8s.io" "v1" "ingresses" Namespaced All Always;
+            Route route::Route "route.openshift.io" "v1" "routes" Namespaced All (IfServed(|_| true));
             Pod pod::Pod "" "v1" "pods" Namespaced All (If(|c| c.service_mode == ServiceMode::NodePortLocal));
             BlockAffinity node_subnets::BlockAffinity "crd.projectcalico.org" "v1" "blockaffinities" Cluster All (IfServed(|c| has_cni(c, "calico")));
             HostSubnet node_subnets::HostSubnet "network.openshift.io" "v1" "hostsubnets" Cluster All (IfServed(|c| has_cni(c, "openshift")));

@@ -12,13 +12,13 @@
 use std::collections::BTreeSet;
 
 use ako_avi_types::ObjectKey;
-use ako_core::{Diagnostic, NamespacedName, Reason, ResourceId, Snapshot};
+use ako_core::{Diagnostic, Reason, ResourceId, Snapshot};
 use ako_translate::{FrontKey, Maker, Output, UnitKey};
 
 use super::{Desired, Work};
 
 /// How old what a unit is about is, with the unit: earlier is older.
-pub(super) type Age = (Option<(i64, NamespacedName)>, UnitKey);
+pub(super) type Age = (Option<(i64, ResourceId)>, UnitKey);
 
 /// What became of a unit that does not get what it asks for as it asks for it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -196,7 +196,7 @@ impl Desired {
     /// one, as there may be no addresses to publish.
     pub(crate) fn resources_of_unit(&self, unit: &UnitKey) -> BTreeSet<ResourceId> {
         let Some(output) = self.units.get(unit) else { return BTreeSet::new() };
-        output.served().cloned().chain(oldest_of(unit, output)).collect()
+        output.served().cloned().chain(output.age.iter().map(|(_, oldest)| oldest.clone())).collect()
     }
 
     /// Serves nothing of a unit, and tells why.
@@ -214,10 +214,4 @@ impl Desired {
             Output { diagnostics, reads: output.reads.clone(), age: output.age.clone(), ..Output::default() };
         self.replace(&Maker::Unit(unit.clone()), refused, work);
     }
-}
-
-/// The oldest of the objects that a unit is about.
-fn oldest_of(unit: &UnitKey, output: &Output) -> Option<ResourceId> {
-    let (_, name) = output.age.clone()?;
-    Some(ResourceId { kind: unit.kind_of_age(), name })
 }

@@ -189,8 +189,7 @@ impl Engine {
         }
         // What tells no namespace is for those that name its host.
         let is_served = |host: &Arc<str>| {
-            let mut ingresses = self.snapshot.ingresses_of(host);
-            ingresses.any(|ingress| self.snapshot.serves(&ingress.id.namespace))
+            self.snapshot.namespaces_naming(host).any(|namespace| self.snapshot.serves(namespace))
         };
         let is_handed_over = match (marker("Namespace"), marker("Host")) {
             (Some(marker), _) => marker.values.iter().all(|namespace| self.snapshot.serves(namespace)),

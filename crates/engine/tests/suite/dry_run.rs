@@ -168,19 +168,6 @@ fn a_namespace_that_is_awaited_is_told() {
 }
 
 #[test]
-fn what_openshift_routes_may_ask_for_is_not_planned_to_go() {
-    let mut world = World::at_rest(config(), base().into_iter().chain([ingress("a", &[host(1)])]).collect());
-    world.stop();
-    world.forget(ResourceKind::Ingress);
-    let mut cluster = world.cluster_events();
-    cluster.push(Event::RoutesServed(true));
-    let run = dry_run(world.translator.clone(), cluster, world.observation());
-    assert_eq!(run.writes, []);
-    let awaited = run.unproven.unwrap().awaited;
-    assert!(awaited.iter().any(|source| source.contains("OpenShift Routes")), "{awaited:?}");
-}
-
-#[test]
 fn nothing_is_said_before_every_kind_is_known() {
     let world = World::new(config(), base().into_iter().chain([ingress("a", &[host(1)])]).collect());
     let is_ingress = |event: &Event| matches!(event, Event::Cluster(Delta::Reset(ResourceKind::Ingress, _)));

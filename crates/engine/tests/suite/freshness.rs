@@ -239,18 +239,6 @@ fn a_deletion_carries_how_long_it_may_leave() {
     assert!(world.has(Kind::Pool, &host(2)), "{:?}", world.take_writes());
 }
 
-#[test]
-fn a_cluster_with_routes_loses_nothing_of_layer_7() {
-    let mut world = granted();
-    world.event(Event::RoutesServed(true));
-    world.prove();
-    world.delete(&ingress_id("b"));
-    world.run(Duration::from_secs(5));
-    assert!(world.has(Kind::Pool, &host(2)));
-    let doubts = world.engine.unproven(world.now).unwrap().awaited;
-    assert!(doubts.iter().any(|doubt| doubt.contains("Routes")), "{doubts:?}");
-}
-
 /// A list replaces what was proven before, and is proven by itself.
 #[test]
 fn what_is_listed_anew_is_proven_anew() {

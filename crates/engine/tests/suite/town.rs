@@ -93,7 +93,6 @@ impl Town {
     }
 
     pub(crate) fn begin(&mut self, i: usize) {
-        self.tell(i, Event::RoutesServed(false));
         self.leaderships += 1;
         let leadership = Leadership { since: self.now, name: self.leaderships.to_string().into() };
         self.tell(i, Event::Leads(Some(leadership)));

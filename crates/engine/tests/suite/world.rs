@@ -107,7 +107,6 @@ impl World {
 
     /// Lets the process lead, and write, without any proof.
     pub(crate) fn lead(&mut self) {
-        self.event(Event::RoutesServed(false));
         self.event(Event::Leads(Some(leadership(self.now))));
         self.event(Event::Writing(true));
     }
@@ -408,7 +407,7 @@ impl World {
 pub(crate) fn cluster_events(objects: &BTreeMap<ResourceId, Resource>) -> Vec<Event> {
     let of = |kind| objects.values().filter(|object| object.id().kind == kind).cloned().collect();
     let lists = ResourceKind::ALL.into_iter().map(|kind| Event::Cluster(Delta::Reset(kind, of(kind))));
-    std::iter::once(Event::RoutesServed(false)).chain(lists).collect()
+    lists.collect()
 }
 
 /// What is wanted, and not there or not so. What is borrowed is not ours to make, and what

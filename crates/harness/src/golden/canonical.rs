@@ -36,6 +36,12 @@ pub(super) fn status(statuses: &Value, rules: Rules<'_>) -> Value {
     let mut statuses = statuses.clone();
     for entry in statuses.as_object_mut().into_iter().flat_map(Map::values_mut) {
         status_value(entry, rules);
+        // The reference has no conditions where it has these two fields, which say the same.
+        if let Some(fields) = entry.get_mut("status").and_then(Value::as_object_mut)
+            && fields.contains_key("error")
+        {
+            fields.remove("conditions");
+        }
         let annotations = entry.get_mut("annotations").and_then(Value::as_object_mut);
         for annotation in annotations.into_iter().flat_map(Map::values_mut) {
             if let Value::String(text) = annotation {
@@ -186,12 +192,30 @@ fn status_value(value: &mut Value, rules: Rules<'_>) {
                     }
                 }
             }
+            if fields.get("type").is_some_and(|kind| kind == "Admitted") {
+                admission(fields, rules);
+            }
             if let Some(time) = fields.get_mut("lastTransitionTime") {
                 *time = "T".into();
             }
         }
         Value::Array(values) => values.iter_mut().for_each(|value| status_value(value, rules)),
         _ => {}
+    }
+}
+
+/// The condition of a Route, whose message is an address, and whose reason has uuids.
+fn admission(condition: &mut Map<String, Value>, rules: Rules<'_>) {
+    if let Some(Value::String(reason)) = condition.get_mut("reason") {
+        *reason = without_uuids(reason);
+    }
+    if condition.get("status").is_some_and(|status| status == "True")
+        && condition.get("message").is_some_and(|address| rules.is_automatic(address))
+    {
+        match rules.addresses {
+            Addresses::Allocated => condition["message"] = AUTOMATIC.into(),
+            Addresses::Unknown => drop(condition.remove("message")),
+        }
     }
 }
 

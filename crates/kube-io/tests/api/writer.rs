@@ -65,7 +65,7 @@ impl Leader {
     fn writer(&self, client: Client) -> ClusterWriter {
         let clock = self.clock.clone();
         let now = Arc::new(move || Moment::from_millis(clock.load(Ordering::SeqCst)));
-        ClusterWriter::new(client, now, Arc::new(|| Timestamp::UNIX_EPOCH), self.leads.subscribe())
+        ClusterWriter::new(client, now, Arc::new(|| Timestamp::UNIX_EPOCH), self.leads.subscribe(), "ako-c1")
     }
 }
 

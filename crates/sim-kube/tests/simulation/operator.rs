@@ -133,8 +133,13 @@ async fn statuses_are_published() {
     let permit = rehearsal::endless();
     let leads = signal::Sender::new(true);
     let clock = Arc::new(|| Moment::from_millis(0));
-    let writer =
-        ClusterWriter::new(sim.client(), clock, Arc::new(|| jiff::Timestamp::UNIX_EPOCH), leads.subscribe());
+    let writer = ClusterWriter::new(
+        sim.client(),
+        clock,
+        Arc::new(|| jiff::Timestamp::UNIX_EPOCH),
+        leads.subscribe(),
+        "ako-c1",
+    );
     let object = id(ResourceKind::Ingress, "one");
     let outcome = writer.publish(&permit, &object, &wanted, &Published::default()).await.unwrap();
     assert_eq!(outcome, Outcome::Written { addresses: true, annotations: true });

@@ -2,48 +2,71 @@
 
 use std::sync::Arc;
 
-use ako_avi_types::{Certificate, Object, PrivateKey, SslKeyAndCertificate};
+use ako_avi_types::certificate::CaCertificate;
+use ako_avi_types::{Certificate, Kind, Object, PrivateKey, Ref, SslKeyAndCertificate};
 use ako_core::secret::Redacted;
 use ako_core::{Reason, certificate};
 
 use crate::context::Context;
-use crate::http::claim::Tls;
 use crate::http::site::Site;
+use crate::http::tls::Tls;
 use crate::output::Output;
-use crate::unit::ingress_id;
 
-/// Adds the certificates of a host and answers their names, the first one
-/// first.
-pub(crate) fn add(context: &Context, site: &Site<'_>, tls: &Tls<'_>, out: &mut Output) -> Vec<Arc<str>> {
+/// The certificates of a host that were added.
+#[derive(Debug, Default)]
+pub(crate) struct Added {
+    /// Their names, the first one first.
+    pub(crate) names: Vec<Arc<str>>,
+    /// The name of what signed the first one, if that is given by itself.
+    pub(crate) authority: Option<Arc<str>>,
+}
+
+impl Added {
+    /// What upstream's checksum of a virtual service covers of them.
+    pub(crate) fn tokens(&self) -> impl Iterator<Item = String> {
+        let own = self.names.iter().map(|name| format!("SSLKeyCert{name}"));
+        own.chain(self.authority.iter().map(|name| format!("CACert{name}")))
+    }
+}
+
+/// Adds the certificates of a host.
+pub(crate) fn add(context: &Context, site: &Site<'_>, tls: &Tls<'_>, out: &mut Output) -> Added {
     let names = context.names();
+    let source = site.claims[0].by.id();
+    let mut added = Added::default();
     let (first, second, host) = if tls.is_default {
         (names.default_certificate(false), names.default_certificate(true), Vec::new())
     } else {
         let host = vec![site.host.clone()];
         (names.child_vs(&site.host), names.alternate_certificate(&site.host), host)
     };
-    let secret = tls.secret;
-    let pairs = [
-        (first, secret.certificate.as_ref(), &secret.key),
-        (second, secret.alternate_certificate.as_ref(), &secret.alternate_key),
-    ];
-    let mut added = Vec::new();
-    let source = ingress_id(&site.claims[0].ingress.id);
-    for (place, (name, certificate, key)) in pairs.into_iter().enumerate() {
-        let Some(certificate) = certificate.filter(|c| !c.is_empty() && !key.is_empty()) else { continue };
-        // Without the first pair the host is not served at all, and it was
-        // looked at; without the second it is.
-        if place > 0
-            && let Err(error) = certificate::check(certificate, key)
-        {
-            let message = format!("the alternate pair of Secret {} cannot be used: {error}", secret.id);
-            out.tell(&source, Reason::InvalidSecret, message);
-            continue;
-        }
-        let object = build(context, &name, certificate, key, host.clone());
-        if out.add(Object::SslKeyAndCertificate(object), &source) {
-            added.push(name.into());
-        }
+    if let Some(ca) = tls.ca {
+        let name = names.authority_certificate(&site.host);
+        let object = SslKeyAndCertificate {
+            certificate_type: "SSL_CERTIFICATE_TYPE_CA".into(),
+            ..build(context, &name, ca, &Redacted::default(), host.clone())
+        };
+        added.authority = out.add(Object::SslKeyAndCertificate(object), &source).then(|| name.into());
+    }
+    let mut object = build(context, &first, tls.certificate, tls.key, host.clone());
+    object.ca_certs.extend(added.authority.iter().map(|name| CaCertificate {
+        name: name.clone(),
+        ca_ref: Some(Ref::named(Kind::SslKeyAndCertificate, name.clone())),
+    }));
+    if out.add(Object::SslKeyAndCertificate(object), &source) {
+        added.names.push(first.into());
+    }
+    let Some((alternate, key, secret)) = tls.alternate else { return added };
+    // Without the first pair the host is not served at all, and it was looked at; without the
+    // second it is.
+    if let Err(error) = certificate::check(alternate, key) {
+        let message = format!("the alternate pair of Secret {secret} cannot be used: {error}");
+        out.tell(&source, Reason::InvalidSecret, message);
+        return added;
+    }
+    let object = build(context, &second, alternate, key, host);
+    if out.add(Object::SslKeyAndCertificate(object), &source) {
+        added.names.push(second.into());
     }
     added
 }

@@ -9,13 +9,12 @@ use crate::context::Context;
 use crate::http::site::Site;
 use crate::http::{certificate, host_service};
 use crate::output::Output;
-use crate::unit::ingress_id;
 use crate::view::View;
 use crate::virtual_service::{self as vs, Covered};
 use crate::vsvip;
 
 pub(crate) fn translate(context: &Context, view: &View<'_>, site: &Site<'_>, out: &mut Output) {
-    let source = ingress_id(&site.claims[0].ingress.id);
+    let source = site.claims[0].by.id();
     let name: Arc<str> = context.names().dedicated_vs(&site.host).into();
     let certificates = site.tls().map(|tls| certificate::add(context, site, tls, out)).unwrap_or_default();
     let Some(policies) = host_service::policies(context, view, site, &name, out) else { return };
@@ -34,12 +33,12 @@ fn virtual_service(
     site: &Site<'_>,
     name: &Arc<str>,
     policies: &[String],
-    certificates: &[Arc<str>],
+    certificates: &certificate::Added,
 ) -> ako_avi_types::VirtualService {
-    let secure = !certificates.is_empty();
+    let secure = !certificates.names.is_empty();
     let profile = if secure { vs::SYSTEM_SECURE_HTTP } else { vs::SYSTEM_HTTP };
     let mut tokens: Vec<_> = policies.iter().map(|p| format!("HttpPolicy{p}")).collect();
-    tokens.extend(certificates.iter().map(|c| format!("SSLKeyCert{c}")));
+    tokens.extend(certificates.tokens());
     tokens.extend((secure || context.config.evh).then(|| format!("VHDomain{}", site.host)));
     tokens.push(format!("VSVIP{name}"));
     let mut covered = Covered {
@@ -67,7 +66,7 @@ fn virtual_service(
     draft.body.network_profile_ref = Some(vs::network_profile(vs::SYSTEM_TCP_PROXY));
     draft.body.services = vec![vs::listener(80, false, !context.config.evh)];
     draft.body.services.extend(secure.then(|| vs::listener(443, true, !context.config.evh)));
-    draft.body.ssl_key_and_certificate_refs = vs::certificate_refs(certificates);
+    draft.body.ssl_key_and_certificate_refs = vs::certificate_refs(&certificates.names);
     draft.body.http_policies = vs::http_policies(policies.iter().map(String::as_str));
     draft.body.enable_rhi = vs::enable_rhi(context);
     draft.body.east_west_placement = Some(false);

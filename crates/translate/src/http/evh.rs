@@ -14,7 +14,6 @@ use crate::front::{FrontKey, FrontKind};
 use crate::http::site::Site;
 use crate::http::{certificate, host_service};
 use crate::output::Output;
-use crate::unit::ingress_id;
 use crate::view::View;
 use crate::virtual_service::{self as vs, Covered};
 
@@ -26,7 +25,8 @@ pub(crate) fn translate(context: &Context, view: &View<'_>, site: &Site<'_>, par
     let contribution = Contribution {
         fqdns: vec![site.host.clone()],
         children: vec![child],
-        certificates,
+        certificates: certificates.names,
+        authorities: certificates.authority.into_iter().collect(),
         ..Contribution::default()
     };
     out.contributions.push((front, contribution));
@@ -69,8 +69,7 @@ fn child(
     draft.body.east_west_placement = Some(false);
     draft.body.ign_pool_net_reach = Some(false);
     draft.body.vrf_context_ref = Some(context.placement.child_vrf_ref.clone());
-    out.add(Object::VirtualService(draft.finish(context)), &ingress_id(&site.claims[0].ingress.id))
-        .then_some(name)
+    out.add(Object::VirtualService(draft.finish(context)), &site.claims[0].by.id()).then_some(name)
 }
 
 fn host_match(host: &Arc<str>) -> VhMatch {

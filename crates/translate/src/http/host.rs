@@ -11,7 +11,6 @@ use crate::http::claim::{self, Claimed, HostClaim, Security};
 use crate::http::site::Site;
 use crate::http::{dedicated, evh, passthrough, sni};
 use crate::output::Output;
-use crate::unit::ingress_id;
 use crate::view::View;
 
 /// Translates a host: for each tenant by itself, as nothing is shared between
@@ -47,7 +46,7 @@ fn in_one_tenant(
     out: &mut Output,
 ) {
     let (passed, ended): (Vec<_>, Vec<_>) =
-        claims.into_iter().partition(|c| matches!(c.security, Security::Passthrough));
+        claims.into_iter().partition(|c| matches!(c.asked.security, Security::Passthrough));
     passthrough::translate(context, view, host, &passed, out);
     let parent = context.names().shared_vs(host, owner);
     if ended.is_empty() {
@@ -68,7 +67,7 @@ fn in_one_tenant(
 }
 
 /// Whether Avi takes the host, and the names of what it would be served by
-/// together with others; if not, its Ingresses are told.
+/// together with others; if not, those who claim it are told.
 fn fits(context: &Context, host: &Arc<str>, owner: &str, claims: &[HostClaim<'_>], out: &mut Output) -> bool {
     let shared = context.names().shared_vs(host, owner);
     let passthrough = format!("{}-insecure", context.names().passthrough_vs(host));
@@ -82,7 +81,7 @@ fn fits(context: &Context, host: &Arc<str>, owner: &str, claims: &[HostClaim<'_>
         return true;
     };
     for claim in claims {
-        out.tell(&ingress_id(&claim.ingress.id), reason, message.clone());
+        claim.by.refuse(host, reason, message.clone(), out);
     }
     false
 }

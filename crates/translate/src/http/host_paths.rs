@@ -4,35 +4,47 @@
 use std::sync::Arc;
 
 use ako_avi_types::{Kind, Marker, Object, PoolGroupMember, Ref};
-use ako_core::resource::PortRef;
 
 use crate::context::Context;
 use crate::http::claim::Security;
 use crate::http::path_policy::{self, Switch, Target};
-use crate::http::path_pool::{self, INGRESS_RATIO, PathOf};
+use crate::http::path_pool::{self, Made, PathOf};
 use crate::http::site::Site;
 use crate::output::Output;
 use crate::pool;
-use crate::unit::ingress_id;
 use crate::view::View;
 
+/// A policy set with paths of a host.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct PathSet {
+    /// The first one of its paths, possibly empty.
+    first: Arc<str>,
+    pub(crate) name: String,
+}
+
+impl PathSet {
+    /// Whether it has a rule for every path.
+    pub(crate) fn has_all(&self) -> bool {
+        self.first.is_empty()
+    }
+}
+
 /// Adds the pools, pool groups and policy sets of a host, one set a namespace. Answers
-/// the sets' names in the order in which they are attached: by their first path.
+/// the sets in the order in which they are attached: by their first path.
 pub(crate) fn path_policies(
     context: &Context,
     view: &View<'_>,
     site: &Site<'_>,
     out: &mut Output,
-) -> Vec<String> {
+) -> Vec<PathSet> {
     let names = context.names();
     let mut sets = Vec::new();
     for namespace in site.namespaces() {
         let mut switches = Vec::new();
-        let claims = site.claims.iter().filter(|c| c.ingress.id.namespace == namespace);
+        let claims = site.claims.iter().filter(|c| *c.namespace() == namespace);
         for claim in claims.clone() {
-            for path in &claim.paths {
-                let of = PathOf { ingress: claim.ingress, host: &site.host, path };
-                switches.extend(switch(context, view, of, &claim.security, out));
+            for path in &claim.asked.paths {
+                switches.extend(switch(context, view, PathOf { claim, host: &site.host, path }, out));
             }
         }
         let (Some(source), Some(first)) =
@@ -43,12 +55,12 @@ pub(crate) fn path_policies(
         let name = names.host_policy(&namespace, &site.host);
         let markers = set_markers(context, site, &namespace, &switches);
         let set = path_policy::switching(context, &name, switches, markers);
-        if out.add(Object::HttpPolicySet(set), &ingress_id(&source.ingress.id)) {
-            sets.push((first, name));
+        if out.add(Object::HttpPolicySet(set), &source.by.id()) {
+            sets.push(PathSet { first, name });
         }
     }
     sets.sort();
-    sets.into_iter().map(|(_, name)| name).collect()
+    sets
 }
 
 fn set_markers(context: &Context, site: &Site<'_>, namespace: &Arc<str>, switches: &[Switch]) -> Vec<Marker> {
@@ -68,66 +80,63 @@ fn set_markers(context: &Context, site: &Site<'_>, namespace: &Arc<str>, switche
     ])
 }
 
-/// Adds the pool, and the pool group if there is one, of a path.
-fn switch(
-    context: &Context,
-    view: &View<'_>,
-    of: PathOf<'_>,
-    security: &Security<'_>,
-    out: &mut Output,
-) -> Option<Switch> {
+/// Adds the pools, and the pool group if there is one, of a path.
+fn switch(context: &Context, view: &View<'_>, of: PathOf<'_>, out: &mut Output) -> Option<Switch> {
     let names = context.names();
-    let id = ingress_id(&of.ingress.id);
-    let (plain_group, plain_pool) =
-        (names.plain_pool_group(of.name()), names.plain_pool(of.name(), &of.path.backend.service));
-    let (mut group_name, mut pool_name) = (names.encode(&plain_group), names.encode(&plain_pool));
+    let source = of.claim.by.id();
+    let plain_group = names.plain_pool_group(of.name());
+    let plain_pool = |service: &str| names.plain_pool(of.name(), service, of.claim.by.is_route());
     // Different paths may lead to one name: the later one gets a longer name.
-    if out.has(context, Kind::PoolGroup, &group_name) || out.has(context, Kind::Pool, &pool_name) {
-        let longer = |plain: &str| names.encode(&format!("{plain}-{}", of.digest()));
-        (group_name, pool_name) = (longer(&plain_group), longer(&plain_pool));
-    }
+    let is_taken = out.has(context, Kind::PoolGroup, &names.encode(&plain_group))
+        || of
+            .path
+            .backends
+            .iter()
+            .any(|backend| out.has(context, Kind::Pool, &names.encode(&plain_pool(&backend.service))));
+    let end = if is_taken { format!("-{}", of.digest()) } else { String::new() };
+    let name = |plain: &str| names.encode(&format!("{plain}{end}"));
     let label = if context.config.evh { String::new() } else { of.label() };
-    let markers = path_pool::path_markers(context, of, true);
-    let pool = path_pool::of_path(context, view, of, pool_name.clone(), &label, markers, out);
-    if !out.add(Object::Pool(pool), &id) {
-        return None;
-    }
-    let target = if context.config.no_pool_group_for_sni && !context.config.evh {
-        Target::Pool(pool_name)
-    } else {
-        let member = PoolGroupMember {
-            pool_ref: Ref::named(Kind::Pool, pool_name),
-            priority_label: None,
-            ratio: INGRESS_RATIO,
-        };
-        let group = pool::group(
-            context,
-            &group_name,
-            vec![member],
-            path_pool::path_markers(context, of, false),
-            false,
-        );
-        if !out.add(Object::PoolGroup(group), &id) {
-            return None;
+    let mut members = Vec::new();
+    for (backend, ratio) in of.backends() {
+        let pool_name = name(&plain_pool(&backend.service));
+        let markers = path_pool::path_markers(context, of, Some(backend));
+        let made = Made { name: pool_name.clone(), label: &label, markers };
+        let pool = path_pool::of_backend(context, view, of, backend, made, out);
+        if out.add(Object::Pool(pool), &source) {
+            let pool_ref = Ref::named(Kind::Pool, pool_name);
+            members.push(PoolGroupMember { pool_ref, priority_label: None, ratio });
         }
-        Target::PoolGroup(group_name.clone())
+    }
+    let group_name = name(&plain_group);
+    let skips_groups = context.config.no_pool_group_for_sni && !context.config.evh && !of.claim.by.is_route();
+    let target = match &*members {
+        [] => return None,
+        [only] if skips_groups => Target::Pool(only.pool_ref.name.as_deref().unwrap_or_default().to_owned()),
+        _ => {
+            let markers = path_pool::path_markers(context, of, None);
+            let group = pool::group(context, &group_name, members, markers, false);
+            if !out.add(Object::PoolGroup(group), &source) {
+                return None;
+            }
+            Target::PoolGroup(group_name.clone())
+        }
     };
     // Upstream knows no port where a dedicated host has no certificate.
-    let anonymous = names.is_dedicated() && !context.config.evh && matches!(security, Security::Insecure);
+    let is_plain = matches!(of.claim.asked.security, Security::Insecure);
+    let anonymous = names.is_dedicated() && !context.config.evh && is_plain;
     Some(Switch {
         path: of.path.path.clone(),
         path_type: of.path.path_type,
         map_name: group_name,
         target,
-        ingress: of.ingress.id.name.clone(),
+        ingress: of.claim.by.name().name.clone(),
         service_port: if anonymous { 0 } else { service_port(of) },
     })
 }
 
-/// The number of the backend's port: as the Ingress gives it, else 80.
+/// The number of the backend's port as upstream's checksum has it: as the Ingress gives it, else
+/// 80; as the Route gives it, else none.
 fn service_port(of: PathOf<'_>) -> u16 {
-    match of.path.backend.port {
-        PortRef::Number(number) => number,
-        PortRef::Name(_) => 80,
-    }
+    let number = of.path.backends.first().and_then(|backend| backend.port.number());
+    number.unwrap_or(if of.claim.by.is_route() { 0 } else { 80 })
 }

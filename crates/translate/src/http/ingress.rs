@@ -4,13 +4,20 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use ako_core::resource::{Ingress, IngressClass, IngressTls};
+use ako_core::resource::{Ingress, IngressClass, IngressTls, Secret};
 use ako_core::{CONTROLLER_NAME, NamespacedName, Reason};
 
-use crate::http::tls_wish::is_under;
+use crate::context::Context;
+use crate::endpoints::WantedPort;
+use crate::http::claim::{Asked, ClaimedBackend, ClaimedPath, OverHttp, Security};
+use crate::http::tls::{self, Tls};
+use crate::http::tls_wish::{self, TlsWish, is_under};
 use crate::output::Output;
 use crate::unit::ingress_id;
 use crate::view::View;
+
+/// The weight of the backends of Ingresses: they have no siblings.
+const WEIGHT: u32 = 100;
 
 /// The unit of an Ingress that names no host. Where there are hosts, the unit of the first
 /// one tells.
@@ -19,6 +26,10 @@ pub(crate) fn translate(view: &View<'_>, id: &NamespacedName, out: &mut Output) 
         return;
     };
     if !is_ours(view, ingress) || !view.serves(&id.namespace) {
+        return;
+    }
+    if view.has_routes() {
+        tell_routes(ingress, out);
         return;
     }
     tell(view, ingress, out);
@@ -43,12 +54,97 @@ pub(crate) fn is_ours(view: &View<'_>, ingress: &Ingress) -> bool {
     }
 }
 
-/// Tells what is not done of an Ingress, if this is the first one of its hosts.
-pub(crate) fn tell_at(view: &View<'_>, host: &Arc<str>, ingress: &Ingress, out: &mut Output) {
-    let first = ingress.rules.iter().filter_map(|rule| view.host_of(ingress, rule.host.as_ref())).min();
-    if first.as_ref() == Some(host) {
-        tell(view, ingress, out);
+/// Tells what is not done of the Ingresses of ours that name a host, of each where this is the
+/// first one of its hosts.
+pub(crate) fn tell_all_at(view: &View<'_>, host: &Arc<str>, out: &mut Output) {
+    let ours = |ingress: &&Arc<Ingress>| is_ours(view, ingress) && view.serves(&ingress.id.namespace);
+    for ingress in view.ingresses_of(host).filter(ours) {
+        let first = ingress.rules.iter().filter_map(|rule| view.host_of(ingress, rule.host.as_ref())).min();
+        match first.as_ref() == Some(host) {
+            true if view.has_routes() => tell_routes(ingress, out),
+            true => tell(view, ingress, out),
+            false => {}
+        }
     }
+}
+
+/// Tells that an Ingress is not served, as the cluster has Routes.
+fn tell_routes(ingress: &Ingress, out: &mut Output) {
+    out.tell(
+        &ingress_id(&ingress.id),
+        Reason::RoutesServed,
+        "this cluster has OpenShift Routes, and Avi serves those instead of Ingresses: write a Route, or let \
+         OpenShift make one of this Ingress",
+    );
+}
+
+/// What an Ingress asks of a host; an error says why it is not served.
+pub(crate) fn asks<'a>(
+    context: &Context,
+    view: &View<'a>,
+    host: &Arc<str>,
+    ingress: &'a Arc<Ingress>,
+    out: &mut Output,
+) -> Result<Asked<'a>, (Reason, String)> {
+    let (security, over_http) = security(context, view, host, ingress)?;
+    let id = ingress_id(&ingress.id);
+    let mut paths = Vec::new();
+    for rule in ingress.rules.iter().filter(|r| view.host_of(ingress, r.host.as_ref()).as_ref() == Some(host))
+    {
+        let Some(rule_paths) = rule.paths.as_ref().filter(|paths| !paths.is_empty()) else {
+            let message = format!("the rule for host {host} has no paths, so it leads nowhere: add some");
+            out.tell(&id, Reason::InvalidRule, message);
+            continue;
+        };
+        for path in rule_paths {
+            let Some(backend) = &path.backend else {
+                let message = format!(
+                    "the backend of {host}{} is not a Service, which is all that is supported",
+                    path.path
+                );
+                out.tell(&id, Reason::UnsupportedBackend, message);
+                continue;
+            };
+            let backend = ClaimedBackend {
+                service: backend.service.clone(),
+                port: WantedPort::OfService(backend.port.clone()),
+                weight: WEIGHT,
+            };
+            paths.push(ClaimedPath {
+                path: path.path.clone(),
+                path_type: path.path_type,
+                backends: vec![backend],
+            });
+        }
+    }
+    Ok(Asked { security, over_http, reencrypt: None, paths })
+}
+
+/// How an Ingress wants a host to be served; an error where it wants TLS and there is no
+/// certificate for it.
+fn security<'a>(
+    context: &Context,
+    view: &View<'a>,
+    host: &Arc<str>,
+    ingress: &Ingress,
+) -> Result<(Security<'a>, OverHttp), (Reason, String)> {
+    let (secret, is_default) = match tls_wish::of_host(ingress, host) {
+        TlsWish::Plain => return Ok((Security::Insecure, OverHttp::Served)),
+        TlsWish::Passthrough => return Ok((Security::Passthrough, OverHttp::Redirected)),
+        TlsWish::Default => (tls::default_secret(context), true),
+        TlsWish::Entry(entry) => {
+            (NamespacedName::new(ingress.id.namespace.clone(), entry.secret.clone()), false)
+        }
+        TlsWish::Unclear => {
+            let message = format!(
+                "host {host} is not served, as an entry of spec.tls names a host that is no DNS name and may have \
+                 been meant for it: correct that entry"
+            );
+            return Err((Reason::InvalidRule, message));
+        }
+    };
+    let found = tls::of_secret(view.get::<Secret>(&secret), &secret, host)?;
+    Ok((Security::Secure(Tls { is_default, ..found }), OverHttp::Redirected))
 }
 
 fn tell(view: &View<'_>, ingress: &Ingress, out: &mut Output) {

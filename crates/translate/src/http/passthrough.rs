@@ -11,12 +11,11 @@ use ako_avi_types::{Kind, Object, PoolGroupMember, Ref};
 use crate::context::Context;
 use crate::contribution::Contribution;
 use crate::front::{FrontKey, FrontKind};
-use crate::http::claim::{ClaimedPath, HostClaim};
-use crate::http::path_pool::{self, INGRESS_RATIO, PathOf};
+use crate::http::claim::{ClaimedBackend, HostClaim, OverHttp};
+use crate::http::path_pool::{self, Made, PathOf};
 use crate::http::site;
 use crate::output::Output;
 use crate::pool;
-use crate::unit::ingress_id;
 use crate::view::View;
 
 /// Why a wildcard host is not served: the pool group is found by the whole host.
@@ -39,34 +38,38 @@ pub(crate) fn translate(
         ])
     };
     // One pool a service, whatever paths lead to it.
-    let mut services: BTreeMap<&Arc<str>, (&HostClaim<'_>, &ClaimedPath)> = BTreeMap::new();
+    let mut services: BTreeMap<&Arc<str>, (PathOf<'_>, &ClaimedBackend)> = BTreeMap::new();
     for claim in claims {
-        for path in &claim.paths {
-            services.entry(&path.backend.service).or_insert((claim, path));
+        for path in &claim.asked.paths {
+            let of = PathOf { claim, host: name, path };
+            for backend in path.backends.iter().filter(|backend| backend.weight > 0) {
+                services.entry(&backend.service).or_insert((of, backend));
+            }
         }
     }
     let mut members = Vec::new();
-    for (service, (claim, path)) in services {
+    for (service, (of, backend)) in services {
         let pool_name = context.names().passthrough_pool(name, service);
-        let of = PathOf { ingress: claim.ingress, host: name, path };
-        let pool = path_pool::of_path(context, view, of, pool_name.clone(), "", markers(Some(service)), out);
-        if out.add(Object::Pool(pool), &ingress_id(&claim.ingress.id)) {
+        let made = Made { name: pool_name.clone(), label: "", markers: markers(Some(service)) };
+        let pool = path_pool::of_backend(context, view, of, backend, made, out);
+        if out.add(Object::Pool(pool), &of.claim.by.id()) {
             let pool_ref = Ref::named(Kind::Pool, pool_name);
-            members.push(PoolGroupMember { pool_ref, priority_label: None, ratio: INGRESS_RATIO });
+            members.push(PoolGroupMember { pool_ref, priority_label: None, ratio: backend.weight });
         }
     }
     let group_name: Arc<str> = context.names().passthrough_pool_group(name).into();
     let group = pool::group(context, &group_name, members, markers(None), false);
-    if !out.add(Object::PoolGroup(group), &ingress_id(&first.ingress.id)) {
+    if !out.add(Object::PoolGroup(group), &first.by.id()) {
         return;
     }
     for claim in claims {
-        site::tell_wildcard(name, claim.ingress, NO_WILDCARD, out);
-        site::bind(claim.ingress, name, &front.vs(), &front.vsvip(), out);
+        site::tell_wildcard(name, claim.by, NO_WILDCARD, out);
+        site::bind(claim.by, name, &front.vs(), &front.vsvip(), out);
     }
+    let is_redirected = claims.iter().any(|claim| claim.asked.over_http == OverHttp::Redirected);
     let contribution = Contribution {
         fqdns: vec![name.clone()],
-        redirects: vec![name.clone()],
+        redirects: is_redirected.then(|| name.clone()).into_iter().collect(),
         pool_groups: vec![group_name],
         ..Contribution::default()
     };

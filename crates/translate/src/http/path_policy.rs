@@ -5,8 +5,8 @@ use std::cmp::Reverse;
 use std::sync::Arc;
 
 use ako_avi_types::http_policy::{
-    HostHeaderMatch, HttpMatch, HttpRequestPolicy, HttpRequestRule, HttpSecurityPolicy, PathMatch,
-    RedirectAction, SwitchingAction,
+    HostHeaderMatch, HttpMatch, HttpRequestPolicy, HttpRequestRule, HttpSecurityPolicy, HttpSecurityRule,
+    PathMatch, RedirectAction, SecurityAction, SwitchingAction,
 };
 use ako_avi_types::l4_policy::PortMatch;
 use ako_avi_types::{HttpPolicySet, Kind, Marker, Ref, go_json};
@@ -15,6 +15,10 @@ use ako_core::resource::PathType;
 use serde::Serialize;
 
 use crate::context::Context;
+use crate::contribution::Paths;
+
+/// Closes the connection.
+const CLOSE: &str = "HTTP_SECURITY_ACTION_CLOSE_CONN";
 
 /// One path and where it leads.
 #[derive(Clone, Debug)]
@@ -50,12 +54,13 @@ pub(crate) fn switching(
     for switch in &switches {
         checksum = checksum.number(switch_checksum(switch));
     }
-    let rules = switches.iter().zip(0..).map(|(switch, index)| switching_rule(name, index, switch)).collect();
+    let rules = switches.iter().zip(0..).map(|(switch, index)| switching_rule(name, index, switch));
+    let rules = Rules { requests: rules.collect(), refusals: Vec::new() };
     envelope(context, name, rules, checksum.finish(), markers)
 }
 
 /// The policy set that sends HTTP requests for hosts to HTTPS, on a virtual service that
-/// other hosts share.
+/// other hosts share; of those in `partly` only some paths.
 ///
 /// A wildcard is matched by the end of the host, which also matches what lies deeper, and
 /// hosts of their own. Those that are [`not_redirected`] are left out.
@@ -63,21 +68,37 @@ pub(crate) fn redirect(
     context: &Context,
     name: &str,
     mut hosts: Vec<Arc<str>>,
+    partly: &[(Arc<str>, Paths)],
     not_redirected: &[(Arc<str>, Arc<str>)],
     markers: Vec<Marker>,
 ) -> HttpPolicySet {
     hosts.sort();
-    let checksum = context.checksum().markers(&markers).text(&go_json::marshal(&hosts));
+    let mut checksum = context.checksum().markers(&markers);
+    if !hosts.is_empty() {
+        checksum = checksum.text(&go_json::marshal(&hosts));
+    }
+    for (host, paths) in partly {
+        checksum = checksum.text(&go_json::marshal(&[host])).text(&format!("{paths:?}"));
+    }
     hosts.retain(|host| !not_redirected.iter().any(|(left_out, _)| left_out == host));
     let (wildcards, exact): (Vec<_>, Vec<_>) = hosts.into_iter().partition(|host| host.starts_with('*'));
     let ends = wildcards.iter().map(|host| host.trim_start_matches('*').into()).collect();
     let matches = [("HDR_EQUALS", exact), ("HDR_ENDS_WITH", ends)];
-    let matches = matches.into_iter().filter(|(_, value)| !value.is_empty());
-    let rules = matches.zip(0..).map(|((criteria, value), index)| {
-        let hosts = HostHeaderMatch { match_criteria: criteria.into(), value };
-        redirect_rule(name, index, Some(hosts))
+    let whole = matches.into_iter().filter(|(_, value)| !value.is_empty()).map(|(criteria, value)| {
+        HttpMatch { host_hdr: Some(host_match(criteria, value)), ..over_http(&Paths::All) }
     });
-    envelope(context, name, rules.collect(), checksum.finish(), markers)
+    let partly = partly.iter().map(|(host, paths)| HttpMatch {
+        host_hdr: Some(host_match("HDR_EQUALS", vec![host.clone()])),
+        ..over_http(paths)
+    });
+    let rules = whole.chain(partly).zip(0..).map(|(matches, index)| redirect_rule(name, index, matches));
+    envelope(
+        context,
+        name,
+        Rules { requests: rules.collect(), refusals: Vec::new() },
+        checksum.finish(),
+        markers,
+    )
 }
 
 /// The wildcards that cannot be redirected, each with a host without TLS that its redirect
@@ -92,30 +113,76 @@ pub(crate) fn not_redirected(hosts: &[Arc<str>], plain: &[&Arc<str>]) -> Vec<(Ar
     caught.collect()
 }
 
-/// The redirect of a host on a virtual service that serves it alone.
-pub(crate) fn redirect_alone(
+/// The policy set of a host on a virtual service that serves it alone: which requests without
+/// TLS are redirected to HTTPS, and which are refused.
+pub(crate) fn alone(
     context: &Context,
     name: &str,
     host: &Arc<str>,
+    redirected: &[Paths],
+    refused: &[Paths],
     markers: Vec<Marker>,
 ) -> HttpPolicySet {
-    if !host.starts_with('*') {
-        return redirect(context, name, vec![host.clone()], &[], markers);
+    let mut checksum = context.checksum().markers(&markers);
+    for paths in refused {
+        let number = hash(CLOSE).wrapping_add(hash("IS_IN")).wrapping_add(80);
+        checksum = checksum.number(number);
+        if *paths != Paths::All {
+            checksum = checksum.text(&format!("{paths:?}"));
+        }
     }
-    let checksum = context.checksum().markers(&markers).text(&go_json::marshal(&[host]));
-    envelope(context, name, vec![redirect_rule(name, 0, None)], checksum.finish(), markers)
+    for paths in redirected {
+        checksum = checksum.text(&go_json::marshal(&[host]));
+        if *paths != Paths::All {
+            checksum = checksum.text(&format!("{paths:?}"));
+        }
+    }
+    let refusals = refused.iter().zip(0..).map(|(paths, index)| HttpSecurityRule {
+        name: format!("{name}-{index}").into(),
+        index,
+        enable: true,
+        matches: over_http(paths),
+        action: SecurityAction { action: CLOSE.into() },
+    });
+    let refusals: Vec<_> = refusals.collect();
+    // A wildcard needs no match: what gets here is under it.
+    let host_hdr = (!host.starts_with('*')).then(|| host_match("HDR_EQUALS", vec![host.clone()]));
+    let first = u32::try_from(refusals.len()).unwrap_or(u32::MAX);
+    let requests = redirected.iter().zip(first..).map(|(paths, index)| {
+        redirect_rule(name, index, HttpMatch { host_hdr: host_hdr.clone(), ..over_http(paths) })
+    });
+    let rules = Rules { requests: requests.collect(), refusals };
+    envelope(context, name, rules, checksum.finish(), markers)
 }
 
-fn redirect_rule(set: &str, index: u32, hosts: Option<HostHeaderMatch>) -> HttpRequestRule {
+/// Matches requests without TLS for some of the paths.
+fn over_http(paths: &Paths) -> HttpMatch {
+    let path = |criteria: &str, paths: Vec<Arc<str>>| PathMatch {
+        match_criteria: criteria.into(),
+        match_case: "SENSITIVE".into(),
+        match_str: paths,
+    };
+    HttpMatch {
+        path: match paths {
+            Paths::All => None,
+            Paths::Under(start) => Some(path("BEGINS_WITH", vec![start.clone()])),
+            Paths::NotUnder(starts) => Some(path("DOES_NOT_BEGIN_WITH", starts.clone())),
+        },
+        host_hdr: None,
+        vs_port: Some(PortMatch { match_criteria: "IS_IN".into(), ports: vec![80] }),
+    }
+}
+
+fn host_match(criteria: &str, value: Vec<Arc<str>>) -> HostHeaderMatch {
+    HostHeaderMatch { match_criteria: criteria.into(), value }
+}
+
+fn redirect_rule(set: &str, index: u32, matches: HttpMatch) -> HttpRequestRule {
     HttpRequestRule {
         name: format!("{set}-{index}").into(),
         index,
         enable: true,
-        matches: HttpMatch {
-            path: None,
-            host_hdr: hosts,
-            vs_port: Some(PortMatch { match_criteria: "IS_IN".into(), ports: vec![80] }),
-        },
+        matches,
         switching_action: None,
         redirect_action: Some(RedirectAction {
             port: 443,
@@ -125,10 +192,16 @@ fn redirect_rule(set: &str, index: u32, hosts: Option<HostHeaderMatch>) -> HttpR
     }
 }
 
+/// The rules of a policy set.
+struct Rules {
+    requests: Vec<HttpRequestRule>,
+    refusals: Vec<HttpSecurityRule>,
+}
+
 fn envelope(
     context: &Context,
     name: &str,
-    rules: Vec<HttpRequestRule>,
+    rules: Rules,
     checksum: Arc<str>,
     markers: Vec<Marker>,
 ) -> HttpPolicySet {
@@ -137,8 +210,8 @@ fn envelope(
         cloud_config_cksum: Some(checksum),
         created_by: Some(context.owner.clone()),
         tenant_ref: Some(context.placement.tenant_ref.clone()),
-        http_request_policy: HttpRequestPolicy { rules },
-        http_security_policy: HttpSecurityPolicy::default(),
+        http_request_policy: HttpRequestPolicy { rules: rules.requests },
+        http_security_policy: HttpSecurityPolicy { rules: rules.refusals },
         markers,
     }
 }

@@ -1,4 +1,4 @@
-//! The pool of a path of an Ingress. Source: L7 objects, §3.2.
+//! The pools of a path of an Ingress or Route. Source: L7 objects, §3.2.
 
 use std::sync::Arc;
 
@@ -6,39 +6,32 @@ use ako_avi_types::{Marker, Pool, ServiceMetadata};
 use ako_core::checksum::sha1_hex;
 use ako_core::config::ServiceMode;
 use ako_core::name::PathName;
-use ako_core::resource::{Ingress, PathType, PortRef, Protocol, Service, ServiceType, UnusedField};
+use ako_core::resource::{PathType, PortRef, Protocol, Service, ServiceType, UnusedField};
 use ako_core::{NamespacedName, Reason};
 
 use crate::context::Context;
-use crate::endpoints::{self, Members};
-use crate::http::claim::ClaimedPath;
+use crate::endpoints::{self, Members, WantedPort};
+use crate::http::claim::{ClaimedBackend, ClaimedPath, HostClaim};
+use crate::http::pki_profile;
 use crate::output::Output;
 use crate::pool::{self, Covered};
-use crate::unit::ingress_id;
 use crate::view::View;
-
-/// The weight of an Ingress's pools: they have no siblings.
-pub(crate) const INGRESS_RATIO: u32 = 100;
 
 /// How many letters of a digest tell a path from the others of an Ingress.
 const DIGEST: usize = 8;
 
-/// A path of an Ingress, under a host.
+/// A path of a claim, under a host.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct PathOf<'a> {
-    pub(crate) ingress: &'a Ingress,
+    pub(crate) claim: &'a HostClaim<'a>,
     pub(crate) host: &'a Arc<str>,
     pub(crate) path: &'a ClaimedPath,
 }
 
 impl<'a> PathOf<'a> {
     pub(crate) fn name(&self) -> PathName<'a> {
-        PathName {
-            namespace: &self.ingress.id.namespace,
-            ingress: &self.ingress.id.name,
-            host: self.host,
-            path: &self.path.path,
-        }
+        let by = self.claim.by.name();
+        PathName { namespace: &by.namespace, ingress: &by.name, host: self.host, path: &self.path.path }
     }
 
     /// `host/path`, the label that datascripts select by.
@@ -54,89 +47,131 @@ impl<'a> PathOf<'a> {
         digest
     }
 
-    pub(crate) fn service(&self) -> NamespacedName {
-        NamespacedName::new(self.ingress.id.namespace.clone(), self.path.backend.service.clone())
+    fn service(&self, backend: &ClaimedBackend) -> NamespacedName {
+        NamespacedName::new(self.claim.namespace().clone(), backend.service.clone())
+    }
+
+    /// The backends that get requests, each with its part of them. Where none is to get any,
+    /// one is there for requests to end at; [`of_backend`] gives it no servers.
+    pub(crate) fn backends(&self) -> Vec<(&'a ClaimedBackend, u32)> {
+        let chosen = self.path.backends.iter().filter(|backend| backend.weight > 0);
+        let chosen: Vec<_> = chosen.map(|backend| (backend, backend.weight)).collect();
+        if chosen.is_empty() {
+            return self.path.backends.iter().take(1).map(|backend| (backend, 1)).collect();
+        }
+        chosen
     }
 }
 
 /// The markers of what is made for a path; `service` only where upstream names
 /// it.
-pub(crate) fn path_markers(context: &Context, of: PathOf<'_>, service: bool) -> Vec<Marker> {
-    let service = if service { vec![of.path.backend.service.clone()] } else { Vec::new() };
+pub(crate) fn path_markers(
+    context: &Context,
+    of: PathOf<'_>,
+    service: Option<&ClaimedBackend>,
+) -> Vec<Marker> {
+    let by = of.claim.by.name();
     context.markers(vec![
-        ("Namespace", vec![of.ingress.id.namespace.clone()]),
+        ("Namespace", vec![by.namespace.clone()]),
         ("Host", vec![of.host.clone()]),
-        ("ServiceName", service),
+        ("ServiceName", service.map(|backend| backend.service.clone()).into_iter().collect()),
         ("Path", vec![of.path.path.clone()]),
-        ("IngressName", vec![of.ingress.id.name.clone()]),
+        ("IngressName", vec![by.name.clone()]),
     ])
 }
 
-/// The pool of a path. `label` goes into the checksum where upstream has one.
-pub(crate) fn of_path(
+/// What of a pool depends on where it is used.
+#[derive(Debug)]
+pub(crate) struct Made<'a> {
+    pub(crate) name: String,
+    /// It goes into the checksum where upstream has one.
+    pub(crate) label: &'a str,
+    pub(crate) markers: Vec<Marker>,
+}
+
+/// The pool of a backend of a path.
+pub(crate) fn of_backend(
     context: &Context,
     view: &View<'_>,
     of: PathOf<'_>,
-    name: String,
-    label: &str,
-    markers: Vec<Marker>,
+    backend: &ClaimedBackend,
+    made: Made<'_>,
     out: &mut Output,
 ) -> Pool {
-    let (members, port_name) = members(context, view, of, out);
+    let (mut members, port_name) = members(context, view, of, backend, out);
+    if backend.weight == 0 {
+        members.servers.clear();
+    }
+    let by = of.claim.by.name();
     let metadata = ServiceMetadata {
-        ingress_name: of.ingress.id.name.clone(),
-        namespace: of.ingress.id.namespace.clone(),
+        ingress_name: by.name.clone(),
+        namespace: by.namespace.clone(),
         hostnames: Some(vec![of.host.clone()]),
-        pool_ratio: INGRESS_RATIO,
+        pool_ratio: backend.weight,
         ..ServiceMetadata::default()
     };
-    let covered =
-        Covered { protocol: "", members: &members, port_name: &port_name, label, metadata: &metadata };
-    pool::build(context, name, &covered, markers, Protocol::Tcp)
+    let tls = of.claim.asked.reencrypt.as_ref();
+    let tls =
+        tls.map(|reencrypt| pki_profile::tls_to_servers(context, reencrypt, &made, &of.claim.by.id(), out));
+    let covered = Covered {
+        protocol: "",
+        members: &members,
+        port_name: &port_name,
+        label: made.label,
+        metadata: &metadata,
+        tls: tls.as_ref(),
+    };
+    pool::build(context, made.name, &covered, made.markers, Protocol::Tcp)
 }
 
-fn members(context: &Context, view: &View<'_>, of: PathOf<'_>, out: &mut Output) -> (Members, String) {
-    let id = of.service();
-    let port = &of.path.backend.port;
+fn members(
+    context: &Context,
+    view: &View<'_>,
+    of: PathOf<'_>,
+    backend: &ClaimedBackend,
+    out: &mut Output,
+) -> (Members, String) {
+    let id = of.service(backend);
+    let port = &backend.port;
     let service = view.get::<Service>(&id);
-    let backend = endpoints::backend_port(service.map(|s| &**s), port);
+    let found = endpoints::backend_port(service.map(|s| &**s), port);
     let usable = service.filter(|s| can_back(context, s.service_type));
     if usable.is_none() {
         let why = match (service, context.config.service_mode) {
             (None, _) => "does not exist: create it",
             (Some(_), ServiceMode::NodePortLocal) => {
-                "is of a type that cannot back an Ingress with NodePortLocal: use ClusterIP"
+                "is of a type that cannot be behind a host with NodePortLocal: use ClusterIP"
             }
-            (Some(_), _) => "is of a type that cannot back an Ingress: use ClusterIP or NodePort",
+            (Some(_), _) => "is of a type that cannot be behind a host: use ClusterIP or NodePort",
         };
         let message = format!("Service {id} for {}{} {why}", of.host, of.path.path);
-        out.tell(&ingress_id(&of.ingress.id), Reason::MissingService, message);
+        out.tell(&of.claim.by.id(), Reason::MissingService, message);
     }
     if usable.is_some() && context.requests_node_ports() {
         out.request_node_ports(&id);
     }
-    if let Some(service) = usable.filter(|_| backend.port.is_none()) {
+    if let Some(service) = usable.filter(|_| found.is_missing()) {
         let message = missing_port(of, service, port);
-        out.tell(&ingress_id(&of.ingress.id), Reason::MissingPort, message);
+        out.tell(&of.claim.by.id(), Reason::MissingPort, message);
     }
-    let mut members = usable.map(|s| endpoints::of_service(context, view, s, &backend)).unwrap_or_default();
+    let mut members = usable.map(|s| endpoints::of_service(context, view, s, &found)).unwrap_or_default();
     for (reason, remark) in members.remarks.drain(..) {
         let message = format!("Service {id} for {}{}: {remark}", of.host, of.path.path);
-        out.tell(&ingress_id(&of.ingress.id), reason, message);
+        out.tell(&of.claim.by.id(), reason, message);
     }
-    let spoken = backend.port.zip(usable).and_then(|(port, service)| spoken(service, port.port));
+    let spoken = found.port.zip(usable).and_then(|(port, service)| spoken(service, port.port));
     if let Some(spoken) = spoken {
         let message = format!(
             "Service {id} for {}{}: appProtocol {spoken:?} has no effect; pods are spoken to in HTTP/1 without TLS",
             of.host, of.path.path
         );
-        out.tell(&ingress_id(&of.ingress.id), Reason::UnsupportedField, message);
+        out.tell(&of.claim.by.id(), Reason::UnsupportedField, message);
     }
     if members.port == 0 {
         // What upstream assumes where no endpoint tells.
-        members.port = if let PortRef::Number(number) = port { *number } else { 80 };
+        members.port = port.number().unwrap_or(80);
     }
-    (members, backend.name.to_owned())
+    (members, found.name.to_owned())
 }
 
 /// What is to be spoken on a port of a Service, if that is not plain HTTP.
@@ -148,23 +183,35 @@ fn spoken(service: &Service, number: u16) -> Option<&Arc<str>> {
 }
 
 /// What to say of a port that a Service does not have, or has for another protocol. The
-/// only port of a Service is taken all the same, as upstream does.
-fn missing_port(of: PathOf<'_>, service: &Service, port: &PortRef) -> String {
-    let named = match port {
-        PortRef::Number(number) => number.to_string(),
-        PortRef::Name(name) => format!("{name:?}"),
-    };
+/// only port of a Service is taken for that of an Ingress all the same, as upstream does.
+fn missing_port(of: PathOf<'_>, service: &Service, port: &WantedPort) -> String {
     let usable = service.ports.iter().filter(|port| port.protocol == Protocol::Tcp);
+    let start = format!("Service {} for {}{}", service.id, of.host, of.path.path);
+    if matches!(port, WantedPort::Any | WantedPort::OfPods(_) | WantedPort::Named(_)) {
+        let names: Vec<_> = usable.map(|port| format!("{:?}", port.name)).collect();
+        let names = if names.is_empty() { "none of protocol TCP".to_owned() } else { names.join(", ") };
+        return match port {
+            WantedPort::Named(name) => format!(
+                "{start} has no TCP port named {name:?}, so it gets no requests; it has {names}: correct \
+                 spec.port.targetPort"
+            ),
+            _ => format!("{start} has several ports: name one of {names} in spec.port.targetPort"),
+        };
+    }
+    let named = match port {
+        WantedPort::OfService(PortRef::Name(name)) => format!("{name:?}"),
+        _ => port.number().unwrap_or_default().to_string(),
+    };
     let usable: Vec<_> = usable.map(|port| port.port.to_string()).collect();
     let way_out = match &*usable {
         [] => "it has none of protocol TCP, which HTTP needs: add one".to_owned(),
         [only] if service.ports.len() == 1 => format!("its only one, {only}, is tried: name that one"),
         _ => format!("it has {}: name one of them", usable.join(", ")),
     };
-    format!("Service {} for {}{} has no TCP port {named}; {way_out}", service.id, of.host, of.path.path)
+    format!("{start} has no TCP port {named}; {way_out}")
 }
 
-/// Whether a Service of a type can be behind an Ingress.
+/// Whether a Service of a type can be behind a host.
 fn can_back(context: &Context, service_type: ServiceType) -> bool {
     let mode = context.config.service_mode;
     match service_type {

@@ -17,7 +17,6 @@ use crate::front::{FrontKey, FrontKind};
 use crate::http::{claim, path_policy};
 use crate::limits::Room;
 use crate::output::Output;
-use crate::unit::ingress_id;
 use crate::view::View;
 use crate::virtual_service::{self as vs, Covered, PortText};
 use crate::{pool, vsvip};
@@ -38,7 +37,7 @@ pub(crate) fn translate<'a>(
             sni(context, key, sum, &not_redirected)
         }
         FrontKind::Evh => evh(context, key, sum),
-        FrontKind::Passthrough => passthrough(context, key, sum),
+        FrontKind::Passthrough => passthrough(context, view, key, sum),
     };
     objects.iter_mut().for_each(Object::normalise);
     out.objects.extend(objects.into_iter().map(Arc::new));
@@ -52,15 +51,19 @@ fn sum<'a>(parts: impl IntoIterator<Item = &'a Contribution>) -> Contribution {
         sum.members.extend_from_slice(&part.members);
         sum.children.extend_from_slice(&part.children);
         sum.redirects.extend_from_slice(&part.redirects);
+        sum.partial_redirects.extend_from_slice(&part.partial_redirects);
         sum.certificates.extend_from_slice(&part.certificates);
+        sum.authorities.extend_from_slice(&part.authorities);
         sum.pool_groups.extend_from_slice(&part.pool_groups);
     }
     sum.certificates.sort();
     sum.certificates.dedup();
+    sum.authorities.sort();
+    sum.authorities.dedup();
     sum
 }
 
-/// Tells the Ingresses of wildcard hosts whose HTTP requests are not redirected to HTTPS; each
+/// Tells those who claim wildcard hosts whose HTTP requests are not redirected to HTTPS; each
 /// wildcard comes with a host that is in the way.
 fn tell_not_redirected(
     context: &Context,
@@ -80,7 +83,7 @@ fn tell_not_redirected(
         let claimed = claim::of_host(context, view, wildcard, &mut Output::default());
         let claims = claimed.into_iter().flat_map(|claimed| claimed.claims);
         for claim in claims.filter(|claim| claim.tenant == key.tenant && claim.asks_for_tls()) {
-            out.tell(&ingress_id(&claim.ingress.id), Reason::WildcardNotServed, message.clone());
+            out.tell(&claim.by.id(), Reason::WildcardNotServed, message.clone());
         }
     }
 }
@@ -116,11 +119,18 @@ fn sni(
         context.markers(Vec::new()),
         true,
     )));
-    let redirected = !sum.redirects.is_empty();
+    let redirected = !sum.redirects.is_empty() || !sum.partial_redirects.is_empty();
     if redirected {
         tokens.push(format!("HttpPolicy{name}"));
-        let set =
-            path_policy::redirect(context, name, sum.redirects, not_redirected, context.markers(Vec::new()));
+        let markers = context.markers(Vec::new());
+        let set = path_policy::redirect(
+            context,
+            name,
+            sum.redirects,
+            &sum.partial_redirects,
+            not_redirected,
+            markers,
+        );
         objects.push(Object::HttpPolicySet(set));
     }
     objects.push(datascript(
@@ -153,6 +163,7 @@ fn evh(context: &Context, key: &FrontKey, sum: Contribution) -> Vec<Object> {
     let mut tokens = vec![format!("VSVIP{name}")];
     tokens.extend(sum.children.iter().map(|c| format!("EVHNode{c}")));
     tokens.extend(sum.certificates.iter().map(|c| format!("SSLKeyCert{c}")));
+    tokens.extend(sum.authorities.iter().map(|c| format!("CACert{c}")));
     // With the Strict policy upstream covers the parent's claims, which are none.
     tokens.extend((context.config.fqdn_reuse == FqdnReuse::Strict).then(|| hash("").to_string()));
     let covered = Covered {
@@ -180,7 +191,7 @@ fn parent(context: &Context, key: &FrontKey, covered: Covered, range: bool) -> v
     draft
 }
 
-fn passthrough(context: &Context, key: &FrontKey, sum: Contribution) -> Vec<Object> {
+fn passthrough(context: &Context, view: &View<'_>, key: &FrontKey, sum: Contribution) -> Vec<Object> {
     let name = &key.name;
     let insecure: Arc<str> = format!("{name}-insecure").into();
     let mut groups = sum.pool_groups;
@@ -188,29 +199,42 @@ fn passthrough(context: &Context, key: &FrontKey, sum: Contribution) -> Vec<Obje
     let script = passthrough_script(&context.names().prefix());
     let parser = [Ref::named(Kind::ProtocolParser, "Default-TLS")];
     let redirects = !sum.redirects.is_empty();
+    // The companion of Ingresses stays when its last host went; of Routes it comes with the
+    // first one that is redirected.
+    let companion = (redirects || !view.has_routes()).then_some(&insecure);
     let mut objects = vec![
         front_vsvip(context, key, sum.fqdns),
         datascript(context, name, "VS_DATASCRIPT_EVT_L4_REQUEST", &script, groups, &parser),
-        Object::VirtualService(passthrough_secure(context, name, &insecure)),
-        Object::VirtualService(passthrough_insecure(context, name, &insecure, redirects)),
+        Object::VirtualService(passthrough_secure(context, name, companion)),
     ];
+    objects.extend(
+        companion.map(|companion| {
+            Object::VirtualService(passthrough_insecure(context, name, companion, redirects))
+        }),
+    );
     if redirects {
-        let set = path_policy::redirect(context, &insecure, sum.redirects, &[], context.markers(Vec::new()));
+        let set =
+            path_policy::redirect(context, &insecure, sum.redirects, &[], &[], context.markers(Vec::new()));
         objects.push(Object::HttpPolicySet(set));
     }
     objects
 }
 
-fn passthrough_secure(context: &Context, name: &Arc<str>, insecure: &Arc<str>) -> VirtualService {
+fn passthrough_secure(context: &Context, name: &Arc<str>, companion: Option<&Arc<str>>) -> VirtualService {
+    let mut tokens = vec![format!("HTTPDS{name}"), format!("VSVIP{name}")];
+    tokens.extend(companion.map(|companion| format!("PassthroughChild{companion}")));
     let covered = Covered {
-        tokens: vec![format!("HTTPDS{name}"), format!("VSVIP{name}"), format!("PassthroughChild{insecure}")],
+        tokens,
         application_profile: "System-L4-Application".to_owned(),
         network_profile: vs::SYSTEM_TCP_PROXY,
         ports: vec![PortText::http(443, false)],
         more: vec![vs::rhi_text(context)],
         ..Covered::default()
     };
-    let metadata = ServiceMetadata { passthrough_child_ref: insecure.clone(), ..ServiceMetadata::default() };
+    let metadata = ServiceMetadata {
+        passthrough_child_ref: companion.cloned().unwrap_or_default(),
+        ..ServiceMetadata::default()
+    };
     let mut draft = vs::Draft::new(context, name, covered, metadata, context.markers(Vec::new()));
     draft.body.vsvip_ref = Some(Ref::named(Kind::VsVip, name.clone()));
     draft.body.application_profile_ref = Some(vs::application_profile("System-L4-Application"));
@@ -222,7 +246,7 @@ fn passthrough_secure(context: &Context, name: &Arc<str>, insecure: &Arc<str>) -
     draft.finish(context)
 }
 
-/// The companion on port 80; it stays when its last host went.
+/// The companion on port 80.
 fn passthrough_insecure(
     context: &Context,
     name: &Arc<str>,

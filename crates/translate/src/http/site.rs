@@ -5,15 +5,15 @@ use std::sync::Arc;
 
 use ako_avi_types::ObjectKey;
 use ako_core::Reason;
-use ako_core::resource::Ingress;
 
-use crate::http::claim::{HostClaim, Security, Tls};
+use crate::http::claim::{HostClaim, OverHttp, Security};
+use crate::http::claimant::Claimant;
+use crate::http::tls::Tls;
 use crate::output::Output;
 use crate::statement::Binding;
-use crate::unit::ingress_id;
 
 /// A host whose TLS ends at Avi, or that has none, with the claims to it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Site<'a> {
     pub(crate) host: Arc<str>,
     /// Never empty; oldest first.
@@ -21,59 +21,91 @@ pub(crate) struct Site<'a> {
 }
 
 impl<'a> Site<'a> {
-    /// The certificate of the host: that of the oldest Ingress with one.
+    /// The certificate of the host: that of the oldest claim with one.
     pub(crate) fn tls(&self) -> Option<&Tls<'a>> {
-        self.claims.iter().find_map(|claim| match &claim.security {
+        self.claims.iter().find_map(|claim| match &claim.asked.security {
             Security::Secure(tls) => Some(tls),
             _ => None,
         })
     }
 
+    /// Whether a claim is served with TLS. For Ingresses that is so with all of a host if it is
+    /// with one, as upstream has it; each Route decides for itself.
+    pub(crate) fn is_secure(&self, claim: &HostClaim<'_>) -> bool {
+        claim.asks_for_tls() || (!claim.by.is_route() && self.tls().is_some())
+    }
+
+    /// What becomes of requests without TLS of a claim.
+    pub(crate) fn over_http(&self, claim: &HostClaim<'_>) -> OverHttp {
+        if !claim.by.is_route() && self.tls().is_some() {
+            return OverHttp::Redirected;
+        }
+        claim.asked.over_http
+    }
+
+    /// The paths whose requests without TLS have such a fate.
+    pub(crate) fn paths(&self, fates: &[OverHttp]) -> Vec<&Arc<str>> {
+        let claims = self.claims.iter().filter(|claim| fates.contains(&self.over_http(claim)));
+        claims.flat_map(|claim| claim.asked.paths.iter().map(|path| &path.path)).collect()
+    }
+
+    /// The same host with those of the claims alone that are served with TLS, if there are any.
+    pub(crate) fn secure(&self) -> Option<Self> {
+        let claims: Vec<_> = self.claims.iter().filter(|claim| self.is_secure(claim)).cloned().collect();
+        (!claims.is_empty()).then(|| Self { host: self.host.clone(), claims })
+    }
+
     /// The namespace that upstream names on the host's virtual service: that of
     /// the claim that it came across last.
     pub(crate) fn namespace(&self) -> &Arc<str> {
-        &self.claims[self.claims.len() - 1].ingress.id.namespace
+        self.claims[self.claims.len() - 1].namespace()
     }
 
     /// The namespaces that have paths of the host, sorted.
     pub(crate) fn namespaces(&self) -> Vec<Arc<str>> {
-        let mut namespaces: Vec<_> = self.claims.iter().map(|c| c.ingress.id.namespace.clone()).collect();
+        let mut namespaces: Vec<_> = self.claims.iter().map(|c| c.namespace().clone()).collect();
         namespaces.sort();
         namespaces.dedup();
         namespaces
     }
 
-    /// `namespace/name` of the Ingresses that serve the host, oldest first; only
-    /// the oldest of each namespace, which is what upstream records in EVH mode.
-    pub(crate) fn first_ingress_names(&self) -> Vec<Arc<str>> {
+    /// `namespace/name` of what serves the host, oldest first, as upstream records it in EVH
+    /// mode: all Routes, and of the Ingresses only the oldest of each namespace.
+    pub(crate) fn recorded_names(&self) -> Vec<Arc<str>> {
         let mut seen = BTreeSet::new();
-        let first = self.claims.iter().filter(|c| seen.insert(&c.ingress.id.namespace));
-        first.map(|c| c.ingress.id.to_string().into()).collect()
+        let first = self.claims.iter().filter(|c| c.by.is_route() || seen.insert(c.namespace()));
+        first.map(|c| c.by.name().to_string().into()).collect()
     }
 
-    /// Publishes a virtual service's addresses on all Ingresses of the host.
+    /// Publishes a virtual service's addresses on all that claim the host.
     pub(crate) fn bind_all(&self, vs: &ObjectKey, vsvip: &ObjectKey, out: &mut Output) {
         for claim in &self.claims {
-            bind(claim.ingress, &self.host, vs, vsvip, out);
+            bind(claim.by, &self.host, vs, vsvip, out);
         }
     }
 }
 
 /// Tells that a wildcard host cannot be served, and why: nothing matches it.
-pub(crate) fn tell_wildcard(host: &str, ingress: &Ingress, why: &str, out: &mut Output) {
+pub(crate) fn tell_wildcard(host: &str, claimant: Claimant<'_>, why: &str, out: &mut Output) {
     if host.starts_with('*') {
         let message = format!("the wildcard host {host} is not served: {why}");
-        out.tell(&ingress_id(&ingress.id), Reason::WildcardNotServed, message);
+        out.tell(&claimant.id(), Reason::WildcardNotServed, message);
     }
 }
 
-/// Publishes a virtual service's addresses on an Ingress.
-pub(crate) fn bind(ingress: &Ingress, host: &Arc<str>, vs: &ObjectKey, vsvip: &ObjectKey, out: &mut Output) {
+/// Publishes a virtual service's addresses on what claims a host.
+pub(crate) fn bind(
+    claimant: Claimant<'_>,
+    host: &Arc<str>,
+    vs: &ObjectKey,
+    vsvip: &ObjectKey,
+    out: &mut Output,
+) {
     // The API server takes no wildcard as the host name of a status.
     if host.starts_with('*') {
         return;
     }
     // A generated host is not in the spec, but it is how clients get here.
     let binding = Binding { hostname: host.clone(), vs: vs.clone(), vsvip: vsvip.clone() };
-    out.bind(ingress_id(&ingress.id), binding);
+    out.bind(claimant.id(), binding);
 }

@@ -9,13 +9,13 @@ use ako_avi_types::{Kind, Object, PoolGroupMember, Ref, ServiceMetadata, go_json
 use ako_core::{Reason, name};
 
 use crate::context::Context;
-use crate::contribution::Contribution;
+use crate::contribution::{Contribution, Paths};
 use crate::front::{FrontKey, FrontKind};
-use crate::http::path_pool::{self, INGRESS_RATIO, PathOf};
+use crate::http::claim::OverHttp;
+use crate::http::path_pool::{self, Made, PathOf};
 use crate::http::site::{self, Site};
-use crate::http::{certificate, host_paths};
+use crate::http::{certificate, host_paths, over_http};
 use crate::output::Output;
-use crate::unit::ingress_id;
 use crate::view::View;
 use crate::virtual_service::{self as vs, Covered};
 
@@ -27,59 +27,80 @@ pub(crate) fn translate(context: &Context, view: &View<'_>, site: &Site<'_>, par
     let front = FrontKey::new(context, FrontKind::Sni, parent);
     let vsvip = front.vsvip();
     let mut contribution = Contribution { fqdns: vec![site.host.clone()], ..Contribution::default() };
-    // A host with a certificate is redirected to HTTPS as a whole, so all its paths are there.
-    if let Some(child) = child(context, view, site, parent, out) {
-        site.bind_all(&context.key(Kind::VirtualService, child.clone()), &vsvip, out);
+    if let Some(secure) = site.secure()
+        && let Some(child) = child(context, view, &secure, parent, out)
+    {
+        secure.bind_all(&context.key(Kind::VirtualService, child.clone()), &vsvip, out);
         contribution.children.push(child);
-        contribution.redirects.push(site.host.clone());
-    } else if site.tls().is_none() {
-        for claim in &site.claims {
-            site::tell_wildcard(&site.host, claim.ingress, NO_WILDCARD, out);
-            for path in &claim.paths {
-                let of = PathOf { ingress: claim.ingress, host: &site.host, path };
-                let member = insecure_path(context, view, of, &contribution.members, out);
-                contribution.members.extend(member);
-            }
-            site::bind(claim.ingress, &site.host, &front.vs(), &vsvip, out);
+        redirect(site, &mut contribution, out);
+    }
+    for claim in site.claims.iter().filter(|claim| site.over_http(claim) == OverHttp::Served) {
+        site::tell_wildcard(&site.host, claim.by, NO_WILDCARD, out);
+        for path in &claim.asked.paths {
+            insecure_path(context, view, PathOf { claim, host: &site.host, path }, &mut contribution, out);
+        }
+        if !claim.asks_for_tls() {
+            site::bind(claim.by, &site.host, &front.vs(), &vsvip, out);
         }
     }
     out.contributions.push((front, contribution));
 }
 
+/// Redirects requests without TLS, but for the paths that are served without it.
+fn redirect(site: &Site<'_>, contribution: &mut Contribution, out: &mut Output) {
+    let redirected = site.paths(&[OverHttp::Redirected]);
+    let (covered, left) = over_http::covering(&redirected, &site.paths(&[OverHttp::Served]));
+    over_http::tell(site, &left, "redirected to HTTPS", out);
+    for paths in covered {
+        match paths {
+            Paths::All => contribution.redirects.push(site.host.clone()),
+            paths => contribution.partial_redirects.push((site.host.clone(), paths)),
+        }
+    }
+}
+
+/// Adds the pools of a path without TLS.
 fn insecure_path(
     context: &Context,
     view: &View<'_>,
     of: PathOf<'_>,
-    members: &[PoolGroupMember],
+    contribution: &mut Contribution,
     out: &mut Output,
-) -> Option<PoolGroupMember> {
-    let plain =
-        context.names().insecure_pool(of.host, &of.path.path, &of.ingress.id.namespace, &of.ingress.id.name);
-    let name = if out.has(context, Kind::Pool, &plain) { format!("{plain}-{}", of.digest()) } else { plain };
+) {
     let label = of.label().to_lowercase();
-    let id = ingress_id(&of.ingress.id);
+    let id = of.claim.by.id();
     if !name::fits(&label) {
         let message =
             format!("{label:?} is longer than the 255 bytes that Avi takes as a label: shorten the path");
-        out.tell(&id, Reason::NameTooLong, message);
-        return None;
+        of.claim.by.refuse(of.host, Reason::NameTooLong, message, out);
+        return;
     }
-    if members.iter().any(|member| member.priority_label.as_deref() == Some(&*label)) {
+    if contribution.members.iter().any(|member| member.priority_label.as_deref() == Some(&*label)) {
         let message = format!(
             "{}{} cannot be told from another path of the host, which came first: a host without TLS has neither \
              exact paths nor upper case; change the path, or give the host TLS",
             of.host, of.path.path
         );
-        out.tell(&id, Reason::DuplicateHostPath, message);
-        return None;
+        of.claim.by.refuse(of.host, Reason::DuplicateHostPath, message, out);
+        return;
     }
-    let markers = path_pool::path_markers(context, of, false);
-    let pool = path_pool::of_path(context, view, of, name.clone(), &label, markers, out);
-    out.add(Object::Pool(pool), &id).then(|| PoolGroupMember {
-        pool_ref: Ref::named(Kind::Pool, name),
-        priority_label: Some(label.into()),
-        ratio: INGRESS_RATIO,
-    })
+    for (backend, ratio) in of.backends() {
+        let service = Some(backend).filter(|_| of.claim.by.is_route());
+        let plain = context.names().insecure_pool(of.name(), service.map(|backend| &*backend.service));
+        let is_taken = out.has(context, Kind::Pool, &plain);
+        let name = if is_taken { format!("{plain}-{}", of.digest()) } else { plain };
+        let markers = path_pool::path_markers(context, of, service);
+        let made = Made { name: name.clone(), label: &label, markers };
+        let mut pool = path_pool::of_backend(context, view, of, backend, made, out);
+        if let Some(metadata) = &mut pool.service_metadata {
+            metadata.insecureedgetermallow = of.claim.asks_for_tls();
+        }
+        if out.add(Object::Pool(pool), &id) {
+            let pool_ref = Ref::named(Kind::Pool, name);
+            let priority_label = Some(label.as_str().into());
+            contribution.members.push(PoolGroupMember { pool_ref, priority_label, ratio });
+        }
+    }
 }
 
 /// Adds the child virtual service of a host with a certificate, and answers its name.
@@ -91,15 +112,16 @@ fn child(
     out: &mut Output,
 ) -> Option<Arc<str>> {
     let tls = site.tls()?;
-    let source = ingress_id(&site.claims[0].ingress.id);
+    let source = site.claims[0].by.id();
     let name: Arc<str> = context.names().child_vs(&site.host).into();
     let certificates = certificate::add(context, site, tls, out);
     let policies = host_paths::path_policies(context, view, site, out);
-    if policies.is_empty() || certificates.is_empty() {
+    let policies: Vec<_> = policies.into_iter().map(|set| set.name).collect();
+    if policies.is_empty() || certificates.names.is_empty() {
         return None;
     }
     let mut contributors: Vec<Arc<str>> =
-        site.claims.iter().map(|c| c.ingress.id.to_string().into()).collect();
+        site.claims.iter().map(|c| c.by.name().to_string().into()).collect();
     contributors.sort();
     let namespace = site.namespace().clone();
     let metadata = ServiceMetadata {
@@ -109,7 +131,7 @@ fn child(
         ..ServiceMetadata::default()
     };
     let mut tokens: Vec<_> = policies.iter().map(|p| format!("HttpPolicy{p}")).collect();
-    tokens.extend(certificates.iter().map(|c| format!("SSLKeyCert{c}")));
+    tokens.extend(certificates.tokens());
     tokens.push(format!("VHDomain{}", site.host));
     let covered = Covered {
         tokens,
@@ -124,7 +146,7 @@ fn child(
     draft.body.vh_domain_name = vec![site.host.clone()];
     draft.body.application_profile_ref = Some(vs::application_profile(vs::SYSTEM_SECURE_HTTP));
     draft.body.network_profile_ref = Some(vs::network_profile(vs::SYSTEM_TCP_PROXY));
-    draft.body.ssl_key_and_certificate_refs = vs::certificate_refs(&certificates);
+    draft.body.ssl_key_and_certificate_refs = vs::certificate_refs(&certificates.names);
     draft.body.http_policies = vs::http_policies(policies.iter().map(String::as_str));
     draft.body.east_west_placement = Some(false);
     draft.body.ign_pool_net_reach = Some(false);

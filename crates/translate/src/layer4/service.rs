@@ -39,7 +39,7 @@ pub(crate) fn translate(context: &Context, view: &View<'_>, id: &NamespacedName,
         return;
     }
     let source = service_id(id);
-    out.age = Some((service.meta.created, id.clone()));
+    out.age = Some((service.meta.created, service_id(id)));
     let context = &match context.tenant_of(view, &id.namespace) {
         Ok(tenant) => context.in_tenant(&tenant),
         Err(message) => return out.tell(&source, Reason::TenantNotRead, message),
@@ -206,7 +206,7 @@ fn port_pool(
     shared: Option<SharedWith<'_>>,
     out: &mut Output,
 ) -> ako_avi_types::Pool {
-    let backend = BackendPort { name: &port.name, port: Some(port) };
+    let backend = BackendPort::of_service(port);
     let mut members = endpoints::of_service(context, view, service, &backend);
     for (reason, remark) in members.remarks.drain(..) {
         out.tell(&service_id(&service.id), reason, remark);
@@ -232,6 +232,7 @@ fn port_pool(
         port_name: &port.name,
         label: "",
         metadata: &metadata,
+        tls: None,
     };
     pool::build(context, name, &covered, context.markers(fields), port.protocol)
 }

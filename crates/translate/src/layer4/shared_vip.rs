@@ -32,7 +32,7 @@ pub(crate) fn translate(context: &Context, view: &View<'_>, key: &NamespacedName
     }
     let Some(members) = members(context, view, &services, key, out) else { return };
     let oldest = members.services[0];
-    out.age = Some((oldest.meta.created, oldest.id.clone()));
+    out.age = Some((oldest.meta.created, service_id(&oldest.id)));
     let name: Arc<str> = context.names().l4_vs(&key.namespace, &key.name).into();
     let mut pools = Vec::new();
     let mut hostnames = Vec::new();

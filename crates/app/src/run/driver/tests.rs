@@ -33,8 +33,13 @@ impl Driven {
         let client = ako_sim_kube::SimKube::new(ako_sim_kube::Options::default()).client();
         let translator = Translator::new(config.clone(), Environment::default().facts(&config).unwrap());
         let parts = Parts {
-            client: client.clone(),
-            writer: ClusterWriter::new(client.clone(), boot.clone(), clock::wall_time(), may_start.clone()),
+            writer: ClusterWriter::new(
+                client.clone(),
+                boot.clone(),
+                clock::wall_time(),
+                may_start.clone(),
+                "ako-c1",
+            ),
             connection,
             events: EventWriter::new(client, None, clock::wall_time()),
             candidate: Handle { standing, leads: may_start, events, beside: watch::channel(Vec::new()).1 },

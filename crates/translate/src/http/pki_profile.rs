@@ -1,0 +1,45 @@
+//! TLS to the pods: how their certificates are verified. Source: L7 objects, §3.2.
+
+use ako_avi_types::pki_profile::CaCert;
+use ako_avi_types::{Kind, Object, PkiProfile, Ref};
+use ako_core::ResourceId;
+
+use crate::context::Context;
+use crate::http::claim::Reencrypt;
+use crate::http::path_pool::Made;
+use crate::output::Output;
+use crate::pool::TlsToServers;
+
+/// The SSL profile that pods are spoken to with.
+const SYSTEM_STANDARD: &str = "System-Standard";
+
+/// How the servers of a pool are spoken to in TLS. Adds the profile that their certificates are
+/// verified with, where there is something to verify them with.
+pub(crate) fn tls_to_servers(
+    context: &Context,
+    reencrypt: &Reencrypt<'_>,
+    pool: &Made<'_>,
+    source: &ResourceId,
+    out: &mut Output,
+) -> TlsToServers {
+    let ssl_profile_ref = Ref::named(Kind::SslProfile, SYSTEM_STANDARD);
+    let profile = reencrypt.destination_ca.map(|ca| {
+        let name = format!("{}-pkiprofile", pool.name);
+        let checksum = context.checksum().text(&format!("{name}{ca}")).markers(&pool.markers);
+        let profile = PkiProfile {
+            name: name.as_str().into(),
+            created_by: Some(context.owner.clone()),
+            tenant_ref: Some(context.placement.tenant_ref.clone()),
+            crl_check: false,
+            ca_certs: vec![CaCert { certificate: ca.clone() }],
+            markers: pool.markers.clone(),
+        };
+        (profile, checksum.value())
+    });
+    let Some((profile, checksum)) = profile else {
+        return TlsToServers { ssl_profile_ref, pki_profile: None };
+    };
+    let pki_profile_ref = Ref::named(Kind::PkiProfile, profile.name.clone());
+    let is_added = out.add(Object::PkiProfile(profile), source);
+    TlsToServers { ssl_profile_ref, pki_profile: is_added.then_some((pki_profile_ref, checksum)) }
+}
