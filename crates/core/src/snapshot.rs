@@ -6,6 +6,9 @@ mod tenancy;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use ako_avi_types::Referred;
+
+use crate::catalogue::{Catalogue, Look};
 use crate::config::Config;
 use crate::id::NamespacedName;
 use crate::kinds::ingress::host_of;
@@ -40,6 +43,8 @@ pub struct Snapshot {
     stores: Stores,
     /// Which instance has what.
     tenancy: Tenancy,
+    /// What is known of objects on the controller that objects of the cluster refer to.
+    catalogue: Catalogue,
 }
 
 impl Default for Snapshot {
@@ -50,6 +55,7 @@ impl Default for Snapshot {
             complete: BTreeSet::new(),
             stores: Stores::default(),
             tenancy: Tenancy::default(),
+            catalogue: Catalogue::default(),
         }
     }
 }
@@ -74,6 +80,22 @@ impl Snapshot {
             }
         }
         touched
+    }
+
+    /// What is known of an object on the controller that is referred to.
+    pub fn look(&self, referred: &Referred) -> &Look {
+        self.catalogue.look(referred)
+    }
+
+    /// Takes over what was told of an object on the controller; [`Look::NotAsked`] forgets it.
+    /// Answers the key, if that is news.
+    pub fn learn(&mut self, referred: &Referred, look: Look) -> Option<Key> {
+        self.catalogue.learn(referred, look)
+    }
+
+    /// What is known of objects on the controller.
+    pub fn catalogue(&self) -> &Catalogue {
+        &self.catalogue
     }
 
     /// Whether a complete list of every required kind was seen. Before that, an absent

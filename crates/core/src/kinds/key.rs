@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use ako_avi_types::Referred;
+
 use crate::id::NamespacedName;
 use crate::kinds::table::ResourceKind;
 
@@ -20,6 +22,9 @@ pub enum Key {
     Instances,
     /// What the instances say of namespaces that change hands.
     Handover,
+    /// An object on the controller that is referred to. Last, so that of sorted keys these are
+    /// the last ones.
+    Controller(Referred),
 }
 
 /// By what objects are found, other than by their name.
@@ -48,6 +53,14 @@ impl Key {
     pub fn as_namespace(&self) -> Option<&Arc<str>> {
         match self {
             Self::One(ResourceKind::Namespace, id) => Some(&id.name),
+            _ => None,
+        }
+    }
+
+    /// What is referred to on the controller, if it is that.
+    pub fn as_referred(&self) -> Option<&Referred> {
+        match self {
+            Self::Controller(referred) => Some(referred),
             _ => None,
         }
     }
