@@ -36,12 +36,30 @@ pub enum Place {
     Endpoints,
     /// A namespace, and a key under which Services of it share a VIP.
     SharedVip,
+    /// A host: the rules for exactly it.
+    RuleOf,
+    /// A name: the HostRules that give it to their hosts, as an alias or as their name in several
+    /// clusters.
+    Alias,
+    /// One place, without a name: the HostRules whose names are patterns, or parts of names of
+    /// shared virtual services.
+    Patterns,
 }
 
 impl Key {
     /// What names a host.
     pub fn host(host: &Arc<str>) -> Self {
         Self::Under(Place::Host, NamespacedName::cluster(host.clone()))
+    }
+
+    /// The rules for exactly a host.
+    pub fn rule_of(host: &Arc<str>) -> Self {
+        Self::Under(Place::RuleOf, NamespacedName::cluster(host.clone()))
+    }
+
+    /// The rules for the hosts that a pattern fits.
+    pub fn patterns() -> Self {
+        Self::Under(Place::Patterns, NamespacedName::default())
     }
 
     /// A Namespace.
