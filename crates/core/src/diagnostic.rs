@@ -62,6 +62,8 @@ reasons! {
     NoRoute,
     DuplicateRoute,
     SharedObjectMissing,
+    MissingReference,
+    ReferenceNotRead,
     LabelledByAnother,
     KindNotServed,
 }

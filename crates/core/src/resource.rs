@@ -4,7 +4,7 @@ pub use crate::kinds::claim::Claim;
 pub use crate::kinds::endpoint_slice::{Endpoint, EndpointSlice, SlicePort};
 pub use crate::kinds::host_rule::HostRule;
 pub use crate::kinds::http_rule::HttpRule;
-pub use crate::kinds::infra_setting::AviInfraSetting;
+pub use crate::kinds::infra_setting::{AviInfraSetting, InfraListener, InfraNetwork};
 pub use crate::kinds::ingress::{Backend, Ingress, IngressPath, IngressRule, IngressTls, PathType};
 pub use crate::kinds::ingress_class::IngressClass;
 pub use crate::kinds::installation::Installation;

@@ -114,6 +114,11 @@ impl Snapshot {
         self.required.contains(&kind)
     }
 
+    /// The names of all objects of a kind.
+    pub fn ids(&self, kind: ResourceKind) -> Vec<ResourceId> {
+        self.stores.ids(kind)
+    }
+
     /// How many objects of a kind there are.
     pub fn count(&self, kind: ResourceKind) -> usize {
         self.stores.count(kind)

@@ -5,6 +5,9 @@ use std::sync::Arc;
 
 use ako_core::{Key, NamespacedName, Place, ResourceId, ResourceKind};
 
+/// The kinds of rules of which it is said whether they are right.
+pub(crate) const RULES: [ResourceKind; 1] = [ResourceKind::AviInfraSetting];
+
 /// A unit of translation.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum UnitKey {
@@ -21,6 +24,8 @@ pub enum UnitKey {
     SharedVip(NamespacedName),
     /// An Ingress that names no host.
     Ingress(NamespacedName),
+    /// One of AKO's rules: it is only said whether it is right.
+    Rule(ResourceId),
 }
 
 impl UnitKey {
@@ -42,6 +47,9 @@ impl UnitKey {
             Key::Under(Place::SharedVip, key) => Some(Self::SharedVip(key.clone())),
             Key::One(ResourceKind::Service, id) => Some(Self::Service(id.clone())),
             Key::One(ResourceKind::Ingress, id) => Some(Self::Ingress(id.clone())),
+            Key::One(kind, id) if RULES.contains(kind) => {
+                Some(Self::Rule(ResourceId { kind: *kind, name: id.clone() }))
+            }
             _ => None,
         }
     }
@@ -57,6 +65,7 @@ impl UnitKey {
             Self::SharedVip(key) => Key::Under(Place::SharedVip, key.clone()),
             Self::Service(id) => Key::One(ResourceKind::Service, id.clone()),
             Self::Ingress(id) => Key::One(ResourceKind::Ingress, id.clone()),
+            Self::Rule(rule) => Key::One(rule.kind, rule.name.clone()),
         }
     }
 }
@@ -80,6 +89,7 @@ impl fmt::Display for UnitKey {
             Self::Service(id) => write!(f, "service {id}"),
             Self::SharedVip(id) => write!(f, "shared VIP {id}"),
             Self::Ingress(id) => write!(f, "ingress {id}"),
+            Self::Rule(rule) => write!(f, "{rule}"),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use ako_avi_types::Kind;
 use ako_core::config::{ServiceMode, ShardSize};
-use ako_core::{Claim, Config, Contest, Delta, Resource, ResourceKind, Scope};
+use ako_core::{Catalogue, Claim, Config, Contest, Delta, Resource, ResourceKind, Scope};
 use ako_engine::{Action, DryRun, Event, dry_run};
 
 use crate::cluster::{base, config, host, id, ingress, translator};
@@ -174,7 +174,7 @@ fn what_openshift_routes_may_ask_for_is_not_planned_to_go() {
     world.forget(ResourceKind::Ingress);
     let mut cluster = world.cluster_events();
     cluster.push(Event::RoutesServed(true));
-    let run = dry_run(world.translator.clone(), cluster, world.observation());
+    let run = dry_run(world.translator.clone(), cluster, world.observation(), &Catalogue::default());
     assert_eq!(run.writes, []);
     let awaited = run.unproven.unwrap().awaited;
     assert!(awaited.iter().any(|source| source.contains("OpenShift Routes")), "{awaited:?}");
@@ -186,6 +186,6 @@ fn nothing_is_said_before_every_kind_is_known() {
     let is_ingress = |event: &Event| matches!(event, Event::Cluster(Delta::Reset(ResourceKind::Ingress, _)));
     let mut cluster = world.cluster_events();
     cluster.retain(|event| !is_ingress(event));
-    let run = dry_run(world.translator.clone(), cluster, world.observation());
+    let run = dry_run(world.translator.clone(), cluster, world.observation(), &Catalogue::default());
     assert_eq!((run.is_complete, run.writes), (false, vec![]));
 }

@@ -303,6 +303,11 @@ impl World {
                 let answer = self.fake.read(&key);
                 self.event(Event::Read(key, answer));
             }
+            Effect::LookUp(names) => {
+                let answers =
+                    names.into_iter().map(|name| (name.clone(), self.fake.look_up(&name))).collect();
+                self.event(Event::LookedUp(answers));
+            }
             Effect::FindOwners { object, virtual_services, .. } => {
                 let owners = self.fake.owners(&virtual_services);
                 self.event(Event::OwnersFound(object, Ok(owners)));
@@ -326,6 +331,7 @@ impl World {
         match object {
             Resource::Ingress(ingress) => ingress.published = wanted,
             Resource::Service(service) => service.published = wanted,
+            Resource::AviInfraSetting(setting) => setting.published = wanted,
             other => panic!("{other:?} has no status"),
         }
         if !self.blind {
@@ -339,6 +345,7 @@ impl World {
         match self.cluster.get(id).unwrap() {
             Resource::Ingress(ingress) => ingress.published.clone(),
             Resource::Service(service) => service.published.clone(),
+            Resource::AviInfraSetting(setting) => setting.published.clone(),
             other => panic!("{other:?} has no status"),
         }
     }
@@ -365,7 +372,9 @@ impl World {
 
     /// What another process would write now, as it reads the cluster and the controller.
     pub(crate) fn dry_run(&self) -> DryRun {
-        dry_run(self.desired().translator().clone(), self.cluster_events(), self.observation())
+        let (translator, catalogue) =
+            (self.desired().translator().clone(), self.engine.snapshot().catalogue());
+        dry_run(translator, self.cluster_events(), self.observation(), catalogue)
     }
 
     /// What a process hears of the cluster when it starts.

@@ -78,7 +78,11 @@ fn namesake<'a>(context: &Context, view: &View<'a>, unit: &UnitKey) -> Option<Na
                 (a.service.meta.created, &a.service.id).cmp(&(b.service.meta.created, &b.service.id))
             })
         }
-        UnitKey::Host(_) | UnitKey::Ingress(_) | UnitKey::StaticRoutes | UnitKey::ServiceEngineGroup => None,
+        UnitKey::Host(_)
+        | UnitKey::Ingress(_)
+        | UnitKey::Rule(_)
+        | UnitKey::StaticRoutes
+        | UnitKey::ServiceEngineGroup => None,
     }
 }
 
