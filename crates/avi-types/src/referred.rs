@@ -77,9 +77,6 @@ pub struct Brief {
 }
 
 impl Brief {
-    /// The fields that it is read from, as a request names them.
-    pub const FIELDS: &'static str = "name,type,labels,created_by,uuid";
-
     /// What matters of a body. What is not as it should be counts as absent.
     pub fn read(body: &Value) -> Self {
         let text = |field: &str| body.get(field).and_then(Value::as_str).map(Arc::from);
