@@ -97,3 +97,33 @@ impl References {
         if self.wrong.is_empty() && self.is_unknown { Verdict::NotKnown } else { Verdict::of(&self.wrong) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use ako_core::{Config, Facts, Snapshot};
+
+    use super::*;
+
+    #[test]
+    fn a_profile_has_to_be_of_the_type_that_is_wanted() {
+        let config = Config::default();
+        let facts = Facts::of(&config, &Default::default(), Default::default());
+        let context = Context::new(config, facts);
+        let profile = |name: &str| Referred::named(Kind::ApplicationProfile, "admin", name);
+        let mut snapshot = Snapshot::default();
+        for (name, object_type) in [("web", Some("APPLICATION_PROFILE_TYPE_HTTP")), ("bare", None)] {
+            let brief = Brief { object_type: object_type.map(Into::into), ..Brief::default() };
+            snapshot.learn(&profile(name), Look::Found(brief));
+        }
+        let view = View::new(&snapshot);
+        let check = |name, wanted| check(&context, &view, profile(name), Wants::Type(wanted));
+        assert_eq!(check("web", "APPLICATION_PROFILE_TYPE_HTTP"), Found::Fine);
+        let wrong = |name: &str| {
+            let must = "found on controller is invalid, must be of type: APPLICATION_PROFILE_TYPE_L4";
+            Found::Wrong(format!("applicationprofile \"{name}\" {must}"))
+        };
+        assert_eq!(check("web", "APPLICATION_PROFILE_TYPE_L4"), wrong("web"));
+        assert_eq!(check("bare", "APPLICATION_PROFILE_TYPE_L4"), wrong("bare"));
+        assert_eq!(check("unknown", "APPLICATION_PROFILE_TYPE_L4"), Found::NotKnown);
+    }
+}

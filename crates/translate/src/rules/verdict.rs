@@ -20,7 +20,7 @@ pub(crate) enum Verdict {
 }
 
 impl Verdict {
-    /// That of a rule with these mistakes.
+    /// That of a rule that is right but for these.
     pub(crate) fn of(mistakes: &[String]) -> Self {
         if mistakes.is_empty() { Self::Accepted } else { Self::Rejected(mistakes.join("; ").into()) }
     }
@@ -38,7 +38,8 @@ impl Verdict {
             state: State::Known(truth, status, why.clone()),
             generation,
         };
-        let all = [What::Field("status", status.into()), What::Field("error", why), condition];
+        let error = (*self != Self::Accepted).then_some(What::Field("error", why));
+        let all = [What::Field("status", status.into()), condition].into_iter().chain(error);
         out.statements.extend(all.map(|what| Statement { object: rule.clone(), what }));
     }
 }
