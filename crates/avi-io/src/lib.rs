@@ -35,6 +35,7 @@ pub mod credentials;
 pub mod endpoint;
 pub mod limiter;
 mod login;
+mod look_up;
 pub mod observation;
 mod permission;
 pub mod reading;

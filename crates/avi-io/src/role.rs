@@ -20,6 +20,10 @@ const MOST_ROLES: usize = 100;
 const CONTROLLER: &str = "PERMISSION_CONTROLLER";
 /// By these two an account may read what it may do.
 const OWN_ROLES: [&str; 2] = ["PERMISSION_USER", "PERMISSION_ROLE"];
+/// Kinds that rules refer to by name and whose privileges no public list of Avi's has. A role that
+/// names a privilege which the controller does not know is refused as a whole, and to look these up
+/// is not vital: what may not be read is taken to be there.
+const UNNAMED: [Kind; 3] = [Kind::IcapProfile, Kind::SecurityPolicy, Kind::BotDetectionPolicy];
 
 /// How much a privilege allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -96,7 +100,8 @@ impl Privilege {
 /// Everything that the operator's account needs, sorted; from the table of kinds, so that a kind
 /// that is new there cannot be forgotten here.
 pub fn needed() -> Vec<Privilege> {
-    let mut all: Vec<_> = Kind::ALL.iter().map(|kind| needed_for(*kind)).collect();
+    let is_known = |kind: &&Kind| !UNNAMED.contains(kind);
+    let mut all: Vec<_> = Kind::ALL.iter().filter(is_known).map(|kind| needed_for(*kind)).collect();
     let more = [CONTROLLER, "PERMISSION_SYSTEMCONFIGURATION"].into_iter().chain(OWN_ROLES);
     all.extend(more.map(|resource| Privilege {
         place: Place::Everywhere,

@@ -45,6 +45,14 @@ macro_rules! for_each_kind {
                 ProtocolParser "protocolparser" "ProtocolParser";
                 StringGroup "stringgroup" "StringGroup";
                 ApplicationPersistenceProfile "applicationpersistenceprofile" "ApplicationPersistenceProfile";
+                WafPolicy "wafpolicy" "WafPolicy";
+                IcapProfile "icapprofile" "IcapProfile";
+                SsoPolicy "ssopolicy" "SSOPolicy";
+                AuthProfile "authprofile" "AuthProfile";
+                NetworkSecurityPolicy "networksecuritypolicy" "NetworkSecurityPolicy";
+                SecurityPolicy "securitypolicy" "SecurityPolicy";
+                BotDetectionPolicy "botdetectionpolicy" "BotDetectionPolicy";
+                TrafficCloneProfile "trafficcloneprofile" "TrafficCloneProfile";
             }
         }
     };

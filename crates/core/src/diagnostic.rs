@@ -65,6 +65,8 @@ reasons! {
     NoRoute,
     DuplicateRoute,
     SharedObjectMissing,
+    MissingReference,
+    ReferenceNotRead,
     LabelledByAnother,
     KindNotServed,
 }

@@ -50,6 +50,11 @@ impl<K: Ord, V: Ord> Index<K, V> {
     pub fn keys(&self) -> impl Iterator<Item = &K> {
         self.0.keys()
     }
+
+    /// The same, the last one first.
+    pub fn keys_from_the_end(&self) -> impl Iterator<Item = &K> {
+        self.0.keys().rev()
+    }
 }
 
 #[cfg(test)]

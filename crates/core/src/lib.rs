@@ -8,6 +8,7 @@
 //! - Names and checksums equal AKO 2.2.1's to the byte.
 
 pub mod annotation;
+pub mod catalogue;
 pub mod certificate;
 pub mod checksum;
 pub mod cloud;
@@ -32,6 +33,7 @@ pub mod service_mode;
 pub mod snapshot;
 mod store;
 
+pub use catalogue::{Catalogue, Look};
 pub use cloud::CloudType;
 pub use config::{Config, ConfigIssue};
 pub use contest::{Conflict, Contest};

@@ -2,9 +2,14 @@
 
 pub use crate::kinds::claim::Claim;
 pub use crate::kinds::endpoint_slice::{Endpoint, EndpointSlice, SlicePort};
+pub use crate::kinds::host_rule::HostRule;
+pub use crate::kinds::http_rule::HttpRule;
+pub use crate::kinds::infra_setting::{AviInfraSetting, InfraListener, InfraNetwork};
 pub use crate::kinds::ingress::{Backend, Ingress, IngressPath, IngressRule, IngressTls, PathType};
 pub use crate::kinds::ingress_class::IngressClass;
 pub use crate::kinds::installation::Installation;
+pub use crate::kinds::l4_rule::L4Rule;
+pub use crate::kinds::l7_rule::L7Rule;
 pub use crate::kinds::meta::ObjectMeta;
 pub use crate::kinds::namespace::Namespace;
 pub use crate::kinds::node::Node;
@@ -15,6 +20,7 @@ pub use crate::kinds::published::{Others, Published, PublishedAddress};
 pub use crate::kinds::route::{InsecurePolicy, Route, RouteBackend, RouteTls, Termination};
 pub use crate::kinds::secret::Secret;
 pub use crate::kinds::service::{Service, ServicePort, ServiceType, UnusedField};
+pub use crate::kinds::sso_rule::SsoRule;
 pub use crate::kinds::table::{ResourceId, ResourceKind};
 pub use crate::kinds::told::{Condition, Part, Told, Truth};
 

@@ -6,6 +6,9 @@ mod tenancy;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use ako_avi_types::Referred;
+
+use crate::catalogue::{Catalogue, Look};
 use crate::config::Config;
 use crate::domains::Domains;
 use crate::id::NamespacedName;
@@ -43,6 +46,8 @@ pub struct Snapshot {
     stores: Stores,
     /// Which instance has what.
     tenancy: Tenancy,
+    /// What is known of objects on the controller that objects of the cluster refer to.
+    catalogue: Catalogue,
 }
 
 impl Default for Snapshot {
@@ -54,6 +59,7 @@ impl Default for Snapshot {
             served: BTreeSet::new(),
             stores: Stores::default(),
             tenancy: Tenancy::default(),
+            catalogue: Catalogue::default(),
         }
     }
 }
@@ -80,6 +86,22 @@ impl Snapshot {
         touched
     }
 
+    /// What is known of an object on the controller that is referred to.
+    pub fn look(&self, referred: &Referred) -> &Look {
+        self.catalogue.look(referred)
+    }
+
+    /// Takes over what was told of an object on the controller; [`Look::NotAsked`] forgets it.
+    /// Answers the key, if that is news.
+    pub fn learn(&mut self, referred: &Referred, look: Look) -> Option<Key> {
+        self.catalogue.learn(referred, look)
+    }
+
+    /// What is known of objects on the controller.
+    pub fn catalogue(&self) -> &Catalogue {
+        &self.catalogue
+    }
+
     /// Whether a complete list of every required kind was seen. Before that, an absent
     /// object means nothing.
     pub fn is_complete(&self) -> bool {
@@ -94,6 +116,11 @@ impl Snapshot {
     /// Whether an instance of this configuration reads a kind.
     pub fn requires(&self, kind: ResourceKind) -> bool {
         self.required.contains(&kind)
+    }
+
+    /// The names of all objects of a kind.
+    pub fn ids(&self, kind: ResourceKind) -> Vec<ResourceId> {
+        self.stores.ids(kind)
     }
 
     /// How many objects of a kind there are.

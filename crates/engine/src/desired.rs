@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::mem;
 use std::sync::Arc;
 
-use ako_avi_types::{Kind, Object, ObjectKey};
-use ako_core::{Diagnostic, Index, Key, ResourceId, Snapshot};
+use ako_avi_types::{Kind, Object, ObjectKey, Referred};
+use ako_core::{Diagnostic, Index, Key, Look, ResourceId, Snapshot};
 use ako_translate::{Binding, Carried, Contribution, FrontKey, Maker, Output, Translator, UnitKey, What};
 
 use self::standing::Standing;
@@ -291,6 +291,35 @@ impl Desired {
         })
     }
 
+    /// What is referred to on the controller, sorted from the end.
+    pub(crate) fn referred(&self) -> impl Iterator<Item = &Referred> {
+        self.readers.keys_from_the_end().map_while(Key::as_referred)
+    }
+
+    /// Who depends on an object on the controller.
+    pub(crate) fn readers_of_name(&self, name: &Referred) -> impl Iterator<Item = &Maker> {
+        self.readers.get(&Key::Controller(name.clone())).iter()
+    }
+
+    /// Answers for the controller until nothing is asked any more.
+    pub fn answering(&mut self, snapshot: &mut Snapshot, answer: &dyn Fn(&Referred) -> Look) {
+        loop {
+            let unknown = self.referred().filter(|name| *snapshot.look(name) == Look::NotAsked);
+            let answers: Vec<_> = unknown.map(|name| (name.clone(), answer(name))).collect();
+            let touched: BTreeSet<_> =
+                answers.into_iter().filter_map(|(name, look)| snapshot.learn(&name, look)).collect();
+            if touched.is_empty() {
+                return;
+            }
+            self.update(snapshot, &touched);
+        }
+    }
+
+    /// Whether a unit stays as it was translated last.
+    fn stays(&self, snapshot: &Snapshot, unit: &UnitKey) -> bool {
+        self.frozen.contains(unit) || self.units.get(unit).is_some_and(|output| waits(snapshot, output))
+    }
+
     /// What came out of a unit or a front.
     fn output(&self, maker: &Maker) -> Option<&Output> {
         match maker {
@@ -320,14 +349,16 @@ impl Desired {
     ) -> Changes {
         let mut work = Work { fronts, ..Work::default() };
         for key in self.affected(units) {
-            self.standing.remove(&key);
             let output = if self.is_unit_removed(&key) {
                 Output::default()
             } else {
                 self.translator.unit(snapshot, &key)
             };
+            if !waits(snapshot, &output) {
+                self.standing.remove(&key);
+            }
             work.changes.translated += 1;
-            self.replace(&Maker::Unit(key), output, &mut work);
+            self.take_over(snapshot, &Maker::Unit(key), output, &mut work);
         }
         self.sort_out(snapshot, &mut work);
         self.assemble(snapshot, work)
@@ -345,7 +376,7 @@ impl Desired {
             };
             work.changes.assembled += 1;
             // Names of fronts have capitals, so that nobody else asks for them.
-            self.replace(&Maker::Front(front), output, &mut work);
+            self.take_over(snapshot, &Maker::Front(front), output, &mut work);
         }
         let Work { mut changes, told, .. } = work;
         for (maker, before) in told {
@@ -357,7 +388,20 @@ impl Desired {
         changes
     }
 
-    /// Takes over what came out of a unit or a front.
+    /// Takes over what came out of a unit or a front. While an answer of the controller is on its
+    /// way, that is nothing but what it looked at: it stays as it was translated last.
+    fn take_over(&mut self, snapshot: &Snapshot, maker: &Maker, output: Output, work: &mut Work) {
+        if !waits(snapshot, &output) {
+            return self.replace(maker, output, work);
+        }
+        let mut kept = self.output(maker).cloned().unwrap_or_default();
+        kept.reads.extend(output.reads);
+        kept.reads.sort();
+        kept.reads.dedup();
+        self.replace(maker, kept, work);
+    }
+
+    /// Replaces what came out of a unit or a front.
     fn replace(&mut self, maker: &Maker, output: Output, work: &mut Work) {
         let old = self.take(maker);
         self.index_reads(maker, &old.reads, &output.reads);
@@ -503,6 +547,13 @@ struct Work {
     contested: BTreeSet<ObjectKey>,
     /// The findings of what was translated, as they were before.
     told: BTreeMap<Maker, Vec<Diagnostic>>,
+}
+
+/// Whether a unit or a front looked at something on the controller that is not known yet.
+fn waits(snapshot: &Snapshot, output: &Output) -> bool {
+    // They are sorted.
+    let mut names = output.reads.iter().rev().map_while(Key::as_referred);
+    names.any(|name| *snapshot.look(name) == Look::NotAsked)
 }
 
 /// Whether a unit asks for nothing, and looked at nothing but what it is born of.

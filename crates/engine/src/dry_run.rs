@@ -1,13 +1,15 @@
 //! What an instance would write, found out by running its engine without a cluster and
 //! without a controller.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ako_avi_types::{Change, ErrorClass, Failure, FieldChange, Meta, Object, ObjectKey, Observed, Operation};
-use ako_core::{Conflict, Contest, ResourceKind};
+use ako_avi_types::{
+    Brief, Change, ErrorClass, Failure, FieldChange, Meta, Object, ObjectKey, Observed, Operation, Referred,
+};
+use ako_core::{Catalogue, Conflict, Contest, Look, ResourceKind};
 use ako_elect::Moment;
 use ako_translate::Translator;
 
@@ -81,6 +83,8 @@ pub struct DryRun {
     pub departures: Vec<(Arc<str>, Arc<str>)>,
     /// The objects that are not as they are wanted in the end, whatever they wait for.
     pub pending: Vec<Pending>,
+    /// What has to be looked up on the controller for that, and is not in the catalogue.
+    pub unanswered: BTreeSet<Referred>,
     /// Whether the cluster and the controller were known completely. If not, there is no
     /// write, and that says nothing.
     pub is_complete: bool,
@@ -91,13 +95,19 @@ pub struct DryRun {
 /// `cluster` is what a process hears of the cluster when it starts, in that order: a
 /// complete list of each kind, and [`Event::Served`],
 /// [`Event::Unreadable`] and [`Event::Outdated`] where there is reason for them. `reading` is
-/// what the controller holds of this instance.
+/// what the controller holds of this instance, and `catalogue` what is known of other objects of
+/// it: if that is not enough, the answer says what is missing, and nothing else.
 ///
 /// Every write succeeds. What only the controller or another instance can know is not found
 /// out: that the controller refuses something, that an object of another owner is in the
 /// way, that another instance lets go of a namespace meanwhile.
-pub fn dry_run(translator: Translator, cluster: impl IntoIterator<Item = Event>, reading: Reading) -> DryRun {
-    let mut stage = Stage::new(translator, &reading);
+pub fn dry_run(
+    translator: Translator,
+    cluster: impl IntoIterator<Item = Event>,
+    reading: Reading,
+    catalogue: &Catalogue,
+) -> DryRun {
+    let mut stage = Stage::new(translator, &reading, catalogue);
     let leadership = Leadership { since: stage.now, name: "dry-run".into() };
     stage.step(Event::Leads(Some(leadership)));
     stage.step(Event::Writing(true));
@@ -111,8 +121,11 @@ pub fn dry_run(translator: Translator, cluster: impl IntoIterator<Item = Event>,
 }
 
 /// An engine, and a controller that takes everything.
-struct Stage {
+struct Stage<'a> {
     engine: Engine,
+    /// What is known of what others have on the controller.
+    catalogue: &'a Catalogue,
+    unanswered: BTreeSet<Referred>,
     /// What the controller holds by now.
     objects: BTreeMap<ObjectKey, Observed>,
     effects: VecDeque<Effect>,
@@ -121,10 +134,12 @@ struct Stage {
     now: Moment,
 }
 
-impl Stage {
-    fn new(translator: Translator, reading: &Reading) -> Self {
+impl<'a> Stage<'a> {
+    fn new(translator: Translator, reading: &Reading, catalogue: &'a Catalogue) -> Self {
         Self {
             engine: Engine::new(translator),
+            catalogue,
+            unanswered: BTreeSet::new(),
             objects: reading.objects.iter().cloned().collect(),
             effects: VecDeque::new(),
             writes: Vec::new(),
@@ -148,6 +163,9 @@ impl Stage {
                 }
                 continue;
             }
+            if !self.unanswered.is_empty() {
+                return;
+            }
             let next = self.engine.deadline().filter(|at| *at <= end && !self.engine.is_settled());
             let Some(next) = next else { return };
             self.now = self.now.max(next);
@@ -167,6 +185,10 @@ impl Stage {
                 let objects = self.objects.iter().map(|(key, object)| (key.clone(), object.clone()));
                 Event::Observed(Reading { started: self.now, objects: objects.collect() })
             }
+            Effect::LookUp(names) => {
+                let answers = names.into_iter().map(|name| (name.clone(), self.look_up(name)));
+                Event::LookedUp(answers.collect())
+            }
             Effect::Publish { object, .. } => Event::Published(object, Ok(())),
             // Only the controller knows, and no write to it follows from the answer.
             Effect::FindOwners { object, .. } => Event::OwnersFound(object, Err(unknown())),
@@ -174,6 +196,20 @@ impl Stage {
             Effect::Say(_) => Event::Said(Ok(())),
             Effect::Tell(_) => return None,
         })
+    }
+
+    fn look_up(&mut self, name: Referred) -> Result<Option<Brief>, Failure> {
+        match self.catalogue.look(&name) {
+            Look::Found(brief) => Ok(Some(brief.clone())),
+            Look::Missing => Ok(None),
+            Look::Unreadable(why) => {
+                Err(Failure { message: why.to_string(), class: ErrorClass::Denied, ..unknown() })
+            }
+            Look::NotAsked => {
+                self.unanswered.insert(name);
+                Err(unknown())
+            }
+        }
     }
 
     /// Carries out a write, and notes it.
@@ -221,6 +257,7 @@ impl Stage {
             awaited: engine.awaited(),
             departures: engine.departures(),
             pending: engine.pending(usize::MAX),
+            unanswered: self.unanswered,
             is_complete: engine.is_synced(),
         }
     }

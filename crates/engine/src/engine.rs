@@ -3,6 +3,7 @@
 mod caution;
 mod findings;
 mod handover;
+mod looks;
 mod losses;
 mod outcome;
 mod report;
@@ -25,6 +26,7 @@ use crate::desired::{Changes, Desired};
 use crate::event::{Effect, Event, Notice};
 use crate::guard::Guards;
 use crate::inventory::Inventory;
+use crate::lookups::Lookups;
 use crate::need::{self, Need};
 use crate::pace::Paces;
 use crate::policy::Policy;
@@ -36,6 +38,7 @@ use crate::unserved::Unserved;
 use crate::verdict::Verdict;
 use crate::voice::Voice;
 
+pub use looks::Awaited;
 pub use report::{Pending, VirtualServiceReport};
 
 /// After a change, more changes are waited for so long…
@@ -140,6 +143,8 @@ pub struct Engine {
     pub(crate) unreadable: BTreeSet<ResourceId>,
     /// Kinds that the API server lacks.
     pub(crate) unserved: Unserved,
+    /// What is asked of the controller by name.
+    pub(crate) lookups: Lookups,
     /// What is believed of the cluster.
     pub(crate) belief: Belief,
     writing: bool,
@@ -178,6 +183,7 @@ impl Engine {
             trials: Trials::default(),
             unreadable: BTreeSet::new(),
             unserved: Unserved::default(),
+            lookups: Lookups::default(),
             belief: Belief::new(bound),
             writing: false,
             translated: false,
@@ -201,6 +207,7 @@ impl Engine {
                 self.publisher.extend(self.desired.subjects().cloned());
                 self.publisher.look_for_owners_again();
                 self.note_missing();
+                self.lookups.ask_again();
                 self.touch(handed_over, Cause::Word, now);
                 self.look(affected, now);
             }
@@ -211,6 +218,7 @@ impl Engine {
             Event::OwnersFound(object, owners) => {
                 self.publisher.owners_found(object, owners, &self.policy);
             }
+            Event::LookedUp(answers) => self.looked_up(answers, now),
             Event::Unreadable(resource) => {
                 self.unreadable.insert(resource);
             }
@@ -245,13 +253,15 @@ impl Engine {
         let touched = self.touched.as_ref().filter(|_| self.snapshot.is_complete());
         let touched = touched.map(|t| (t.last + QUIET).min(t.first + PATIENCE));
         let own = [self.agenda.deadline(), self.publisher.deadline(), self.territory.deadline()];
-        own.into_iter().chain([touched, self.voice.deadline(), self.next_retry()]).flatten().min()
+        let others = [touched, self.voice.deadline(), self.next_retry(), self.lookups.deadline()];
+        own.into_iter().chain(others).flatten().min()
     }
 
     /// Whether everything is known and as it is wanted: nothing to translate,
     /// to write or to publish.
     pub fn is_settled(&self) -> bool {
-        self.is_synced() && self.touched.is_none() && self.agenda.is_empty() && self.publisher.is_idle()
+        let is_known = self.is_synced() && self.touched.is_none() && !self.lookups.waits();
+        is_known && self.agenda.is_empty() && self.publisher.is_idle()
     }
 
     /// Whether nothing is left to be done of a removal of everything: no other instance
@@ -337,6 +347,7 @@ impl Engine {
     /// Everything that follows from an event without another one.
     fn settle(&mut self, now: Moment, effects: &mut Vec<Effect>) {
         self.translate(now, effects);
+        self.ask(now, effects);
         if self.is_translated() && self.pending.is_none() {
             let has_taken_over = self.territory.translated();
             if self.belief.translated() || has_taken_over {
@@ -346,7 +357,8 @@ impl Engine {
         self.begin(now);
         self.guards.forget(now);
         self.look_at_held(now);
-        if self.begun && self.is_translated() && !self.guards.has_suspects() {
+        let is_known = self.is_translated() && !self.lookups.waits();
+        if self.begun && is_known && !self.guards.has_suspects() {
             self.unserved.nothing_is_held();
         }
         while let Some(key) = self.agenda.next_due(now) {
@@ -389,7 +401,8 @@ impl Engine {
 
     /// Looks at every object of both sides, once both are known.
     fn begin(&mut self, now: Moment) {
-        if self.begun || !self.translated || !self.inventory.is_complete() {
+        let is_known = self.translated && self.inventory.is_complete() && !self.awaits_answers();
+        if self.begun || !is_known {
             return;
         }
         self.begun = true;
@@ -472,6 +485,7 @@ impl Engine {
     pub(crate) fn changed(&mut self, changes: Changes, cause: Cause, now: Moment, effects: &mut Vec<Effect>) {
         // That everything goes is what `deleteConfig` says.
         let by_edit = cause == Cause::Edit || self.policy.removing;
+        self.note_names(by_edit);
         // Before both sides are known, there is nothing to be lost, and one write for
         // everything.
         for key in &changes.objects {
@@ -492,6 +506,7 @@ impl Engine {
     pub(crate) fn want(&mut self, changes: Changes, now: Moment, effects: &mut Vec<Effect>) {
         self.counters.translated += changes.translated as u64;
         self.counters.assembled += changes.assembled as u64;
+        self.note_names(false);
         for key in &changes.objects {
             // A new body may be accepted where the old one was not.
             if let Some(work) = self.agenda.get_mut(key) {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use ako_avi_types::{Failure, ObjectKey, Observed, Operation};
+use ako_avi_types::{Brief, Failure, ObjectKey, Observed, Operation, Referred};
 use ako_core::handover::Word;
 use ako_core::resource::Published;
 use ako_core::{Delta, Diagnostic, ResourceId, ResourceKind};
@@ -32,6 +32,8 @@ pub enum Event {
     Published(ResourceId, Result<(), Unpublished>),
     /// Who owns the virtual services of a status that are still there.
     OwnersFound(ResourceId, Result<BTreeSet<Arc<str>>, Failure>),
+    /// What the controller has of what was looked up: nothing, if it is not there.
+    LookedUp(Vec<(Referred, Result<Option<Brief>, Failure>)>),
     /// What this instance says was written, or not.
     Said(Result<(), String>),
     /// An object of the cluster cannot be understood: what it asks for is not
@@ -63,7 +65,8 @@ pub struct Leadership {
 }
 
 /// Something that the engine asks for. Each `Send`, `Read`, `Publish` and `FindOwners` is
-/// answered by one event about the same object, and `Say` by [`Event::Said`].
+/// answered by one event about the same object, `LookUp` by one about all that it names, and `Say`
+/// by [`Event::Said`].
 #[derive(Clone, Debug, PartialEq)]
 pub enum Effect {
     /// Write to the controller.
@@ -79,6 +82,9 @@ pub enum Effect {
     /// Read everything that is ours on the controller: another instance wrote
     /// for what is ours now.
     Observe,
+    /// Look up what objects of the cluster refer to on the controller, all at once. No other is
+    /// asked for before it is answered.
+    LookUp(BTreeSet<Referred>),
     /// Write a status.
     Publish {
         /// The object.

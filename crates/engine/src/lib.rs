@@ -7,7 +7,7 @@
 //! - It is level-triggered: what an object needs is decided from what is wanted
 //!   and what is there, never from the event that made it look.
 //! - Nothing is written before the cluster and the controller were both read
-//!   completely, and nothing is deleted that something still refers to.
+//!   completely, with what the cluster refers to there by name, and nothing is deleted that something still refers to.
 //! - Nothing is deleted or lessened unless every source that asks for it was
 //!   proven, since this process leads and within a bound, to be as the cluster is
 //!   ([`Source`]).
@@ -24,6 +24,7 @@ mod event;
 mod guard;
 mod inventory;
 mod lint;
+mod lookups;
 mod need;
 mod overwritten;
 mod pace;
@@ -43,11 +44,12 @@ mod voice;
 pub use counters::Counters;
 pub use desired::{Changes, Desired};
 pub use dry_run::{Action, DryRun, Planned, dry_run};
-pub use engine::{Engine, Pending, VirtualServiceReport};
+pub use engine::{Awaited, Engine, Pending, VirtualServiceReport};
 pub use event::{Effect, Event, Leadership, Notice, Unpublished};
 pub use guard::{Held, SHOWN, WINDOW};
 pub use inventory::{Inventory, Reading};
 pub use lint::{Finding, Flaw, lint};
+pub use lookups::MOST_LOOKS_AT_A_TIME;
 pub use policy::bound;
 pub use publisher::MOST_UNDER_WAY as MOST_STATUSES_UNDER_WAY;
 pub use source::Source;

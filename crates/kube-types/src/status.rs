@@ -6,6 +6,7 @@ use std::sync::Arc;
 use ako_core::annotation;
 use ako_core::resource::{Condition, Part, Published, PublishedAddress, Truth};
 use kube::core::ObjectMeta;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -60,17 +61,28 @@ pub(crate) fn load_balancer(published: &Published) -> Value {
     json!({"loadBalancer": {"ingress": entries}})
 }
 
-/// A condition. Source: Kubernetes API, `Condition` of meta/v1.
-#[derive(Clone, Debug, Default, Deserialize)]
+/// Whether something is so of the object.
+// Source: Kubernetes API, `Condition` of meta/v1.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct WireCondition {
-    #[serde(rename = "type", default)]
-    kind: String,
-    #[serde(default)]
-    status: String,
+    /// What may be so.
+    #[serde(rename = "type")]
+    #[schemars(required)]
+    kind: Option<String>,
+    /// Whether it is so: True, False, or Unknown.
+    #[schemars(required, extend("enum" = ["True", "False", "Unknown"]))]
+    status: Option<String>,
+    /// Why, in one word for programs.
+    #[schemars(required)]
     reason: Option<String>,
+    /// Why, for people.
+    #[schemars(required)]
     message: Option<String>,
+    /// The generation of the object that this was found out of.
     observed_generation: Option<i64>,
+    /// Since when it has this status.
+    #[schemars(required, extend("format" = "date-time"))]
     last_transition_time: Option<String>,
 }
 
@@ -81,9 +93,9 @@ pub fn conditions_of(
 ) -> impl Iterator<Item = ((Part, Arc<str>), Condition)> {
     let read = move |wire: WireCondition| {
         let text = |text: Option<String>| text.unwrap_or_default().into();
-        let status = match wire.status.as_str() {
-            "True" => Truth::True,
-            "False" => Truth::False,
+        let status = match wire.status.as_deref() {
+            Some("True") => Truth::True,
+            Some("False") => Truth::False,
             _ => Truth::Unknown,
         };
         let condition = Condition {
@@ -93,7 +105,7 @@ pub fn conditions_of(
             generation: wire.observed_generation.unwrap_or_default(),
             since: wire.last_transition_time.map(Into::into),
         };
-        ((part.clone(), wire.kind.into()), condition)
+        ((part.clone(), text(wire.kind)), condition)
     };
     conditions.into_iter().map(read)
 }

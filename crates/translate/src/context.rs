@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use ako_avi_types::{Kind, Marker, ObjectKey, Ref};
+use ako_avi_types::{Kind, Label, Marker, ObjectKey, Ref};
 use ako_core::checksum::Checksum;
 use ako_core::config::{IpFamily, ServiceMode};
 use ako_core::name::Names;
@@ -121,6 +121,13 @@ impl Context {
 
     pub(crate) fn key(&self, kind: Kind, name: impl Into<Arc<str>>) -> ObjectKey {
         ObjectKey::new(kind, self.placement.tenant.clone(), name)
+    }
+
+    /// Whether a Service Engine group with these labels is marked for another cluster, and this
+    /// one would have to mark it: its service engines would not take the routes to our pods.
+    pub(crate) fn bears_another_label(&self, labels: &[Label]) -> bool {
+        let ours = Label::of_cluster(self.cluster.clone());
+        self.config.needs_routes(self.facts.cloud) && !labels.is_empty() && !labels.contains(&ours)
     }
 
     /// Whether Services are to be annotated for the node ports of their pods.

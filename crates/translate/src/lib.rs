@@ -27,6 +27,7 @@ mod maker;
 mod output;
 mod placement;
 mod pool;
+mod rules;
 mod se_group;
 mod statement;
 mod static_routes;

@@ -12,9 +12,9 @@ use crate::http::{host, ingress, route, shared_service};
 use crate::layer4::{service, shared_vip};
 use crate::limits::Room;
 use crate::output::Output;
-use crate::unit::UnitKey;
+use crate::unit::{RULES, UnitKey};
 use crate::view::View;
-use crate::{se_group, static_routes};
+use crate::{rules, se_group, static_routes};
 
 /// How many letters of a digest tell the names of two hosts apart.
 const APART: usize = 8;
@@ -98,7 +98,9 @@ impl Translator {
         let standing = UnitKey::STANDING.into_iter();
         let without_host = snapshot.ingresses_without_host().map(|i| UnitKey::Ingress(i.id.clone()));
         let routes = snapshot.routes_without_host().map(|r| UnitKey::Route(r.id.clone()));
-        standing.chain(hosts).chain(services).chain(shared).chain(without_host).chain(routes).collect()
+        let rules = RULES.into_iter().flat_map(|kind| snapshot.ids(kind)).map(UnitKey::Rule);
+        let asking = hosts.chain(services).chain(shared).chain(without_host).chain(routes).chain(rules);
+        standing.chain(asking).collect()
     }
 }
 
@@ -128,6 +130,7 @@ fn unit(context: &Context, snapshot: &Snapshot, key: &UnitKey) -> Output {
         UnitKey::SharedVip(key) => shared_vip::translate(context, &view, key, &mut out),
         UnitKey::Ingress(id) => ingress::translate(&view, id, &mut out),
         UnitKey::Route(id) => route::translate(&view, id, &mut out),
+        UnitKey::Rule(rule) => rules::translate(context, &view, rule, &mut out),
     }
     view.note(key.own_key());
     out.finish(view)

@@ -5,6 +5,9 @@ use std::sync::Arc;
 
 use ako_core::{Key, NamespacedName, Place, ResourceId, ResourceKind};
 
+/// The kinds of rules of which it is said whether they are right.
+pub(crate) const RULES: [ResourceKind; 1] = [ResourceKind::AviInfraSetting];
+
 /// A unit of translation.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum UnitKey {
@@ -23,6 +26,8 @@ pub enum UnitKey {
     Ingress(NamespacedName),
     /// A Route that names no host.
     Route(NamespacedName),
+    /// One of AKO's rules: it is only said whether it is right.
+    Rule(ResourceId),
 }
 
 impl UnitKey {
@@ -45,6 +50,9 @@ impl UnitKey {
             Key::One(ResourceKind::Service, id) => Some(Self::Service(id.clone())),
             Key::One(ResourceKind::Ingress, id) => Some(Self::Ingress(id.clone())),
             Key::One(ResourceKind::Route, id) => Some(Self::Route(id.clone())),
+            Key::One(kind, id) if RULES.contains(kind) => {
+                Some(Self::Rule(ResourceId { kind: *kind, name: id.clone() }))
+            }
             _ => None,
         }
     }
@@ -61,6 +69,7 @@ impl UnitKey {
             Self::Service(id) => Key::One(ResourceKind::Service, id.clone()),
             Self::Ingress(id) => Key::One(ResourceKind::Ingress, id.clone()),
             Self::Route(id) => Key::One(ResourceKind::Route, id.clone()),
+            Self::Rule(rule) => Key::One(rule.kind, rule.name.clone()),
         }
     }
 }
@@ -75,6 +84,7 @@ impl fmt::Display for UnitKey {
             Self::SharedVip(id) => write!(f, "shared VIP {id}"),
             Self::Ingress(id) => write!(f, "ingress {id}"),
             Self::Route(id) => write!(f, "route {id}"),
+            Self::Rule(rule) => write!(f, "{rule}"),
         }
     }
 }

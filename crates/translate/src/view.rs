@@ -1,12 +1,13 @@
-//! The snapshot as a unit or a front sees it: every look is recorded.
+//! The snapshot and the catalogue as a unit or a front sees them: every look is recorded.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use ako_avi_types::Referred;
 use ako_core::instance::Rival;
 use ako_core::resource::{Ingress, Namespace, NodeSubnets, Pod, Route, Service};
-use ako_core::{Key, NamespacedName, Place, ResourceKind, Snapshot, Stored};
+use ako_core::{Key, Look, NamespacedName, Place, ResourceKind, Snapshot, Stored};
 
 /// Reads a snapshot and remembers what was asked for.
 #[derive(Debug)]
@@ -119,6 +120,13 @@ impl<'a> View<'a> {
     pub(crate) fn subnets(&self, kind: ResourceKind) -> Vec<&'a NodeSubnets> {
         self.note(Key::All(kind));
         self.snapshot.subnets(kind)
+    }
+
+    /// What is known of an object on the controller that is referred to.
+    pub(crate) fn look_up(&self, referred: Referred) -> &'a Look {
+        let look = self.snapshot.look(&referred);
+        self.note(Key::Controller(referred));
+        look
     }
 
     /// Whether the static routes are an instance's to write.

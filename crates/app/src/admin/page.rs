@@ -171,6 +171,11 @@ fn waiting(state: &Value) -> Markup {
                 " until it is confirmed that what is known is up to date of: " (word(&unproven["sources"]))
             }
         }
+        @for look in list(state, "/looked_up") {
+            div.note {
+                (word(&look["by"])) " waits until " code { (word(&look["object"])) } " is looked up on the controller"
+            }
+        }
         @for namespace in list(state, "/awaited") {
             div.note {
                 "Namespace " code { (word(namespace)) } " is not served by this instance yet: its former owner may "
@@ -409,11 +414,16 @@ mod tests {
         assert!(!page.contains("statuses wait") && !page.contains("after a restart"), "{page}");
         state["unproven"] = json!({"count": 3, "statuses": 2, "sources": ["Ingress", "Service"]});
         state["left_alone"] = json!({"Route": 7});
+        state["looked_up"] = json!([{"object": "wafpolicy admin/strict", "by": ["host a.com"]}]);
         state["handed_over"] = json!([{"namespace": "red", "to": "blue"}]);
         state["restart_needed"] = json!(["cniPlugin"]);
         let page = super::content(&state).into_string();
         assert!(
             page.contains("3 removals and 2 statuses wait</strong>") && page.contains("of: Ingress, Service"),
+            "{page}"
+        );
+        assert!(
+            page.contains("host a.com waits until <code>wafpolicy admin/strict</code> is looked up"),
             "{page}"
         );
         assert!(page.contains("<code>red</code> waits for the instance in <code>blue</code>"), "{page}");

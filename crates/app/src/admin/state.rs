@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ako_core::instance::Ranked;
 use ako_core::{Conflict, Diagnostic};
 use ako_elect::Moment;
-use ako_engine::{Held, Pending, Unproven, VirtualServiceReport};
+use ako_engine::{Awaited, Held, Pending, Unproven, VirtualServiceReport};
 use ako_kube_io::{Rule, Standing};
 use serde_json::{Value, json};
 
@@ -88,6 +88,7 @@ pub(crate) fn json(startup: &Startup, report: Option<&Report>) -> Value {
         "unproven": report.unproven.as_ref().map(unproven),
         "handed_over": report.departures.iter().take(SHOWN).map(departure).collect::<Vec<_>>(),
         "awaited": report.awaited.iter().take(SHOWN).collect::<Vec<_>>(),
+        "looked_up": report.looked_up.iter().map(looked_up).collect::<Vec<_>>(),
         "left_alone": report.left_alone,
         "fronts": report.virtual_services.iter().map(virtual_service).collect::<Vec<_>>(),
         "last_writes": report.last_writes.iter().map(write).collect::<Vec<_>>(),
@@ -101,6 +102,11 @@ pub(crate) fn json(startup: &Startup, report: Option<&Report>) -> Value {
 
 pub(crate) fn departure((namespace, to): &(Arc<str>, Arc<str>)) -> Value {
     json!({"namespace": namespace, "to": to})
+}
+
+/// What is looked up on the controller, and who waits for it.
+fn looked_up(awaited: &Awaited) -> Value {
+    json!({"object": awaited.referred.to_string(), "by": awaited.by})
 }
 
 /// How many objects there are, by how far they are.

@@ -138,6 +138,7 @@ mod tests {
             awaited: Vec::new(),
             departures: Vec::new(),
             pending: Vec::new(),
+            unanswered: BTreeSet::new(),
             is_complete: true,
         }
     }

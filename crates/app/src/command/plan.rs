@@ -5,8 +5,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use ako_avi_io::ClaimedBy;
-use ako_core::{Delta, ResourceId, ResourceKind};
-use ako_engine::{DryRun, Event, dry_run};
+use ako_core::{Catalogue, Delta, Look, ResourceId, ResourceKind};
+use ako_engine::{DryRun, Event, Reading, dry_run};
 use ako_kube_io::{Pace, Source, SourceEvent};
 use ako_translate::Translator;
 use anyhow::Context as _;
@@ -21,6 +21,8 @@ use crate::run::{clock, connection, settings_reader};
 
 /// Exit code where something would change.
 const CHANGES: u8 = 2;
+/// How often more is looked up that what was found refers to.
+const MOST_ROUNDS: usize = 10;
 /// How long the cluster may take to be read.
 const READ_WITHIN: Duration = Duration::from_mins(2);
 
@@ -47,13 +49,44 @@ pub(super) async fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     // After the cluster, as an operator does that hears there that another instance has taken
     // something over.
     let reading = connection.observe(&settings.config, translator.facts()).await.with_context(controller)?;
-    let mut run = dry_run(translator, cluster, reading);
+    let mut run = plan(&connection, &translator, &cluster, &reading).await;
     let name_taken = name_taken(&connection);
     if name_taken.is_some() {
         run.writes.clear();
     }
     print(&run, name_taken.as_deref(), arguments.output)?;
     Ok(if run.writes.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(CHANGES) })
+}
+
+/// Finds out what an operator would write, which may depend on other objects of the controller:
+/// they are looked up until nothing is missing.
+async fn plan(
+    connection: &Connection,
+    translator: &Translator,
+    cluster: &[Event],
+    reading: &Reading,
+) -> DryRun {
+    let mut catalogue = Catalogue::default();
+    let cloud = &translator.config().cloud_name;
+    for _ in 0..MOST_ROUNDS {
+        let run = dry_run(translator.clone(), cluster.iter().cloned(), reading.clone(), &catalogue);
+        if run.unanswered.is_empty() {
+            return run;
+        }
+        for (name, answer) in connection.client.look_up(run.unanswered, cloud).await {
+            let look = match answer {
+                Ok(found) => found.map_or(Look::Missing, Look::Found),
+                Err(failure) => {
+                    eprintln!(
+                        "warning: {name} cannot be looked up ({failure}); what refers to it is taken to be right"
+                    );
+                    Look::Unreadable(failure.to_string().into())
+                }
+            };
+            catalogue.learn(&name, look);
+        }
+    }
+    dry_run(translator.clone(), cluster.iter().cloned(), reading.clone(), &catalogue)
 }
 
 /// Why nothing is written if another Kubernetes cluster has this one's name. That this is not

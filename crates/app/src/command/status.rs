@@ -174,6 +174,15 @@ pub(super) fn not_done(state: &Value, out: &mut String) {
             sources.join(", ")
         );
     }
+    for look in state["looked_up"].as_array().into_iter().flatten() {
+        let by: Vec<_> = look["by"].as_array().into_iter().flatten().map(word).collect();
+        let _ = writeln!(
+            out,
+            "\nWAITING: {} until {} is looked up on the controller; it stays as it is until then",
+            by.join(", "),
+            word(&look["object"])
+        );
+    }
     for namespace in state["awaited"].as_array().into_iter().flatten() {
         let _ = writeln!(
             out,

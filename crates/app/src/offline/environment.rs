@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ako_avi_types::network::{self, Hosts};
-use ako_avi_types::{Kind, Network, ObjectKey, Ref};
+use ako_avi_types::{Brief, Kind, Network, ObjectKey, Ref, Referred};
 use ako_core::config::VipNetwork;
 use ako_core::facts::{Answers, SharedTenants, check_cloud, has_tier1_vrf};
-use ako_core::{CloudType, Config, Facts};
+use ako_core::{CloudType, Config, Facts, Look};
 use anyhow::Context as _;
 use serde_json::Value;
 
@@ -72,6 +72,23 @@ impl Environment {
             tier1_vrf,
             ..Answers::default()
         })
+    }
+
+    /// What a look at a controller with these objects tells; without objects, nobody does.
+    pub(super) fn look(&self, referred: &Referred, cloud: &str) -> Look {
+        let Some(objects) = &self.0 else { return Look::Unreadable("no controller is asked".into()) };
+        let all = objects.get(referred.kind.segment()).and_then(Value::as_object);
+        let is_meant = |object: &Value| {
+            let its_cloud = object["cloud_ref"].as_str().and_then(|reference| Ref::parse(reference).name);
+            referred.is(object) && its_cloud.is_none_or(|its| *its == *cloud)
+        };
+        let of_tenant = |tenant: &str| {
+            let is_of = |key: &str| key.strip_prefix(tenant).is_some_and(|rest| rest.starts_with('/'));
+            let mut own = all.into_iter().flatten().filter(|(key, _)| is_of(key));
+            own.find_map(|(_, object)| is_meant(object).then(|| Brief::read(object)))
+        };
+        let found = of_tenant(&referred.tenant).or_else(|| of_tenant(Facts::SHARED_TENANT));
+        found.map_or(Look::Missing, Look::Found)
     }
 
     /// The object of a key as it is beforehand.

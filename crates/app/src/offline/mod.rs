@@ -85,7 +85,9 @@ pub fn translate(input: Input) -> anyhow::Result<Output> {
             Err(why) => problems.push(format!("object {} of the files is left out: {why}", order + 1)),
         }
     }
-    let desired = Desired::of(translator, &snapshot);
+    let cloud = translator.config().cloud_name.clone();
+    let mut desired = Desired::of(translator, &snapshot);
+    desired.answering(&mut snapshot, &|referred| input.environment.look(referred, &cloud));
     diagnostics.extend(desired.diagnostics().cloned());
     diagnostics.sort();
     diagnostics.dedup();
@@ -155,7 +157,7 @@ impl Output {
         let served = kinds.map(|kind| Event::Served(kind, true));
         let cluster = served.chain(ResourceKind::ALL.into_iter().map(list));
         let empty = Reading { started: Moment::default(), objects: Vec::new() };
-        dry_run(self.desired.translator().clone(), cluster, empty)
+        dry_run(self.desired.translator().clone(), cluster, empty, self.snapshot.catalogue())
     }
 
     /// The statuses that would be written, in canonical form. What only a

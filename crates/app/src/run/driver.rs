@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ako_avi_io::{ClaimedBy, Clock, ClusterClaim};
-use ako_avi_types::{ErrorClass, Failure, ObjectKey, Operation};
+use ako_avi_types::{ErrorClass, Failure, ObjectKey, Operation, Referred};
 use ako_core::handover::Word;
 use ako_core::resource::Published;
 use ako_core::{Config, Diagnostic, ResourceId, ResourceKind, annotation};
@@ -524,6 +524,7 @@ impl Driver {
                 Effect::FindOwners { object, tenant, virtual_services } => {
                     self.find_owners(object, tenant, virtual_services);
                 }
+                Effect::LookUp(names) => self.look_up(names),
                 Effect::Say(word) => self.say(&word),
                 Effect::Tell(notice) => {
                     if notice.warning {
@@ -570,6 +571,14 @@ impl Driver {
         self.requests.spawn(async move {
             let owners = connection.owners(&tenant, &uuids).await;
             Done::engine(Event::OwnersFound(object, owners))
+        });
+    }
+
+    fn look_up(&mut self, names: BTreeSet<Referred>) {
+        let connection = self.parts.connection.clone();
+        let cloud = self.engine.desired().translator().config().cloud_name.clone();
+        self.requests.spawn(async move {
+            Done::engine(Event::LookedUp(connection.client.look_up(names, &cloud).await))
         });
     }
 

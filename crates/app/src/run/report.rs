@@ -7,7 +7,7 @@ use ako_avi_io::Traffic;
 use ako_core::instance::Ranked;
 use ako_core::{Conflict, Diagnostic, Reason, ResourceId, ResourceKind, Snapshot};
 use ako_elect::Moment;
-use ako_engine::{Counters, Engine, Held, Notice, Pending, Unproven, VirtualServiceReport};
+use ako_engine::{Awaited, Counters, Engine, Held, Notice, Pending, Unproven, VirtualServiceReport};
 use ako_kube_io::Standing;
 
 use super::history::Write;
@@ -53,6 +53,8 @@ pub struct Report {
     pub(crate) departures: Vec<(Arc<str>, Arc<str>)>,
     /// The namespaces that wait for their former owner.
     pub(crate) awaited: Vec<Arc<str>>,
+    /// What is looked up on the controller for the first time, each with who waits for it.
+    pub(crate) looked_up: Vec<Awaited>,
     /// The kinds that are not read and have objects on the controller, and how many.
     pub(crate) left_alone: BTreeMap<&'static str, usize>,
     pub(crate) counters: Counters,
@@ -89,6 +91,9 @@ impl Report {
         if !engine.inventory().is_complete() {
             missing.push("the objects on the controller".to_owned());
         }
+        if !engine.is_synced() && !engine.awaited_names(1).is_empty() {
+            missing.push("what objects of the cluster refer to on the controller".to_owned());
+        }
         diagnostics.extend(engine.desired().diagnostics().cloned());
         diagnostics.extend(engine.findings());
         diagnostics.sort();
@@ -121,6 +126,7 @@ impl Report {
             unproven: engine.unproven(now),
             departures: engine.departures(),
             awaited: engine.awaited(),
+            looked_up: engine.awaited_names(SHOWN),
             left_alone: engine.inventory().unread().fold(BTreeMap::new(), |mut counts, (_, kind)| {
                 *counts.entry(kind).or_default() += 1;
                 counts

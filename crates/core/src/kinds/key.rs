@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use ako_avi_types::Referred;
+
 use crate::id::NamespacedName;
 use crate::kinds::table::ResourceKind;
 
@@ -22,6 +24,9 @@ pub enum Key {
     Instances,
     /// What the instances say of namespaces that change hands.
     Handover,
+    /// An object on the controller that is referred to. Last, so that of sorted keys these are
+    /// the last ones.
+    Controller(Referred),
 }
 
 /// By what objects are found, other than by their name.
@@ -33,12 +38,30 @@ pub enum Place {
     Endpoints,
     /// A namespace, and a key under which Services of it share a VIP.
     SharedVip,
+    /// A host: the rules for exactly it.
+    RuleOf,
+    /// A name: the HostRules that give it to their hosts, as an alias or as their name in several
+    /// clusters.
+    Alias,
+    /// One place, without a name: the HostRules whose names are patterns, or parts of names of
+    /// shared virtual services.
+    Patterns,
 }
 
 impl Key {
     /// What names a host.
     pub fn host(host: &Arc<str>) -> Self {
         Self::Under(Place::Host, NamespacedName::cluster(host.clone()))
+    }
+
+    /// The rules for exactly a host.
+    pub fn rule_of(host: &Arc<str>) -> Self {
+        Self::Under(Place::RuleOf, NamespacedName::cluster(host.clone()))
+    }
+
+    /// The rules for the hosts that a pattern fits.
+    pub fn patterns() -> Self {
+        Self::Under(Place::Patterns, NamespacedName::default())
     }
 
     /// A Namespace.
@@ -50,6 +73,14 @@ impl Key {
     pub fn as_namespace(&self) -> Option<&Arc<str>> {
         match self {
             Self::One(ResourceKind::Namespace, id) => Some(&id.name),
+            _ => None,
+        }
+    }
+
+    /// What is referred to on the controller, if it is that.
+    pub fn as_referred(&self) -> Option<&Referred> {
+        match self {
+            Self::Controller(referred) => Some(referred),
             _ => None,
         }
     }

@@ -5,11 +5,16 @@
 
 pub mod claim;
 pub mod endpoint_slice;
+pub mod host_rule;
+pub mod http_rule;
+pub mod infra_setting;
 pub mod ingress;
 pub mod ingress_class;
 pub mod installation;
 pub mod kept;
 pub mod key;
+pub mod l4_rule;
+pub mod l7_rule;
 pub mod meta;
 pub mod namespace;
 pub mod node;
@@ -18,7 +23,9 @@ pub mod pod;
 pub mod port;
 pub mod published;
 pub mod route;
+pub mod rule;
 pub mod secret;
 pub mod service;
+pub mod sso_rule;
 pub mod table;
 pub mod told;

@@ -27,6 +27,12 @@ macro_rules! for_each_kind {
             BlockAffinity node_subnets::BlockAffinity "crd.projectcalico.org" "v1" "blockaffinities" Cluster All (IfServed(|c| has_cni(c, "calico")));
             HostSubnet node_subnets::HostSubnet "network.openshift.io" "v1" "hostsubnets" Cluster All (IfServed(|c| has_cni(c, "openshift")));
             CiliumNode node_subnets::CiliumNode "cilium.io" "v2" "ciliumnodes" Cluster All (IfServed(|c| has_cni(c, "cilium")));
+            AviInfraSetting infra_setting::AviInfraSetting "ako.vmware.com" "v1beta1" "aviinfrasettings" Cluster All (IfServed(|_| true));
+            HostRule host_rule::HostRule "ako.vmware.com" "v1beta1" "hostrules" Namespaced All (IfServed(|_| true));
+            HTTPRule http_rule::HttpRule "ako.vmware.com" "v1beta1" "httprules" Namespaced All (IfServed(|_| true));
+            L4Rule l4_rule::L4Rule "ako.vmware.com" "v1alpha2" "l4rules" Namespaced All (IfServed(|_| true));
+            L7Rule l7_rule::L7Rule "ako.vmware.com" "v1alpha2" "l7rules" Namespaced All (IfServed(|_| true));
+            SSORule sso_rule::SsoRule "ako.vmware.com" "v1alpha2" "ssorules" Namespaced All (IfServed(|_| true));
             ConfigMap claim::Claim "" "v1" "configmaps" Namespaced (Named(CONFIG_MAP)) Always;
             StatefulSet installation::Installation "apps" "v1" "statefulsets" Namespaced (Named(STATEFUL_SET)) Always;
         }

@@ -61,9 +61,9 @@ impl Desired {
     /// Lets the younger ones give way until nobody is in anybody's way.
     pub(super) fn sort_out(&mut self, snapshot: &Snapshot, work: &mut Work) {
         loop {
-            if let Some((unit, key, holders)) = self.first_to_yield(work) {
+            if let Some((unit, key, holders)) = self.first_to_yield(snapshot, work) {
                 self.yield_name(snapshot, &unit, &key, &holders, work);
-            } else if let Some((front, units)) = self.without_room(work) {
+            } else if let Some((front, units)) = self.without_room(snapshot, work) {
                 self.leave_front(snapshot, &front, units, work);
             } else {
                 return;
@@ -73,11 +73,15 @@ impl Desired {
 
     /// The oldest unit that has to give way for an object, and to whom. What is older has
     /// its names for good.
-    fn first_to_yield(&self, work: &mut Work) -> Option<(UnitKey, ObjectKey, BTreeSet<UnitKey>)> {
+    fn first_to_yield(
+        &self,
+        snapshot: &Snapshot,
+        work: &mut Work,
+    ) -> Option<(UnitKey, ObjectKey, BTreeSet<UnitKey>)> {
         let mut first: Option<(Age, ObjectKey, BTreeSet<UnitKey>)> = None;
         let mut settled = Vec::new();
         for key in &work.contested {
-            let Some((age, holders)) = self.yielding(key) else {
+            let Some((age, holders)) = self.yielding(snapshot, key) else {
                 settled.push(key.clone());
                 continue;
             };
@@ -93,12 +97,12 @@ impl Desired {
 
     /// Of those that ask for an object, the oldest one that has to give way, and those that
     /// have it.
-    fn yielding(&self, key: &ObjectKey) -> Option<(Age, BTreeSet<UnitKey>)> {
+    fn yielding(&self, snapshot: &Snapshot, key: &ObjectKey) -> Option<(Age, BTreeSet<UnitKey>)> {
         let makers = &self.wanted.get(key)?.makers;
         let mut units: Vec<_> = makers
             .iter()
             .filter_map(|(maker, object)| match maker {
-                Maker::Unit(unit) => Some((!self.frozen.contains(unit), self.age(unit), object)),
+                Maker::Unit(unit) => Some((!self.stays(snapshot, unit), self.age(unit), object)),
                 Maker::Front(_) => None,
             })
             .collect();
@@ -131,7 +135,7 @@ impl Desired {
         if has_other_names {
             let output = self.translator.unit_apart(snapshot, unit);
             work.changes.translated += 1;
-            return self.replace(&Maker::Unit(unit.clone()), output, work);
+            return self.take_over(snapshot, &Maker::Unit(unit.clone()), output, work);
         }
         let holders: Vec<_> = holders.iter().take(3).map(ToString::to_string).collect();
         let message = format!(
@@ -144,7 +148,7 @@ impl Desired {
     }
 
     /// The units for which a front has no room.
-    fn without_room(&self, work: &Work) -> Option<(FrontKey, Vec<UnitKey>)> {
+    fn without_room(&self, snapshot: &Snapshot, work: &Work) -> Option<(FrontKey, Vec<UnitKey>)> {
         work.fronts.iter().find_map(|front| {
             let units = &self.fronts.get(front)?.units;
             let mut room = self.translator.room(front);
@@ -152,7 +156,7 @@ impl Desired {
                 return None;
             }
             let mut ages: Vec<_> =
-                units.iter().map(|unit| (!self.frozen.contains(unit), self.age(unit))).collect();
+                units.iter().map(|unit| (!self.stays(snapshot, unit), self.age(unit))).collect();
             ages.sort();
             let fits = |room: &mut ako_translate::Room, unit: &UnitKey| {
                 self.contributions(front, unit).all(|part| room.take(part))
@@ -188,7 +192,7 @@ impl Desired {
             self.standing.remove(&unit);
             let output = self.translator.unit(snapshot, &unit);
             work.changes.translated += 1;
-            self.replace(&Maker::Unit(unit), output, work);
+            self.take_over(snapshot, &Maker::Unit(unit), output, work);
         }
     }
 

@@ -16,6 +16,9 @@ use crate::purpose::{Purpose, Served};
 use crate::status::Known;
 use crate::verdict::{Unproven, Verdict, Wait, Writable};
 
+/// The most names that are told of those that are looked up.
+const MOST_NAMES: usize = 10;
+
 impl Engine {
     /// What may be sent of an operation, if anything. `holding` says what the guard
     /// holds of what nothing explains.
@@ -59,7 +62,8 @@ impl Engine {
     /// Until when something of a purpose may be taken away, if it may be now.
     fn may_take_until(&self, purpose: Purpose, now: Moment) -> Option<Moment> {
         let until = || self.belief.until(purpose, &self.policy, now);
-        (!self.territory.takes_over()).then(until).flatten()
+        let is_known = !self.territory.takes_over() && !self.lookups.waits();
+        is_known.then(until).flatten()
     }
 
     /// Asks for the statuses that have to be written, as far as there is room.
@@ -114,7 +118,10 @@ impl Engine {
         let doubts = purposes.into_iter().flat_map(|purpose| self.belief.doubts(purpose, &self.policy, now));
         let former = self.territory.awaited();
         let former = former.map(|name| format!("namespace {name}, whose former owner may still be writing"));
-        let awaited = doubts.chain(former).collect();
+        let names = self.awaited_names(MOST_NAMES).into_iter();
+        let names =
+            names.map(|awaited| format!("{}, which is looked up on the controller", awaited.referred));
+        let awaited = doubts.chain(former).chain(names).collect();
         Some(Unproven { removals: removals.len(), statuses: statuses().count(), awaited })
     }
 }

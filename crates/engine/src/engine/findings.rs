@@ -1,13 +1,16 @@
 //! What is found while running, for people: what keeps borrowed objects from holding our
 //! part of them, addresses that are asked for in vain, hosts that the controller refuses, kinds
-//! that the API server does not have, and statuses that do not stay.
+//! that the API server does not have, objects that are referred to and may not be read, and statuses that do not stay.
 
 use std::sync::Arc;
 
 use ako_avi_types::{Kind, Object, ObjectKey};
-use ako_core::{Diagnostic, Reason, ResourceId, ResourceKind};
+use ako_core::{Diagnostic, Look, Reason, ResourceId, ResourceKind};
 
 use crate::engine::Engine;
+
+/// The most objects that are told of those that the controller does not tell of.
+const MOST_NAMES: usize = 10;
 
 impl Engine {
     /// Findings about what is on the controller and not ours to create, which are about
@@ -29,7 +32,9 @@ impl Engine {
         let kept = self.kept_addresses.iter().flat_map(|key| self.about_kept_address(key));
         let refused = self.trials.findings(&self.desired);
         let unserved = ResourceKind::ALL.into_iter().filter_map(|kind| self.about_unserved(kind));
-        found.chain(kept).chain(refused).chain(unserved).chain(self.publisher.findings()).collect()
+        let not_read = self.about_names_not_read();
+        let found = found.chain(kept).chain(refused).chain(unserved).chain(not_read);
+        found.chain(self.publisher.findings()).collect()
     }
 
     /// Remembers whether a VsVip has another address than is asked for, and keeps it.
@@ -70,6 +75,22 @@ impl Engine {
             message: message.clone(),
         };
         self.desired.bound_to(key).map(finding).collect()
+    }
+
+    /// What is told of objects that are referred to and that the controller does not tell of.
+    fn about_names_not_read(&self) -> impl Iterator<Item = Diagnostic> {
+        let told = self.snapshot.catalogue().known().filter_map(|(name, look)| match look {
+            Look::Unreadable(why) => Some((name, why)),
+            _ => None,
+        });
+        told.take(MOST_NAMES).map(|(name, why)| {
+            let message = format!(
+                "the Avi Controller does not tell whether {name} is there ({why}), so that what refers to it is taken \
+                 to be right: allow the operator's account to read it"
+            );
+            let object = self.policy.configuration.clone();
+            Diagnostic { object, reason: Reason::ReferenceNotRead, message: message.into() }
+        })
     }
 
     /// What is told of a kind that the API server lacks, or lost: nothing if nobody misses it.

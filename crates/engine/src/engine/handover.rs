@@ -49,7 +49,8 @@ impl Engine {
     /// Whether all that is wanted of a namespace is on the controller, by a reading of
     /// after a moment and by a view of the cluster that is proven.
     fn is_in_place(&self, namespace: &Arc<str>, since: Moment, now: Moment) -> bool {
-        let is_known = self.is_translated() && self.pending.is_none() && self.inventory.was_read_since(since);
+        let is_translated = self.is_translated() && self.pending.is_none() && !self.lookups.waits();
+        let is_known = is_translated && self.inventory.was_read_since(since);
         let asks = !self.policy.removing && self.snapshot.barred().is_none();
         let key = Key::namespace(namespace);
         let is_understood = !self.unreadable.iter().any(|resource| resource.name.namespace == *namespace);

@@ -230,7 +230,10 @@ impl Engine {
     /// What is wrong with the engine's books: always nothing, unless there is a
     /// mistake in this crate. For tests, and for an operator's diagnosis.
     pub fn inconsistencies(&self) -> Vec<String> {
-        let mut found = self.agenda.inconsistencies(&|key| self.desired.is_frozen(key));
+        // What is looked up may come to be wanted, and is looked at then.
+        let may_come = |key: &ObjectKey| self.desired.is_frozen(key) || self.lookups.waits();
+        let mut found = self.agenda.inconsistencies(&may_come);
+        found.extend(self.lookups.inconsistencies());
         if self.is_translated() {
             found.extend(self.publisher.inconsistencies(&self.snapshot));
         }

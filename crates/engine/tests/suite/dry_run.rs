@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use ako_avi_types::Kind;
 use ako_core::config::{ServiceMode, ShardSize};
-use ako_core::{Claim, Config, Contest, Delta, Resource, ResourceKind, Scope};
+use ako_core::{Catalogue, Claim, Config, Contest, Delta, Resource, ResourceKind, Scope};
 use ako_engine::{Action, DryRun, Event, dry_run};
 
 use crate::cluster::{base, config, host, id, ingress, translator};
@@ -173,6 +173,6 @@ fn nothing_is_said_before_every_kind_is_known() {
     let is_ingress = |event: &Event| matches!(event, Event::Cluster(Delta::Reset(ResourceKind::Ingress, _)));
     let mut cluster = world.cluster_events();
     cluster.retain(|event| !is_ingress(event));
-    let run = dry_run(world.translator.clone(), cluster, world.observation());
+    let run = dry_run(world.translator.clone(), cluster, world.observation(), &Catalogue::default());
     assert_eq!((run.is_complete, run.writes), (false, vec![]));
 }

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use ako_avi_types::{
-    Change, ErrorClass, Failure, IpAddress, Kind, Meta, Object, ObjectKey, Observed, Operation, PrivateKey,
-    Ref,
+    Brief, Change, ErrorClass, Failure, IpAddress, Kind, Meta, Object, ObjectKey, Observed, Operation,
+    PrivateKey, Ref, Referred,
 };
 
 /// How a call goes wrong.
@@ -45,6 +45,12 @@ pub(crate) struct Fake {
     pub(crate) meddle: Option<fn(&mut Object)>,
     /// Whether readings fail.
     pub(crate) unreadable: bool,
+    /// What others have on the controller.
+    pub(crate) others: BTreeMap<Referred, Brief>,
+    /// How looks at that fail, if they do.
+    pub(crate) look_fault: Option<ErrorClass>,
+    /// What was looked up, in that order.
+    pub(crate) looked_up: Vec<Referred>,
 }
 
 impl Fake {
@@ -144,6 +150,14 @@ impl Fake {
             return Err(failure(ErrorClass::Retry, "unreadable"));
         }
         Ok(self.objects.get(key).map(observed))
+    }
+
+    pub(crate) fn look_up(&mut self, referred: &Referred) -> Result<Option<Brief>, Failure> {
+        self.looked_up.push(referred.clone());
+        match self.look_fault {
+            Some(class) => Err(failure(class, "as told")),
+            None => Ok(self.others.get(referred).cloned()),
+        }
     }
 
     /// Executes a write, or not.

@@ -15,6 +15,7 @@ mod guard;
 mod handover;
 mod instance_properties;
 mod instances;
+mod looks;
 mod losses;
 mod names;
 mod node_ports;

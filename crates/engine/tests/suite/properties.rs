@@ -12,8 +12,8 @@ use ako_core::resource::{
 };
 use ako_core::secret::Redacted;
 use ako_core::{
-    CONTROLLER_NAME, Config, Delta, NamespacedName, Reason, Resource, ResourceId, ResourceKind, Snapshot,
-    annotation,
+    CONTROLLER_NAME, Catalogue, Config, Delta, NamespacedName, Reason, Resource, ResourceId, ResourceKind,
+    Snapshot, annotation,
 };
 use ako_elect::Moment;
 use ako_engine::{Action, Desired, Reading, dry_run, lint};
@@ -547,7 +547,7 @@ proptest! {
             let goal = Desired::of(translator(config.clone()), &snapshot_of(&config, objects.values()));
             let plan = |fake: &Fake| {
                 let reading = Reading { started: Moment::from_millis(1), objects: fake.observe(|by| by == "ako-c1") };
-                dry_run(translator(config.clone()), cluster_events(&objects), reading)
+                dry_run(translator(config.clone()), cluster_events(&objects), reading, &Catalogue::default())
             };
             let run = plan(&fake);
             prop_assert!(run.is_complete && run.pending.is_empty(), "{:?}", run.pending);

@@ -166,7 +166,8 @@ impl Town {
     /// What another process of an instance would write now.
     pub(crate) fn dry_run(&self, i: usize) -> DryRun {
         let translator = self.instances[i].translator.clone();
-        dry_run(translator, cluster_events(&self.cluster), self.observation(i))
+        let catalogue = self.instances[i].engine.snapshot().catalogue();
+        dry_run(translator, cluster_events(&self.cluster), self.observation(i), catalogue)
     }
 
     /// What a reading that begins now shows.
@@ -262,6 +263,11 @@ impl Town {
             Effect::Read(key) => {
                 let answer = self.fake.read(&key);
                 self.tell(i, Event::Read(key, answer));
+            }
+            Effect::LookUp(names) => {
+                let answers: Vec<_> =
+                    names.into_iter().map(|name| (name.clone(), self.fake.look_up(&name))).collect();
+                self.tell(i, Event::LookedUp(answers));
             }
             Effect::FindOwners { object, virtual_services, .. } => {
                 let owners = self.fake.owners(&virtual_services);

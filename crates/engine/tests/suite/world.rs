@@ -302,6 +302,11 @@ impl World {
                 let answer = self.fake.read(&key);
                 self.event(Event::Read(key, answer));
             }
+            Effect::LookUp(names) => {
+                let answers =
+                    names.into_iter().map(|name| (name.clone(), self.fake.look_up(&name))).collect();
+                self.event(Event::LookedUp(answers));
+            }
             Effect::FindOwners { object, virtual_services, .. } => {
                 let owners = self.fake.owners(&virtual_services);
                 self.event(Event::OwnersFound(object, Ok(owners)));
@@ -325,6 +330,7 @@ impl World {
         match object {
             Resource::Ingress(ingress) => ingress.published = wanted,
             Resource::Service(service) => service.published = wanted,
+            Resource::AviInfraSetting(setting) => setting.published = wanted,
             other => panic!("{other:?} has no status"),
         }
         if !self.blind {
@@ -338,6 +344,7 @@ impl World {
         match self.cluster.get(id).unwrap() {
             Resource::Ingress(ingress) => ingress.published.clone(),
             Resource::Service(service) => service.published.clone(),
+            Resource::AviInfraSetting(setting) => setting.published.clone(),
             other => panic!("{other:?} has no status"),
         }
     }
@@ -364,7 +371,9 @@ impl World {
 
     /// What another process would write now, as it reads the cluster and the controller.
     pub(crate) fn dry_run(&self) -> DryRun {
-        dry_run(self.desired().translator().clone(), self.cluster_events(), self.observation())
+        let (translator, catalogue) =
+            (self.desired().translator().clone(), self.engine.snapshot().catalogue());
+        dry_run(translator, self.cluster_events(), self.observation(), catalogue)
     }
 
     /// What a process hears of the cluster when it starts.

@@ -8,7 +8,9 @@ use ako_avi_types::l4_policy::{
     L4Action, L4ConnectionPolicy, L4Match, L4Rule, PortMatch, ProtocolMatch, SelectPool,
 };
 use ako_avi_types::virtual_service::{L4PolicyAttachment, Listener};
-use ako_avi_types::{Kind, L4PolicySet, Marker, Object, Ref, ServiceMetadata, VirtualService, go_json};
+use ako_avi_types::{
+    Kind, L4PolicySet, Marker, Object, Ref, Referred, ServiceMetadata, VirtualService, go_json,
+};
 use ako_core::annotation;
 use ako_core::config::ServiceMode;
 use ako_core::kinds::service::shared_vip_key;
@@ -19,6 +21,7 @@ use crate::context::Context;
 use crate::endpoints::{self, BackendPort};
 use crate::layer4::{fqdn, namesake};
 use crate::output::Output;
+use crate::rules::reference::{self, Found, Wants};
 use crate::statement::Binding;
 use crate::unit::{UnitKey, service_id};
 use crate::view::View;
@@ -55,7 +58,8 @@ pub(crate) fn translate(context: &Context, view: &View<'_>, id: &NamespacedName,
     let pools = pools(context, view, service, None, out);
     let policy = policy_set(context, &name, &pools, policy_markers(context, service));
     let vip = vsvip::build(context, &name, hostnames.clone(), address.as_ref());
-    let service_vs = virtual_service(context, service, &name, &pools, &hostnames);
+    let profile = application_profile(context, view, service, out);
+    let service_vs = virtual_service(context, service, &name, &pools, &hostnames, profile);
     let objects = [Object::L4PolicySet(policy), Object::VsVip(vip), Object::VirtualService(service_vs)];
     if pools.is_empty() || !objects.into_iter().all(|object| out.add(object, &source)) {
         return;
@@ -285,26 +289,46 @@ fn policy_markers(context: &Context, service: &Service) -> Vec<Marker> {
     ])
 }
 
+/// The application profile that is asked for. One that is not there is told, and does not keep the
+/// Service from being served.
+fn application_profile<'a>(
+    context: &Context,
+    view: &View<'_>,
+    service: &'a Service,
+    out: &mut Output,
+) -> &'a str {
+    let asked = service.annotations.get(annotation::APPLICATION_PROFILE).filter(|name| !name.is_empty());
+    let Some(name) = asked else { return L4_APPLICATION };
+    let referred = Referred::named(Kind::ApplicationProfile, context.placement.tenant.clone(), name.clone());
+    let Found::Wrong(why) = reference::check(context, view, referred, Wants::Any) else { return name };
+    let message = format!(
+        "{why}: the Service goes by {L4_APPLICATION} until it is there; create it in tenant {}, or correct annotation {}",
+        context.placement.tenant,
+        annotation::APPLICATION_PROFILE
+    );
+    out.tell(&service_id(&service.id), Reason::MissingReference, message);
+    L4_APPLICATION
+}
+
 fn virtual_service(
     context: &Context,
     service: &Service,
     name: &Arc<str>,
     pools: &[PortPool],
     hostnames: &[Arc<str>],
+    profile: &str,
 ) -> VirtualService {
     let metadata = ServiceMetadata {
         hostnames: listed(hostnames),
         namespace_svc_name: Some(vec![service.id.to_string().into()]),
         ..ServiceMetadata::default()
     };
-    let profile = service.annotations.get(annotation::APPLICATION_PROFILE).filter(|p| !p.is_empty());
     let markers = context.markers(vec![
         ("Namespace", vec![service.id.namespace.clone()]),
         ("ServiceName", vec![service.id.name.clone()]),
     ]);
     let disabled = service.annotations.get(annotation::DISABLE_TRAFFIC);
     let traffic = !disabled.is_some_and(|value| value.eq_ignore_ascii_case("true"));
-    let profile = profile.map_or(L4_APPLICATION, |p| &**p);
     let mut built = listening(context, name, pools, metadata, markers, profile, Some(traffic));
     built.traffic_enabled = Some(traffic);
     built

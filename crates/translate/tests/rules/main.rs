@@ -8,4 +8,5 @@ mod layer4;
 mod node_port_local;
 mod placement;
 mod routes;
+mod verdicts;
 mod wishes;

@@ -1,0 +1,118 @@
+//! Objects that others refer to and that are not the operator's to make: a WAF policy, a network.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::kind::Kind;
+use crate::service_engine_group::Label;
+
+/// By what an object is referred to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum By {
+    /// By its name.
+    Name,
+    /// By its uuid.
+    Uuid,
+}
+
+impl By {
+    /// The field that holds it.
+    pub fn field(self) -> &'static str {
+        match self {
+            Self::Name => "name",
+            Self::Uuid => "uuid",
+        }
+    }
+}
+
+/// An object that is referred to.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Referred {
+    /// Its kind.
+    pub kind: Kind,
+    /// By what it is referred to.
+    pub by: By,
+    /// The tenant that it is referred to in.
+    pub tenant: Arc<str>,
+    /// Its name, or its uuid.
+    pub name: Arc<str>,
+}
+
+impl Referred {
+    /// An object that is referred to by its name.
+    pub fn named(kind: Kind, tenant: impl Into<Arc<str>>, name: impl Into<Arc<str>>) -> Self {
+        Self { kind, by: By::Name, tenant: tenant.into(), name: name.into() }
+    }
+
+    /// One that is referred to by its uuid.
+    pub fn with_uuid(kind: Kind, tenant: impl Into<Arc<str>>, uuid: impl Into<Arc<str>>) -> Self {
+        Self { kind, by: By::Uuid, tenant: tenant.into(), name: uuid.into() }
+    }
+
+    /// Whether a body is that of such an object. Names are compared to the letter.
+    pub fn is(&self, body: &Value) -> bool {
+        body.get(self.by.field()).and_then(Value::as_str) == Some(&*self.name)
+    }
+}
+
+impl fmt::Display for Referred {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}/{}", self.kind, self.tenant, self.name)
+    }
+}
+
+/// What matters of an object that others refer to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Brief {
+    /// Its uuid.
+    pub uuid: Arc<str>,
+    /// The attribute `type`, such as `APPLICATION_PROFILE_TYPE_HTTP`.
+    pub object_type: Option<Arc<str>>,
+    /// The attribute `created_by`.
+    pub created_by: Option<Arc<str>>,
+    /// The attribute `labels`.
+    pub labels: Vec<Label>,
+}
+
+impl Brief {
+    /// What matters of a body. What is not as it should be counts as absent.
+    pub fn read(body: &Value) -> Self {
+        let text = |field: &str| body.get(field).and_then(Value::as_str).map(Arc::from);
+        let labels = body.get("labels").cloned().map(serde_json::from_value);
+        Self {
+            uuid: text("uuid").unwrap_or_default(),
+            object_type: text("type"),
+            created_by: text("created_by"),
+            labels: labels.and_then(Result::ok).unwrap_or_default(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_name_is_meant_to_the_letter() {
+        let referred = Referred::named(Kind::WafPolicy, "admin", "Strict & new");
+        assert!(referred.is(&json!({"name": "Strict & new", "uuid": "wafpolicy-1"})));
+        assert!(!referred.is(&json!({"name": "strict & new"})));
+        assert!(Referred::with_uuid(Kind::Network, "admin", "n-1").is(&json!({"name": "a", "uuid": "n-1"})));
+    }
+
+    #[test]
+    fn a_body_of_any_form_is_read() {
+        let body = json!({"uuid": "u", "type": "T", "created_by": "me", "labels": [{"key": "clustername", "value": "c"}]});
+        let brief = Brief::read(&body);
+        assert_eq!((&*brief.uuid, brief.object_type.as_deref()), ("u", Some("T")));
+        assert_eq!(
+            (brief.created_by.as_deref(), &*brief.labels),
+            (Some("me"), &[Label::of_cluster("c")][..])
+        );
+        assert_eq!(Brief::read(&json!({"uuid": 1, "labels": "none"})), Brief::default());
+    }
+}

@@ -1,0 +1,23 @@
+//! AKO's rules: custom resources that say more of hosts, Services and their placement than
+//! Kubernetes' own objects can. Source: Custom resources.
+//!
+//! Each kind has a module with its verdict: whether a rule is right in itself, and whether what it
+//! refers to is there. Two ask for it, and nobody goes by what stands in a status: the unit of the
+//! rule, which makes nothing but statements, and whatever the rule is for.
+
+pub(crate) mod infra_setting;
+pub(crate) mod reference;
+pub(crate) mod verdict;
+
+use ako_core::{ResourceId, ResourceKind};
+
+use crate::context::Context;
+use crate::output::Output;
+use crate::view::View;
+
+/// Says of a rule whether it is accepted.
+pub(crate) fn translate(context: &Context, view: &View<'_>, rule: &ResourceId, out: &mut Output) {
+    if rule.kind == ResourceKind::AviInfraSetting {
+        infra_setting::translate(context, view, &rule.name, out);
+    }
+}

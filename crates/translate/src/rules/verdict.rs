@@ -1,0 +1,45 @@
+//! What is found of a rule as a whole, and how that is said.
+
+use std::sync::Arc;
+
+use ako_core::ResourceId;
+use ako_core::resource::{Part, Truth};
+
+use crate::output::Output;
+use crate::statement::{State, Statement, What};
+
+/// Whether a rule is right.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// It is.
+    Accepted,
+    /// It is not, for all these reasons.
+    Rejected(Arc<str>),
+    /// The controller does not tell. The rule is taken to be right, and nothing is said of it.
+    NotKnown,
+}
+
+impl Verdict {
+    /// That of a rule that is right but for these.
+    pub(crate) fn of(mistakes: &[String]) -> Self {
+        if mistakes.is_empty() { Self::Accepted } else { Self::Rejected(mistakes.join("; ").into()) }
+    }
+
+    /// Says it of the rule, which has this generation.
+    pub(crate) fn say(&self, rule: &ResourceId, generation: i64, out: &mut Output) {
+        let (status, truth, why) = match self {
+            Self::Accepted => ("Accepted", Truth::True, Arc::default()),
+            Self::Rejected(why) => ("Rejected", Truth::False, why.clone()),
+            Self::NotKnown => return,
+        };
+        let condition = What::Condition {
+            part: Part::Whole,
+            kind: "Accepted",
+            state: State::Known(truth, status, why.clone()),
+            generation,
+        };
+        let error = (*self != Self::Accepted).then_some(What::Field("error", why));
+        let all = [What::Field("status", status.into()), condition].into_iter().chain(error);
+        out.statements.extend(all.map(|what| Statement { object: rule.clone(), what }));
+    }
+}
