@@ -10,10 +10,10 @@ use ako_harness::golden::{self, Addresses, Case};
 use serde_json::{Value, json};
 
 /// How the names of cases begin whose features exist…
-const IN_SCOPE: [&str; 7] = ["l4-", "l7-", "tenant-", "vrf-", "cloud-", "v6-", "route-"];
+const IN_SCOPE: [&str; 8] = ["l4-", "l7-", "tenant-", "vrf-", "cloud-", "v6-", "route-", "crd-"];
 /// …but for those with one of these in their names: they need custom resources, `vpcMode`, or
 /// the choice between networks of one name.
-const NOT_YET: [&str; 5] = ["-public-ip", "-infra-", "-revoke-vip-route", "-vpc-", "-hostrule"];
+const NOT_YET: [&str; 6] = ["-public-ip", "-infra-", "-revoke-vip-route", "-vpc-", "-l4rule", "-ssorule"];
 
 fn input(case: &Case, objects: &[Value]) -> Input {
     Input {

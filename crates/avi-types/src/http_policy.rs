@@ -119,6 +119,9 @@ pub struct HttpRequestRule {
     /// Answer with a redirect.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub redirect_action: Option<RedirectAction>,
+    /// Change headers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hdr_action: Vec<HeaderAction>,
 }
 
 /// Refuses the connections that match.
@@ -153,9 +156,9 @@ pub struct HttpMatch {
 }
 
 /// A path, or a prefix of it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PathMatch {
-    /// `EQUALS` or `BEGINS_WITH`.
+    /// `EQUALS`, `BEGINS_WITH` or `DOES_NOT_BEGIN_WITH`.
     pub match_criteria: Arc<str>,
     /// `SENSITIVE` or `INSENSITIVE`.
     #[serde(default)]
@@ -197,6 +200,56 @@ pub struct RedirectAction {
     pub protocol: Arc<str>,
     /// `HTTP_REDIRECT_STATUS_CODE_302`.
     pub status_code: Arc<str>,
+    /// Another path.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<PathOfRedirect>,
+}
+
+/// A path that is put together of tokens.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PathOfRedirect {
+    /// `URI_PARAM_TYPE_TOKENIZED`.
+    #[serde(rename = "type")]
+    pub param_type: Arc<str>,
+    #[serde(default)]
+    #[allow(missing_docs)]
+    pub tokens: Vec<PathToken>,
+}
+
+/// A part of a path.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PathToken {
+    /// `URI_TOKEN_TYPE_STRING`.
+    #[serde(rename = "type")]
+    pub token_type: Arc<str>,
+    /// The text, without a leading slash.
+    #[serde(default)]
+    pub str_value: Arc<str>,
+}
+
+/// Changes a header.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeaderAction {
+    /// `HTTP_REPLACE_HDR`.
+    pub action: Arc<str>,
+    #[allow(missing_docs)]
+    pub hdr: Header,
+}
+
+/// A header.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Header {
+    #[allow(missing_docs)]
+    pub name: Arc<str>,
+    #[allow(missing_docs)]
+    pub value: HeaderValue,
+}
+
+/// The value of a header.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeaderValue {
+    #[allow(missing_docs)]
+    pub val: Arc<str>,
 }
 
 /// What an [`HttpSecurityRule`] does.

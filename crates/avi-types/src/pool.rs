@@ -56,6 +56,21 @@ pub struct Pool {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[allow(missing_docs)]
     pub health_monitor_refs: Vec<Ref>,
+    /// How one of the servers is chosen, where it is not left to the controller.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lb_algorithm: Option<Arc<str>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[allow(missing_docs)]
+    pub lb_algorithm_hash: Option<Arc<str>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[allow(missing_docs)]
+    pub lb_algorithm_consistent_hash_hdr: Option<Arc<str>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[allow(missing_docs)]
+    pub application_persistence_profile_ref: Option<Ref>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[allow(missing_docs)]
+    pub enable_http2: Option<bool>,
     /// A set: kept sorted by address and port.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub servers: Vec<Server>,

@@ -93,6 +93,12 @@ pub struct VirtualService {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[allow(missing_docs)]
     pub ign_pool_net_reach: Option<bool>,
+    /// The profile of TLS with clients.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ssl_profile_ref: Option<Ref>,
+    /// What only rules ask for, if one does.
+    #[serde(flatten)]
+    pub shaped: Option<Box<Shaped>>,
     /// The link back to Kubernetes.
     #[serde(
         default,
@@ -104,6 +110,114 @@ pub struct VirtualService {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[allow(missing_docs)]
     pub markers: Vec<Marker>,
+}
+
+/// The fields of a virtual service that only rules ask for: few virtual services have any.
+/// Source: Custom resources, §3, §5–§7.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+#[allow(missing_docs)]
+pub struct Shaped {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub enabled: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub waf_policy_ref: Option<Ref>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub analytics_profile_ref: Option<Ref>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error_page_profile_ref: Option<Ref>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub icap_request_profile_refs: Vec<Ref>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub network_security_policy_ref: Option<Ref>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub security_policy_ref: Option<Ref>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bot_policy_ref: Option<Ref>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub traffic_clone_profile_ref: Option<Ref>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sso_policy_ref: Option<Ref>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub analytics_policy: Option<AnalyticsPolicy>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub performance_limits: Option<PerformanceLimits>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub host_name_xlate: Option<Arc<str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub allow_invalid_client_cert: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub close_client_conn_on_config_update: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ssl_sess_cache_avg_size: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub revoke_vip_route: Option<bool>,
+    /// Sign-in by OAuth; it holds secrets, which are shown nowhere.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub oauth_vs_config: Option<SignIn>,
+    /// Sign-in by SAML.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub saml_sp_config: Option<SignIn>,
+}
+
+/// What a virtual service records of its clients.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct AnalyticsPolicy {
+    /// Whether every request is logged.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub full_client_logs: Option<FullClientLogs>,
+    /// Whether all headers are; absent where only TCP is spoken.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub all_headers: Option<bool>,
+}
+
+/// Whether every request is logged.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct FullClientLogs {
+    #[allow(missing_docs)]
+    pub enabled: bool,
+    /// Logs that a service engine leaves out, per second.
+    pub throttle: u32,
+    /// Minutes; zero is without end.
+    pub duration: u32,
+}
+
+/// What a virtual service takes at most.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+#[allow(missing_docs)]
+pub struct PerformanceLimits {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_concurrent_connections: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_throughput: Option<u32>,
+}
+
+/// How people sign in at a virtual service. It may hold secrets: its `Debug` does not show it.
+#[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct SignIn(serde_json::Value);
+
+impl SignIn {
+    /// Takes the fields as the API has them.
+    pub fn new(fields: serde_json::Value) -> Self {
+        Self(fields)
+    }
+}
+
+impl std::fmt::Debug for SignIn {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("[redacted]")
+    }
+}
+
+impl VirtualService {
+    /// What only rules ask for.
+    pub fn shaped_mut(&mut self) -> &mut Shaped {
+        self.shaped.get_or_insert_default()
+    }
 }
 
 impl Body for VirtualService {
@@ -133,6 +247,9 @@ impl Body for VirtualService {
         self.vh_domain_name.sort();
         self.ssl_key_and_certificate_refs.sort();
         self.vh_matches.sort_by(|a, b| a.host.cmp(&b.host));
+        if self.shaped.as_deref() == Some(&Shaped::default()) {
+            self.shaped = None;
+        }
         if let Some(metadata) = &mut self.service_metadata {
             metadata.normalise();
         }

@@ -55,7 +55,10 @@ pub(crate) fn of(
         return need(Need::Nothing);
     }
     let targets = inventory::targets(key, wanted);
-    let is_missing = |target: &ObjectKey| !inventory.contains(target) || agenda.is_leaving(target);
+    // What nobody asks for and is not ours is an object of the administrator, which was looked up.
+    let is_missing = |target: &ObjectKey| {
+        if inventory.contains(target) { agenda.is_leaving(target) } else { desired.get(target).is_some() }
+    };
     let mut missing: Vec<_> = targets.into_iter().filter(is_missing).collect();
     // The last one is the last to be created, so that is when to look again.
     if let Some(last) = missing.iter().rev().find(|target| is_coming(target, desired, agenda)) {

@@ -21,6 +21,10 @@ pub struct Contribution {
     pub partial_redirects: Vec<(Arc<str>, Paths)>,
     /// EVH: certificates on the parent.
     pub certificates: Vec<Arc<str>>,
+    /// EVH: certificates of the controller on the parent, which are not ours.
+    pub certificates_of_controller: Vec<Arc<str>>,
+    /// EVH: the profile of TLS with clients.
+    pub ssl_profile: Option<Arc<str>>,
     /// EVH: what signed those, where that is given by itself. Nothing refers to them but the
     /// certificates; upstream's checksum covers them.
     pub authorities: Vec<Arc<str>>,
@@ -111,6 +115,8 @@ impl Carried {
                 .collect(),
             certificates: kept(&contribution.certificates, &self.certificates),
             authorities: contribution.authorities.clone(),
+            certificates_of_controller: kept(&contribution.certificates_of_controller, &self.certificates),
+            ssl_profile: contribution.ssl_profile.clone(),
             pool_groups: kept(&contribution.pool_groups, &self.pool_groups),
         }
     }
@@ -125,7 +131,10 @@ impl Carried {
                 part.redirects == contribution.redirects
                     && part.partial_redirects == contribution.partial_redirects
             }
-            Kind::VirtualService => part.certificates == contribution.certificates,
+            Kind::VirtualService => {
+                part.certificates == contribution.certificates
+                    && part.certificates_of_controller == contribution.certificates_of_controller
+            }
             Kind::VsDataScriptSet => part.pool_groups == contribution.pool_groups,
             _ => true,
         }

@@ -16,6 +16,7 @@
 //! - Everything that a unit or a front looked at, absent objects included, is in
 //!   its read-set.
 
+mod claimant;
 mod context;
 mod contribution;
 mod endpoints;

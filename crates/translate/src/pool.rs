@@ -21,14 +21,44 @@ pub(crate) struct Covered<'a> {
     pub(crate) metadata: &'a ServiceMetadata,
     /// How servers are spoken to in TLS, if they are.
     pub(crate) tls: Option<&'a TlsToServers>,
+    /// What a rule asks for, if one does.
+    pub(crate) ruled: Option<&'a Ruled>,
 }
 
 /// How the servers of a pool are spoken to in TLS.
 #[derive(Clone, Debug)]
 pub(crate) struct TlsToServers {
     pub(crate) ssl_profile_ref: Ref,
-    /// What their certificates are verified with, and upstream's checksum of it.
-    pub(crate) pki_profile: Option<(Ref, u32)>,
+    /// What their certificates are verified with.
+    pub(crate) pki_profile: Option<PkiProfileOf>,
+}
+
+/// A PKI profile of a pool.
+#[derive(Clone, Debug)]
+pub(crate) enum PkiProfileOf {
+    /// One that is made for the pool, and upstream's checksum of it.
+    Pool(Ref, u32),
+    /// One of the controller's.
+    Controller(Ref),
+}
+
+impl PkiProfileOf {
+    fn reference(&self) -> &Ref {
+        match self {
+            Self::Pool(reference, _) | Self::Controller(reference) => reference,
+        }
+    }
+}
+
+/// How a server of a pool is chosen, and what else only rules ask for.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Ruled {
+    pub(crate) health_monitors: Vec<Ref>,
+    pub(crate) lb_algorithm: Option<Arc<str>>,
+    pub(crate) lb_algorithm_hash: Option<Arc<str>>,
+    pub(crate) lb_algorithm_header: Option<Arc<str>>,
+    pub(crate) persistence: Option<Ref>,
+    pub(crate) enable_http2: Option<bool>,
 }
 
 /// A pool with the fields that all pools have.
@@ -45,9 +75,20 @@ pub(crate) fn build(
         checksum = checksum.text(router);
     }
     let pki_profile = covered.tls.and_then(|tls| tls.pki_profile.as_ref());
-    if let Some((_, sum)) = pki_profile {
+    if let Some(PkiProfileOf::Pool(_, sum)) = pki_profile {
         checksum = checksum.number(*sum);
     }
+    let none = Ruled::default();
+    let ruled = covered.ruled.unwrap_or(&none);
+    if !ruled.health_monitors.is_empty() {
+        let texts: Vec<_> = ruled.health_monitors.iter().map(Ref::plain).collect();
+        checksum = checksum.text(&go_json::marshal(&texts));
+    }
+    let monitors = if ruled.health_monitors.is_empty() {
+        vec![context.monitor(protocol)]
+    } else {
+        ruled.health_monitors.clone()
+    };
     Pool {
         name: name.into(),
         cloud_config_cksum: Some(checksum.finish()),
@@ -59,9 +100,14 @@ pub(crate) fn build(
         service_metadata: Some(covered.metadata.clone()),
         sni_enabled: covered.tls.is_some(),
         ssl_profile_ref: covered.tls.map(|tls| tls.ssl_profile_ref.clone()),
-        pki_profile_ref: pki_profile.map(|(reference, _)| reference.clone()),
+        pki_profile_ref: pki_profile.map(|profile| profile.reference().clone()),
         graceful_disable_timeout: 1,
-        health_monitor_refs: vec![context.monitor(protocol)],
+        health_monitor_refs: monitors,
+        lb_algorithm: ruled.lb_algorithm.clone(),
+        lb_algorithm_hash: ruled.lb_algorithm_hash.clone(),
+        lb_algorithm_consistent_hash_hdr: ruled.lb_algorithm_header.clone(),
+        application_persistence_profile_ref: ruled.persistence.clone(),
+        enable_http2: ruled.enable_http2,
         servers: covered.members.servers.clone(),
         placement_networks: context.placement.pool_networks.clone(),
         markers,
@@ -79,12 +125,21 @@ fn covered_text(context: &Context, covered: &Covered<'_>) -> String {
         covered.members.port.to_string(),
         covered.port_name.to_owned(),
         servers,
-        covered.tls.is_some().to_string(),
     ];
+    let balancing = covered.ruled.filter(|ruled| ruled.lb_algorithm.is_some());
+    parts.extend(balancing.into_iter().flat_map(|ruled| {
+        let texts = [&ruled.lb_algorithm, &ruled.lb_algorithm_hash, &ruled.lb_algorithm_header];
+        texts.map(|text| text.as_deref().unwrap_or_default().to_owned())
+    }));
+    parts.push(covered.tls.is_some().to_string());
     parts.extend(covered.tls.map(|tls| tls.ssl_profile_ref.plain()));
     parts.extend([covered.label.to_owned(), context.placement.pool_networks_text.clone()]);
+    if let Some(PkiProfileOf::Controller(profile)) = covered.tls.and_then(|tls| tls.pki_profile.as_ref()) {
+        parts.push(profile.plain());
+    }
     parts.extend(covered.metadata.namespace_svc_name.as_ref().map(go_json::marshal));
     parts.extend(covered.metadata.hostnames.as_ref().map(go_json::marshal));
+    parts.extend(covered.ruled.and_then(|ruled| ruled.enable_http2).map(|on| on.to_string()));
     parts.join(":")
 }
 

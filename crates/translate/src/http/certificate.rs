@@ -19,13 +19,30 @@ pub(crate) struct Added {
     pub(crate) names: Vec<Arc<str>>,
     /// The name of what signed the first one, if that is given by itself.
     pub(crate) authority: Option<Arc<str>>,
+    /// The names of those of the controller, which are not ours.
+    pub(crate) of_controller: Vec<Arc<str>>,
 }
 
 impl Added {
+    /// Whether there is none.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.names.is_empty() && self.of_controller.is_empty()
+    }
+
+    /// References to all of them.
+    pub(crate) fn references(&self) -> Vec<Ref> {
+        let all = self.of_controller.iter().chain(&self.names);
+        all.map(|name| Ref::named(Kind::SslKeyAndCertificate, name.clone())).collect()
+    }
+
     /// What upstream's checksum of a virtual service covers of them.
     pub(crate) fn tokens(&self) -> impl Iterator<Item = String> {
         let own = self.names.iter().map(|name| format!("SSLKeyCert{name}"));
-        own.chain(self.authority.iter().map(|name| format!("CACert{name}")))
+        let authority = self.authority.iter().map(|name| format!("CACert{name}"));
+        let of_controller = self.of_controller.iter().map(|name| {
+            format!("SslKeyAndCertificate{}", Ref::named(Kind::SslKeyAndCertificate, name.clone()).plain())
+        });
+        own.chain(authority).chain(of_controller)
     }
 }
 
@@ -33,7 +50,8 @@ impl Added {
 pub(crate) fn add(context: &Context, site: &Site<'_>, tls: &Tls<'_>, out: &mut Output) -> Added {
     let names = context.names();
     let source = site.claims[0].by.id();
-    let mut added = Added::default();
+    let of_controller = tls.of_controller.iter().map(|name| (*name).clone()).collect();
+    let mut added = Added { of_controller, ..Added::default() };
     let (first, second, host) = if tls.is_default {
         (names.default_certificate(false), names.default_certificate(true), Vec::new())
     } else {
@@ -48,13 +66,15 @@ pub(crate) fn add(context: &Context, site: &Site<'_>, tls: &Tls<'_>, out: &mut O
         };
         added.authority = out.add(Object::SslKeyAndCertificate(object), &source).then(|| name.into());
     }
-    let mut object = build(context, &first, tls.certificate, tls.key, host.clone());
-    object.ca_certs.extend(added.authority.iter().map(|name| CaCertificate {
-        name: name.clone(),
-        ca_ref: Some(Ref::named(Kind::SslKeyAndCertificate, name.clone())),
-    }));
-    if out.add(Object::SslKeyAndCertificate(object), &source) {
-        added.names.push(first.into());
+    if let Some((certificate, key)) = tls.pair {
+        let mut object = build(context, &first, certificate, key, host.clone());
+        object.ca_certs.extend(added.authority.iter().map(|name| CaCertificate {
+            name: name.clone(),
+            ca_ref: Some(Ref::named(Kind::SslKeyAndCertificate, name.clone())),
+        }));
+        if out.add(Object::SslKeyAndCertificate(object), &source) {
+            added.names.push(first.into());
+        }
     }
     let Some((alternate, key, secret)) = tls.alternate else { return added };
     // Without the first pair the host is not served at all, and it was looked at; without the

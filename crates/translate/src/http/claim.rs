@@ -9,12 +9,13 @@ use ako_core::config::FqdnReuse;
 use ako_core::hostname;
 use ako_core::resource::PathType;
 
+use crate::claimant::{self, Claimant};
 use crate::context::Context;
 use crate::endpoints::WantedPort;
-use crate::http::claimant::{self, Claimant};
 use crate::http::tls::Tls;
-use crate::http::{ingress, route};
+use crate::http::{ingress, route, rule_fields};
 use crate::output::Output;
+use crate::rules::host_rule;
 use crate::view::View;
 
 /// How a host is to be served for one claimant.
@@ -152,6 +153,13 @@ fn may_be_ours(
         );
         return Err((Reason::HostOutsideSubdomain, message));
     }
+    if let Some(rule) = host_rule::holder_of_alias(context, view, host, oldest.age()) {
+        let message = format!(
+            "host {host} is an alias of {} by HostRule {}, which is older: use another host, or remove the alias",
+            rule.fqdn, rule.id
+        );
+        return Err((Reason::DuplicateHost, message));
+    }
     // A host is served by one instance: names and DNS have room for one.
     let rivals =
         named.iter().filter_map(|claimant| Some((claimant, view.rival(&claimant.name().namespace)?)));
@@ -227,13 +235,16 @@ fn claim<'a>(
     taken: &mut BTreeSet<(Arc<str>, Arc<str>, bool)>,
     out: &mut Output,
 ) -> Option<HostClaim<'a>> {
-    let asked = match by {
-        Claimant::Ingress(ingress) => ingress::asks(context, view, host, ingress, out),
-        Claimant::Route(route) => route::asks(context, view, host, route, out),
-    };
-    let found = asked.and_then(|asked| {
-        let tenant = context.tenant_of(view, &by.name().namespace);
-        tenant.map(|tenant| (tenant, asked)).map_err(|message| (Reason::TenantNotRead, message))
+    let tenant = context.tenant_of(view, &by.name().namespace);
+    let tenant = tenant.map_err(|message| (Reason::TenantNotRead, message));
+    let found = tenant.and_then(|tenant| {
+        let rule = host_rule::of_host(&context.in_tenant(&tenant), view, host);
+        let given = rule.and_then(|rule| rule_fields::certificates(view, rule, host));
+        let asked = match by {
+            Claimant::Ingress(ingress) => ingress::asks(context, view, host, ingress, given, out),
+            Claimant::Route(route) => route::asks(context, view, host, route, given, out),
+        };
+        asked.map(|asked| (tenant, asked))
     });
     let (tenant, mut asked) = match found {
         Ok(found) => found,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use ako_avi_types::{Kind, Object, Ref, ServiceMetadata, go_json};
 
 use crate::context::Context;
+use crate::http::rule_fields::Service;
 use crate::http::site::Site;
 use crate::http::{certificate, host_service};
 use crate::output::Output;
@@ -18,7 +19,8 @@ pub(crate) fn translate(context: &Context, view: &View<'_>, site: &Site<'_>, out
     let name: Arc<str> = context.names().dedicated_vs(&site.host).into();
     let certificates = site.tls().map(|tls| certificate::add(context, site, tls, out)).unwrap_or_default();
     let Some(policies) = host_service::policies(context, view, site, &name, out) else { return };
-    let vip = vsvip::build(context, &name, vec![site.host.clone()], None);
+    let vip =
+        vsvip::build(context, &name, site.dns_names(), site.rules.as_ref().and_then(|rules| rules.address()));
     if !out.add(Object::VsVip(vip), &source) {
         return;
     }
@@ -35,11 +37,13 @@ fn virtual_service(
     policies: &[String],
     certificates: &certificate::Added,
 ) -> ako_avi_types::VirtualService {
-    let secure = !certificates.names.is_empty();
+    let secure = !certificates.is_empty();
     let profile = if secure { vs::SYSTEM_SECURE_HTTP } else { vs::SYSTEM_HTTP };
     let mut tokens: Vec<_> = policies.iter().map(|p| format!("HttpPolicy{p}")).collect();
     tokens.extend(certificates.tokens());
-    tokens.extend((secure || context.config.evh).then(|| format!("VHDomain{}", site.host)));
+    if secure || context.config.evh {
+        tokens.extend(site.names().iter().map(|name| format!("VHDomain{name}")));
+    }
     tokens.push(format!("VSVIP{name}"));
     let mut covered = Covered {
         tokens,
@@ -55,7 +59,7 @@ fn virtual_service(
         covered.references = go_json::marshal(&[&site.host]);
         covered.more.push(vs::rhi_text(context));
         // Upstream leaves the host out where there is no certificate.
-        let host = if secure { vec![site.host.clone()] } else { Vec::new() };
+        let host = if secure { site.names() } else { Vec::new() };
         let markers = context.markers(vec![("Namespace", vec![site.namespace().clone()]), ("Host", host)]);
         (ServiceMetadata { host_namespace_ingress_name: None, ..host_service::metadata(site) }, markers)
     };
@@ -66,10 +70,14 @@ fn virtual_service(
     draft.body.network_profile_ref = Some(vs::network_profile(vs::SYSTEM_TCP_PROXY));
     draft.body.services = vec![vs::listener(80, false, !context.config.evh)];
     draft.body.services.extend(secure.then(|| vs::listener(443, true, !context.config.evh)));
-    draft.body.ssl_key_and_certificate_refs = vs::certificate_refs(&certificates.names);
+    draft.body.ssl_key_and_certificate_refs = certificates.references();
     draft.body.http_policies = vs::http_policies(policies.iter().map(String::as_str));
     draft.body.enable_rhi = vs::enable_rhi(context);
     draft.body.east_west_placement = Some(false);
     draft.body.min_pools_up = context.config.evh.then_some(1);
+    if let Some(rules) = &site.rules {
+        rules.shape(context, Service::Dedicated, &mut draft);
+        rules.listen(!context.config.evh, &mut draft);
+    }
     draft.finish(context)
 }

@@ -11,6 +11,7 @@ use ako_avi_types::{Kind, Object, Ref, VhMatch};
 use crate::context::Context;
 use crate::contribution::Contribution;
 use crate::front::{FrontKey, FrontKind};
+use crate::http::rule_fields::Service;
 use crate::http::site::Site;
 use crate::http::{certificate, host_service};
 use crate::output::Output;
@@ -23,9 +24,11 @@ pub(crate) fn translate(context: &Context, view: &View<'_>, site: &Site<'_>, par
     let Some(child) = child(context, view, site, parent, out) else { return };
     site.bind_all(&context.key(Kind::VirtualService, child.clone()), &front.vsvip(), out);
     let contribution = Contribution {
-        fqdns: vec![site.host.clone()],
+        fqdns: site.dns_names(),
         children: vec![child],
         certificates: certificates.names,
+        certificates_of_controller: certificates.of_controller,
+        ssl_profile: site.rules.and_then(|rules| rules.ssl_profile().cloned()),
         authorities: certificates.authority.into_iter().collect(),
         ..Contribution::default()
     };
@@ -42,7 +45,7 @@ fn child(
     let name: Arc<str> = context.names().child_vs(&site.host).into();
     let policies = host_service::policies(context, view, site, &name, out)?;
     let mut tokens: Vec<_> = policies.iter().map(|p| format!("HttpPolicy{p}")).collect();
-    tokens.push(format!("VHDomain{}", site.host));
+    tokens.extend(site.names().iter().map(|name| format!("VHDomain{name}")));
     tokens.extend(host_service::strict_token(context, site));
     let covered = Covered {
         tokens,
@@ -61,7 +64,7 @@ fn child(
     draft.body.vs_type = Some("VS_TYPE_VH_CHILD".into());
     draft.body.vh_type = Some("VS_TYPE_VH_ENHANCED".into());
     draft.body.vh_parent_vs_ref = Some(Ref::named(Kind::VirtualService, parent));
-    draft.body.vh_matches = vec![host_match(&site.host)];
+    draft.body.vh_matches = site.names().iter().map(host_match).collect();
     draft.body.min_pools_up = Some(1);
     draft.body.application_profile_ref = Some(vs::application_profile(vs::SYSTEM_HTTP));
     draft.body.network_profile_ref = Some(vs::network_profile(vs::SYSTEM_TCP_PROXY));
@@ -69,6 +72,9 @@ fn child(
     draft.body.east_west_placement = Some(false);
     draft.body.ign_pool_net_reach = Some(false);
     draft.body.vrf_context_ref = Some(context.placement.child_vrf_ref.clone());
+    if let Some(rules) = &site.rules {
+        rules.shape(context, Service::EvhChild, &mut draft);
+    }
     out.add(Object::VirtualService(draft.finish(context)), &site.claims[0].by.id()).then_some(name)
 }
 

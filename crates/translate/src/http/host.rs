@@ -9,7 +9,7 @@ use crate::contribution::Contribution;
 use crate::front::{FrontKey, FrontKind};
 use crate::http::claim::{self, Claimed, HostClaim, Security};
 use crate::http::site::Site;
-use crate::http::{dedicated, evh, passthrough, sni};
+use crate::http::{dedicated, evh, passthrough, rule_fields, sni};
 use crate::output::Output;
 use crate::view::View;
 
@@ -58,11 +58,47 @@ fn in_one_tenant(
         }
         return;
     }
-    let site = Site { host: host.clone(), claims: ended };
+    let site = Site { host: host.clone(), claims: ended, rules: rule_fields::of_host(context, view, host) };
+    tell_unsupported(context, &site, parent.is_some(), out);
     match parent {
         None => dedicated::translate(context, view, &site, out),
         Some(parent) if context.config.evh => evh::translate(context, view, &site, &parent, out),
         Some(parent) => sni::translate(context, view, &site, &parent, out),
+    }
+}
+
+/// Tells the rule of a host what of it has no effect there.
+fn tell_unsupported(context: &Context, site: &Site<'_>, is_shared: bool, out: &mut Output) {
+    let Some(rules) = &site.rules else { return };
+    let (rule, host, evh) = (rules.host, &site.host, context.config.evh);
+    let is_plain = is_shared && !evh && site.tls().is_none();
+    if is_plain {
+        let message = format!(
+            "of what it says only gslb acts on host {host}, which has no TLS and no virtual service of its own in SNI \
+             mode: give it TLS, or use enableEVH or shardVSSize: DEDICATED"
+        );
+        rules.tell(message, out);
+        return;
+    }
+    let mut without_effect = Vec::new();
+    if is_shared && (rules.address().is_some() || !rules.listeners().is_empty()) {
+        without_effect.push("tcpSettings");
+    }
+    if is_shared && rule.network_security_policy.is_some() {
+        without_effect.push("networkSecurityPolicy");
+    }
+    if !evh && rule.l7_rule.is_some() {
+        without_effect.push("l7Rule");
+    }
+    if rule.use_regex {
+        without_effect.push("useRegex");
+    }
+    if !without_effect.is_empty() {
+        let fields = without_effect.join(", ");
+        rules.tell(
+            format!("{fields} has no effect on host {host}: this virtual service does not take it"),
+            out,
+        );
     }
 }
 

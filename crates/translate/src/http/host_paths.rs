@@ -7,12 +7,32 @@ use ako_avi_types::{Kind, Marker, Object, PoolGroupMember, Ref};
 
 use crate::context::Context;
 use crate::http::claim::Security;
-use crate::http::path_policy::{self, Switch, Target};
+use crate::http::path_policy::{self, RootPath, Switch, Target};
 use crate::http::path_pool::{self, Made, PathOf};
 use crate::http::site::Site;
 use crate::output::Output;
 use crate::pool;
 use crate::view::View;
+
+impl RootPath {
+    /// The one that the rule of a host asks for. Where a host without TLS has a virtual service of
+    /// its own in SNI mode, it has no effect, as upstream has it.
+    fn of(context: &Context, site: &Site<'_>, out: &mut Output) -> Option<Self> {
+        let rules = site.rules.as_ref()?;
+        let path = rules.root_path()?.clone();
+        let is_dedicated = context.names().is_dedicated();
+        if is_dedicated && !context.config.evh && site.tls().is_none() {
+            rules.tell(
+                format!("applicationRootPath has no effect on host {}, which has no TLS", site.host),
+                out,
+            );
+            return None;
+        }
+        let own = rules.listeners().iter().filter(|_| is_dedicated);
+        let own: Vec<_> = own.map(|listener| (listener.port.unwrap_or(80), listener.enable_ssl)).collect();
+        Some(Self { path, ports: if own.is_empty() { vec![(80, false), (443, true)] } else { own } })
+    }
+}
 
 /// A policy set with paths of a host.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -38,13 +58,15 @@ pub(crate) fn path_policies(
     out: &mut Output,
 ) -> Vec<PathSet> {
     let names = context.names();
+    let root = RootPath::of(context, site, out);
     let mut sets = Vec::new();
     for namespace in site.namespaces() {
         let mut switches = Vec::new();
         let claims = site.claims.iter().filter(|c| *c.namespace() == namespace);
         for claim in claims.clone() {
             for path in &claim.asked.paths {
-                switches.extend(switch(context, view, PathOf { claim, host: &site.host, path }, out));
+                let of = PathOf { claim, host: &site.host, path };
+                switches.extend(switch(context, view, of, root.as_ref(), out));
             }
         }
         let (Some(source), Some(first)) =
@@ -54,7 +76,8 @@ pub(crate) fn path_policies(
         };
         let name = names.host_policy(&namespace, &site.host);
         let markers = set_markers(context, site, &namespace, &switches);
-        let set = path_policy::switching(context, &name, switches, markers);
+        let root = root.as_ref().filter(|root| switches.iter().any(|switch| switch.path == root.path));
+        let set = path_policy::switching(context, &name, switches, root, markers);
         if out.add(Object::HttpPolicySet(set), &source.by.id()) {
             sets.push(PathSet { first, name });
         }
@@ -74,14 +97,20 @@ fn set_markers(context: &Context, site: &Site<'_>, namespace: &Arc<str>, switche
     ingresses.dedup();
     context.markers(vec![
         ("Namespace", vec![namespace.clone()]),
-        ("Host", if anonymous { Vec::new() } else { vec![site.host.clone()] }),
+        ("Host", if anonymous { Vec::new() } else { site.names() }),
         ("Path", paths),
         ("IngressName", ingresses),
     ])
 }
 
 /// Adds the pools, and the pool group if there is one, of a path.
-fn switch(context: &Context, view: &View<'_>, of: PathOf<'_>, out: &mut Output) -> Option<Switch> {
+fn switch(
+    context: &Context,
+    view: &View<'_>,
+    of: PathOf<'_>,
+    root: Option<&RootPath>,
+    out: &mut Output,
+) -> Option<Switch> {
     let names = context.names();
     let source = of.claim.by.id();
     let plain_group = names.plain_pool_group(of.name());
@@ -124,8 +153,9 @@ fn switch(context: &Context, view: &View<'_>, of: PathOf<'_>, out: &mut Output) 
     // Upstream knows no port where a dedicated host has no certificate.
     let is_plain = matches!(of.claim.asked.security, Security::Insecure);
     let anonymous = names.is_dedicated() && !context.config.evh && is_plain;
+    let root = root.filter(|_| *of.path.path == *"/");
     Some(Switch {
-        path: of.path.path.clone(),
+        path: root.map_or(&of.path.path, |root| &root.path).clone(),
         path_type: of.path.path_type,
         map_name: group_name,
         target,

@@ -50,12 +50,12 @@ fn over_http(context: &Context, site: &Site<'_>, name: &str, out: &mut Output) -
     over_http::tell(site, &not_redirected, "redirected to HTTPS", out);
     over_http::tell(site, &not_refused, "refused", out);
     (!to_redirect.is_empty() || !to_refuse.is_empty()).then(|| {
-        path_policy::alone(context, name, &site.host, &to_redirect, &to_refuse, markers(context, site))
+        path_policy::alone(context, name, &site.names(), &to_redirect, &to_refuse, markers(context, site))
     })
 }
 
 pub(crate) fn markers(context: &Context, site: &Site<'_>) -> Vec<Marker> {
-    context.markers(vec![("Namespace", vec![site.namespace().clone()]), ("Host", vec![site.host.clone()])])
+    context.markers(vec![("Namespace", vec![site.namespace().clone()]), ("Host", site.names())])
 }
 
 /// The metadata of the virtual service of an EVH host.

@@ -1,12 +1,12 @@
 //! What an Ingress asks for as a whole, whatever its hosts: what is not done of that is
 //! told, once. Source: L7 objects, §5; Kubernetes API, IngressSpec.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use ako_core::resource::{Ingress, IngressClass, IngressTls, Secret};
-use ako_core::{CONTROLLER_NAME, NamespacedName, Reason};
+use ako_core::resource::{Ingress, IngressTls, Secret};
+use ako_core::{NamespacedName, Reason};
 
+use crate::claimant::{hosts, is_ours};
 use crate::context::Context;
 use crate::endpoints::WantedPort;
 use crate::http::claim::{Asked, ClaimedBackend, ClaimedPath, OverHttp, Security};
@@ -44,16 +44,6 @@ pub(crate) fn translate(view: &View<'_>, id: &NamespacedName, out: &mut Output) 
     out.tell(&ingress_id(id), Reason::InvalidRule, message);
 }
 
-/// Whether an Ingress belongs to a class of ours. Without a class it does if
-/// one of ours is the default.
-pub(crate) fn is_ours(view: &View<'_>, ingress: &Ingress) -> bool {
-    let mut ours = view.all::<IngressClass>().filter(|class| &*class.controller == CONTROLLER_NAME);
-    match &ingress.class {
-        Some(name) => ours.any(|class| class.name == *name),
-        None => ours.any(|class| class.is_default),
-    }
-}
-
 /// Tells what is not done of the Ingresses of ours that name a host, of each where this is the
 /// first one of its hosts.
 pub(crate) fn tell_all_at(view: &View<'_>, host: &Arc<str>, out: &mut Output) {
@@ -78,15 +68,17 @@ fn tell_routes(ingress: &Ingress, out: &mut Output) {
     );
 }
 
-/// What an Ingress asks of a host; an error says why it is not served.
+/// What an Ingress asks of a host, which a HostRule may have given certificates; an error says
+/// why it is not served.
 pub(crate) fn asks<'a>(
     context: &Context,
     view: &View<'a>,
     host: &Arc<str>,
     ingress: &'a Arc<Ingress>,
+    given: Option<Result<Tls<'a>, (Reason, String)>>,
     out: &mut Output,
 ) -> Result<Asked<'a>, (Reason, String)> {
-    let (security, over_http) = security(context, view, host, ingress)?;
+    let (security, over_http) = security(context, view, host, ingress, given)?;
     let id = ingress_id(&ingress.id);
     let mut paths = Vec::new();
     for rule in ingress.rules.iter().filter(|r| view.host_of(ingress, r.host.as_ref()).as_ref() == Some(host))
@@ -127,8 +119,14 @@ fn security<'a>(
     view: &View<'a>,
     host: &Arc<str>,
     ingress: &Ingress,
+    given: Option<Result<Tls<'a>, (Reason, String)>>,
 ) -> Result<(Security<'a>, OverHttp), (Reason, String)> {
-    let (secret, is_default) = match tls_wish::of_host(ingress, host) {
+    let wish = tls_wish::of_host(ingress, host);
+    // A certificate of a HostRule comes before all that the Ingress says.
+    if let (Some(given), false) = (given, wish == TlsWish::Passthrough) {
+        return Ok((Security::Secure(given?), OverHttp::Redirected));
+    }
+    let (secret, is_default) = match wish {
         TlsWish::Plain => return Ok((Security::Insecure, OverHttp::Served)),
         TlsWish::Passthrough => return Ok((Security::Passthrough, OverHttp::Redirected)),
         TlsWish::Default => (tls::default_secret(context), true),
@@ -172,9 +170,4 @@ fn tell(view: &View<'_>, ingress: &Ingress, out: &mut Output) {
         );
         out.tell(&id, Reason::InvalidRule, message);
     }
-}
-
-/// The hosts of an Ingress, generated ones included.
-pub(crate) fn hosts(view: &View<'_>, ingress: &Ingress) -> BTreeSet<Arc<str>> {
-    ingress.rules.iter().filter_map(|rule| view.host_of(ingress, rule.host.as_ref())).collect()
 }

@@ -5,7 +5,6 @@
 
 mod certificate;
 pub(crate) mod claim;
-mod claimant;
 mod dedicated;
 mod evh;
 pub(crate) mod host;
@@ -18,6 +17,7 @@ mod path_policy;
 mod path_pool;
 mod pki_profile;
 pub(crate) mod route;
+mod rule_fields;
 pub(crate) mod shared_service;
 mod site;
 mod sni;

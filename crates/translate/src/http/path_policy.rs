@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use ako_avi_types::http_policy::{
     HostHeaderMatch, HttpMatch, HttpRequestPolicy, HttpRequestRule, HttpSecurityPolicy, HttpSecurityRule,
-    PathMatch, RedirectAction, SecurityAction, SwitchingAction,
+    PathMatch, PathOfRedirect, PathToken, RedirectAction, SecurityAction, SwitchingAction,
 };
 use ako_avi_types::l4_policy::PortMatch;
 use ako_avi_types::{HttpPolicySet, Kind, Marker, Ref, go_json};
@@ -32,6 +32,14 @@ pub(crate) struct Switch {
     pub(crate) service_port: u16,
 }
 
+/// The path that requests for `/` are redirected to, and that takes its place.
+#[derive(Clone, Debug)]
+pub(crate) struct RootPath {
+    pub(crate) path: Arc<str>,
+    /// The ports that are redirected, each with whether TLS is spoken there.
+    pub(crate) ports: Vec<(u16, bool)>,
+}
+
 /// Where a path leads.
 #[derive(Clone, Debug)]
 pub(crate) enum Target {
@@ -44,6 +52,7 @@ pub(crate) fn switching(
     context: &Context,
     name: &str,
     mut switches: Vec<Switch>,
+    root: Option<&RootPath>,
     markers: Vec<Marker>,
 ) -> HttpPolicySet {
     // The longest path first, as it is the most specific, and an exact one before the prefix
@@ -54,8 +63,14 @@ pub(crate) fn switching(
     for switch in &switches {
         checksum = checksum.number(switch_checksum(switch));
     }
-    let rules = switches.iter().zip(0..).map(|(switch, index)| switching_rule(name, index, switch));
-    let rules = Rules { requests: rules.collect(), refusals: Vec::new() };
+    let mut requests: Vec<_> =
+        switches.iter().zip(0..).map(|(switch, index)| switching_rule(name, index, switch)).collect();
+    for (port, has_tls) in root.iter().flat_map(|root| &root.ports) {
+        let index = u32::try_from(requests.len()).unwrap_or(u32::MAX);
+        checksum = checksum.text("null");
+        requests.extend(root.map(|root| root_redirect(name, index, &root.path, *port, *has_tls)));
+    }
+    let rules = Rules { requests, refusals: Vec::new() };
     envelope(context, name, rules, checksum.finish(), markers)
 }
 
@@ -118,7 +133,7 @@ pub(crate) fn not_redirected(hosts: &[Arc<str>], plain: &[&Arc<str>]) -> Vec<(Ar
 pub(crate) fn alone(
     context: &Context,
     name: &str,
-    host: &Arc<str>,
+    hosts: &[Arc<str>],
     redirected: &[Paths],
     refused: &[Paths],
     markers: Vec<Marker>,
@@ -132,7 +147,7 @@ pub(crate) fn alone(
         }
     }
     for paths in redirected {
-        checksum = checksum.text(&go_json::marshal(&[host]));
+        checksum = checksum.text(&go_json::marshal(&hosts));
         if *paths != Paths::All {
             checksum = checksum.text(&format!("{paths:?}"));
         }
@@ -146,7 +161,8 @@ pub(crate) fn alone(
     });
     let refusals: Vec<_> = refusals.collect();
     // A wildcard needs no match: what gets here is under it.
-    let host_hdr = (!host.starts_with('*')).then(|| host_match("HDR_EQUALS", vec![host.clone()]));
+    let is_wildcard = hosts.iter().any(|host| host.starts_with('*'));
+    let host_hdr = (!is_wildcard).then(|| host_match("HDR_EQUALS", hosts.to_vec()));
     let first = u32::try_from(refusals.len()).unwrap_or(u32::MAX);
     let requests = redirected.iter().zip(first..).map(|(paths, index)| {
         redirect_rule(name, index, HttpMatch { host_hdr: host_hdr.clone(), ..over_http(paths) })
@@ -188,8 +204,34 @@ fn redirect_rule(set: &str, index: u32, matches: HttpMatch) -> HttpRequestRule {
             port: 443,
             protocol: "HTTPS".into(),
             status_code: "HTTP_REDIRECT_STATUS_CODE_302".into(),
+            path: None,
         }),
+        hdr_action: Vec::new(),
     }
+}
+
+/// Redirects requests for `/` on a port.
+fn root_redirect(set: &str, index: u32, root: &str, port: u16, has_tls: bool) -> HttpRequestRule {
+    let token = PathToken {
+        token_type: "URI_TOKEN_TYPE_STRING".into(),
+        str_value: root.trim_start_matches('/').into(),
+    };
+    let matches = HttpMatch {
+        path: Some(PathMatch {
+            match_criteria: "EQUALS".into(),
+            match_case: "SENSITIVE".into(),
+            match_str: vec!["/".into()],
+        }),
+        host_hdr: None,
+        vs_port: Some(PortMatch { match_criteria: "IS_IN".into(), ports: vec![port] }),
+    };
+    let action = RedirectAction {
+        port,
+        protocol: if has_tls { "HTTPS" } else { "HTTP" }.into(),
+        status_code: "HTTP_REDIRECT_STATUS_CODE_302".into(),
+        path: Some(PathOfRedirect { param_type: "URI_PARAM_TYPE_TOKENIZED".into(), tokens: vec![token] }),
+    };
+    HttpRequestRule { redirect_action: Some(action), ..redirect_rule(set, index, matches) }
 }
 
 /// The rules of a policy set.
@@ -248,6 +290,7 @@ fn switching_rule(set: &str, index: u32, switch: &Switch) -> HttpRequestRule {
         matches: HttpMatch { path, ..HttpMatch::default() },
         switching_action: Some(action),
         redirect_action: None,
+        hdr_action: Vec::new(),
     }
 }
 

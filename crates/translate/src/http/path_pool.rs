@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
-use ako_avi_types::{Marker, Pool, ServiceMetadata};
+use ako_avi_types::metadata::CrdStatus;
+use ako_avi_types::{Kind, Marker, Pool, Ref, ServiceMetadata};
 use ako_core::checksum::sha1_hex;
 use ako_core::config::ServiceMode;
+use ako_core::kinds::http_rule::HttpRulePath;
 use ako_core::name::PathName;
 use ako_core::resource::{PathType, PortRef, Protocol, Service, ServiceType, UnusedField};
 use ako_core::{NamespacedName, Reason};
@@ -14,7 +16,8 @@ use crate::endpoints::{self, Members, WantedPort};
 use crate::http::claim::{ClaimedBackend, ClaimedPath, HostClaim};
 use crate::http::pki_profile;
 use crate::output::Output;
-use crate::pool::{self, Covered};
+use crate::pool::{self, Covered, PkiProfileOf, Ruled, TlsToServers};
+use crate::rules::http_rule;
 use crate::view::View;
 
 /// How many letters of a digest tell a path from the others of an Ingress.
@@ -103,16 +106,24 @@ pub(crate) fn of_backend(
         members.servers.clear();
     }
     let by = of.claim.by.name();
-    let metadata = ServiceMetadata {
+    let mut metadata = ServiceMetadata {
         ingress_name: by.name.clone(),
         namespace: by.namespace.clone(),
         hostnames: Some(vec![of.host.clone()]),
         pool_ratio: backend.weight,
         ..ServiceMetadata::default()
     };
-    let tls = of.claim.asked.reencrypt.as_ref();
-    let tls =
-        tls.map(|reencrypt| pki_profile::tls_to_servers(context, reencrypt, &made, &of.claim.by.id(), out));
+    let rule = http_rule::of_path(context, view, of.host, &by.namespace, &of.path.path);
+    if let Some((rule, target)) = rule {
+        metadata.crd_status = CrdStatus {
+            kind: "HTTPRule".into(),
+            value: format!("{}/{}", rule.id, target.target).into(),
+            status: "ACTIVE".into(),
+        };
+    }
+    let target = rule.map(|(_, target)| target);
+    let tls = tls_to_servers(context, of, target, &made, out);
+    let ruled = target.map(ruled);
     let covered = Covered {
         protocol: "",
         members: &members,
@@ -120,8 +131,59 @@ pub(crate) fn of_backend(
         label: made.label,
         metadata: &metadata,
         tls: tls.as_ref(),
+        ruled: ruled.as_ref(),
     };
     pool::build(context, made.name, &covered, made.markers, Protocol::Tcp)
+}
+
+/// How the pods are spoken to in TLS, if they are: what an HTTPRule says counts before what the
+/// Route does.
+fn tls_to_servers(
+    context: &Context,
+    of: PathOf<'_>,
+    target: Option<&HttpRulePath>,
+    made: &Made<'_>,
+    out: &mut Output,
+) -> Option<TlsToServers> {
+    let by_rule = target.and_then(|target| target.tls.as_ref());
+    let by_route = of.claim.asked.reencrypt.as_ref();
+    if by_rule.is_none() && by_route.is_none() {
+        return None;
+    }
+    let ca = by_rule.and_then(|tls| tls.destination_ca.as_ref());
+    let profile = by_rule.and_then(|tls| tls.pki_profile.as_ref());
+    // A profile of the controller takes the place of the Route's certificate.
+    let ca = ca.or_else(|| by_route.and_then(|tls| tls.destination_ca).filter(|_| profile.is_none()));
+    let ssl_profile = by_rule.and_then(|tls| tls.ssl_profile.as_ref());
+    let tls = pki_profile::tls_to_servers(context, ca, ssl_profile, made, &of.claim.by.id(), out);
+    let of_controller =
+        profile.map(|name| PkiProfileOf::Controller(Ref::named(Kind::PkiProfile, name.clone())));
+    Some(TlsToServers { pki_profile: of_controller.or(tls.pki_profile), ..tls })
+}
+
+/// What a rule asks for beside TLS.
+fn ruled(target: &HttpRulePath) -> Ruled {
+    let reference = |kind, name: &Arc<str>| Ref::named(kind, name.clone());
+    let policy = target.load_balancer_policy.as_ref();
+    let algorithm = policy.and_then(|policy| policy.algorithm.clone());
+    let is_hashed = algorithm.as_deref() == Some("LB_ALGORITHM_CONSISTENT_HASH");
+    let hash = policy.and_then(|policy| policy.hash.clone()).filter(|_| is_hashed);
+    let by_header = hash.as_deref() == Some("LB_ALGORITHM_CONSISTENT_HASH_CUSTOM_HEADER");
+    Ruled {
+        health_monitors: target
+            .health_monitors
+            .iter()
+            .map(|name| reference(Kind::HealthMonitor, name))
+            .collect(),
+        lb_algorithm: algorithm,
+        lb_algorithm_hash: hash,
+        lb_algorithm_header: policy.and_then(|policy| policy.host_header.clone()).filter(|_| by_header),
+        persistence: target
+            .application_persistence
+            .as_ref()
+            .map(|name| reference(Kind::ApplicationPersistenceProfile, name)),
+        enable_http2: target.enable_http2,
+    }
 }
 
 fn members(

@@ -1,14 +1,15 @@
 //! TLS to the pods: how their certificates are verified. Source: L7 objects, §3.2.
 
+use std::sync::Arc;
+
 use ako_avi_types::pki_profile::CaCert;
 use ako_avi_types::{Kind, Object, PkiProfile, Ref};
 use ako_core::ResourceId;
 
 use crate::context::Context;
-use crate::http::claim::Reencrypt;
 use crate::http::path_pool::Made;
 use crate::output::Output;
-use crate::pool::TlsToServers;
+use crate::pool::{PkiProfileOf, TlsToServers};
 
 /// The SSL profile that pods are spoken to with.
 const SYSTEM_STANDARD: &str = "System-Standard";
@@ -17,13 +18,14 @@ const SYSTEM_STANDARD: &str = "System-Standard";
 /// verified with, where there is something to verify them with.
 pub(crate) fn tls_to_servers(
     context: &Context,
-    reencrypt: &Reencrypt<'_>,
+    destination_ca: Option<&Arc<str>>,
+    ssl_profile: Option<&Arc<str>>,
     pool: &Made<'_>,
     source: &ResourceId,
     out: &mut Output,
 ) -> TlsToServers {
-    let ssl_profile_ref = Ref::named(Kind::SslProfile, SYSTEM_STANDARD);
-    let profile = reencrypt.destination_ca.map(|ca| {
+    let ssl_profile_ref = Ref::named(Kind::SslProfile, ssl_profile.map_or(SYSTEM_STANDARD, |name| &**name));
+    let profile = destination_ca.map(|ca| {
         let name = format!("{}-pkiprofile", pool.name);
         let checksum = context.checksum().text(&format!("{name}{ca}")).markers(&pool.markers);
         let profile = PkiProfile {
@@ -41,5 +43,8 @@ pub(crate) fn tls_to_servers(
     };
     let pki_profile_ref = Ref::named(Kind::PkiProfile, profile.name.clone());
     let is_added = out.add(Object::PkiProfile(profile), source);
-    TlsToServers { ssl_profile_ref, pki_profile: is_added.then_some((pki_profile_ref, checksum)) }
+    TlsToServers {
+        ssl_profile_ref,
+        pki_profile: is_added.then_some(PkiProfileOf::Pool(pki_profile_ref, checksum)),
+    }
 }

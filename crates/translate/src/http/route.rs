@@ -6,9 +6,9 @@ use std::sync::Arc;
 use ako_core::resource::{InsecurePolicy, PathType, Route, RouteTls, Secret, Termination};
 use ako_core::{NamespacedName, Reason, certificate};
 
+use crate::claimant::Claimant;
 use crate::context::Context;
 use crate::http::claim::{Asked, ClaimedBackend, ClaimedPath, OverHttp, Reencrypt, Security};
-use crate::http::claimant::Claimant;
 use crate::http::tls::{self, Tls};
 use crate::output::Output;
 use crate::unit::route_id;
@@ -38,12 +38,14 @@ fn unclear(what: &str) -> String {
     format!("it is not served: {what}; correct it")
 }
 
-/// What a Route asks of its host; an error says why it is not served.
+/// What a Route asks of its host, which a HostRule may have given certificates; an error says
+/// why it is not served.
 pub(crate) fn asks<'a>(
     context: &Context,
     view: &View<'a>,
     host: &Arc<str>,
     route: &'a Arc<Route>,
+    given: Option<Result<Tls<'a>, (Reason, String)>>,
     out: &mut Output,
 ) -> Result<Asked<'a>, (Reason, String)> {
     if let Some(what) = &route.invalid {
@@ -62,7 +64,10 @@ pub(crate) fn asks<'a>(
         return Err((Reason::DuplicateBackend, message));
     }
     let (security, over_http, reencrypt) = match &route.tls {
-        None => (Security::Insecure, OverHttp::Served, None),
+        None => match given {
+            Some(given) => (Security::Secure(given?), OverHttp::Served, None),
+            None => (Security::Insecure, OverHttp::Served, None),
+        },
         Some(tls) if tls.termination == Termination::Passthrough => {
             let over_http = match tls.insecure {
                 Some(InsecurePolicy::Redirect) => OverHttp::Redirected,
@@ -79,7 +84,10 @@ pub(crate) fn asks<'a>(
             (Security::Passthrough, over_http, None)
         }
         Some(tls) => {
-            let found = certificate_of(context, view, host, route, tls)?;
+            let found = match given {
+                Some(given) => given?,
+                None => certificate_of(context, view, host, route, tls)?,
+            };
             let over_http = match tls.insecure {
                 Some(InsecurePolicy::Redirect) => OverHttp::Redirected,
                 Some(InsecurePolicy::Allow) => OverHttp::Served,

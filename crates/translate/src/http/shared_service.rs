@@ -14,6 +14,7 @@ use ako_core::name::dns_label_of_tenant;
 use crate::context::Context;
 use crate::contribution::Contribution;
 use crate::front::{FrontKey, FrontKind};
+use crate::http::rule_fields::{self, Rules, Service};
 use crate::http::{claim, path_policy};
 use crate::limits::Room;
 use crate::output::Output;
@@ -34,9 +35,9 @@ pub(crate) fn translate<'a>(
             let plain: Vec<_> = sum.fqdns.iter().filter(|host| !sum.redirects.contains(host)).collect();
             let not_redirected = path_policy::not_redirected(&sum.redirects, &plain);
             tell_not_redirected(context, view, key, &not_redirected, out);
-            sni(context, key, sum, &not_redirected)
+            sni(context, view, key, sum, &not_redirected)
         }
-        FrontKind::Evh => evh(context, key, sum),
+        FrontKind::Evh => evh(context, view, key, sum),
         FrontKind::Passthrough => passthrough(context, view, key, sum),
     };
     objects.iter_mut().for_each(Object::normalise);
@@ -54,10 +55,15 @@ fn sum<'a>(parts: impl IntoIterator<Item = &'a Contribution>) -> Contribution {
         sum.partial_redirects.extend_from_slice(&part.partial_redirects);
         sum.certificates.extend_from_slice(&part.certificates);
         sum.authorities.extend_from_slice(&part.authorities);
+        sum.certificates_of_controller.extend_from_slice(&part.certificates_of_controller);
+        // Of hosts that do not agree, the first one by name decides.
+        sum.ssl_profile = sum.ssl_profile.or_else(|| part.ssl_profile.clone());
         sum.pool_groups.extend_from_slice(&part.pool_groups);
     }
     sum.certificates.sort();
     sum.certificates.dedup();
+    sum.certificates_of_controller.sort();
+    sum.certificates_of_controller.dedup();
     sum.authorities.sort();
     sum.authorities.dedup();
     sum
@@ -104,6 +110,7 @@ fn is_named(context: &Context, kind: FrontKind) -> bool {
 
 fn sni(
     context: &Context,
+    view: &View<'_>,
     key: &FrontKey,
     sum: Contribution,
     not_redirected: &[(Arc<str>, Arc<str>)],
@@ -111,7 +118,8 @@ fn sni(
     let name = &key.name;
     let mut tokens = vec![format!("HTTPDS{name}"), format!("VSVIP{name}")];
     tokens.extend(sum.children.iter().map(|c| format!("SNINode{c}")));
-    let mut objects = vec![front_vsvip(context, key, sum.fqdns)];
+    let rules = rules_of(context, view, key);
+    let mut objects = vec![front_vsvip(context, key, sum.fqdns, rules.as_ref())];
     objects.push(Object::PoolGroup(pool::group(
         context,
         name,
@@ -154,15 +162,25 @@ fn sni(
     if redirected {
         parent.body.http_policies = vs::http_policies([&**name]);
     }
+    if let Some(rules) = &rules {
+        rules.shape(context, Service::Shared, &mut parent);
+        rules.listen(true, &mut parent);
+    }
     objects.push(Object::VirtualService(parent.finish(context)));
     objects
 }
 
-fn evh(context: &Context, key: &FrontKey, sum: Contribution) -> Vec<Object> {
+fn evh(context: &Context, view: &View<'_>, key: &FrontKey, sum: Contribution) -> Vec<Object> {
     let name = &key.name;
+    let rules = rules_of(context, view, key);
     let mut tokens = vec![format!("VSVIP{name}")];
     tokens.extend(sum.children.iter().map(|c| format!("EVHNode{c}")));
     tokens.extend(sum.certificates.iter().map(|c| format!("SSLKeyCert{c}")));
+    tokens.extend(
+        sum.certificates_of_controller.iter().map(|name| {
+            format!("EVHNodeSSL{}", Ref::named(Kind::SslKeyAndCertificate, name.clone()).plain())
+        }),
+    );
     tokens.extend(sum.authorities.iter().map(|c| format!("CACert{c}")));
     // With the Strict policy upstream covers the parent's claims, which are none.
     tokens.extend((context.config.fqdn_reuse == FqdnReuse::Strict).then(|| hash("").to_string()));
@@ -175,8 +193,18 @@ fn evh(context: &Context, key: &FrontKey, sum: Contribution) -> Vec<Object> {
     };
     let mut parent = parent(context, key, covered, false);
     parent.body.vh_type = Some("VS_TYPE_VH_ENHANCED".into());
-    parent.body.ssl_key_and_certificate_refs = vs::certificate_refs(&sum.certificates);
-    vec![front_vsvip(context, key, sum.fqdns), Object::VirtualService(parent.finish(context))]
+    let certificates = sum.certificates_of_controller.iter().chain(&sum.certificates).cloned();
+    parent.body.ssl_key_and_certificate_refs = vs::certificate_refs(&certificates.collect::<Vec<_>>());
+    parent.body.ssl_profile_ref = sum.ssl_profile.map(|name| Ref::named(Kind::SslProfile, name));
+    if let Some(profile) = &parent.body.ssl_profile_ref {
+        parent.covered.references.push_str(&profile.plain());
+    }
+    if let Some(rules) = &rules {
+        rules.shape(context, Service::Shared, &mut parent);
+        rules.listen(false, &mut parent);
+    }
+    let vsvip = front_vsvip(context, key, sum.fqdns, rules.as_ref());
+    vec![vsvip, Object::VirtualService(parent.finish(context))]
 }
 
 fn parent(context: &Context, key: &FrontKey, covered: Covered, range: bool) -> vs::Draft {
@@ -203,7 +231,7 @@ fn passthrough(context: &Context, view: &View<'_>, key: &FrontKey, sum: Contribu
     // first one that is redirected.
     let companion = (redirects || !view.has_routes()).then_some(&insecure);
     let mut objects = vec![
-        front_vsvip(context, key, sum.fqdns),
+        front_vsvip(context, key, sum.fqdns, None),
         datascript(context, name, "VS_DATASCRIPT_EVT_L4_REQUEST", &script, groups, &parser),
         Object::VirtualService(passthrough_secure(context, name, companion)),
     ];
@@ -273,11 +301,22 @@ fn passthrough_insecure(
     draft.finish(context)
 }
 
-fn front_vsvip(context: &Context, key: &FrontKey, mut fqdns: Vec<Arc<str>>) -> Object {
+/// The rules that a shared virtual service goes by: by its name in DNS, if it has one.
+fn rules_of<'a>(context: &Context, view: &View<'a>, key: &FrontKey) -> Option<Rules<'a>> {
+    let name = own_fqdn(context, &key.name).filter(|_| is_named(context, key.kind));
+    rule_fields::of_shared(context, view, name.as_ref().unwrap_or(&key.name))
+}
+
+fn front_vsvip(
+    context: &Context,
+    key: &FrontKey,
+    mut fqdns: Vec<Arc<str>>,
+    rules: Option<&Rules<'_>>,
+) -> Object {
     if is_named(context, key.kind) {
         fqdns.extend(own_fqdn(context, &key.name));
     }
-    Object::VsVip(vsvip::build(context, &key.name, fqdns, None))
+    Object::VsVip(vsvip::build(context, &key.name, fqdns, rules.and_then(Rules::address)))
 }
 
 fn own_fqdn(context: &Context, name: &str) -> Option<Arc<str>> {

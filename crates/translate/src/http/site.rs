@@ -6,8 +6,9 @@ use std::sync::Arc;
 use ako_avi_types::ObjectKey;
 use ako_core::Reason;
 
+use crate::claimant::Claimant;
 use crate::http::claim::{HostClaim, OverHttp, Security};
-use crate::http::claimant::Claimant;
+use crate::http::rule_fields::Rules;
 use crate::http::tls::Tls;
 use crate::output::Output;
 use crate::statement::Binding;
@@ -18,6 +19,8 @@ pub(crate) struct Site<'a> {
     pub(crate) host: Arc<str>,
     /// Never empty; oldest first.
     pub(crate) claims: Vec<HostClaim<'a>>,
+    /// What the host goes by beside them.
+    pub(crate) rules: Option<Rules<'a>>,
 }
 
 impl<'a> Site<'a> {
@@ -52,7 +55,20 @@ impl<'a> Site<'a> {
     /// The same host with those of the claims alone that are served with TLS, if there are any.
     pub(crate) fn secure(&self) -> Option<Self> {
         let claims: Vec<_> = self.claims.iter().filter(|claim| self.is_secure(claim)).cloned().collect();
-        (!claims.is_empty()).then(|| Self { host: self.host.clone(), claims })
+        (!claims.is_empty()).then(|| Self { claims, ..self.clone() })
+    }
+
+    /// All names of the host, sorted.
+    pub(crate) fn names(&self) -> Vec<Arc<str>> {
+        let mut names = self.rules.map(|rules| rules.names()).unwrap_or_default();
+        names.insert(self.host.clone());
+        names.into_iter().collect()
+    }
+
+    /// Those of its names that are in DNS.
+    pub(crate) fn dns_names(&self) -> Vec<Arc<str>> {
+        let aliases = self.rules.into_iter().flat_map(|rules| rules.host.aliases.iter().cloned());
+        std::iter::once(self.host.clone()).chain(aliases).collect()
     }
 
     /// The namespace that upstream names on the host's virtual service: that of

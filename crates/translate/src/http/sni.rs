@@ -13,6 +13,7 @@ use crate::contribution::{Contribution, Paths};
 use crate::front::{FrontKey, FrontKind};
 use crate::http::claim::OverHttp;
 use crate::http::path_pool::{self, Made, PathOf};
+use crate::http::rule_fields::Service;
 use crate::http::site::{self, Site};
 use crate::http::{certificate, host_paths, over_http};
 use crate::output::Output;
@@ -26,7 +27,9 @@ const NO_WILDCARD: &str = "a virtual service that hosts share in SNI mode matche
 pub(crate) fn translate(context: &Context, view: &View<'_>, site: &Site<'_>, parent: &str, out: &mut Output) {
     let front = FrontKey::new(context, FrontKind::Sni, parent);
     let vsvip = front.vsvip();
-    let mut contribution = Contribution { fqdns: vec![site.host.clone()], ..Contribution::default() };
+    let is_plain = site.tls().is_none();
+    let fqdns = if is_plain { vec![site.host.clone()] } else { site.dns_names() };
+    let mut contribution = Contribution { fqdns, ..Contribution::default() };
     if let Some(secure) = site.secure()
         && let Some(child) = child(context, view, &secure, parent, out)
     {
@@ -53,8 +56,11 @@ fn redirect(site: &Site<'_>, contribution: &mut Contribution, out: &mut Output) 
     over_http::tell(site, &left, "redirected to HTTPS", out);
     for paths in covered {
         match paths {
-            Paths::All => contribution.redirects.push(site.host.clone()),
-            paths => contribution.partial_redirects.push((site.host.clone(), paths)),
+            Paths::All => contribution.redirects.extend(site.names()),
+            paths => {
+                let partly = site.names().into_iter().map(|name| (name, paths.clone()));
+                contribution.partial_redirects.extend(partly);
+            }
         }
     }
 }
@@ -117,7 +123,7 @@ fn child(
     let certificates = certificate::add(context, site, tls, out);
     let policies = host_paths::path_policies(context, view, site, out);
     let policies: Vec<_> = policies.into_iter().map(|set| set.name).collect();
-    if policies.is_empty() || certificates.names.is_empty() {
+    if policies.is_empty() || certificates.is_empty() {
         return None;
     }
     let mut contributors: Vec<Arc<str>> =
@@ -132,24 +138,27 @@ fn child(
     };
     let mut tokens: Vec<_> = policies.iter().map(|p| format!("HttpPolicy{p}")).collect();
     tokens.extend(certificates.tokens());
-    tokens.push(format!("VHDomain{}", site.host));
+    tokens.extend(site.names().iter().map(|name| format!("VHDomain{name}")));
     let covered = Covered {
         tokens,
         ports: Covered::http_ports(true),
         references: go_json::marshal(&[&site.host]),
         ..Covered::default()
     };
-    let markers = context.markers(vec![("Namespace", vec![namespace]), ("Host", vec![site.host.clone()])]);
+    let markers = context.markers(vec![("Namespace", vec![namespace]), ("Host", site.names())]);
     let mut draft = vs::Draft::new(context, &name, covered, metadata, markers);
     draft.body.vs_type = Some("VS_TYPE_VH_CHILD".into());
     draft.body.vh_parent_vs_ref = Some(Ref::named(Kind::VirtualService, parent));
-    draft.body.vh_domain_name = vec![site.host.clone()];
+    draft.body.vh_domain_name = site.names();
     draft.body.application_profile_ref = Some(vs::application_profile(vs::SYSTEM_SECURE_HTTP));
     draft.body.network_profile_ref = Some(vs::network_profile(vs::SYSTEM_TCP_PROXY));
-    draft.body.ssl_key_and_certificate_refs = vs::certificate_refs(&certificates.names);
+    draft.body.ssl_key_and_certificate_refs = certificates.references();
     draft.body.http_policies = vs::http_policies(policies.iter().map(String::as_str));
     draft.body.east_west_placement = Some(false);
     draft.body.ign_pool_net_reach = Some(false);
     draft.body.vrf_context_ref = Some(context.placement.child_vrf_ref.clone());
+    if let Some(rules) = &site.rules {
+        rules.shape(context, Service::SniChild, &mut draft);
+    }
     out.add(Object::VirtualService(draft.finish(context)), &source).then_some(name)
 }

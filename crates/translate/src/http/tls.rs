@@ -9,22 +9,23 @@ use ako_core::{NamespacedName, Reason, certificate};
 use crate::context::Context;
 
 /// The certificate of a host, PEM, with its key.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Tls<'a> {
-    pub(crate) certificate: &'a Arc<str>,
-    pub(crate) key: &'a Redacted,
+    pub(crate) pair: Option<(&'a Arc<str>, &'a Redacted)>,
     /// A second pair for other clients, and the Secret that it is in.
     pub(crate) alternate: Option<(&'a Arc<str>, &'a Redacted, &'a NamespacedName)>,
     /// The chain above the certificate, where it is given by itself.
     pub(crate) ca: Option<&'a Arc<str>>,
     /// Whether it is the one that all hosts share which have none.
     pub(crate) is_default: bool,
+    /// The names of certificates of the controller, beside it or in its place.
+    pub(crate) of_controller: Vec<&'a Arc<str>>,
 }
 
 impl<'a> Tls<'a> {
     /// A certificate with nothing else.
     pub(crate) fn of_pair(certificate: &'a Arc<str>, key: &'a Redacted) -> Self {
-        Self { certificate, key, alternate: None, ca: None, is_default: false }
+        Self { pair: Some((certificate, key)), ..Self::default() }
     }
 }
 

@@ -237,6 +237,7 @@ fn port_pool(
         label: "",
         metadata: &metadata,
         tls: None,
+        ruled: None,
     };
     pool::build(context, name, &covered, context.markers(fields), port.protocol)
 }

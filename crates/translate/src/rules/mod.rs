@@ -5,7 +5,10 @@
 //! refers to is there. Two ask for it, and nobody goes by what stands in a status: the unit of the
 //! rule, which makes nothing but statements, and whatever the rule is for.
 
+pub(crate) mod host_rule;
+pub(crate) mod http_rule;
 pub(crate) mod infra_setting;
+pub(crate) mod l7_rule;
 pub(crate) mod reference;
 pub(crate) mod verdict;
 
@@ -17,7 +20,11 @@ use crate::view::View;
 
 /// Says of a rule whether it is accepted.
 pub(crate) fn translate(context: &Context, view: &View<'_>, rule: &ResourceId, out: &mut Output) {
-    if rule.kind == ResourceKind::AviInfraSetting {
-        infra_setting::translate(context, view, &rule.name, out);
+    match rule.kind {
+        ResourceKind::AviInfraSetting => infra_setting::translate(context, view, &rule.name, out),
+        ResourceKind::HostRule => host_rule::translate(context, view, &rule.name, out),
+        ResourceKind::HTTPRule => http_rule::translate(context, view, &rule.name, out),
+        ResourceKind::L7Rule => l7_rule::translate(context, view, &rule.name, out),
+        _ => {}
     }
 }

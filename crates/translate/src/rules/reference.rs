@@ -14,7 +14,6 @@ pub(crate) enum Wants {
     /// It has to be there.
     Any,
     /// It has to be of this type.
-    #[cfg_attr(not(test), expect(dead_code, reason = "HostRules and L4Rules come to ask"))]
     Type(&'static str),
     /// It must not bear the label of another cluster, if this one puts its own there.
     OurLabel,
@@ -90,6 +89,11 @@ impl References {
             Found::Wrong(why) if self.wrong.contains(&why) => {}
             Found::Wrong(why) => self.wrong.push(why),
         }
+    }
+
+    /// Takes in what else is wrong.
+    pub(crate) fn mistake(&mut self, why: String) {
+        self.add(Found::Wrong(why));
     }
 
     /// What follows for a rule that is right but for them.

@@ -3,10 +3,9 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use ako_core::resource::{Ingress, Part, Route, Truth};
-use ako_core::{NamespacedName, Reason, ResourceId};
+use ako_core::resource::{Ingress, IngressClass, Part, Route, Truth};
+use ako_core::{CONTROLLER_NAME, NamespacedName, Reason, ResourceId};
 
-use crate::http::ingress;
 use crate::output::Output;
 use crate::statement::{State, Statement, What};
 use crate::unit::{ingress_id, route_id};
@@ -25,7 +24,7 @@ pub(crate) fn naming<'a>(view: &View<'a>, host: &Arc<str>) -> Vec<Claimant<'a>> 
     let mut all: Vec<_> = if view.has_routes() {
         view.routes_of(host).map(Claimant::Route).collect()
     } else {
-        view.ingresses_of(host).filter(|i| ingress::is_ours(view, i)).map(Claimant::Ingress).collect()
+        view.ingresses_of(host).filter(|i| is_ours(view, i)).map(Claimant::Ingress).collect()
     };
     all.sort_by(|a, b| a.age().cmp(&b.age()));
     all
@@ -66,7 +65,7 @@ impl<'a> Claimant<'a> {
     /// All hosts that it names.
     pub(crate) fn hosts(self, view: &View<'_>) -> BTreeSet<Arc<str>> {
         match self {
-            Self::Ingress(ingress) => ingress::hosts(view, ingress),
+            Self::Ingress(ingress) => hosts(view, ingress),
             Self::Route(route) => view.host_of_route(route).into_iter().collect(),
         }
     }
@@ -98,4 +97,19 @@ impl<'a> Claimant<'a> {
         }
         out.tell(&self.id(), reason, message);
     }
+}
+
+/// Whether an Ingress belongs to a class of ours. Without a class it does if
+/// one of ours is the default.
+pub(crate) fn is_ours(view: &View<'_>, ingress: &Ingress) -> bool {
+    let mut ours = view.all::<IngressClass>().filter(|class| &*class.controller == CONTROLLER_NAME);
+    match &ingress.class {
+        Some(name) => ours.any(|class| class.name == *name),
+        None => ours.any(|class| class.is_default),
+    }
+}
+
+/// The hosts of an Ingress, generated ones included.
+pub(crate) fn hosts(view: &View<'_>, ingress: &Ingress) -> BTreeSet<Arc<str>> {
+    ingress.rules.iter().filter_map(|rule| view.host_of(ingress, rule.host.as_ref())).collect()
 }

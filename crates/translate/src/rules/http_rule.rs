@@ -1,0 +1,79 @@
+//! HTTPRules: whether one is right, and what the pools of a path go by.
+//! Source: Custom resources, §4.
+
+use std::sync::Arc;
+
+use ako_avi_types::Kind;
+use ako_core::kinds::http_rule::HttpRulePath;
+use ako_core::resource::HttpRule;
+use ako_core::{NamespacedName, Place, ResourceId, Stored as _};
+
+use crate::context::Context;
+use crate::output::Output;
+use crate::rules::reference::{References, Wants};
+use crate::rules::verdict::Verdict;
+use crate::view::View;
+
+pub(crate) fn translate(context: &Context, view: &View<'_>, id: &NamespacedName, out: &mut Output) {
+    let Some(rule) = view.get::<HttpRule>(id) else { return };
+    if !view.serves(&id.namespace) && view.rival(&id.namespace).is_some() {
+        return;
+    }
+    let about = ResourceId { kind: HttpRule::KIND, name: id.clone() };
+    verdict(context, view, rule).say(&about, rule.meta.generation, out);
+}
+
+/// Whether a rule is right: in itself, and by what it refers to. That an older one is for the
+/// same path rejects only that path, which goes by the older one.
+fn verdict(context: &Context, view: &View<'_>, rule: &HttpRule) -> Verdict {
+    if let Some(invalid) = &rule.invalid {
+        return Verdict::Rejected(invalid.clone());
+    }
+    let tls = || rule.paths.iter().filter_map(|path| path.tls.as_ref());
+    if tls().any(|tls| tls.pki_profile.is_some() && tls.destination_ca.is_some()) {
+        let message = "PKIProfile and DestinationCA fields are set in the HTTPRule. Only one of the field should be set.";
+        return Verdict::Rejected(message.into());
+    }
+    let tenant = match context.tenant_of(view, &rule.id.namespace) {
+        Ok(tenant) => tenant,
+        Err(why) => return Verdict::Rejected(why.into()),
+    };
+    let context = &context.in_tenant(&tenant);
+    let mut references = References::default();
+    for path in &rule.paths {
+        let tls = path.tls.as_ref();
+        let single = [
+            (Kind::SslProfile, tls.and_then(|tls| tls.ssl_profile.as_ref())),
+            (Kind::ApplicationPersistenceProfile, path.application_persistence.as_ref()),
+            (Kind::PkiProfile, tls.and_then(|tls| tls.pki_profile.as_ref())),
+        ];
+        for (kind, name) in single {
+            if let Some(name) = name {
+                references.check(context, view, (kind, name), Wants::Any);
+            }
+        }
+        for name in &path.health_monitors {
+            references.check(context, view, (Kind::HealthMonitor, name), Wants::Any);
+        }
+    }
+    references.verdict()
+}
+
+/// What the pools of a path go by, with the rule that says so: of the rules of its namespace the
+/// longest target that the path begins with, and of equal ones the oldest.
+pub(crate) fn of_path<'a>(
+    context: &Context,
+    view: &View<'a>,
+    host: &Arc<str>,
+    namespace: &Arc<str>,
+    path: &str,
+) -> Option<(&'a Arc<HttpRule>, &'a HttpRulePath)> {
+    let path = if path.is_empty() { "/" } else { path };
+    let rules = view.under::<HttpRule>(Place::RuleOf, &NamespacedName::cluster(host.clone()));
+    let own = rules.filter(|rule| rule.id.namespace == *namespace);
+    let targets = own.flat_map(|rule| rule.paths.iter().map(move |target| (rule, target)));
+    let mut fitting: Vec<_> = targets.filter(|(_, target)| path.starts_with(&*target.target)).collect();
+    fitting
+        .sort_by_key(|(rule, target)| (usize::MAX - target.target.len(), rule.meta.created, rule.id.clone()));
+    fitting.into_iter().find(|(rule, _)| !matches!(verdict(context, view, rule), Verdict::Rejected(_)))
+}
