@@ -1,6 +1,8 @@
 //! The files of the chart that follow from the operator's code: its RBAC rules, from the table
-//! of kinds and what else it asks for, and what is to be known of each key.
+//! of kinds and what else it asks for, what is to be known of each key, and the
+//! CustomResourceDefinitions, from the types that read their objects.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use ako_core::ResourceKind;
@@ -87,6 +89,22 @@ fn the_rules_follow_from_the_kinds_and_what_is_asked_for() {
         all_needed().into_iter().partition(|rule| rule.namespace.is_some());
     is_fresh(&files.join("cluster-rules.yaml"), &yaml(&policy(cluster.into_iter())));
     is_fresh(&files.join("own-rules.yaml"), &yaml(&policy(own.into_iter())));
+}
+
+#[test]
+fn the_definitions_follow_from_the_types_that_read_their_objects() {
+    let folder = Helm::chart().join("crds");
+    let mut expected = BTreeSet::new();
+    for definition in ako_kube_types::schema::definitions() {
+        let text = |pointer: &str| definition.pointer(pointer).unwrap().as_str().unwrap();
+        let name = format!("{}_{}.yaml", text("/spec/group"), text("/spec/names/plural"));
+        let yaml = serde_saphyr::to_string(&definition).unwrap();
+        is_fresh(&folder.join(&name), &format!("{HEADER}{yaml}"));
+        expected.insert(name);
+    }
+    let files = std::fs::read_dir(&folder).unwrap();
+    let found = files.map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
+    assert_eq!(expected, found, "what is in {}", folder.display());
 }
 
 #[test]
