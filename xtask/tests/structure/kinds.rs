@@ -44,6 +44,11 @@ const BY_NAME: [(&str, &[&str], &str); 15] = [
         "what an object asks for decides whose addresses without annotations are",
     ),
     ("crates/engine/src/policy.rs", &["ConfigMap"], "the subject of findings about the configuration"),
+    (
+        "crates/kube-types/src/schema.rs",
+        &["AviInfraSetting", "HostRule", "HTTPRule", "L4Rule", "L7Rule", "SSORule"],
+        "the kinds that are ours to define, with their short names and columns",
+    ),
     ("crates/kube-io/src/authority.rs", &["StatefulSet"], "whether one counts is asked of the API server"),
     ("crates/kube-io/src/source.rs", &["StatefulSet"], "the same"),
     ("crates/kube-io/src/watch.rs", &["Secret"], "they are large, and are listed in smaller pages"),
