@@ -5,6 +5,7 @@ mod binaries;
 mod cargo;
 mod checks;
 mod fuzz;
+mod generate;
 mod hash;
 mod image;
 mod mutants;
@@ -55,6 +56,9 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// Writes the files that follow from the code: in the chart its CustomResourceDefinitions, its
+    /// RBAC rules and what it knows of keys, docs/values.md, and the chart's recorded renderings
+    Generate,
     /// Changes the code in small ways and prints what the tests do not notice;
     /// what has a verdict is not tried again
     Mutants(mutants::Arguments),
@@ -102,6 +106,7 @@ fn run(command: &Command) -> anyhow::Result<bool> {
             program::BENCH.run(&root, arguments)
         }
         Command::Fuzz(arguments) => fuzz::run(arguments, &root),
+        Command::Generate => generate::run(&root).map(|()| true),
         Command::Image(arguments) => image::run(arguments, &root),
         Command::Mutants(arguments) => mutants::run(&root, arguments),
         Command::Sim { arguments } => program::SIM.run(&root, arguments),

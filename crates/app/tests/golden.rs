@@ -125,8 +125,7 @@ impl Running {
             let metadata = object["metadata"].as_object_mut().unwrap();
             metadata.entry("creationTimestamp").or_insert(json!(created));
             let Some(delta) = delta(&object) else { continue };
-            let touched = self.output.snapshot.apply(delta);
-            self.output.desired.update(&self.output.snapshot, &touched);
+            self.output.apply(delta);
         }
     }
 

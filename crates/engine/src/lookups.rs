@@ -225,3 +225,33 @@ fn is_final(failure: &Failure) -> bool {
         | ErrorClass::Rejected => true,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use ako_avi_types::Kind;
+
+    use super::*;
+
+    #[test]
+    fn a_loss_is_explained_by_what_asked_and_by_what_is_made_and_not_by_what_is_gone() {
+        let name = |name: &str| Referred::named(Kind::WafPolicy, "admin", name);
+        let (edited, listed) = (name("edited"), name("listed"));
+        let mut lookups = Lookups::default();
+        lookups.read([&listed].into_iter(), false);
+        lookups.read([&listed, &edited].into_iter(), true);
+        let now = Moment::from_millis(1_000);
+        let mut explains = |name: &Referred, known: Look, is_there: bool| {
+            let answer = Ok(is_there.then(Brief::default));
+            lookups.answered(name, answer, &known, now).map(|told| told.explains)
+        };
+        for is_there in [true, false] {
+            assert_eq!(explains(&edited, Look::NotAsked, is_there), Some(true));
+            assert_eq!(explains(&listed, Look::NotAsked, is_there), Some(false));
+        }
+        for name in [&edited, &listed] {
+            assert_eq!(explains(name, Look::Missing, true), Some(true));
+            assert_eq!(explains(name, Look::Found(Brief::default()), false), Some(false));
+        }
+        assert_eq!(explains(&name("nobody's"), Look::NotAsked, true), None);
+    }
+}

@@ -79,6 +79,8 @@ pub(crate) struct Publisher {
     strays: Strays,
     /// Those whose status must not be written now, and what they wait for.
     waiting: BTreeMap<ResourceId, Wait>,
+    /// What was written of which the API server dropped the conditions.
+    without_conditions: BTreeMap<ResourceId, Published>,
 }
 
 impl Publisher {
@@ -214,7 +216,7 @@ impl Publisher {
             // What nothing can be said about stays as it is.
             let mut wanted = wanted.unwrap_or_else(|| current.clone());
             wanted.node_ports = self.request(&object, current, desired, snapshot);
-            if status::same(current, &wanted) {
+            if status::same(current, &wanted) || self.lost_its_conditions(&object, current, &wanted) {
                 self.forget(&object);
                 continue;
             }
@@ -252,6 +254,22 @@ impl Publisher {
             self.shown.remove(object);
         }
         !current.addresses.is_empty() && self.shown.get(object) == Some(&current.addresses)
+    }
+
+    /// Whether all that is wanted was written, and stands there but for the conditions: the
+    /// definition of the kind has none, as AKO's own, so the API server drops them. It is not
+    /// written again before something else is wanted. That it was written has to be known: what
+    /// AKO left there has no conditions either, and gets them where they are kept.
+    fn lost_its_conditions(&mut self, object: &ResourceId, current: &Published, wanted: &Published) -> bool {
+        if !status::same_addresses(current, wanted) || !current.tells_all_but_conditions_of(wanted) {
+            self.without_conditions.remove(object);
+            return false;
+        }
+        let last = self.written.get(object).map(|written| &written.writing.wanted);
+        if last.is_some_and(|last| status::same(last, wanted)) {
+            self.without_conditions.insert(object.clone(), wanted.clone());
+        }
+        self.without_conditions.get(object).is_some_and(|known| status::same(known, wanted))
     }
 
     /// What annotation [`ako_core::annotation::NODE_PORT_LOCAL_ENABLED`] is to
@@ -322,6 +340,7 @@ impl Publisher {
         self.strays.remove(object);
         self.asking.remove(object);
         self.shown.remove(object);
+        self.without_conditions.remove(object);
     }
 
     /// An object is as it should be, or gone.
@@ -357,6 +376,7 @@ impl Publisher {
             .chain(self.refused.keys())
             .chain(&self.asking)
             .chain(self.shown.keys())
+            .chain(self.without_conditions.keys())
             .chain(self.waiting.keys());
         let gone = kept.filter(|o| snapshot.published_on(o).is_none() && !self.dirty.contains(*o));
         let mut found: Vec<_> = gone.map(|o| format!("{o} is gone and its status remembered")).collect();
@@ -391,4 +411,60 @@ fn notices(object: &ResourceId, written: &Published) -> impl Iterator<Item = Not
         .map(|host| notice("Synced", format!("Added virtualservice for {host}")))
         .collect();
     removed.into_iter().chain(added)
+}
+
+#[cfg(test)]
+mod tests {
+    use ako_core::resource::{Condition, Part, Told, Truth};
+    use ako_core::{NamespacedName, ResourceKind};
+
+    use super::*;
+
+    fn object() -> ResourceId {
+        ResourceId { kind: ResourceKind::HostRule, name: NamespacedName::new("ns", "rule") }
+    }
+
+    fn telling(text: &str, conditions: bool) -> Published {
+        let condition = Condition {
+            status: Truth::True,
+            reason: "Accepted".into(),
+            message: Arc::default(),
+            generation: 1,
+            since: None,
+        };
+        let conditions = conditions.then(|| ((Part::Whole, "Accepted".into()), condition));
+        let fields = [("status".into(), text.into())].into();
+        Published::telling(Told { conditions: conditions.into_iter().collect(), fields, ..Told::default() })
+    }
+
+    fn having_written(before: &Published, wanted: &Published) -> Publisher {
+        let mut publisher = Publisher::default();
+        let writing = Writing { before: before.clone(), wanted: wanted.clone() };
+        publisher.under_way.insert(object(), writing);
+        publisher.done(&object(), &Ok(()), Moment::from_millis(0), &mut Vec::new());
+        publisher
+    }
+
+    #[test]
+    fn conditions_that_the_api_server_drops_are_written_once() {
+        let (nothing, wanted, shown) =
+            (Published::default(), telling("Accepted", true), telling("Accepted", false));
+        let mut publisher = having_written(&nothing, &wanted);
+        assert!(!publisher.lost_its_conditions(&object(), &nothing, &wanted), "it does not show yet");
+        assert!(publisher.lost_its_conditions(&object(), &shown, &wanted));
+        publisher.forget(&object());
+        assert!(publisher.lost_its_conditions(&object(), &shown, &wanted), "nothing else is wanted");
+        let other = telling("Rejected", true);
+        assert!(!publisher.lost_its_conditions(&object(), &shown, &other), "it tells another text");
+        publisher.is_gone(&object());
+        assert!(!publisher.lost_its_conditions(&object(), &shown, &wanted), "it is another object");
+    }
+
+    #[test]
+    fn what_was_there_without_conditions_gets_them() {
+        let (wanted, shown) = (telling("Accepted", true), telling("Accepted", false));
+        assert!(!Publisher::default().lost_its_conditions(&object(), &shown, &wanted));
+        let mut publisher = having_written(&telling("Rejected", false), &telling("Rejected", true));
+        assert!(!publisher.lost_its_conditions(&object(), &shown, &wanted), "something else was written");
+    }
 }

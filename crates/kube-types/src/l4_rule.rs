@@ -1,6 +1,7 @@
 //! L4Rule, ako.vmware.com/v1alpha2. Source: Custom resources, §5.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use ako_core::kinds::l4_rule as kept;
 use ako_core::resource::{Protocol, Published};
@@ -23,10 +24,14 @@ pub struct L4Rule {
     status: Option<rule::Status>,
 }
 
+const ANALYTICS_PROFILE: &str = "System-Analytics-Profile";
+const APPLICATION_PROFILE: &str = "System-L4-Application";
+const NETWORK_PROFILE: &str = "System-TCP-Proxy";
+const LEAST_CONNECTIONS: &str = "LB_ALGORITHM_LEAST_CONNECTIONS";
 const HASH: &str = "LB_ALGORITHM_CONSISTENT_HASH";
 const CUSTOM_HEADER: &str = "LB_ALGORITHM_CONSISTENT_HASH_CUSTOM_HEADER";
 const ALGORITHMS: [&str; 11] = [
-    "LB_ALGORITHM_LEAST_CONNECTIONS",
+    LEAST_CONNECTIONS,
     "LB_ALGORITHM_ROUND_ROBIN",
     "LB_ALGORITHM_FASTEST_RESPONSE",
     HASH,
@@ -51,13 +56,13 @@ pub(crate) struct Spec {
     /// What is recorded of the connections.
     analytics_policy: Option<AnalyticsPolicy>,
     /// The analytics profile.
-    #[schemars(extend("default" = "System-Analytics-Profile"))]
+    #[schemars(extend("default" = ANALYTICS_PROFILE))]
     analytics_profile_ref: Option<String>,
     /// The application profile.
-    #[schemars(extend("default" = "System-L4-Application"))]
+    #[schemars(extend("default" = APPLICATION_PROFILE))]
     application_profile_ref: Option<String>,
     /// The network profile.
-    #[schemars(extend("default" = "System-TCP-Proxy"))]
+    #[schemars(extend("default" = NETWORK_PROFILE))]
     network_profile_ref: Option<String>,
     /// The network security policy.
     network_security_policy_ref: Option<String>,
@@ -161,7 +166,7 @@ struct Backend {
     /// namespace.
     health_monitor_crd_refs: Option<Vec<String>>,
     /// How the pool chooses among its servers.
-    #[schemars(extend("enum" = ALGORITHMS, "default" = "LB_ALGORITHM_LEAST_CONNECTIONS"))]
+    #[schemars(extend("enum" = ALGORITHMS, "default" = LEAST_CONNECTIONS))]
     lb_algorithm: Option<String>,
     /// What is hashed, with LB_ALGORITHM_CONSISTENT_HASH.
     #[schemars(extend("enum" = HASHES))]
@@ -214,9 +219,9 @@ fn spec(wire: Spec, at: &mut Place<'_>) -> kept::L4Rule {
                 .full_client_logs
                 .map(|logs| full_client_logs(&logs, &mut at.at("analyticsPolicy.fullClientLogs"))),
         }),
-        analytics_profile: text(wire.analytics_profile_ref),
-        application_profile: text(wire.application_profile_ref),
-        network_profile: text(wire.network_profile_ref),
+        analytics_profile: text_or(ANALYTICS_PROFILE, wire.analytics_profile_ref),
+        application_profile: text_or(APPLICATION_PROFILE, wire.application_profile_ref),
+        network_profile: text_or(NETWORK_PROFILE, wire.network_profile_ref),
         network_security_policy: text(wire.network_security_policy_ref),
         security_policy: text(wire.security_policy_ref),
         ssl_profile: text(wire.ssl_profile_ref),
@@ -229,6 +234,11 @@ fn spec(wire: Spec, at: &mut Place<'_>) -> kept::L4Rule {
         backends: at.each("backendProperties", wire.backend_properties, backend),
         ..kept::L4Rule::default()
     }
+}
+
+/// A text as it is given, or the one that the API server fills in.
+fn text_or(default: &str, given: Option<String>) -> Option<Arc<str>> {
+    text(given.or_else(|| Some(default.to_owned())))
 }
 
 fn full_client_logs(wire: &FullClientLogs, at: &mut Place<'_>) -> kept::L4FullClientLogs {
@@ -265,7 +275,7 @@ fn backend(wire: Backend, at: &mut Place<'_>) -> kept::L4Backend {
         health_monitor_objects: texts(wire.health_monitor_crd_refs),
         lb_algorithm: at
             .word("lbAlgorithm", wire.lb_algorithm, &ALGORITHMS)
-            .unwrap_or_else(|| "LB_ALGORITHM_LEAST_CONNECTIONS".into()),
+            .unwrap_or_else(|| LEAST_CONNECTIONS.into()),
         lb_algorithm_hash: at.word("lbAlgorithmHash", wire.lb_algorithm_hash, &HASHES),
         lb_algorithm_header: text(wire.lb_algorithm_consistent_hash_hdr),
     };

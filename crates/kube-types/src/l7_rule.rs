@@ -37,7 +37,8 @@ pub(crate) struct Spec {
     /// Whether connections are closed when the virtual service changes.
     #[schemars(extend("default" = false))]
     close_client_conn_on_config_update: Option<bool>,
-    /// Whether pools count that service engines cannot reach.
+    /// Whether the virtual service is placed on service engines, too, that cannot reach the servers
+    /// of its pools.
     #[schemars(extend("default" = false))]
     ign_pool_net_reach: Option<bool>,
     /// Whether connections are refused while the virtual service is down.

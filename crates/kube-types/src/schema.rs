@@ -162,6 +162,12 @@ fn schema_of<T: JsonSchema>() -> Value {
 fn structural(schema: &mut Schema) {
     let Some(fields) = schema.as_object_mut() else { return };
     fields.remove("title");
+    if let Some(Value::Array(choices)) = fields.remove("anyOf") {
+        let inner = choices.into_iter().filter(|choice| choice["type"] != "null");
+        for (key, value) in inner.filter_map(|choice| choice.as_object().cloned()).flatten() {
+            fields.entry(key).or_insert(value);
+        }
+    }
     fields.retain(|key, value| key != "format" || value == "date-time");
     if let Some(Value::Array(types)) = fields.get("type") {
         let one = types.iter().find(|name| *name != "null").cloned();

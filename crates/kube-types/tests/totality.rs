@@ -30,7 +30,9 @@ fn examples() -> Vec<Value> {
                 "conditions": {"ready": true, "terminating": false}}],
             "ports": [{"name": "p", "port": 80, "protocol": "TCP"}]})
     };
-    vec![
+    let rules = include_str!("../testdata/rules.yaml").split("\n---\n");
+    let rules = rules.map(|document| serde_saphyr::from_str::<Value>(document).unwrap());
+    let others = [
         object("v1", "Namespace", &json!({})),
         object("v1", "Node", &json!({})),
         object("v1", "Secret", &json!({})),
@@ -38,7 +40,8 @@ fn examples() -> Vec<Value> {
         object("networking.k8s.io/v1", "Ingress", &ingress),
         object("networking.k8s.io/v1", "IngressClass", &json!({"controller": "x"})),
         object("discovery.k8s.io/v1", "EndpointSlice", &json!({})),
-    ]
+    ];
+    others.into_iter().chain(rules).collect()
 }
 
 /// The places in a value, itself included.

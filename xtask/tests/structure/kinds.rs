@@ -14,7 +14,7 @@ const TABLE: &str = "crates/core/src/kinds/table.rs";
 const CRATES: [&str; 6] = ["core", "translate", "engine", "kube-types", "kube-io", "app"];
 
 /// What kinds are named where, and why.
-const BY_NAME: [(&str, &[&str], &str); 14] = [
+const BY_NAME: [(&str, &[&str], &str); 15] = [
     ("crates/core/src/kinds/key.rs", &["Namespace"], "whether a namespace is served depends on it"),
     (
         "crates/core/src/snapshot.rs",
@@ -22,7 +22,12 @@ const BY_NAME: [(&str, &[&str], &str); 14] = [
         "instances are made of the first two; pods are found by the Services that select them; subnets of nodes \
          are asked for by the kind that the CNI keeps them in",
     ),
-    ("crates/translate/src/unit.rs", &["Ingress", "Service", "Node"], "what units are about"),
+    (
+        "crates/translate/src/unit.rs",
+        &["Ingress", "Service", "Node", "AviInfraSetting"],
+        "what units are about",
+    ),
+    ("crates/translate/src/rules/mod.rs", &["AviInfraSetting"], "each kind of rule has its own verdict"),
     (
         "crates/translate/src/static_routes.rs",
         &["BlockAffinity"],
@@ -39,6 +44,11 @@ const BY_NAME: [(&str, &[&str], &str); 14] = [
         "what an object asks for decides whose addresses without annotations are",
     ),
     ("crates/engine/src/policy.rs", &["ConfigMap"], "the subject of findings about the configuration"),
+    (
+        "crates/kube-types/src/schema.rs",
+        &["AviInfraSetting", "HostRule", "HTTPRule", "L4Rule", "L7Rule", "SSORule"],
+        "the kinds that are ours to define, with their short names and columns",
+    ),
     ("crates/kube-io/src/authority.rs", &["StatefulSet"], "whether one counts is asked of the API server"),
     ("crates/kube-io/src/source.rs", &["StatefulSet"], "the same"),
     ("crates/kube-io/src/watch.rs", &["Secret"], "they are large, and are listed in smaller pages"),

@@ -204,3 +204,33 @@ impl Search<'_> {
         runtime.map(network::hosts).unwrap_or_default()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn its_objects_answer_for_the_controller() {
+        let network = |uuid: &str, cloud: &str| json!({"name": "n", "uuid": uuid, "cloud_ref": format!("/api/cloud?name={cloud}")});
+        let environment = Environment::new(json!({
+            "wafpolicy": {"admin/strict": {"name": "strict"}, "blue-2/own": {"name": "own"}},
+            "network": {"admin/n": network("n-1", "other"), "admin/n-2": network("n-2", "mine")},
+        }));
+        let uuid = |referred: Referred| match environment.look(&referred, "mine") {
+            Look::Found(brief) => Some(brief.uuid.to_string()),
+            Look::Missing => None,
+            other => panic!("{other:?}"),
+        };
+        let policy =
+            |tenant: &str, name: &str| uuid(Referred::named(Kind::WafPolicy, tenant, name)).is_some();
+        assert!(policy("admin", "strict") && policy("blue", "strict") && policy("blue-2", "own"));
+        assert!(!policy("blue", "own") && !policy("admin", "Strict"));
+        assert_eq!(uuid(Referred::named(Kind::Network, "blue", "n")).as_deref(), Some("n-2"));
+        assert_eq!(uuid(Referred::with_uuid(Kind::Network, "blue", "n-2")).as_deref(), Some("n-2"));
+        assert_eq!(uuid(Referred::named(Kind::SsoPolicy, "admin", "strict")), None);
+        let unasked = Environment::default().look(&Referred::named(Kind::SsoPolicy, "admin", "x"), "mine");
+        assert!(matches!(unasked, Look::Unreadable(_)));
+    }
+}

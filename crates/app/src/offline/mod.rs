@@ -85,14 +85,19 @@ pub fn translate(input: Input) -> anyhow::Result<Output> {
             Err(why) => problems.push(format!("object {} of the files is left out: {why}", order + 1)),
         }
     }
-    let cloud = translator.config().cloud_name.clone();
     let mut desired = Desired::of(translator, &snapshot);
-    desired.answering(&mut snapshot, &|referred| input.environment.look(referred, &cloud));
+    answer(&mut desired, &mut snapshot, &input.environment);
     diagnostics.extend(desired.diagnostics().cloned());
     diagnostics.sort();
     diagnostics.dedup();
     let Input { objects, environment, .. } = input;
     Ok(Output { desired, snapshot, diagnostics, issues, problems, objects, resources, environment })
+}
+
+/// Lets the environment answer for the controller.
+fn answer(desired: &mut Desired, snapshot: &mut Snapshot, environment: &Environment) {
+    let cloud = desired.translator().config().cloud_name.clone();
+    desired.answering(snapshot, &|referred| environment.look(referred, &cloud));
 }
 
 /// Gives an object without a creation time one, so that of two objects in a
@@ -112,6 +117,13 @@ fn dated(object: &Value, order: u32) -> Value {
 }
 
 impl Output {
+    /// Takes a change of the cluster over.
+    pub fn apply(&mut self, delta: Delta) {
+        let touched = self.snapshot.apply(delta);
+        self.desired.update(&self.snapshot, &touched);
+        answer(&mut self.desired, &mut self.snapshot, &self.environment);
+    }
+
     /// The wanted objects in canonical form.
     pub fn avi(&self) -> Value {
         let bodies = self.desired.objects().map(|(key, object)| (key, self.body(key, object)));

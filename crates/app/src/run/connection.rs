@@ -328,9 +328,62 @@ fn unreadable(key: &ObjectKey, why: &str) -> Failure {
 mod tests {
     use ako_sim_avi::{Action, Fault, SimAvi};
 
+    use ako_avi_types::Referred;
+
     use super::super::testing;
     use super::*;
     use crate::offline::Environment;
+
+    /// Every kind that a rule may refer to, with the roles that are given to accounts.
+    #[tokio::test]
+    async fn what_rules_refer_to_is_looked_up_with_the_roles_that_accounts_are_given() {
+        const KINDS: [Kind; 10] = [
+            Kind::WafPolicy,
+            Kind::SsoPolicy,
+            Kind::AuthProfile,
+            Kind::NetworkSecurityPolicy,
+            Kind::TrafficCloneProfile,
+            Kind::ApplicationProfile,
+            Kind::AnalyticsProfile,
+            Kind::HealthMonitor,
+            Kind::HttpPolicySet,
+            Kind::SslKeyAndCertificate,
+        ];
+        let sim = SimAvi::new(ako_sim_avi::Options::default());
+        let name = "a & b/#1";
+        let planted: serde_json::Map<_, _> = KINDS[..5]
+            .iter()
+            .map(|kind| {
+                let body = serde_json::json!({"name": name, "tenant_ref": "/api/tenant?name=admin"});
+                (kind.segment().to_owned(), serde_json::json!({format!("admin/{name}"): body}))
+            })
+            .collect();
+        assert_eq!(sim.plant(&planted.into()), Vec::<String>::new());
+        let roles = ako_avi_io::Place::ALL.map(|place| {
+            let tenant = (place != ako_avi_io::Place::Everywhere).then_some("admin");
+            ako_sim_avi::Role::read(&ako_avi_io::role::role(place), tenant).unwrap()
+        });
+        sim.set_roles(Some(roles.into()));
+        let connection = testing::connection(&sim, testing::clock().1, watch::channel(false).1);
+        let named = |kind| Referred::named(kind, "admin", name);
+        let group = Referred::named(Kind::ServiceEngineGroup, "admin", "Default-Group");
+        let refused = [Kind::IcapProfile, Kind::SecurityPolicy, Kind::BotDetectionPolicy];
+        let names = KINDS.into_iter().chain(refused).map(named).chain([group.clone()]).collect();
+        let looks: BTreeMap<_, _> =
+            connection.client.look_up(names, "Default-Cloud").await.into_iter().collect();
+        let is_found = |name: &Referred| looks[name].as_ref().map(Option::is_some).map_err(|f| f.class);
+        for (at, kind) in KINDS.into_iter().enumerate() {
+            assert_eq!(is_found(&named(kind)), Ok(at < 5), "{kind}");
+        }
+        assert_eq!(is_found(&group), Ok(true));
+        for kind in refused {
+            assert_eq!(
+                is_found(&named(kind)),
+                Err(ErrorClass::Denied),
+                "{kind}: what its privilege is called is not known"
+            );
+        }
+    }
 
     #[tokio::test]
     async fn a_reading_that_lacks_a_kind_is_none() {

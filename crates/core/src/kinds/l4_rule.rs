@@ -22,12 +22,12 @@ pub struct L4Rule {
     pub invalid: Option<Arc<str>>,
     /// `analyticsPolicy`
     pub analytics_policy: Option<L4AnalyticsPolicy>,
-    /// `analyticsProfileRef`. The API server fills in `System-Analytics-Profile`, so that a wish
-    /// for that cannot be told from none; absent only in files.
+    /// `analyticsProfileRef`. Where none is given it is `System-Analytics-Profile`, so that a wish
+    /// for that cannot be told from none; absent only if the text is empty.
     pub analytics_profile: Option<Arc<str>>,
-    /// `applicationProfileRef`. The API server fills in `System-L4-Application`, as above.
+    /// `applicationProfileRef`. Where none is given it is `System-L4-Application`, likewise.
     pub application_profile: Option<Arc<str>>,
-    /// `networkProfileRef`. The API server fills in `System-TCP-Proxy`, as above.
+    /// `networkProfileRef`. Where none is given it is `System-TCP-Proxy`, likewise.
     pub network_profile: Option<Arc<str>>,
     /// `networkSecurityPolicyRef`
     pub network_security_policy: Option<Arc<str>>,

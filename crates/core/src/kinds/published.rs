@@ -50,6 +50,15 @@ impl Published {
             (one, two) => one.is_none() && two.is_none(),
         }
     }
+
+    /// Whether it tells what another one tells but for conditions, of which it has none.
+    pub fn tells_all_but_conditions_of(&self, other: &Self) -> bool {
+        let (Some(own), Some(other)) = (&self.told, &other.told) else { return false };
+        own.conditions.is_empty()
+            && !other.conditions.is_empty()
+            && own.fields == other.fields
+            && own.counts == other.counts
+    }
 }
 
 /// One entry of `status.loadBalancer.ingress`.

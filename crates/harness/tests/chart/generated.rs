@@ -1,6 +1,8 @@
 //! The files of the chart that follow from the operator's code: its RBAC rules, from the table
-//! of kinds and what else it asks for, and what is to be known of each key.
+//! of kinds and what else it asks for, what is to be known of each key, and the
+//! CustomResourceDefinitions, from the types that read their objects.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use ako_core::ResourceKind;
@@ -9,7 +11,7 @@ use ako_harness::helm::Helm;
 use ako_kube_io::{Rule, needed_rules};
 use serde_json::Value;
 
-use crate::objects::{Objects, is_fresh, least, with};
+use crate::objects::{Objects, is_fresh, least, repository, with};
 
 const HEADER: &str = "# Generated from the operator's code, which a test holds it against; see\n\
                       # crates/harness/tests/chart/main.rs.\n";
@@ -87,6 +89,52 @@ fn the_rules_follow_from_the_kinds_and_what_is_asked_for() {
         all_needed().into_iter().partition(|rule| rule.namespace.is_some());
     is_fresh(&files.join("cluster-rules.yaml"), &yaml(&policy(cluster.into_iter())));
     is_fresh(&files.join("own-rules.yaml"), &yaml(&policy(own.into_iter())));
+}
+
+#[test]
+fn the_definitions_follow_from_the_types_that_read_their_objects() {
+    let folder = Helm::chart().join("crds");
+    let mut expected = BTreeSet::new();
+    for definition in ako_kube_types::schema::definitions() {
+        let text = |pointer: &str| definition.pointer(pointer).unwrap().as_str().unwrap();
+        let name = format!("{}_{}.yaml", text("/spec/group"), text("/spec/names/plural"));
+        let yaml = serde_saphyr::to_string(&definition).unwrap();
+        is_fresh(&folder.join(&name), &format!("{HEADER}{yaml}"));
+        expected.insert(name);
+    }
+    let files = std::fs::read_dir(&folder).unwrap();
+    let found = files.map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
+    assert_eq!(expected, found, "what is in {}", folder.display());
+}
+
+/// The fields of an object, as `a.b[].c`.
+fn fields(schema: &Value, at: &str, found: &mut BTreeSet<String>) {
+    let (object, at) = match schema.get("items") {
+        Some(items) => (items, format!("{at}[]")),
+        None => (schema, at.to_owned()),
+    };
+    for (name, field) in object["properties"].as_object().into_iter().flatten() {
+        let path = if at.is_empty() { name.clone() } else { format!("{at}.{name}") };
+        fields(field, &path, found);
+        found.insert(path);
+    }
+}
+
+#[test]
+fn the_page_of_custom_resources_names_every_field_and_no_other() {
+    let page = std::fs::read_to_string(repository("docs/custom-resources.md")).unwrap();
+    for definition in ako_kube_types::schema::definitions() {
+        let kind = definition["spec"]["names"]["kind"].as_str().unwrap();
+        let section = page.split("\n## ").find_map(|section| section.strip_prefix(&format!("{kind}\n")));
+        let rows = section.unwrap_or_else(|| panic!("there is no section {kind}")).lines();
+        let named = rows.filter_map(|row| row.strip_prefix("| `")?.split_once('`'));
+        let named: BTreeSet<_> = named.map(|(field, _)| field.to_owned()).collect();
+        let versions = definition["spec"]["versions"].as_array().unwrap();
+        let stored = versions.iter().find(|version| version["storage"] == true).unwrap();
+        let mut expected = BTreeSet::new();
+        fields(&stored["schema"]["openAPIV3Schema"]["properties"]["spec"], "", &mut expected);
+        assert_eq!(named, expected, "{kind}: docs/custom-resources.md, and the schema");
+    }
 }
 
 #[test]

@@ -96,7 +96,7 @@ pub(crate) fn is_fresh(path: &Path, expected: &str) {
     let difference = found.lines().zip(expected.lines()).find(|(found, expected)| found != expected);
     assert!(
         found == expected,
-        "{} is out of date; `AKO_UPDATE_CHART=1 cargo test -p ako-harness --test chart` writes it. \
+        "{} is out of date; `cargo xtask generate` writes it. \
          First difference: {difference:?}, or one is longer",
         path.display()
     );

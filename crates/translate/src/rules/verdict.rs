@@ -38,8 +38,8 @@ impl Verdict {
             state: State::Known(truth, status, why.clone()),
             generation,
         };
-        let error = (*self != Self::Accepted).then_some(What::Field("error", why));
-        let all = [What::Field("status", status.into()), condition].into_iter().chain(error);
+        // The error is empty where there is none, as upstream leaves it.
+        let all = [What::Field("status", status.into()), What::Field("error", why), condition];
         out.statements.extend(all.map(|what| Statement { object: rule.clone(), what }));
     }
 }

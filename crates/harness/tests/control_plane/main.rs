@@ -1,6 +1,8 @@
 //! The control plane itself: up, used, restarted, gone.
 #![allow(clippy::unwrap_used, reason = "a test may end at any surprise, in its helpers too")]
 
+mod definitions;
+
 use std::time::Duration;
 
 use ako_harness::control_plane::ControlPlane;
