@@ -8,11 +8,12 @@ use ako_core::kinds::rule::Throttle;
 use ako_core::kinds::sso_rule::{AccessToken, SignIn};
 use ako_core::resource::{AviInfraSetting, HostRule, HttpRule, L4Rule, L7Rule, Published, Resource, SsoRule};
 use ako_core::{ResourceKind, Stored};
+use ako_kube_types::Stamp;
 use ako_kube_types::convert::{from_json, status_patch};
 use ako_kube_types::schema::definitions;
 use serde_json::{Value, json};
 
-const NOW: &str = "2026-01-02T03:04:05Z";
+const NOW: Stamp<'static> = Stamp { owner: "ako-c1", now: "2026-01-02T03:04:05Z" };
 
 fn documents() -> Vec<Value> {
     let text = include_str!("../testdata/rules.yaml");
@@ -331,12 +332,12 @@ fn a_status_is_read_as_it_was_written() {
     assert_eq!(published(&object, take), Published::default());
     let status = json!({"status": "Rejected", "error": "wafpolicy \"nope\" not found on controller",
         "conditions": [{"type": "Accepted", "status": "False", "reason": "NotFound", "message": "m",
-            "observedGeneration": 2, "lastTransitionTime": NOW}]});
+            "observedGeneration": 2, "lastTransitionTime": NOW.now}]});
     object["status"] = status.clone();
     let wanted = published(&object, take);
-    let patch = status_patch(ResourceKind::HostRule, &wanted, &Published::default(), NOW);
+    let patch = status_patch(ResourceKind::HostRule, &wanted, &Published::default(), &NOW);
     assert_eq!(patch["status"], status);
     // What nobody says any more goes.
-    let patch = status_patch(ResourceKind::HostRule, &Published::default(), &wanted, NOW);
+    let patch = status_patch(ResourceKind::HostRule, &Published::default(), &wanted, &NOW);
     assert_eq!(patch["status"], json!({"status": null, "error": null, "conditions": []}));
 }

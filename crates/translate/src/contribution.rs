@@ -19,6 +19,9 @@ pub struct Contribution {
     pub redirects: Vec<Arc<str>>,
     /// Hosts of which some paths are redirected to HTTPS.
     pub partial_redirects: Vec<(Arc<str>, Paths)>,
+    /// SNI: names in several clusters of hosts without TLS, each with the host that requests for it
+    /// are led to.
+    pub rewrites: Vec<(Arc<str>, Arc<str>)>,
     /// EVH: certificates on the parent.
     pub certificates: Vec<Arc<str>>,
     /// EVH: certificates of the controller on the parent, which are not ours.
@@ -72,7 +75,8 @@ impl Carried {
                     carried.members.extend(group.members.iter().filter_map(member));
                 }
                 Object::HttpPolicySet(set) => {
-                    for rule in &set.http_request_policy.rules {
+                    let rules = set.http_request_policy.rules.iter();
+                    for rule in rules.filter(|rule| rule.redirect_action.is_some()) {
                         match partly(rule) {
                             Some(paths) => carried
                                 .partial_redirects
@@ -114,6 +118,7 @@ impl Carried {
                 .cloned()
                 .collect(),
             certificates: kept(&contribution.certificates, &self.certificates),
+            rewrites: contribution.rewrites.clone(),
             authorities: contribution.authorities.clone(),
             certificates_of_controller: kept(&contribution.certificates_of_controller, &self.certificates),
             ssl_profile: contribution.ssl_profile.clone(),

@@ -84,6 +84,9 @@ pub(crate) fn build(
         let texts: Vec<_> = ruled.health_monitors.iter().map(Ref::plain).collect();
         checksum = checksum.text(&go_json::marshal(&texts));
     }
+    if let Some(persistence) = &ruled.persistence {
+        checksum = checksum.text(&persistence.plain());
+    }
     let monitors = if ruled.health_monitors.is_empty() {
         vec![context.monitor(protocol)]
     } else {
@@ -129,7 +132,7 @@ fn covered_text(context: &Context, covered: &Covered<'_>) -> String {
     let balancing = covered.ruled.filter(|ruled| ruled.lb_algorithm.is_some());
     parts.extend(balancing.into_iter().flat_map(|ruled| {
         let texts = [&ruled.lb_algorithm, &ruled.lb_algorithm_hash, &ruled.lb_algorithm_header];
-        texts.map(|text| text.as_deref().unwrap_or_default().to_owned())
+        texts.into_iter().flatten().map(|text| text.to_string())
     }));
     parts.push(covered.tls.is_some().to_string());
     parts.extend(covered.tls.map(|tls| tls.ssl_profile_ref.plain()));

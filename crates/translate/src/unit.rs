@@ -6,7 +6,14 @@ use std::sync::Arc;
 use ako_core::{Key, NamespacedName, Place, ResourceId, ResourceKind};
 
 /// The kinds of rules of which it is said whether they are right.
-pub(crate) const RULES: [ResourceKind; 1] = [ResourceKind::AviInfraSetting];
+pub(crate) const RULES: [ResourceKind; 6] = [
+    ResourceKind::AviInfraSetting,
+    ResourceKind::HostRule,
+    ResourceKind::HTTPRule,
+    ResourceKind::L4Rule,
+    ResourceKind::L7Rule,
+    ResourceKind::SSORule,
+];
 
 /// A unit of translation.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use ako_avi_types::http_policy::PathMatch;
 use ako_avi_types::virtual_service::{VhMatchRule, VhPathMatch};
-use ako_avi_types::{Kind, Object, Ref, VhMatch};
+use ako_avi_types::{Kind, Object, Ref, VhMatch, go_json};
 
 use crate::context::Context;
 use crate::contribution::Contribution;
@@ -21,7 +21,7 @@ use crate::virtual_service::{self as vs, Covered};
 pub(crate) fn translate(context: &Context, view: &View<'_>, site: &Site<'_>, parent: &str, out: &mut Output) {
     let front = FrontKey::new(context, FrontKind::Evh, parent);
     let certificates = site.tls().map(|tls| certificate::add(context, site, tls, out)).unwrap_or_default();
-    let Some(child) = child(context, view, site, parent, out) else { return };
+    let Some(child) = child(context, view, site, parent, &certificates, out) else { return };
     site.bind_all(&context.key(Kind::VirtualService, child.clone()), &front.vsvip(), out);
     let contribution = Contribution {
         fqdns: site.dns_names(),
@@ -40,6 +40,7 @@ fn child(
     view: &View<'_>,
     site: &Site<'_>,
     parent: &str,
+    certificates: &certificate::Added,
     out: &mut Output,
 ) -> Option<Arc<str>> {
     let name: Arc<str> = context.names().child_vs(&site.host).into();
@@ -74,6 +75,13 @@ fn child(
     draft.body.vrf_context_ref = Some(context.placement.child_vrf_ref.clone());
     if let Some(rules) = &site.rules {
         rules.shape(context, Service::EvhChild, &mut draft);
+        // They are on the parent, and upstream's checksum of the child covers them all the same.
+        if !certificates.of_controller.is_empty() {
+            let references = certificates.of_controller.iter();
+            let references =
+                references.map(|name| Ref::named(Kind::SslKeyAndCertificate, name.clone()).plain());
+            draft.covered.references.push_str(&go_json::marshal(&references.collect::<Vec<_>>()));
+        }
     }
     out.add(Object::VirtualService(draft.finish(context)), &site.claims[0].by.id()).then_some(name)
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use ako_core::resource::HostRule;
 use ako_core::{Reason, name};
 
 use crate::context::Context;
@@ -72,6 +73,18 @@ fn tell_unsupported(context: &Context, site: &Site<'_>, is_shared: bool, out: &m
     let Some(rules) = &site.rules else { return };
     let (rule, host, evh) = (rules.host, &site.host, context.config.evh);
     let is_plain = is_shared && !evh && site.tls().is_none();
+    let says_more = HostRule { gslb: None, ..(**rule).clone() }
+        != HostRule {
+            id: rule.id.clone(),
+            meta: rule.meta.clone(),
+            fqdn: rule.fqdn.clone(),
+            fqdn_type: rule.fqdn_type,
+            published: rule.published.clone(),
+            ..HostRule::default()
+        };
+    if is_plain && !says_more {
+        return;
+    }
     if is_plain {
         let message = format!(
             "of what it says only gslb acts on host {host}, which has no TLS and no virtual service of its own in SNI \

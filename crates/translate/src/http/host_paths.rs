@@ -123,20 +123,21 @@ fn switch(
             .iter()
             .any(|backend| out.has(context, Kind::Pool, &names.encode(&plain_pool(&backend.service))));
     let end = if is_taken { format!("-{}", of.digest()) } else { String::new() };
-    let name = |plain: &str| names.encode(&format!("{plain}{end}"));
+    let longer = |plain: &str| format!("{plain}{end}");
     let label = if context.config.evh { String::new() } else { of.label() };
     let mut members = Vec::new();
     for (backend, ratio) in of.backends() {
-        let pool_name = name(&plain_pool(&backend.service));
+        let plain = longer(&plain_pool(&backend.service));
+        let pool_name = names.encode(&plain);
         let markers = path_pool::path_markers(context, of, Some(backend));
-        let made = Made { name: pool_name.clone(), label: &label, markers };
+        let made = Made { name: pool_name.clone(), plain, label: &label, markers };
         let pool = path_pool::of_backend(context, view, of, backend, made, out);
         if out.add(Object::Pool(pool), &source) {
             let pool_ref = Ref::named(Kind::Pool, pool_name);
             members.push(PoolGroupMember { pool_ref, priority_label: None, ratio });
         }
     }
-    let group_name = name(&plain_group);
+    let group_name = names.encode(&longer(&plain_group));
     let skips_groups = context.config.no_pool_group_for_sni && !context.config.evh && !of.claim.by.is_route();
     let target = match &*members {
         [] => return None,

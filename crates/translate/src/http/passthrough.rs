@@ -50,7 +50,12 @@ pub(crate) fn translate(
     let mut members = Vec::new();
     for (service, (of, backend)) in services {
         let pool_name = context.names().passthrough_pool(name, service);
-        let made = Made { name: pool_name.clone(), label: "", markers: markers(Some(service)) };
+        let made = Made {
+            name: pool_name.clone(),
+            plain: pool_name.clone(),
+            label: "",
+            markers: markers(Some(service)),
+        };
         let pool = path_pool::of_backend(context, view, of, backend, made, out);
         if out.add(Object::Pool(pool), &of.claim.by.id()) {
             let pool_ref = Ref::named(Kind::Pool, pool_name);

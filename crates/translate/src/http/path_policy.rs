@@ -5,8 +5,9 @@ use std::cmp::Reverse;
 use std::sync::Arc;
 
 use ako_avi_types::http_policy::{
-    HostHeaderMatch, HttpMatch, HttpRequestPolicy, HttpRequestRule, HttpSecurityPolicy, HttpSecurityRule,
-    PathMatch, PathOfRedirect, PathToken, RedirectAction, SecurityAction, SwitchingAction,
+    Header, HeaderAction, HeaderValue, HostHeaderMatch, HttpMatch, HttpRequestPolicy, HttpRequestRule,
+    HttpSecurityPolicy, HttpSecurityRule, PathMatch, PathOfRedirect, PathToken, RedirectAction,
+    SecurityAction, SwitchingAction,
 };
 use ako_avi_types::l4_policy::PortMatch;
 use ako_avi_types::{HttpPolicySet, Kind, Marker, Ref, go_json};
@@ -168,6 +169,37 @@ pub(crate) fn alone(
         redirect_rule(name, index, HttpMatch { host_hdr: host_hdr.clone(), ..over_http(paths) })
     });
     let rules = Rules { requests: requests.collect(), refusals };
+    envelope(context, name, rules, checksum.finish(), markers)
+}
+
+/// The policy set that leads requests for names of hosts in several clusters to the hosts.
+/// Upstream has a set for each, of which a virtual service takes few.
+pub(crate) fn rewrite(
+    context: &Context,
+    name: &str,
+    rewrites: &[(Arc<str>, Arc<str>)],
+    markers: Vec<Marker>,
+) -> HttpPolicySet {
+    let mut checksum = context.checksum().markers(&markers);
+    for (source, target) in rewrites {
+        checksum = checksum.text(&format!("{source} {target}"));
+    }
+    let requests = rewrites.iter().zip(0..).map(|((source, target), index)| HttpRequestRule {
+        name: format!("{name}-{index}").into(),
+        index,
+        enable: true,
+        matches: HttpMatch {
+            host_hdr: Some(host_match("HDR_EQUALS", vec![source.clone()])),
+            ..HttpMatch::default()
+        },
+        switching_action: None,
+        redirect_action: None,
+        hdr_action: vec![HeaderAction {
+            action: "HTTP_REPLACE_HDR".into(),
+            hdr: Header { name: "Host".into(), value: HeaderValue { val: target.clone() } },
+        }],
+    });
+    let rules = Rules { requests: requests.collect(), refusals: Vec::new() };
     envelope(context, name, rules, checksum.finish(), markers)
 }
 

@@ -87,6 +87,8 @@ pub(crate) fn path_markers(
 #[derive(Debug)]
 pub(crate) struct Made<'a> {
     pub(crate) name: String,
+    /// The name before it is encoded.
+    pub(crate) plain: String,
     /// It goes into the checksum where upstream has one.
     pub(crate) label: &'a str,
     pub(crate) markers: Vec<Marker>,

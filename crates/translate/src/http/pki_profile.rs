@@ -26,7 +26,7 @@ pub(crate) fn tls_to_servers(
 ) -> TlsToServers {
     let ssl_profile_ref = Ref::named(Kind::SslProfile, ssl_profile.map_or(SYSTEM_STANDARD, |name| &**name));
     let profile = destination_ca.map(|ca| {
-        let name = format!("{}-pkiprofile", pool.name);
+        let name = context.names().encode(&format!("{}-pkiprofile", pool.plain));
         let checksum = context.checksum().text(&format!("{name}{ca}")).markers(&pool.markers);
         let profile = PkiProfile {
             name: name.as_str().into(),

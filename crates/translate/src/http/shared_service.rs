@@ -53,6 +53,7 @@ fn sum<'a>(parts: impl IntoIterator<Item = &'a Contribution>) -> Contribution {
         sum.children.extend_from_slice(&part.children);
         sum.redirects.extend_from_slice(&part.redirects);
         sum.partial_redirects.extend_from_slice(&part.partial_redirects);
+        sum.rewrites.extend_from_slice(&part.rewrites);
         sum.certificates.extend_from_slice(&part.certificates);
         sum.authorities.extend_from_slice(&part.authorities);
         sum.certificates_of_controller.extend_from_slice(&part.certificates_of_controller);
@@ -141,6 +142,14 @@ fn sni(
         );
         objects.push(Object::HttpPolicySet(set));
     }
+    let mut policies: Vec<String> = redirected.then(|| name.to_string()).into_iter().collect();
+    if !sum.rewrites.is_empty() {
+        let set_name = format!("{name}--host-hdr-re-write");
+        tokens.push(format!("HttpPolicy{set_name}"));
+        let set = path_policy::rewrite(context, &set_name, &sum.rewrites, context.markers(Vec::new()));
+        objects.push(Object::HttpPolicySet(set));
+        policies.push(set_name);
+    }
     objects.push(datascript(
         context,
         name,
@@ -159,9 +168,7 @@ fn sni(
     };
     let mut parent = parent(context, key, covered, true);
     parent.body.vs_datascripts = attach_datascript(name);
-    if redirected {
-        parent.body.http_policies = vs::http_policies([&**name]);
-    }
+    parent.body.http_policies = vs::http_policies(policies.iter().map(String::as_str));
     if let Some(rules) = &rules {
         rules.shape(context, Service::Shared, &mut parent);
         rules.listen(true, &mut parent);

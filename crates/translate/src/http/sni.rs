@@ -30,6 +30,8 @@ pub(crate) fn translate(context: &Context, view: &View<'_>, site: &Site<'_>, par
     let is_plain = site.tls().is_none();
     let fqdns = if is_plain { vec![site.host.clone()] } else { site.dns_names() };
     let mut contribution = Contribution { fqdns, ..Contribution::default() };
+    let gslb = site.rules.and_then(|rules| rules.host.gslb.as_ref()?.fqdn.clone());
+    contribution.rewrites.extend(gslb.filter(|_| is_plain).map(|name| (name, site.host.clone())));
     if let Some(secure) = site.secure()
         && let Some(child) = child(context, view, &secure, parent, out)
     {
@@ -96,7 +98,7 @@ fn insecure_path(
         let is_taken = out.has(context, Kind::Pool, &plain);
         let name = if is_taken { format!("{plain}-{}", of.digest()) } else { plain };
         let markers = path_pool::path_markers(context, of, service);
-        let made = Made { name: name.clone(), label: &label, markers };
+        let made = Made { name: name.clone(), plain: name.clone(), label: &label, markers };
         let mut pool = path_pool::of_backend(context, view, of, backend, made, out);
         if let Some(metadata) = &mut pool.service_metadata {
             metadata.insecureedgetermallow = of.claim.asks_for_tls();
