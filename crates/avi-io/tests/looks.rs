@@ -67,6 +67,10 @@ async fn networks_are_those_of_the_cloud_and_may_be_meant_by_uuid() {
     let found = |referred: &Referred| looks[referred].as_ref().unwrap().as_ref().map(|brief| &*brief.uuid);
     assert_eq!(found(&named(Kind::Network, "net")), Some("network-1"));
     assert_eq!((found(&uuid("network-2")), found(&uuid("network-3"))), (Some("network-2"), None));
+    // A uuid tells the cloud.
+    let asked = double.asked();
+    let by_uuid = asked.iter().filter(|seen| seen.query.contains_key("uuid"));
+    assert!(by_uuid.into_iter().all(|seen| !seen.query.contains_key("cloud_ref.name")));
 }
 
 #[tokio::test(start_paused = true)]

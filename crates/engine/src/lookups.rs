@@ -96,7 +96,9 @@ impl Lookups {
         }
         let due = self.timers.iter().take_while(|(at, _)| *at <= now);
         let asked: BTreeSet<_> = due.take(MOST_LOOKS_AT_A_TIME).map(|(_, name)| name.clone()).collect();
-        asked.iter().for_each(|name| self.ask_at(name, None));
+        for name in &asked {
+            self.ask_at(name, None);
+        }
         self.under_way = !asked.is_empty();
         self.under_way.then_some(asked)
     }

@@ -365,20 +365,20 @@ mod tests {
         });
         sim.set_roles(Some(roles.into()));
         let connection = testing::connection(&sim, testing::clock().1, watch::channel(false).1);
-        let named = |kind| Referred::named(kind, "admin", name);
+        let of_kind = |kind| Referred::named(kind, "admin", name);
         let group = Referred::named(Kind::ServiceEngineGroup, "admin", "Default-Group");
         let refused = [Kind::IcapProfile, Kind::SecurityPolicy, Kind::BotDetectionPolicy];
-        let names = KINDS.into_iter().chain(refused).map(named).chain([group.clone()]).collect();
+        let names = KINDS.into_iter().chain(refused).map(of_kind).chain([group.clone()]).collect();
         let looks: BTreeMap<_, _> =
             connection.client.look_up(names, "Default-Cloud").await.into_iter().collect();
         let is_found = |name: &Referred| looks[name].as_ref().map(Option::is_some).map_err(|f| f.class);
         for (at, kind) in KINDS.into_iter().enumerate() {
-            assert_eq!(is_found(&named(kind)), Ok(at < 5), "{kind}");
+            assert_eq!(is_found(&of_kind(kind)), Ok(at < 5), "{kind}");
         }
         assert_eq!(is_found(&group), Ok(true));
         for kind in refused {
             assert_eq!(
-                is_found(&named(kind)),
+                is_found(&of_kind(kind)),
                 Err(ErrorClass::Denied),
                 "{kind}: what its privilege is called is not known"
             );

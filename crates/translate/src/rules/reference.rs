@@ -104,6 +104,7 @@ impl References {
 
 #[cfg(test)]
 mod tests {
+    use ako_core::facts::{Answers, SharedTenants};
     use ako_core::{Config, Facts, Snapshot};
 
     use super::*;
@@ -111,7 +112,7 @@ mod tests {
     #[test]
     fn a_profile_has_to_be_of_the_type_that_is_wanted() {
         let config = Config::default();
-        let facts = Facts::of(&config, &Default::default(), Default::default());
+        let facts = Facts::of(&config, &Answers::default(), SharedTenants::default());
         let context = Context::new(config, facts);
         let profile = |name: &str| Referred::named(Kind::ApplicationProfile, "admin", name);
         let mut snapshot = Snapshot::default();

@@ -85,29 +85,29 @@ fn found() -> Look {
     Look::Found(Brief { uuid: "u".into(), ..Brief::default() })
 }
 
-fn rejected(error: &str) -> Option<(String, String)> {
-    Some(("Rejected".to_owned(), error.to_owned()))
+fn rejected(error: &str) -> (String, String) {
+    ("Rejected".to_owned(), error.to_owned())
 }
 
-fn accepted() -> Option<(String, String)> {
-    Some(("Accepted".to_owned(), String::new()))
+fn accepted() -> (String, String) {
+    ("Accepted".to_owned(), String::new())
 }
 
 #[test]
 fn everything_that_is_referred_to_has_to_be_there() {
     let all = referred().map(|name| (name, found()));
-    assert_eq!(judged(&all), accepted());
+    assert_eq!(judged(&all), Some(accepted()));
     let none = referred().map(|name| (name, Look::Missing));
     let all_told = "network \"vips\" not found on controller; network \"network-7\" not found on controller; \
                     network \"nodes\" not found on controller; serviceenginegroup \"gold\" not found on controller";
-    assert_eq!(judged(&none), rejected(all_told), "all of it is told, in a stable order");
+    assert_eq!(judged(&none), Some(rejected(all_told)), "all of it is told, in a stable order");
     // A name is meant in its tenant, and to the letter.
     for other in [Referred { tenant: "blue".into(), ..group() }, Referred { name: "Gold".into(), ..group() }]
     {
         let mut all = all.to_vec();
         all[3].1 = Look::Missing;
         all.push((other, found()));
-        assert_eq!(judged(&all), rejected("serviceenginegroup \"gold\" not found on controller"));
+        assert_eq!(judged(&all), Some(rejected("serviceenginegroup \"gold\" not found on controller")));
     }
 }
 
@@ -128,7 +128,7 @@ fn of_what_is_not_known_nothing_is_said() {
         assert_eq!(judged(&known), None);
         // What is wrong is wrong whatever else is known.
         known[3].1 = Look::Missing;
-        assert_eq!(judged(&known), rejected("serviceenginegroup \"gold\" not found on controller"));
+        assert_eq!(judged(&known), Some(rejected("serviceenginegroup \"gold\" not found on controller")));
     }
 }
 
@@ -136,7 +136,7 @@ fn of_what_is_not_known_nothing_is_said() {
 fn what_is_wrong_in_itself_is_told_without_looking() {
     let invalid = AviInfraSetting { invalid: Some("a and b".into()), ..setting() };
     let output = said(config(), facts(), invalid, &[]);
-    assert_eq!(verdict(&output), rejected("a and b"));
+    assert_eq!(verdict(&output), Some(rejected("a and b")));
     assert!(!output.reads.iter().any(|read| matches!(read, Key::Controller(_))));
 }
 
@@ -146,7 +146,7 @@ fn an_object_of_our_own_cannot_be_meant() {
     let owner = Config { ..config() }.owner();
     known[0].1 = Look::Found(Brief { created_by: Some(owner.into()), ..Brief::default() });
     let text = "network \"vips\" Invalid operation, object referred is created by current AKO instance";
-    assert_eq!(judged(&known), rejected(text));
+    assert_eq!(judged(&known), Some(rejected(text)));
 }
 
 #[test]
@@ -160,15 +160,15 @@ fn a_group_of_another_cluster_is_wrong_where_ours_has_to_be_marked() {
     let routes = || Config { no_static_routes: false, ..config() };
     let text = "serviceenginegroup \"gold\" found on controller is invalid, mismatched labels: \
                 [{\"key\":\"clustername\",\"value\":\"c2\"}]";
-    assert_eq!(judged(routes(), "c2"), rejected(text));
-    assert_eq!(judged(routes(), "c1"), accepted());
-    assert_eq!(judged(config(), "c2"), accepted());
+    assert_eq!(judged(routes(), "c2"), Some(rejected(text)));
+    assert_eq!(judged(routes(), "c1"), Some(accepted()));
+    assert_eq!(judged(config(), "c2"), Some(accepted()));
 }
 
 #[test]
 fn subnets_of_public_clouds_are_not_looked_up() {
     for cloud in [CloudType::Aws, CloudType::Azure] {
         let output = said(config(), Facts { cloud, ..facts() }, setting(), &[(group(), found())]);
-        assert_eq!(verdict(&output), accepted());
+        assert_eq!(verdict(&output), Some(accepted()));
     }
 }
