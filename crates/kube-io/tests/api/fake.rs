@@ -367,6 +367,9 @@ fn discovery(path: &str, definition: Definition) -> Option<Value> {
             json!({"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": "crd.projectcalico.org/v1",
                 "resources": [resource]}),
         ),
+        _ if path.strip_prefix("/apis/").is_some_and(|rest| rest.matches('/').count() == 1) => {
+            Some(Value::Null)
+        }
         _ => None,
     }
 }
