@@ -6,7 +6,7 @@
 //! the objects on the controller, the statuses and the findings. What is the same in all of them
 //! is left out. With `AKO_UPDATE_EXAMPLES=1` the expectations are written instead of compared:
 //! read the difference before it is committed.
-#![allow(clippy::unwrap_used, reason = "a broken example should stop the test")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a broken example should stop the test")]
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -132,7 +132,7 @@ fn covered_text(context: &Context, covered: &Covered<'_>) -> String {
     let balancing = covered.ruled.filter(|ruled| ruled.lb_algorithm.is_some());
     parts.extend(balancing.into_iter().flat_map(|ruled| {
         let texts = [&ruled.lb_algorithm, &ruled.lb_algorithm_hash, &ruled.lb_algorithm_header];
-        texts.into_iter().flatten().map(|text| text.to_string())
+        texts.into_iter().flatten().map(ToString::to_string)
     }));
     parts.push(covered.tls.is_some().to_string());
     parts.extend(covered.tls.map(|tls| tls.ssl_profile_ref.plain()));

@@ -28,7 +28,7 @@ pub(crate) fn covering(paths: &[&Arc<str>], others: &[&Arc<str>]) -> (Vec<Paths>
         match (&*below, is_root) {
             ([], _) => covered.push(Paths::Under((*path).clone())),
             (below, true) => {
-                covered.push(Paths::NotUnder(below.iter().map(|other| (**other).clone()).collect()))
+                covered.push(Paths::NotUnder(below.iter().map(|other| (**other).clone()).collect()));
             }
             (_, false) => left.push((*path).clone()),
         }

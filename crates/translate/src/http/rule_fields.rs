@@ -293,7 +293,7 @@ fn shape_by_l7(rule: &L7Rule, service: Service, draft: &mut Draft) {
     if service == Service::EvhChild {
         return;
     }
-    shaped.host_name_xlate = rule.host_name_xlate.clone();
+    shaped.host_name_xlate.clone_from(&rule.host_name_xlate);
     shaped.security_policy_ref = by_name(Kind::SecurityPolicy, &rule.security_policy);
     shaped.performance_limits = rule.performance_limits.map(|limits| PerformanceLimits {
         max_concurrent_connections: limits.max_concurrent_connections.map(u32::from),
