@@ -61,6 +61,17 @@ pub(crate) struct Ruled {
     pub(crate) enable_http2: Option<bool>,
 }
 
+/// What of a pool depends on where it is used.
+#[derive(Debug)]
+pub(crate) struct Made<'a> {
+    pub(crate) name: String,
+    /// The name before it is encoded.
+    pub(crate) plain: String,
+    /// It goes into the checksum where upstream has one.
+    pub(crate) label: &'a str,
+    pub(crate) markers: Vec<Marker>,
+}
+
 /// A pool with the fields that all pools have.
 pub(crate) fn build(
     context: &Context,

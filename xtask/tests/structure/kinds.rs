@@ -14,7 +14,7 @@ const TABLE: &str = "crates/core/src/kinds/table.rs";
 const CRATES: [&str; 6] = ["core", "translate", "engine", "kube-types", "kube-io", "app"];
 
 /// What kinds are named where, and why.
-const BY_NAME: [(&str, &[&str], &str); 16] = [
+const BY_NAME: [(&str, &[&str], &str); 17] = [
     ("crates/core/src/kinds/key.rs", &["Namespace"], "whether a namespace is served depends on it"),
     (
         "crates/core/src/snapshot.rs",
@@ -24,10 +24,30 @@ const BY_NAME: [(&str, &[&str], &str); 16] = [
     ),
     (
         "crates/translate/src/unit.rs",
-        &["Ingress", "Service", "Node", "AviInfraSetting"],
+        &[
+            "Ingress",
+            "Route",
+            "Service",
+            "Node",
+            "AviInfraSetting",
+            "HostRule",
+            "HTTPRule",
+            "L4Rule",
+            "L7Rule",
+            "SSORule",
+        ],
         "what units are about",
     ),
-    ("crates/translate/src/rules/mod.rs", &["AviInfraSetting"], "each kind of rule has its own verdict"),
+    (
+        "crates/translate/src/rules/mod.rs",
+        &["AviInfraSetting", "HostRule", "HTTPRule", "L4Rule", "L7Rule", "SSORule"],
+        "each kind of rule has its own verdict",
+    ),
+    (
+        "crates/translate/src/view.rs",
+        &["Route"],
+        "where there are Routes, they are served instead of Ingresses",
+    ),
     (
         "crates/translate/src/static_routes.rs",
         &["BlockAffinity"],
@@ -40,7 +60,7 @@ const BY_NAME: [(&str, &[&str], &str); 16] = [
     ),
     (
         "crates/engine/src/status.rs",
-        &["Ingress", "Service"],
+        &["Ingress", "Route", "Service"],
         "what an object asks for decides whose addresses without annotations are",
     ),
     ("crates/engine/src/policy.rs", &["ConfigMap"], "the subject of findings about the configuration"),

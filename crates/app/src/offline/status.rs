@@ -12,39 +12,43 @@ use serde_json::{Map, Value, json};
 pub(super) fn render(desired: &Desired, objects: &[Value]) -> Value {
     let mut statuses = Map::new();
     for resource in desired.subjects() {
-        let is_served = desired.bindings(resource).next().is_some();
-        let status = match resource.kind {
-            ResourceKind::Ingress | ResourceKind::Service if !is_served => continue,
-            ResourceKind::Ingress | ResourceKind::Service => addresses_of(desired, resource, objects),
-            _ => match whole(desired, resource, objects) {
-                Some(status) => status,
-                None => continue,
-            },
-        };
-        statuses.insert(format!("{}/{}", resource.kind.spec().plural, resource.name), status);
+        if let Some(status) = status(desired, resource, objects) {
+            statuses.insert(format!("{}/{}", resource.kind.spec().plural, resource.name), status);
+        }
     }
     Value::Object(statuses)
 }
 
-/// The whole status of an object and our annotations, if it gets any.
-fn whole(desired: &Desired, resource: &ResourceId, objects: &[Value]) -> Option<Value> {
+/// The status of an object and our annotations, if it gets any: of one with a load balancer that
+/// part alone.
+fn status(desired: &Desired, resource: &ResourceId, objects: &[Value]) -> Option<Value> {
     let mut published = published(desired, resource);
     // What waits to be on the controller is taken to be there.
     published.told = tell(desired.statements(resource), &|_| Programmed::Yes);
-    if published == Published::default() {
-        return None;
-    }
     for address in &mut published.addresses {
         address.ip = shown(&address.ip).into();
     }
     let owner = desired.translator().config().owner();
     let stamp = Stamp { owner: &owner, now: "<now>" };
     let mut status = status_patch(resource.kind, &published, &Published::default(), &stamp);
+    let annotations = annotations(resource, &published, objects);
+    if let Some(addresses) = status.pointer("/status/loadBalancer/ingress") {
+        let is_served = desired.bindings(resource).next().is_some();
+        let mut addresses = addresses.as_array().cloned().unwrap_or_default();
+        if resource.kind == ResourceKind::Service {
+            // The API server adds it.
+            addresses.iter_mut().for_each(|address| address["ipMode"] = json!("VIP"));
+        }
+        return is_served
+            .then(|| json!({ "annotations": annotations, "loadBalancer": { "ingress": addresses } }));
+    }
+    if published == Published::default() {
+        return None;
+    }
     // They say the same as the other fields, which is what is compared with recordings.
     if let Some(fields) = status["status"].as_object_mut() {
         fields.remove("conditions");
     }
-    let annotations = annotations(resource, &published, objects);
     if !annotations.is_empty() {
         status["annotations"] = Value::Object(annotations);
     }
@@ -68,25 +72,6 @@ fn published(desired: &Desired, resource: &ResourceId) -> Published {
 /// An address; of those that the controller allocates no two are equal before they are shown.
 fn shown(address: &str) -> &str {
     if address.starts_with(ALLOCATED) { ALLOCATED } else { address }
-}
-
-fn addresses_of(desired: &Desired, resource: &ResourceId, objects: &[Value]) -> Value {
-    let published = published(desired, resource);
-    let entries = published.addresses.iter().map(|address| {
-        let mut entry = Map::new();
-        if !address.hostname.is_empty() {
-            entry.insert("hostname".into(), json!(address.hostname));
-        }
-        entry.insert("ip".into(), json!(shown(&address.ip)));
-        if resource.kind == ResourceKind::Service {
-            // The API server adds it.
-            entry.insert("ipMode".into(), json!("VIP"));
-        }
-        Value::Object(entry)
-    });
-    let entries: Vec<_> = entries.collect();
-    let annotations = annotations(resource, &published, objects);
-    json!({ "annotations": annotations, "loadBalancer": { "ingress": entries } })
 }
 
 /// What stands for an address that the controller allocates.

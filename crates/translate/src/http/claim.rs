@@ -11,50 +11,11 @@ use ako_core::resource::PathType;
 
 use crate::claimant::{self, Claimant};
 use crate::context::Context;
-use crate::endpoints::WantedPort;
-use crate::http::tls::Tls;
+use crate::http::asked::{Asked, Security};
 use crate::http::{ingress, route, rule_fields};
 use crate::output::Output;
 use crate::rules::host_rule;
 use crate::view::View;
-
-/// How a host is to be served for one claimant.
-#[derive(Clone, Debug)]
-pub(crate) enum Security<'a> {
-    Insecure,
-    Secure(Tls<'a>),
-    Passthrough,
-}
-
-/// What becomes of requests without TLS.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum OverHttp {
-    /// They are served.
-    Served,
-    /// They are redirected to HTTPS.
-    Redirected,
-    /// They are refused.
-    Refused,
-    /// The Route does not say. Upstream serves them in EVH mode and where a host has a virtual
-    /// service of its own.
-    NotSaid,
-}
-
-/// How pods are spoken to in TLS.
-#[derive(Clone, Debug)]
-pub(crate) struct Reencrypt<'a> {
-    /// What their certificates are verified with, PEM; they are not without it.
-    pub(crate) destination_ca: Option<&'a Arc<str>>,
-}
-
-/// What a claimant asks of a host.
-#[derive(Clone, Debug)]
-pub(crate) struct Asked<'a> {
-    pub(crate) security: Security<'a>,
-    pub(crate) over_http: OverHttp,
-    pub(crate) reencrypt: Option<Reencrypt<'a>>,
-    pub(crate) paths: Vec<ClaimedPath>,
-}
 
 /// One claim to a host.
 #[derive(Clone, Debug)]
@@ -74,25 +35,6 @@ impl HostClaim<'_> {
     pub(crate) fn asks_for_tls(&self) -> bool {
         matches!(self.asked.security, Security::Secure(_))
     }
-}
-
-/// One path of a claim.
-#[derive(Clone, Debug)]
-pub(crate) struct ClaimedPath {
-    pub(crate) path: Arc<str>,
-    pub(crate) path_type: PathType,
-    /// Where it leads; never empty.
-    pub(crate) backends: Vec<ClaimedBackend>,
-}
-
-/// A Service that a path leads to.
-#[derive(Clone, Debug)]
-pub(crate) struct ClaimedBackend {
-    /// Its name, in the claimant's namespace.
-    pub(crate) service: Arc<str>,
-    pub(crate) port: WantedPort,
-    /// Its part of the requests.
-    pub(crate) weight: u32,
 }
 
 /// A host that is ours, and the claims to it that are to be served.

@@ -6,12 +6,13 @@ use std::sync::Arc;
 use ako_avi_types::{Kind, Marker, Object, PoolGroupMember, Ref};
 
 use crate::context::Context;
-use crate::http::claim::Security;
+use crate::http::asked::Security;
 use crate::http::path_policy::{self, RootPath, Switch, Target};
-use crate::http::path_pool::{self, Made, PathOf};
+use crate::http::path_pool::{self, PathOf};
 use crate::http::site::Site;
 use crate::output::Output;
 use crate::pool;
+use crate::pool::Made;
 use crate::view::View;
 
 impl RootPath {

@@ -8,7 +8,7 @@ use ako_core::checksum::hash;
 use ako_core::config::FqdnReuse;
 
 use crate::context::Context;
-use crate::http::claim::OverHttp;
+use crate::http::asked::OverHttp;
 use crate::http::site::Site;
 use crate::http::{host_paths, over_http, path_policy};
 use crate::output::Output;

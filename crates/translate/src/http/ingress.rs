@@ -9,7 +9,7 @@ use ako_core::{NamespacedName, Reason};
 use crate::claimant::{hosts, is_ours};
 use crate::context::Context;
 use crate::endpoints::WantedPort;
-use crate::http::claim::{Asked, ClaimedBackend, ClaimedPath, OverHttp, Security};
+use crate::http::asked::{Asked, ClaimedBackend, ClaimedPath, OverHttp, Security};
 use crate::http::tls::{self, Tls};
 use crate::http::tls_wish::{self, TlsWish, is_under};
 use crate::output::Output;

@@ -3,6 +3,7 @@
 //! [`ingress`] and [`route`] say what one of them asks for, [`claim`] who may serve a host,
 //! [`host`] leads each host to the mode that serves it. A [`site::Site`] is what the modes start from.
 
+mod asked;
 mod certificate;
 pub(crate) mod claim;
 mod dedicated;

@@ -11,11 +11,13 @@ use ako_avi_types::{Kind, Object, PoolGroupMember, Ref};
 use crate::context::Context;
 use crate::contribution::Contribution;
 use crate::front::{FrontKey, FrontKind};
-use crate::http::claim::{ClaimedBackend, HostClaim, OverHttp};
-use crate::http::path_pool::{self, Made, PathOf};
+use crate::http::asked::{ClaimedBackend, OverHttp};
+use crate::http::claim::HostClaim;
+use crate::http::path_pool::{self, PathOf};
 use crate::http::site;
 use crate::output::Output;
 use crate::pool;
+use crate::pool::Made;
 use crate::view::View;
 
 /// Why a wildcard host is not served: the pool group is found by the whole host.

@@ -13,10 +13,11 @@ use ako_core::{NamespacedName, Reason};
 
 use crate::context::Context;
 use crate::endpoints::{self, Members, WantedPort};
-use crate::http::claim::{ClaimedBackend, ClaimedPath, HostClaim};
+use crate::http::asked::{ClaimedBackend, ClaimedPath};
+use crate::http::claim::HostClaim;
 use crate::http::pki_profile;
 use crate::output::Output;
-use crate::pool::{self, Covered, PkiProfileOf, Ruled, TlsToServers};
+use crate::pool::{self, Covered, Made, PkiProfileOf, Ruled, TlsToServers};
 use crate::rules::http_rule;
 use crate::view::View;
 
@@ -81,17 +82,6 @@ pub(crate) fn path_markers(
         ("Path", vec![of.path.path.clone()]),
         ("IngressName", vec![by.name.clone()]),
     ])
-}
-
-/// What of a pool depends on where it is used.
-#[derive(Debug)]
-pub(crate) struct Made<'a> {
-    pub(crate) name: String,
-    /// The name before it is encoded.
-    pub(crate) plain: String,
-    /// It goes into the checksum where upstream has one.
-    pub(crate) label: &'a str,
-    pub(crate) markers: Vec<Marker>,
 }
 
 /// The pool of a backend of a path.

@@ -7,9 +7,8 @@ use ako_avi_types::{Kind, Object, PkiProfile, Ref};
 use ako_core::ResourceId;
 
 use crate::context::Context;
-use crate::http::path_pool::Made;
 use crate::output::Output;
-use crate::pool::{PkiProfileOf, TlsToServers};
+use crate::pool::{Made, PkiProfileOf, TlsToServers};
 
 /// The SSL profile that pods are spoken to with.
 const SYSTEM_STANDARD: &str = "System-Standard";

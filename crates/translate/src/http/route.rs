@@ -8,7 +8,7 @@ use ako_core::{NamespacedName, Reason, certificate};
 
 use crate::claimant::Claimant;
 use crate::context::Context;
-use crate::http::claim::{Asked, ClaimedBackend, ClaimedPath, OverHttp, Reencrypt, Security};
+use crate::http::asked::{Asked, ClaimedBackend, ClaimedPath, OverHttp, Reencrypt, Security};
 use crate::http::tls::{self, Tls};
 use crate::output::Output;
 use crate::unit::route_id;

@@ -7,7 +7,8 @@ use ako_avi_types::ObjectKey;
 use ako_core::Reason;
 
 use crate::claimant::Claimant;
-use crate::http::claim::{HostClaim, OverHttp, Security};
+use crate::http::asked::{OverHttp, Security};
+use crate::http::claim::HostClaim;
 use crate::http::rule_fields::Rules;
 use crate::http::tls::Tls;
 use crate::output::Output;

@@ -11,12 +11,13 @@ use ako_core::{Reason, name};
 use crate::context::Context;
 use crate::contribution::{Contribution, Paths};
 use crate::front::{FrontKey, FrontKind};
-use crate::http::claim::OverHttp;
-use crate::http::path_pool::{self, Made, PathOf};
+use crate::http::asked::OverHttp;
+use crate::http::path_pool::{self, PathOf};
 use crate::http::rule_fields::Service;
 use crate::http::site::{self, Site};
 use crate::http::{certificate, host_paths, over_http};
 use crate::output::Output;
+use crate::pool::Made;
 use crate::view::View;
 use crate::virtual_service::{self as vs, Covered};
 
