@@ -15,6 +15,7 @@ use crate::source::Source;
 
 /// Something that happened.
 #[derive(Clone, Debug)]
+#[allow(clippy::large_enum_variant, reason = "it is taken apart as soon as it arrives")]
 pub enum Event {
     /// The cluster changed.
     Cluster(Delta),
