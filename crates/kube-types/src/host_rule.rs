@@ -22,7 +22,7 @@ pub struct HostRule {
     #[serde(default, deserialize_with = "metadata::slim::<HostRule, _>")]
     pub(crate) metadata: ObjectMeta,
     spec: Option<Spec>,
-    status: Option<rule::Status>,
+    status: Option<rule::RuleStatus>,
 }
 
 /// What the virtual service of a host has.
@@ -30,7 +30,7 @@ pub struct HostRule {
 pub(crate) struct Spec {
     /// The host, and what its virtual service has.
     #[schemars(required)]
-    virtualhost: Option<VirtualHost>,
+    virtualhost: Option<HostSettings>,
 }
 
 const FQDN_TYPES: [(&str, FqdnType); 3] =
@@ -56,7 +56,7 @@ const A_LISTENER_WITH_SSL: &str = "Hosting parent virtualservice must have SSL e
         "message": ALIASES_NEED_EXACT},
     {"rule": "!has(self.gslb) || !has(self.gslb.fqdn) || self.gslb.fqdn != self.fqdn", "message": GSLB_IS_FQDN},
 ])))]
-struct VirtualHost {
+struct HostSettings {
     /// The name of the host, a pattern, or the name of a shared virtual service (which has
     /// `Shared-` in it).
     #[schemars(required)]
@@ -197,7 +197,7 @@ impl Convert for HostRule {
     }
 }
 
-fn virtual_host(wire: VirtualHost, checks: &mut Checks) -> kept::HostRule {
+fn virtual_host(wire: HostSettings, checks: &mut Checks) -> kept::HostRule {
     let at = &mut checks.at("spec.virtualhost");
     let icap_profiles = texts(wire.icap_profile);
     if icap_profiles.len() > 1 {

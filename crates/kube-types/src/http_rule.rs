@@ -18,7 +18,7 @@ pub struct HTTPRule {
     #[serde(default, deserialize_with = "metadata::slim::<HTTPRule, _>")]
     pub(crate) metadata: ObjectMeta,
     spec: Option<Spec>,
-    status: Option<rule::Status>,
+    status: Option<rule::RuleStatus>,
 }
 
 const ALGORITHMS: [&str; 7] = [
@@ -88,7 +88,7 @@ struct Tls {
     /// What is done: requests are encrypted again.
     #[schemars(required, extend("enum" = rule::words(&TLS_TYPES)))]
     #[serde(rename = "type")]
-    tls_type: Option<String>,
+    kind: Option<String>,
     /// The SSL profile.
     ssl_profile: Option<String>,
     /// The PKI profile, which says whom the pools trust. Not with destinationCA.
@@ -140,8 +140,8 @@ fn path(wire: WirePath, at: &mut Place<'_>) -> kept::HttpRulePath {
 }
 
 fn reencryption(wire: Tls, at: &mut Place<'_>) -> kept::Reencryption {
-    let tls_type = at.required("type", wire.tls_type);
-    at.one_of("type", tls_type, &TLS_TYPES);
+    let kind = at.required("type", wire.kind);
+    at.one_of("type", kind, &TLS_TYPES);
     let tls = kept::Reencryption {
         ssl_profile: text(wire.ssl_profile),
         pki_profile: text(wire.pki_profile),

@@ -19,7 +19,7 @@ pub struct AviInfraSetting {
     #[serde(default, deserialize_with = "metadata::slim::<AviInfraSetting, _>")]
     pub(crate) metadata: ObjectMeta,
     spec: Option<Spec>,
-    status: Option<rule::Status>,
+    status: Option<rule::RuleStatus>,
 }
 
 const SHARD_SIZES: [(&str, ShardSize); 4] = [

@@ -21,7 +21,7 @@ pub struct L4Rule {
     #[serde(default, deserialize_with = "metadata::slim::<L4Rule, _>")]
     pub(crate) metadata: ObjectMeta,
     spec: Option<Spec>,
-    status: Option<rule::Status>,
+    status: Option<rule::RuleStatus>,
 }
 
 const ANALYTICS_PROFILE: &str = "System-Analytics-Profile";

@@ -20,7 +20,7 @@ pub struct L7Rule {
     #[serde(default, deserialize_with = "metadata::slim::<L7Rule, _>")]
     pub(crate) metadata: ObjectMeta,
     spec: Option<Spec>,
-    status: Option<rule::Status>,
+    status: Option<rule::RuleStatus>,
 }
 
 const REF_KINDS: [(&str, ()); 1] = [("AviRef", ())];

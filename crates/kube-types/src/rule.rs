@@ -262,7 +262,7 @@ impl PerformanceLimits {
 /// What the operator says of the object.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Status {
+pub(crate) struct RuleStatus {
     /// Accepted or Rejected; absent until the operator has looked at the object.
     status: Option<String>,
     /// Why the object is rejected; empty if it is not.
@@ -276,7 +276,7 @@ pub(crate) struct Status {
 const FIELDS: [&str; 2] = ["status", "error"];
 
 /// What was published on a rule.
-pub(crate) fn published(status: Option<Status>) -> Published {
+pub(crate) fn published(status: Option<RuleStatus>) -> Published {
     let status = status.unwrap_or_default();
     let fields = FIELDS.into_iter().zip([status.status, status.error]);
     let fields = fields.filter_map(|(name, text)| Some((name.into(), text?.into()))).collect();

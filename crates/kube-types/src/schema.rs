@@ -143,7 +143,7 @@ fn object(spec: &Value) -> Value {
             "kind": {"type": "string", "description": "The kind of the object."},
             "metadata": {"type": "object"},
             "spec": spec,
-            "status": schema_of::<rule::Status>(),
+            "status": schema_of::<rule::RuleStatus>(),
         },
     })
 }

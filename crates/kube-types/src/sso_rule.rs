@@ -18,7 +18,7 @@ pub struct SSORule {
     #[serde(default, deserialize_with = "metadata::slim::<SSORule, _>")]
     pub(crate) metadata: ObjectMeta,
     spec: Option<Spec>,
-    status: Option<rule::Status>,
+    status: Option<rule::RuleStatus>,
 }
 
 /// What access tokens are.
@@ -52,7 +52,7 @@ pub(crate) struct Spec {
     #[schemars(required)]
     sso_policy_ref: Option<String>,
     /// That people sign in by OAuth.
-    oauth_vs_config: Option<Oauth>,
+    oauth_vs_config: Option<OauthConfig>,
     /// That people sign in by SAML.
     saml_sp_config: Option<Saml>,
 }
@@ -60,7 +60,7 @@ pub(crate) struct Spec {
 /// That people sign in by OAuth.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-struct Oauth {
+struct OauthConfig {
     /// The name of the cookie that shows that somebody has signed in.
     cookie_name: Option<String>,
     /// For how many minutes the cookie counts.
@@ -107,13 +107,13 @@ struct AppSettings {
     /// The scopes that are asked for.
     scopes: Option<Vec<String>>,
     /// What is asked for by OpenID Connect.
-    oidc_config: Option<Oidc>,
+    oidc_config: Option<OidcConfig>,
 }
 
 /// What is asked for by OpenID Connect.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-struct Oidc {
+struct OidcConfig {
     /// Whether OpenID Connect is used.
     oidc_enable: Option<bool>,
     /// Whether the person's profile is asked for.
@@ -218,7 +218,7 @@ impl Convert for SSORule {
     }
 }
 
-fn sign_in(oauth: Option<Oauth>, saml: Option<Saml>, at: &mut Place<'_>) -> Option<SignIn> {
+fn sign_in(oauth: Option<OauthConfig>, saml: Option<Saml>, at: &mut Place<'_>) -> Option<SignIn> {
     match (oauth, saml) {
         (Some(wire), None) => Some(SignIn::Oauth(self::oauth(wire, &mut at.at("oauthVsConfig")))),
         (None, Some(wire)) => Some(SignIn::Saml(self::saml(wire, &mut at.at("samlSpConfig")))),
@@ -229,7 +229,7 @@ fn sign_in(oauth: Option<Oauth>, saml: Option<Saml>, at: &mut Place<'_>) -> Opti
     }
 }
 
-fn oauth(wire: Oauth, at: &mut Place<'_>) -> kept::Oauth {
+fn oauth(wire: OauthConfig, at: &mut Place<'_>) -> kept::Oauth {
     kept::Oauth {
         cookie_name: text(wire.cookie_name),
         cookie_timeout: at.number("cookieTimeout", wire.cookie_timeout, 1..=1440).unwrap_or(60),

@@ -1,7 +1,9 @@
 //! AKO's rules: every field of their schemas is read and counts, and what is wrong with one in
 //! itself is said.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may end at any surprise, in its helpers too")]
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use ako_core::kinds::host_rule::{CertificateSource, FqdnType};
 use ako_core::kinds::rule::Throttle;
@@ -57,11 +59,14 @@ fn without(object: &Value, pointer: &str) -> Value {
     let mut object = object.clone();
     let (parent, name) = pointer.rsplit_once('/').unwrap();
     match object.pointer_mut(parent).unwrap() {
-        Value::Object(fields) => fields.remove(name).map(drop),
-        Value::Array(entries) => Some(drop(entries.remove(name.parse().unwrap()))),
-        _ => None,
+        Value::Object(fields) => {
+            fields.remove(name).unwrap();
+        }
+        Value::Array(entries) => {
+            entries.remove(name.parse().unwrap());
+        }
+        other => panic!("{parent} is {other}"),
     }
-    .unwrap();
     object
 }
 
@@ -96,19 +101,22 @@ fn every_field_of_the_schemas_is_read_and_makes_a_difference() {
     }
 }
 
+fn text(text: Option<&Arc<str>>) -> String {
+    text.map(ToString::to_string).unwrap_or_default()
+}
+
 #[test]
-fn every_field_comes_to_its_place() {
+fn every_field_of_a_host_comes_to_its_place() {
     let Resource::HostRule(rule) = converted(&named("host-with-everything")) else { panic!() };
-    let text = |text: &Option<std::sync::Arc<str>>| text.as_deref().unwrap_or_default().to_owned();
     for (found, expected) in [
-        (text(&rule.application_profile), "the-application-profile"),
-        (text(&rule.analytics_profile), "the-analytics-profile"),
-        (text(&rule.error_page_profile), "the-error-page-profile"),
-        (text(&rule.waf_policy), "the-waf-policy"),
-        (text(&rule.icap_profile), "the-icap-profile"),
-        (text(&rule.network_security_policy), "the-network-security-policy"),
-        (text(&rule.l7_rule), "the-l7-rule"),
-        (text(&rule.application_root_path), "/home"),
+        (text(rule.application_profile.as_ref()), "the-application-profile"),
+        (text(rule.analytics_profile.as_ref()), "the-analytics-profile"),
+        (text(rule.error_page_profile.as_ref()), "the-error-page-profile"),
+        (text(rule.waf_policy.as_ref()), "the-waf-policy"),
+        (text(rule.icap_profile.as_ref()), "the-icap-profile"),
+        (text(rule.network_security_policy.as_ref()), "the-network-security-policy"),
+        (text(rule.l7_rule.as_ref()), "the-l7-rule"),
+        (text(rule.application_root_path.as_ref()), "/home"),
     ] {
         assert_eq!(found, expected);
     }
@@ -119,53 +127,59 @@ fn every_field_comes_to_its_place() {
     );
     assert_eq!(&*tls.alternate.unwrap().name, "the-other-certificate");
     assert_eq!(rule.analytics_policy.unwrap().full_client_logs.unwrap().throttle, Throttle::Disabled);
+}
 
+#[test]
+fn every_field_of_pools_comes_to_its_place() {
     let Resource::HTTPRule(rule) = converted(&named("http-with-everything")) else { panic!() };
     let tls = rule.paths[0].tls.as_ref().unwrap();
     assert_eq!(
-        (text(&tls.ssl_profile), text(&tls.pki_profile)),
+        (text(tls.ssl_profile.as_ref()), text(tls.pki_profile.as_ref())),
         ("the-ssl-profile".into(), "the-pki-profile".into())
     );
 
     let Resource::L4Rule(rule) = converted(&named("l4-with-everything")) else { panic!() };
     for (found, expected) in [
-        (text(&rule.analytics_profile), "the-analytics-profile"),
-        (text(&rule.application_profile), "the-application-profile"),
-        (text(&rule.network_profile), "the-network-profile"),
-        (text(&rule.network_security_policy), "the-network-security-policy"),
-        (text(&rule.security_policy), "the-security-policy"),
-        (text(&rule.ssl_profile), "the-ssl-profile"),
-        (text(&rule.backends[0].application_persistence), "the-persistence"),
-        (text(&rule.backends[0].pki_profile), "the-pki-profile"),
-        (text(&rule.backends[0].certificate), "the-certificate"),
-        (text(&rule.backends[0].ssl_profile), "the-ssl-profile-of-the-pool"),
-        (text(&rule.backends[0].lb_algorithm_header), "the-header"),
+        (text(rule.analytics_profile.as_ref()), "the-analytics-profile"),
+        (text(rule.application_profile.as_ref()), "the-application-profile"),
+        (text(rule.network_profile.as_ref()), "the-network-profile"),
+        (text(rule.network_security_policy.as_ref()), "the-network-security-policy"),
+        (text(rule.security_policy.as_ref()), "the-security-policy"),
+        (text(rule.ssl_profile.as_ref()), "the-ssl-profile"),
+        (text(rule.backends[0].application_persistence.as_ref()), "the-persistence"),
+        (text(rule.backends[0].pki_profile.as_ref()), "the-pki-profile"),
+        (text(rule.backends[0].certificate.as_ref()), "the-certificate"),
+        (text(rule.backends[0].ssl_profile.as_ref()), "the-ssl-profile-of-the-pool"),
+        (text(rule.backends[0].lb_algorithm_header.as_ref()), "the-header"),
     ] {
         assert_eq!(found, expected);
     }
     let logs = rule.analytics_policy.unwrap().full_client_logs.unwrap();
     assert_eq!((logs.duration, logs.throttle), (31, 11));
     assert_eq!(rule.performance_limits.unwrap().max_throughput, Some(200));
+}
 
+#[test]
+fn every_field_of_l7_and_sso_rules_comes_to_its_place() {
     let Resource::L7Rule(rule) = converted(&named("l7-with-everything")) else { panic!() };
     for (found, expected) in [
-        (text(&rule.bot_policy), "the-bot-policy"),
-        (text(&rule.host_name_xlate), "inner.local"),
-        (text(&rule.security_policy), "the-security-policy"),
-        (text(&rule.traffic_clone_profile), "the-traffic-clone-profile"),
-        (text(&rule.analytics_profile), "the-analytics-profile"),
-        (text(&rule.application_profile), "the-application-profile"),
-        (text(&rule.waf_policy), "the-waf-policy"),
-        (text(&rule.icap_profile), "the-icap-profile"),
-        (text(&rule.error_page_profile), "the-error-page-profile"),
+        (text(rule.bot_policy.as_ref()), "the-bot-policy"),
+        (text(rule.host_name_xlate.as_ref()), "inner.local"),
+        (text(rule.security_policy.as_ref()), "the-security-policy"),
+        (text(rule.traffic_clone_profile.as_ref()), "the-traffic-clone-profile"),
+        (text(rule.analytics_profile.as_ref()), "the-analytics-profile"),
+        (text(rule.application_profile.as_ref()), "the-application-profile"),
+        (text(rule.waf_policy.as_ref()), "the-waf-policy"),
+        (text(rule.icap_profile.as_ref()), "the-icap-profile"),
+        (text(rule.error_page_profile.as_ref()), "the-error-page-profile"),
     ] {
         assert_eq!(found, expected);
     }
 
     let Resource::SSORule(rule) = converted(&named("oauth-with-everything")) else { panic!() };
     let Some(SignIn::Oauth(oauth)) = rule.sign_in else { panic!() };
-    assert_eq!(text(&oauth.logout_uri), "https://foo.avi.internal/out");
-    assert_eq!(text(&oauth.post_logout_redirect_uri), "https://foo.avi.internal/bye");
+    assert_eq!(text(oauth.logout_uri.as_ref()), "https://foo.avi.internal/out");
+    assert_eq!(text(oauth.post_logout_redirect_uri.as_ref()), "https://foo.avi.internal/bye");
     let AccessToken::Opaque { server_id, server_secret } =
         &oauth.settings[1].resource_server.as_ref().unwrap().access
     else {
@@ -179,117 +193,12 @@ fn every_field_comes_to_its_place() {
 
 #[test]
 fn what_is_wrong_makes_the_whole_rule_invalid_and_names_the_place() {
-    let host = |fields: Value| {
-        let mut host = json!({"fqdn": "a.com"});
-        host.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
-        ("HostRule", json!({"virtualhost": host}))
-    };
-    let infra = |network: Value| ("AviInfraSetting", json!({"network": network}));
-    let backend = |fields: Value| {
-        let mut backend = json!({"port": 80, "protocol": "TCP"});
-        backend.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
-        ("L4Rule", json!({"backendProperties": [backend]}))
-    };
-    let path = |tls: Value| ("HTTPRule", json!({"fqdn": "a.com", "paths": [{"target": "/", "tls": tls}]}));
-    for ((kind, spec), expected) in [
-        (("HostRule", json!({})), "spec.virtualhost is missing"),
-        (host(json!({"fqdn": ""})), "spec.virtualhost.fqdn is missing"),
-        (
-            host(json!({"fqdnType": "Regex"})),
-            "spec.virtualhost.fqdnType is \"Regex\", and not one of Exact, Wildcard, Contains",
-        ),
-        (host(json!({"tcpSettings": {"loadBalancerIP": "1.2.3"}})), "loadBalancerIP 1.2.3 is not a valid IP"),
-        (host(json!({"gslb": {"fqdn": "a.com"}})), "GSLB FQDN and local FQDN are same"),
-        (
-            host(json!({"gslb": {"fqdn": "b.com"}, "aliases": ["b.com"]})),
-            "Aliases must not contain GSLB FQDN",
-        ),
-        (host(json!({"aliases": ["b.com", "b.com"]})), "Aliases must be unique"),
-        (
-            host(json!({"aliases": ["a.com"]})),
-            "Duplicate entry found. Aliases field has same entry as the FQDN field",
-        ),
-        (
-            host(json!({"fqdnType": "Contains", "aliases": ["b.com"]})),
-            "Aliases is supported only when FQDN type is set as Exact",
-        ),
-        (host(json!({"icapProfile": ["a", "b"]})), "Can only have 1 ICAP profile associated with VS"),
-        (
-            host(json!({"tcpSettings": {"listeners": [{"port": 80}]}})),
-            "Hosting parent virtualservice must have SSL enabled",
-        ),
-        (
-            host(json!({"tcpSettings": {"listeners": [{"port": 80, "enableSSL": true}, {"port": 0}]}})),
-            "spec.virtualhost.tcpSettings.listeners[1].port is 0, and not from 1 to 65535",
-        ),
-        (
-            host(json!({"fqdn": "Shared-L7-0", "fqdnType": "Contains", "useRegex": true})),
-            "hostrule useRegex with fqdn Shared-L7-0 cannot be applied to shared virtualservices",
-        ),
-        (
-            host(json!({"fqdn": "Shared-L7-0", "fqdnType": "Contains", "applicationRootPath": "/a"})),
-            "hostrule applicationRootPath with fqdn Shared-L7-0 cannot be applied to shared virtualservices",
-        ),
-        (
-            host(
-                json!({"tls": {"sslKeyCertificate": {"name": "a", "type": "ref", "alternateCertificate": {"name": "b"}}}}),
-            ),
-            "spec.virtualhost.tls.sslKeyCertificate.alternateCertificate.type is missing",
-        ),
-        (infra(json!({"bgpPeerLabels": ["p"]})), "BGPPeerLabels cannot be set if EnableRhi is false."),
-        (
-            infra(json!({"vipNetworks": [{"networkName": "n", "cidr": "10.0.0.0/33"}]})),
-            "invalid CIDR configuration 10.0.0.0/33 detected for networkName n in vipNetworkList",
-        ),
-        (
-            infra(json!({"vipNetworks": [{"networkName": "n", "v6cidr": "10.0.0.0/8"}]})),
-            "invalid IPv6 CIDR configuration 10.0.0.0/8 detected for networkName n in vipNetworkList",
-        ),
-        (
-            infra(json!({"nodeNetworks": [{"networkName": "n", "cidrs": ["10.0.0.0"]}]})),
-            "invalid CIDR configuration 10.0.0.0 detected for networkName n in nodeNetworkList",
-        ),
-        (
-            infra(json!({"listeners": [{"port": 80}]})),
-            "One of the port in aviInfraSetting must have SSL enabled",
-        ),
-        (infra(json!({"vipNetworks": [{}]})), "spec.network.vipNetworks[0].networkName is missing"),
-        (
-            infra(json!({"vipNetworks": [{"networkName": "a", "networkUUID": "b"}]})),
-            "a network is given by networkName or by networkUUID, and not by both",
-        ),
-        (
-            path(json!({"type": "reencrypt", "pkiProfile": "p", "destinationCA": "c"})),
-            "PKIProfile and DestinationCA fields are set in the HTTPRule. Only one of the field should be set.",
-        ),
-        (path(json!({})), "spec.paths[0].tls.type is missing"),
-        (("L4Rule", json!({"loadBalancerIP": "x"})), "loadBalancerIP x is not valid"),
-        (
-            backend(json!({"lbAlgorithm": "LB_ALGORITHM_CONSISTENT_HASH"})),
-            "lbAlgorithmHash must be specified when lbAlgorithm is \"LB_ALGORITHM_CONSISTENT_HASH\"",
-        ),
-        (
-            backend(json!({"lbAlgorithmConsistentHashHdr": "h"})),
-            "lbAlgorithmConsistentHashHdr must not be specified when lbAlgorithm is \"LB_ALGORITHM_LEAST_CONNECTIONS\"",
-        ),
-        (backend(json!({"port": 70000})), "spec.backendProperties[0].port is 70000, and not from 1 to 65535"),
-        (("L7Rule", json!({"wafPolicy": {"kind": "AviRef"}})), "spec.wafPolicy.name is missing"),
-        (
-            ("SSORule", json!({"fqdn": "a.com", "ssoPolicyRef": "p"})),
-            "one of oauthVsConfig and samlSpConfig has to be there, and not both",
-        ),
-        (
-            (
-                "SSORule",
-                json!({"fqdn": "a.com", "ssoPolicyRef": "p", "oauthVsConfig": {"oauthSettings": [
-                {"authProfileRef": "a", "resourceServer": {"accessType": "ACCESS_TOKEN_TYPE_OPAQUE"}}]}}),
-            ),
-            "Access Type is ACCESS_TOKEN_TYPE_OPAQUE, but Opaque Token Params have not been specified",
-        ),
-    ] {
+    let text = include_str!("../testdata/invalid-rules.yaml");
+    for case in serde_saphyr::from_str::<Vec<Value>>(text).unwrap() {
+        let (kind, expected) = (case["kind"].as_str().unwrap(), case["says"].as_str().unwrap());
         let version = if ["L4Rule", "L7Rule", "SSORule"].contains(&kind) { "v1alpha2" } else { "v1beta1" };
         let object = json!({"apiVersion": format!("ako.vmware.com/{version}"), "kind": kind,
-            "metadata": {"name": "r"}, "spec": spec});
+            "metadata": {"name": "r"}, "spec": case["spec"]});
         let found = from_json(&object).unwrap();
         let messages: Vec<_> =
             found.diagnostics.iter().map(|diagnostic| diagnostic.message.to_string()).collect();

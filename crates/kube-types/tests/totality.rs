@@ -1,5 +1,6 @@
 //! Conversion is total: whatever stands in the place of any field, nothing
 //! panics, and nothing secret is shown.
+#![allow(clippy::unwrap_used, reason = "a test may end at any surprise, in its helpers too")]
 
 use ako_kube_types::convert::from_json;
 use proptest::prelude::*;

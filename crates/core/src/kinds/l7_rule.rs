@@ -11,6 +11,7 @@ use crate::kinds::rule::{AnalyticsPolicy, HttpPolicy, PerformanceLimits};
 /// An L7Rule: what the virtual services of those have that refer to it. It is found by its name
 /// alone.
 #[derive(Clone, Debug, Default, PartialEq)]
+#[allow(clippy::struct_excessive_bools, reason = "they are switches of the API")]
 pub struct L7Rule {
     /// Its name.
     pub id: NamespacedName,
