@@ -37,7 +37,9 @@ fn status(desired: &Desired, resource: &ResourceId, objects: &[Value]) -> Option
         let mut addresses = addresses.as_array().cloned().unwrap_or_default();
         if resource.kind == ResourceKind::Service {
             // The API server adds it.
-            addresses.iter_mut().for_each(|address| address["ipMode"] = json!("VIP"));
+            for address in &mut addresses {
+                address["ipMode"] = json!("VIP");
+            }
         }
         return is_served
             .then(|| json!({ "annotations": annotations, "loadBalancer": { "ingress": addresses } }));

@@ -1,7 +1,5 @@
 //! HostRules: whether one is right, and which one a host goes by. Source: Custom resources, §3.
 
-use std::collections::BTreeSet;
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use ako_avi_types::Kind;
@@ -90,18 +88,6 @@ fn own_verdict(context: &Context, view: &View<'_>, rule: &HostRule) -> Verdict {
             references.mistake(format!("l7rule.ako.vmware.com \"{name}\" not found"));
         }
     }
-    if rule.is_about_shared() {
-        for (is_set, field) in
-            [(rule.use_regex, "useRegex"), (rule.application_root_path.is_some(), "applicationRootPath")]
-        {
-            if is_set {
-                let fqdn = &rule.fqdn;
-                references.mistake(format!(
-                    "hostrule {field} with fqdn {fqdn} cannot be applied to shared virtualservices"
-                ));
-            }
-        }
-    }
     references.verdict()
 }
 
@@ -127,39 +113,12 @@ fn references_of(rule: &HostRule) -> Vec<(Kind, &Arc<str>, Wants)> {
     single.chain(certificates).chain(sets).chain(scripts).collect()
 }
 
-/// What is wrong with a rule in itself, and beside who has its aliases already.
+/// What is wrong with a rule beside who has its aliases already, and what Secrets there are.
 fn mistake(view: &View<'_>, rule: &HostRule) -> Option<String> {
-    let tcp = rule.tcp_settings.as_ref();
-    let address = tcp.and_then(|tcp| tcp.load_balancer_ip.as_ref());
-    if let Some(address) = address.filter(|address| address.parse::<IpAddr>().is_err()) {
-        return Some(format!("loadBalancerIP {address} is not a valid IP"));
-    }
-    let gslb = rule.gslb.as_ref().and_then(|gslb| gslb.fqdn.as_ref());
-    if gslb == Some(&rule.fqdn) {
-        return Some("GSLB FQDN and local FQDN are same".to_owned());
-    }
-    if tcp.is_some_and(|tcp| !tcp.listeners.is_empty() && !tcp.listeners.iter().any(|l| l.enable_ssl)) {
-        return Some("Hosting parent virtualservice must have SSL enabled".to_owned());
-    }
-    alias_mistake(view, rule, gslb).or_else(|| secret_mistake(view, rule))
+    alias_mistake(view, rule).or_else(|| secret_mistake(view, rule))
 }
 
-fn alias_mistake(view: &View<'_>, rule: &HostRule, gslb: Option<&Arc<str>>) -> Option<String> {
-    if rule.aliases.is_empty() {
-        return None;
-    }
-    if rule.fqdn_type != FqdnType::Exact {
-        return Some("Aliases is supported only when FQDN type is set as Exact".to_owned());
-    }
-    if rule.aliases.contains(&rule.fqdn) {
-        return Some("Duplicate entry found. Aliases field has same entry as the FQDN field".to_owned());
-    }
-    if rule.aliases.iter().collect::<BTreeSet<_>>().len() != rule.aliases.len() {
-        return Some("Aliases must be unique".to_owned());
-    }
-    if gslb.is_some_and(|gslb| rule.aliases.contains(gslb)) {
-        return Some("Aliases must not contain GSLB FQDN".to_owned());
-    }
+fn alias_mistake(view: &View<'_>, rule: &HostRule) -> Option<String> {
     rule.aliases.iter().find_map(|alias| {
         let named = claimant::naming(view, alias);
         if let Some(holder) = named.iter().find(|holder| holder.age() < age(rule)) {

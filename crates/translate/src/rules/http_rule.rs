@@ -23,16 +23,10 @@ pub(crate) fn translate(context: &Context, view: &View<'_>, id: &NamespacedName,
     verdict(context, view, rule).say(&about, rule.meta.generation, out);
 }
 
-/// Whether a rule is right: in itself, and by what it refers to. That an older one is for the
-/// same path rejects only that path, which goes by the older one.
+/// Whether a rule is right: in itself, and by what it refers to.
 fn verdict(context: &Context, view: &View<'_>, rule: &HttpRule) -> Verdict {
     if let Some(invalid) = &rule.invalid {
         return Verdict::Rejected(invalid.clone());
-    }
-    let tls = || rule.paths.iter().filter_map(|path| path.tls.as_ref());
-    if tls().any(|tls| tls.pki_profile.is_some() && tls.destination_ca.is_some()) {
-        let message = "PKIProfile and DestinationCA fields are set in the HTTPRule. Only one of the field should be set.";
-        return Verdict::Rejected(message.into());
     }
     let tenant = match context.tenant_of(view, &rule.id.namespace) {
         Ok(tenant) => tenant,
