@@ -483,7 +483,8 @@ impl Driver {
                 if served {
                     info!(kind = kind_name, resource, "the API server has this kind");
                 } else {
-                    warn!(
+                    // Where that matters, there is a finding as well.
+                    info!(
                         kind = kind_name,
                         resource, "the API server does not have this kind, or is about to lose it"
                     );
