@@ -77,12 +77,7 @@ impl ServiceMetadata {
         if speaks_of.iter().any(|text| !text.is_empty()) {
             return Some("Gateway");
         }
-        if self.is_mci_ingress {
-            return Some("MultiClusterIngress");
-        }
-        // An Ingress' pool has a weight of 100, a Service's none.
-        let is_weighted = !matches!(self.pool_ratio, 0 | 100);
-        (self.insecureedgetermallow || is_weighted).then_some("Route")
+        self.is_mci_ingress.then_some("MultiClusterIngress")
     }
 
     /// Serialises as a string that holds JSON.

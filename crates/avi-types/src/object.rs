@@ -179,13 +179,17 @@ impl Object {
     }
 
     /// The kind of Kubernetes object that it was made for, if its markers or its
-    /// `service_metadata` name one that this version does not read.
+    /// `service_metadata` name one that this version does not read, or not apply.
     /// Source: Gateway API, objects; L7 objects, §3.7, §9.
     pub fn unread_kind(&self) -> Option<&'static str> {
         let is_of_gateway =
             |marker: &Marker| marker.key == "GatewayNamespace" || marker.key.starts_with("HTTPRoute");
         if self.markers().iter().any(is_of_gateway) {
             return Some("Gateway");
+        }
+        // Settings are read and not applied: what AKO placed by them must not be taken for stale.
+        if self.markers().iter().any(|marker| marker.key == "InfrasettingName") {
+            return Some("AviInfraSetting");
         }
         self.metadata().and_then(ServiceMetadata::unread_kind)
     }

@@ -413,7 +413,7 @@ mod tests {
         let page = super::content(&state).into_string();
         assert!(!page.contains("statuses wait") && !page.contains("after a restart"), "{page}");
         state["unproven"] = json!({"count": 3, "statuses": 2, "sources": ["Ingress", "Service"]});
-        state["left_alone"] = json!({"Route": 7});
+        state["left_alone"] = json!({"Gateway": 7});
         state["looked_up"] = json!([{"object": "wafpolicy admin/strict", "by": ["host a.com"]}]);
         state["handed_over"] = json!([{"namespace": "red", "to": "blue"}]);
         state["restart_needed"] = json!(["cniPlugin"]);
@@ -427,7 +427,7 @@ mod tests {
             "{page}"
         );
         assert!(page.contains("<code>red</code> waits for the instance in <code>blue</code>"), "{page}");
-        assert!(page.contains("7 objects") && page.contains("of kind Route"), "{page}");
+        assert!(page.contains("7 objects") && page.contains("of kind Gateway"), "{page}");
         assert!(page.contains("after a restart: cniPlugin"), "{page}");
     }
 

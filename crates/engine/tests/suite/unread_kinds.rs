@@ -37,12 +37,10 @@ fn left_behind(change: impl Fn(&mut ServiceMetadata)) -> World {
 
 #[test]
 fn they_are_never_stale() {
-    let changes: [fn(&mut ServiceMetadata); 5] = [
+    let changes: [fn(&mut ServiceMetadata); 3] = [
         |metadata| metadata.gateway = "red/g".into(),
         |metadata| metadata.httproute = "red/r".into(),
         |metadata| metadata.is_mci_ingress = true,
-        |metadata| metadata.insecureedgetermallow = true,
-        |metadata| metadata.pool_ratio = 80,
     ];
     for change in changes {
         let mut world = left_behind(change);
