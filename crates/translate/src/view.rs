@@ -93,6 +93,11 @@ impl<'a> View<'a> {
         self.snapshot.serves(namespace)
     }
 
+    /// Whether rules of a namespace count here: unless it is another instance's.
+    pub(crate) fn heeds(&self, namespace: &Arc<str>) -> bool {
+        self.serves(namespace) || self.rival(namespace).is_none()
+    }
+
     /// Whether a namespace is this instance's own, served yet or not.
     pub(crate) fn owns(&self, namespace: &Arc<str>) -> bool {
         self.note(Key::Instances);

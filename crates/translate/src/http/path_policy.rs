@@ -94,7 +94,7 @@ pub(crate) fn redirect(
         checksum = checksum.text(&go_json::marshal(&hosts));
     }
     for (host, paths) in partly {
-        checksum = checksum.text(&go_json::marshal(&[host])).text(&format!("{paths:?}"));
+        checksum = checksum.text(&go_json::marshal(&[host])).text(&text_of(paths));
     }
     hosts.retain(|host| !not_redirected.iter().any(|(left_out, _)| left_out == host));
     let (wildcards, exact): (Vec<_>, Vec<_>) = hosts.into_iter().partition(|host| host.starts_with('*'));
@@ -144,13 +144,13 @@ pub(crate) fn alone(
         let number = hash(CLOSE).wrapping_add(hash("IS_IN")).wrapping_add(80);
         checksum = checksum.number(number);
         if *paths != Paths::All {
-            checksum = checksum.text(&format!("{paths:?}"));
+            checksum = checksum.text(&text_of(paths));
         }
     }
     for paths in redirected {
         checksum = checksum.text(&go_json::marshal(&hosts));
         if *paths != Paths::All {
-            checksum = checksum.text(&format!("{paths:?}"));
+            checksum = checksum.text(&text_of(paths));
         }
     }
     let refusals = refused.iter().zip(0..).map(|(paths, index)| HttpSecurityRule {
@@ -201,6 +201,15 @@ pub(crate) fn rewrite(
     });
     let rules = Rules { requests: requests.collect(), refusals: Vec::new() };
     envelope(context, name, rules, checksum.finish(), markers)
+}
+
+/// Some of the paths in the text of our checksum, which upstream has no form for.
+fn text_of(paths: &Paths) -> String {
+    match paths {
+        Paths::All => String::new(),
+        Paths::Under(start) => format!("under {start}"),
+        Paths::NotUnder(starts) => format!("not under {}", starts.join(" ")),
+    }
 }
 
 /// Matches requests without TLS for some of the paths.

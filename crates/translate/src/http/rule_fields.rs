@@ -16,7 +16,6 @@ use ako_core::{NamespacedName, Reason, ResourceId, Stored as _};
 use crate::context::Context;
 use crate::http::tls::{self, Tls};
 use crate::output::Output;
-use crate::rules::verdict::Verdict;
 use crate::rules::{host_rule, l7_rule};
 use crate::view::View;
 use crate::virtual_service::{self as vs, Draft, PortText};
@@ -58,7 +57,7 @@ fn with_l7<'a>(context: &Context, view: &View<'a>, host: &'a Arc<HostRule>) -> R
     let found = host.l7_rule.as_ref().filter(|_| context.config.evh);
     let found = found
         .and_then(|name| view.get::<L7Rule>(&NamespacedName::new(host.id.namespace.clone(), name.clone())));
-    let l7 = found.filter(|rule| !matches!(l7_rule::verdict(context, view, rule), Verdict::Rejected(_)));
+    let l7 = found.filter(|rule| !l7_rule::verdict(context, view, rule).is_rejected());
     Rules { host, l7 }
 }
 

@@ -5,79 +5,68 @@ use std::sync::Arc;
 use ako_avi_types::Kind;
 use ako_core::kinds::host_rule::{CertificateSource, FqdnType};
 use ako_core::resource::{HostRule, L7Rule, Secret};
-use ako_core::{Key, NamespacedName, Place, ResourceId, Stored as _};
+use ako_core::{NamespacedName, Place, ResourceId, Stored as _};
 
 use crate::claimant;
 use crate::context::Context;
 use crate::output::Output;
 use crate::rules::reference::{References, Wants};
-use crate::rules::verdict::Verdict;
+use crate::rules::verdict::{self, Verdict};
 use crate::view::View;
 
 /// The type of the application profiles of hosts.
 const HTTP_PROFILE: &str = "APPLICATION_PROFILE_TYPE_HTTP";
 
 pub(crate) fn translate(context: &Context, view: &View<'_>, id: &NamespacedName, out: &mut Output) {
-    let Some(rule) = view.get::<HostRule>(id).filter(|rule| is_heard(view, rule)) else { return };
+    let Some(rule) = view.get::<HostRule>(id).filter(|rule| view.heeds(&rule.id.namespace)) else { return };
     let about = ResourceId { kind: HostRule::KIND, name: id.clone() };
     verdict(context, view, rule).say(&about, rule.meta.generation, out);
 }
 
-/// Whether a rule is this instance's to look at: not one of a namespace of another instance.
-fn is_heard(view: &View<'_>, rule: &HostRule) -> bool {
-    view.serves(&rule.id.namespace) || view.rival(&rule.id.namespace).is_none()
-}
-
 /// Whether a rule is right: in itself, by what it refers to, and beside older rules.
 pub(crate) fn verdict(context: &Context, view: &View<'_>, rule: &HostRule) -> Verdict {
-    let own = own_verdict(context, view, rule);
-    if let Verdict::Rejected(_) = own {
-        return own;
+    let alone = verdict_alone(context, view, rule);
+    if alone.is_rejected() {
+        return alone;
+    }
+    if let Some(mistake) = alias_mistake(context, view, rule) {
+        return Verdict::Rejected(mistake.into());
     }
     let mut older: Vec<_> = namesakes(view, rule).filter(|other| age(other) < age(rule)).collect();
     older.sort_by(|a, b| age(a).cmp(&age(b)));
-    let is_right =
-        |other: &&&Arc<HostRule>| !matches!(own_verdict(context, view, other), Verdict::Rejected(_));
-    if let Some(first) = older.iter().find(is_right) {
+    if let Some(first) = older.iter().find(|other| !verdict_alone(context, view, other).is_rejected()) {
         return Verdict::Rejected(format!("duplicate fqdn {} found in {}", rule.fqdn, first.id).into());
     }
-    own
+    alone
 }
 
 fn age(rule: &HostRule) -> (i64, &NamespacedName) {
     (rule.meta.created, &rule.id)
 }
 
-/// The other rules with the same fqdn.
-fn namesakes<'a>(view: &View<'a>, rule: &HostRule) -> impl Iterator<Item = &'a Arc<HostRule>> + use<'a> {
-    let (fqdn, id) = (rule.fqdn.clone(), rule.id.clone());
-    let exact: Vec<_> = view.under(Place::RuleOf, &NamespacedName::cluster(fqdn.clone())).collect();
-    let patterns: Vec<_> = patterns(view).collect();
-    exact
-        .into_iter()
-        .chain(patterns)
-        .filter(move |other: &&Arc<HostRule>| other.fqdn == fqdn && other.id != id)
+/// The other rules with the same fqdn, but for those of other instances.
+fn namesakes<'a>(view: &View<'a>, rule: &HostRule) -> impl Iterator<Item = &'a Arc<HostRule>> {
+    let exact = view.under::<HostRule>(Place::RuleOf, &NamespacedName::cluster(rule.fqdn.clone()));
+    exact.chain(patterns(view)).filter(move |other| {
+        other.fqdn == rule.fqdn && other.id != rule.id && view.heeds(&other.id.namespace)
+    })
 }
 
 fn patterns<'a>(view: &View<'a>) -> impl Iterator<Item = &'a Arc<HostRule>> + use<'a> {
-    let Key::Under(place, name) = Key::patterns() else { return Vec::new().into_iter() };
-    view.under::<HostRule>(place, &name).collect::<Vec<_>>().into_iter()
+    view.under::<HostRule>(Place::Patterns, &NamespacedName::default())
 }
 
-/// Whether a rule is right, whatever other rules for the same fqdn there are. The first mistake
-/// in itself counts; of what it refers to all that is wrong is told.
-fn own_verdict(context: &Context, view: &View<'_>, rule: &HostRule) -> Verdict {
-    if let Some(invalid) = &rule.invalid {
-        return Verdict::Rejected(invalid.clone());
-    }
-    if let Some(mistake) = mistake(view, rule) {
+/// Whether a rule is right, whatever others have its names. Of what it refers to all that is
+/// wrong is told.
+fn verdict_alone(context: &Context, view: &View<'_>, rule: &HostRule) -> Verdict {
+    let context = verdict::in_tenant_of(context, view, &rule.id.namespace, rule.invalid.as_ref());
+    let context = match &context {
+        Ok(context) => context,
+        Err(rejected) => return rejected.clone(),
+    };
+    if let Some(mistake) = secret_mistake(view, rule) {
         return Verdict::Rejected(mistake.into());
     }
-    let tenant = match context.tenant_of(view, &rule.id.namespace) {
-        Ok(tenant) => tenant,
-        Err(why) => return Verdict::Rejected(why.into()),
-    };
-    let context = &context.in_tenant(&tenant);
     let mut references = References::default();
     for (kind, name, wants) in references_of(rule) {
         references.check(context, view, (kind, name), wants);
@@ -113,19 +102,19 @@ fn references_of(rule: &HostRule) -> Vec<(Kind, &Arc<str>, Wants)> {
     single.chain(certificates).chain(sets).chain(scripts).collect()
 }
 
-/// What is wrong with a rule beside who has its aliases already, and what Secrets there are.
-fn mistake(view: &View<'_>, rule: &HostRule) -> Option<String> {
-    alias_mistake(view, rule).or_else(|| secret_mistake(view, rule))
-}
-
-fn alias_mistake(view: &View<'_>, rule: &HostRule) -> Option<String> {
+/// Which alias of a rule somebody older has: a host, or a rule that is right but for that.
+fn alias_mistake(context: &Context, view: &View<'_>, rule: &HostRule) -> Option<String> {
     rule.aliases.iter().find_map(|alias| {
         let named = claimant::naming(view, alias);
         if let Some(holder) = named.iter().find(|holder| holder.age() < age(rule)) {
             return Some(format!("{alias} is already in use by {}", holder.id()));
         }
         let mut others = view.under::<HostRule>(Place::Alias, &NamespacedName::cluster(alias.clone()));
-        let older = others.find(|other| other.id != rule.id && age(other) < age(rule))?;
+        let older = others.find(|other| {
+            age(other) < age(rule)
+                && view.heeds(&other.id.namespace)
+                && !verdict_alone(context, view, other).is_rejected()
+        })?;
         Some(format!("{alias} is already in use by hostrule {}", older.fqdn))
     })
 }
@@ -182,11 +171,11 @@ fn best<'a>(
     let mut fitting: Vec<_> = rules.filter_map(|rule| Some((rank(rule)?, rule))).collect();
     fitting.sort_by(|(a, one), (b, other)| (a, age(one)).cmp(&(b, age(other))));
     let is_usable = |rule: &HostRule| {
-        is_heard(view, rule)
+        view.heeds(&rule.id.namespace)
             && context
                 .tenant_of(view, &rule.id.namespace)
                 .is_ok_and(|tenant| tenant == context.placement.tenant)
-            && !matches!(verdict(context, view, rule), Verdict::Rejected(_))
+            && !verdict(context, view, rule).is_rejected()
     };
     fitting.into_iter().map(|(_, rule)| rule).find(|rule| is_usable(rule))
 }
@@ -202,6 +191,6 @@ pub(crate) fn holder_of_alias<'a>(
     let mut older = rules.filter(|rule| age(rule) < claimed && rule.aliases.contains(name));
     older.find(|rule| {
         let is_served = || !claimant::naming(view, &rule.fqdn).is_empty();
-        is_heard(view, rule) && !matches!(verdict(context, view, rule), Verdict::Rejected(_)) && is_served()
+        view.heeds(&rule.id.namespace) && !verdict(context, view, rule).is_rejected() && is_served()
     })
 }

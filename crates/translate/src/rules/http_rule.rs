@@ -11,12 +11,12 @@ use ako_core::{NamespacedName, Place, ResourceId, Stored as _};
 use crate::context::Context;
 use crate::output::Output;
 use crate::rules::reference::{References, Wants};
-use crate::rules::verdict::Verdict;
+use crate::rules::verdict::{self, Verdict};
 use crate::view::View;
 
 pub(crate) fn translate(context: &Context, view: &View<'_>, id: &NamespacedName, out: &mut Output) {
     let Some(rule) = view.get::<HttpRule>(id) else { return };
-    if !view.serves(&id.namespace) && view.rival(&id.namespace).is_some() {
+    if !view.heeds(&id.namespace) {
         return;
     }
     let about = ResourceId { kind: HttpRule::KIND, name: id.clone() };
@@ -25,14 +25,11 @@ pub(crate) fn translate(context: &Context, view: &View<'_>, id: &NamespacedName,
 
 /// Whether a rule is right: in itself, and by what it refers to.
 fn verdict(context: &Context, view: &View<'_>, rule: &HttpRule) -> Verdict {
-    if let Some(invalid) = &rule.invalid {
-        return Verdict::Rejected(invalid.clone());
-    }
-    let tenant = match context.tenant_of(view, &rule.id.namespace) {
-        Ok(tenant) => tenant,
-        Err(why) => return Verdict::Rejected(why.into()),
+    let context = verdict::in_tenant_of(context, view, &rule.id.namespace, rule.invalid.as_ref());
+    let context = match &context {
+        Ok(context) => context,
+        Err(rejected) => return rejected.clone(),
     };
-    let context = &context.in_tenant(&tenant);
     let mut references = References::default();
     for path in &rule.paths {
         let tls = path.tls.as_ref();
@@ -69,5 +66,5 @@ pub(crate) fn of_path<'a>(
     let mut fitting: Vec<_> = targets.filter(|(_, target)| path.starts_with(&*target.target)).collect();
     fitting
         .sort_by_key(|(rule, target)| (usize::MAX - target.target.len(), rule.meta.created, rule.id.clone()));
-    fitting.into_iter().find(|(rule, _)| !matches!(verdict(context, view, rule), Verdict::Rejected(_)))
+    fitting.into_iter().find(|(rule, _)| !verdict(context, view, rule).is_rejected())
 }

@@ -8,12 +8,12 @@ use ako_core::{NamespacedName, ResourceId, Stored as _};
 use crate::context::Context;
 use crate::output::Output;
 use crate::rules::reference::{References, Wants};
-use crate::rules::verdict::Verdict;
+use crate::rules::verdict::{self, Verdict};
 use crate::view::View;
 
 pub(crate) fn translate(context: &Context, view: &View<'_>, id: &NamespacedName, out: &mut Output) {
     let Some(rule) = view.get::<L7Rule>(id) else { return };
-    if !view.serves(&id.namespace) && view.rival(&id.namespace).is_some() {
+    if !view.heeds(&id.namespace) {
         return;
     }
     let about = ResourceId { kind: L7Rule::KIND, name: id.clone() };
@@ -22,14 +22,11 @@ pub(crate) fn translate(context: &Context, view: &View<'_>, id: &NamespacedName,
 
 /// Whether a rule is right: in itself, and by what it refers to.
 pub(crate) fn verdict(context: &Context, view: &View<'_>, rule: &L7Rule) -> Verdict {
-    if let Some(invalid) = &rule.invalid {
-        return Verdict::Rejected(invalid.clone());
-    }
-    let tenant = match context.tenant_of(view, &rule.id.namespace) {
-        Ok(tenant) => tenant,
-        Err(why) => return Verdict::Rejected(why.into()),
+    let context = verdict::in_tenant_of(context, view, &rule.id.namespace, rule.invalid.as_ref());
+    let context = match &context {
+        Ok(context) => context,
+        Err(rejected) => return rejected.clone(),
     };
-    let context = &context.in_tenant(&tenant);
     let http = Wants::Type("APPLICATION_PROFILE_TYPE_HTTP");
     let single = [
         (Kind::ApplicationProfile, &rule.application_profile, http),

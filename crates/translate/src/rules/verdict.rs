@@ -5,8 +5,10 @@ use std::sync::Arc;
 use ako_core::ResourceId;
 use ako_core::resource::{Part, Truth};
 
+use crate::context::Context;
 use crate::output::Output;
 use crate::statement::{State, Statement, What};
+use crate::view::View;
 
 /// Whether a rule is right.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,7 +21,26 @@ pub(crate) enum Verdict {
     NotKnown,
 }
 
+/// What a rule of a namespace is looked at with: in the tenant of the namespace. A rule that is
+/// wrong in itself is not looked at further.
+pub(crate) fn in_tenant_of(
+    context: &Context,
+    view: &View<'_>,
+    namespace: &Arc<str>,
+    invalid: Option<&Arc<str>>,
+) -> Result<Context, Verdict> {
+    if let Some(invalid) = invalid {
+        return Err(Verdict::Rejected(invalid.clone()));
+    }
+    let tenant = context.tenant_of(view, namespace);
+    tenant.map(|tenant| context.in_tenant(&tenant)).map_err(|why| Verdict::Rejected(why.into()))
+}
+
 impl Verdict {
+    pub(crate) fn is_rejected(&self) -> bool {
+        matches!(self, Self::Rejected(_))
+    }
+
     /// That of a rule that is right but for these.
     pub(crate) fn of(mistakes: &[String]) -> Self {
         if mistakes.is_empty() { Self::Accepted } else { Self::Rejected(mistakes.join("; ").into()) }
