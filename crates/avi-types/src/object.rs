@@ -179,17 +179,13 @@ impl Object {
     }
 
     /// The kind of Kubernetes object that it was made for, if its markers or its
-    /// `service_metadata` name one that this version does not read, or not apply.
+    /// `service_metadata` name one that this version does not read.
     /// Source: Gateway API, objects; L7 objects, §3.7, §9.
     pub fn unread_kind(&self) -> Option<&'static str> {
         let is_of_gateway =
             |marker: &Marker| marker.key == "GatewayNamespace" || marker.key.starts_with("HTTPRoute");
         if self.markers().iter().any(is_of_gateway) {
             return Some("Gateway");
-        }
-        // Settings are read and not applied: what AKO placed by them must not be taken for stale.
-        if self.markers().iter().any(|marker| marker.key == "InfrasettingName") {
-            return Some("AviInfraSetting");
         }
         self.metadata().and_then(ServiceMetadata::unread_kind)
     }
@@ -202,6 +198,17 @@ impl Object {
     /// The hosts that the object says it serves.
     pub fn hostnames(&self) -> impl Iterator<Item = &Arc<str>> {
         self.metadata().and_then(|metadata| metadata.hostnames.as_ref()).into_iter().flatten()
+    }
+
+    /// The hosts that its markers or its metadata name.
+    pub fn hosts(&self) -> impl Iterator<Item = &Arc<str>> {
+        let marked = self.markers().iter().filter(|marker| marker.key == "Host");
+        marked.flat_map(|marker| &marker.values).chain(self.hostnames())
+    }
+
+    /// The AviInfraSetting that its markers name. Source: L7 objects, §4.1.
+    pub fn setting(&self) -> Option<&Arc<str>> {
+        self.markers().iter().find(|marker| marker.key == "InfrasettingName")?.values.first()
     }
 
     fn metadata(&self) -> Option<&ServiceMetadata> {

@@ -10,6 +10,9 @@ pub const TENANT: &str = "ako.vmware.com/tenant-name";
 /// The three that are written together with a status.
 pub const PUBLISHED: [&str; 3] = [VS_UUID_MAP, CLUSTER_UUID, TENANT];
 
+/// In, Namespace, Service and Route: the AviInfraSetting that places what is made for it.
+/// Source: Custom resources, §2.
+pub const INFRA_SETTING: &str = "aviinfrasetting.ako.vmware.com/name";
 /// In, IngressClass: whether it is the default class.
 pub const DEFAULT_CLASS: &str = "ingressclass.kubernetes.io/is-default-class";
 /// On an Ingress without `spec.ingressClassName`: the name of its class, as it was given

@@ -62,4 +62,10 @@ impl CloudType {
     pub fn places_pools(self) -> bool {
         self == Self::VCenter
     }
+
+    /// Whether it has to be told so where an AviInfraSetting names the networks.
+    /// Source: L4 and network, B8.
+    pub fn places_pools_of_settings(self) -> bool {
+        matches!(self, Self::VCenter | Self::NsxTVlan)
+    }
 }

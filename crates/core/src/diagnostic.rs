@@ -66,6 +66,7 @@ reasons! {
     DuplicateRoute,
     SharedObjectMissing,
     MissingReference,
+    SettingNotApplied,
     ReferenceNotRead,
     LabelledByAnother,
     KindNotServed,

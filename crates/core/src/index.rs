@@ -47,7 +47,7 @@ impl<K: Ord, V: Ord> Index<K, V> {
     }
 
     /// The keys that have values.
-    pub fn keys(&self) -> impl Iterator<Item = &K> {
+    pub fn keys(&self) -> impl Iterator<Item = &K> + Clone {
         self.0.keys()
     }
 

@@ -199,6 +199,14 @@ impl Instances {
         !rivals.filter(|r| r.barred.is_none()).any(|r| r.claim.primary && r.claim.same_cloud(&own.claim))
     }
 
+    /// The instance that writes the statuses of what has no namespace, so that each may look at it:
+    /// the first primary one, or where there is none the first one.
+    pub fn writer_of_cluster_statuses(&self) -> Option<&Arc<str>> {
+        let mut standing = self.ranked.iter().filter(|r| r.barred.is_none());
+        let primary = standing.clone().find(|r| r.claim.primary);
+        primary.or_else(|| standing.next()).map(|r| &r.claim.namespace)
+    }
+
     /// Whether an object's owner is an instance of this cluster, or was before
     /// it became primary or ceased to be: then it may be taken over where its
     /// namespace was handed over.

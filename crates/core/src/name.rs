@@ -20,6 +20,9 @@ pub const DEDICATED: &str = "-L7-dedicated";
 pub struct Names<'a> {
     config: &'a Config,
     shards: ShardSize,
+    passthrough_shards: u32,
+    /// `<AviInfraSetting>-` in the names of what such a setting places, else empty.
+    infix: &'a str,
     /// What the names of a host's pools, pool groups and policy sets end with, if upstream's
     /// are taken by another host; else empty.
     apart: &'a str,
@@ -28,13 +31,20 @@ pub struct Names<'a> {
 impl<'a> Names<'a> {
     /// The names of an instance with this configuration.
     pub fn new(config: &'a Config) -> Self {
-        Self { config, shards: config.shard_size, apart: "" }
+        Self {
+            config,
+            shards: config.shard_size,
+            passthrough_shards: config.passthrough_shards,
+            infix: "",
+            apart: "",
+        }
     }
 
-    /// The same where hosts share so many virtual services.
+    /// The same where hosts share so many virtual services, those with passthrough so many, and
+    /// names have this in them: the name of an AviInfraSetting and a dash, or nothing.
     #[must_use]
-    pub fn sharded(self, shards: ShardSize) -> Self {
-        Self { shards, ..self }
+    pub fn placed(self, shards: ShardSize, passthrough_shards: u32, infix: &'a str) -> Self {
+        Self { shards, passthrough_shards, infix, ..self }
     }
 
     /// The same for a host whose names are taken by another one.
@@ -51,6 +61,11 @@ impl<'a> Names<'a> {
     /// `<cluster>--`, the start of every name.
     pub fn prefix(&self) -> String {
         format!("{}--", self.config.cluster_name)
+    }
+
+    /// The start of the names of what is a host's own.
+    fn start(&self) -> String {
+        format!("{}{}", self.prefix(), self.infix)
     }
 
     /// In EVH mode the hash of a name, otherwise the name itself.
@@ -75,38 +90,39 @@ impl<'a> Names<'a> {
     pub fn shared_vs(&self, host: &str, namespace: &str) -> Option<String> {
         let (prefix, instance) = (self.prefix(), self.instance());
         if self.config.shares_by_namespace() {
-            return Some(format!("{prefix}{instance}Shared-L7-EVH-NS-{namespace}"));
+            return Some(format!("{prefix}{instance}Shared-L7-EVH-{}NS-{namespace}", self.infix));
         }
         let ShardSize::Shared(size) = self.shards else { return None };
         let evh = if self.config.evh { "EVH-" } else { "" };
-        Some(format!("{prefix}{instance}Shared-L7-{evh}{}", bucket(host, size)))
+        Some(format!("{prefix}{instance}Shared-L7-{evh}{}{}", self.infix, bucket(host, size)))
     }
 
     /// The virtual service that is a host's own.
     pub fn dedicated_vs(&self, host: &str) -> String {
-        let plain = format!("{}{host}{DEDICATED}", self.prefix());
+        let plain = format!("{}{host}{DEDICATED}", self.start());
         if self.config.evh { format!("{}-EVH", self.encode(&plain)) } else { plain }
     }
 
     /// The virtual service that passes a host's TLS through.
     pub fn passthrough_vs(&self, host: &str) -> String {
-        let shard = bucket(host, self.config.passthrough_shards);
-        format!("{}{}Shared-Passthrough-{shard}", self.prefix(), self.instance())
+        let (prefix, instance) = (self.prefix(), self.instance());
+        let shard = bucket(host, self.passthrough_shards);
+        format!("{prefix}{instance}Shared-Passthrough-{}{shard}", self.infix)
     }
 
     /// The child virtual service of a host, and its certificate.
     pub fn child_vs(&self, host: &str) -> String {
-        self.encode(&format!("{}{host}", self.prefix()))
+        self.encode(&format!("{}{host}", self.start()))
     }
 
     /// The second certificate of a host.
     pub fn alternate_certificate(&self, host: &str) -> String {
-        self.encode(&format!("{}{host}-alt", self.prefix()))
+        self.encode(&format!("{}{host}-alt", self.start()))
     }
 
     /// The certificate that signed that of a host.
     pub fn authority_certificate(&self, host: &str) -> String {
-        self.encode(&format!("{}{host}-cacert", self.prefix()))
+        self.encode(&format!("{}{host}-cacert", self.start()))
     }
 
     /// The certificate that hosts with `enable-tls` share.
@@ -117,7 +133,7 @@ impl<'a> Names<'a> {
 
     /// The policy set with a host's path rules, one a namespace.
     pub fn host_policy(&self, namespace: &str, host: &str) -> String {
-        self.encode(&format!("{}{namespace}-{host}{}", self.prefix(), self.end()))
+        self.encode(&format!("{}{namespace}-{host}{}", self.start(), self.end()))
     }
 
     /// A pool on a shared SNI virtual service; `service` for Routes, which have several.
@@ -125,7 +141,7 @@ impl<'a> Names<'a> {
         let service = service.map(|service| format!("-{service}")).unwrap_or_default();
         format!(
             "{}{}{}-{}-{}{service}{}",
-            self.prefix(),
+            self.start(),
             path.host,
             flat(path.path),
             path.namespace,
@@ -140,7 +156,7 @@ impl<'a> Names<'a> {
         let dedicated = if self.is_dedicated() { DEDICATED } else { "" };
         format!(
             "{}{}-{}{}-{}{dedicated}{}",
-            self.prefix(),
+            self.start(),
             path.namespace,
             path.host,
             flat(path.path),
@@ -154,7 +170,7 @@ impl<'a> Names<'a> {
     pub fn plain_pool(&self, path: PathName<'_>, service: &str, is_one_of_several: bool) -> String {
         let dedicated = if self.is_dedicated() { DEDICATED } else { "" };
         let start =
-            format!("{}{}-{}{}-{}", self.prefix(), path.namespace, path.host, flat(path.path), path.ingress);
+            format!("{}{}-{}{}-{}", self.start(), path.namespace, path.host, flat(path.path), path.ingress);
         let end = self.end();
         if self.config.evh || is_one_of_several {
             format!("{start}-{service}{dedicated}{end}")
@@ -167,12 +183,12 @@ impl<'a> Names<'a> {
 
     /// The pool group of a passthrough host.
     pub fn passthrough_pool_group(&self, host: &str) -> String {
-        format!("{}{host}", self.prefix())
+        format!("{}{host}", self.start())
     }
 
     /// A pool of a passthrough host.
     pub fn passthrough_pool(&self, host: &str, service: &str) -> String {
-        format!("{}{host}-{service}{}", self.prefix(), self.end())
+        format!("{}{host}-{service}{}", self.start(), self.end())
     }
 
     /// The virtual service, VsVip and policy set of a Service, or of the

@@ -9,7 +9,9 @@ use std::sync::Arc;
 
 use ako_avi_types::{Kind, Object, ObjectKey, Referred};
 use ako_core::{Diagnostic, Index, Key, Look, ResourceId, Snapshot};
-use ako_translate::{Binding, Carried, Contribution, FrontKey, Maker, Output, Translator, UnitKey, What};
+use ako_translate::{
+    Binding, Carried, Contribution, FrontKey, LeftAlone, Maker, Output, PlacedBy, Translator, UnitKey, What,
+};
 
 use self::standing::Standing;
 
@@ -36,6 +38,8 @@ struct Front {
     units: BTreeSet<UnitKey>,
     /// Those of them that it goes without, but for what it carries of them ([`left_off`]).
     left_off: BTreeMap<UnitKey, Arc<Carried>>,
+    /// The setting that it is placed by: that of the oldest unit on it, or of the last one.
+    placed_by: Option<PlacedBy>,
     output: Output,
 }
 
@@ -67,6 +71,8 @@ pub struct Desired {
     frozen: BTreeSet<UnitKey>,
     /// Units that do not get what they ask for as they ask for it.
     standing: BTreeMap<UnitKey, Standing>,
+    /// What stays on the controller as it is, each with who says so.
+    left_alone: Index<LeftAlone, Maker>,
     /// What is said of Kubernetes objects, each with who says so.
     statements: Index<ResourceId, (What, Maker)>,
     /// The inverse: what is published of each object of the controller.
@@ -84,6 +90,7 @@ impl Desired {
             wanted: BTreeMap::new(),
             frozen: BTreeSet::new(),
             standing: BTreeMap::new(),
+            left_alone: Index::default(),
             statements: Index::default(),
             shown_by: Index::default(),
         }
@@ -168,6 +175,18 @@ impl Desired {
         let stays = |maker: &Maker| matches!(maker, Maker::Unit(unit) if self.frozen.contains(unit));
         !self.frozen.is_empty()
             && self.wanted.get(key).is_some_and(|wanted| wanted.makers.iter().all(|(maker, _)| stays(maker)))
+    }
+
+    /// What stays on the controller as it is, though nobody may ask for it.
+    pub(crate) fn left_alone(&self) -> impl Iterator<Item = &LeftAlone> + Clone {
+        self.left_alone.keys()
+    }
+
+    /// Whether an object is made where it is not there, and else stays as it is.
+    pub(crate) fn is_only_made(&self, key: &ObjectKey) -> bool {
+        let makers = self.wanted.get(key).into_iter().flat_map(|wanted| &wanted.makers);
+        let mut outputs = makers.filter_map(|(maker, _)| self.output(maker));
+        outputs.any(|output| output.only_made.contains(key))
     }
 
     /// The object of a key.
@@ -367,12 +386,14 @@ impl Desired {
     fn assemble(&mut self, snapshot: &Snapshot, mut work: Work) -> Changes {
         for front in mem::take(&mut work.fronts) {
             self.forget_left_off(&front);
+            let placed_by = self.place(&front);
             let parts = self.parts(&front);
             // One that nothing is on any more stays, unless everything is to be removed.
             let output = if self.is_removing() && parts.is_empty() {
                 Output::default()
             } else {
-                self.translator.front(snapshot, &front, parts.iter().map(|part| &**part))
+                let parts = parts.iter().map(|part| &**part);
+                self.translator.front(snapshot, &front, placed_by.as_ref(), parts)
             };
             work.changes.assembled += 1;
             // Names of fronts have capitals, so that nobody else asks for them.
@@ -386,6 +407,22 @@ impl Desired {
             changes.found.extend(now.iter().filter(is_new).cloned());
         }
         changes
+    }
+
+    /// The setting that a front is placed by: that of the oldest unit on it. One whose last unit
+    /// went stays where it is.
+    fn place(&mut self, front: &FrontKey) -> Option<PlacedBy> {
+        let units = self.fronts.get(front).into_iter().flat_map(|front| &front.units);
+        let parts = units.flat_map(|unit| self.contributions(front, unit).map(move |part| (unit, part)));
+        let by: Vec<_> = parts.map(|(unit, part)| (unit, part.placed_by.as_ref())).collect();
+        let agree = by.windows(2).all(|two| two[0].1 == two[1].1);
+        let first = if agree { by.first() } else { by.iter().min_by_key(|(unit, _)| self.age(unit)) };
+        let placed_by = first.map(|(_, placed_by)| placed_by.cloned());
+        let front = self.fronts.entry(front.clone()).or_default();
+        if let Some(placed_by) = placed_by {
+            front.placed_by = placed_by;
+        }
+        front.placed_by.clone()
     }
 
     /// Takes over what came out of a unit or a front. While an answer of the controller is on its
@@ -410,6 +447,15 @@ impl Desired {
         }
         if old.statements != output.statements {
             self.restate(maker, &old, &output, &mut work.changes);
+        }
+        for part in old.left_alone.iter().filter(|part| !output.left_alone.contains(part)) {
+            self.left_alone.remove(part, maker);
+        }
+        for part in output.left_alone.iter().filter(|part| !old.left_alone.contains(part)) {
+            self.left_alone.insert(part.clone(), maker.clone());
+        }
+        if old.only_made != output.only_made {
+            work.changes.objects.extend(old.only_made.iter().cloned());
         }
         if let Maker::Unit(unit) = maker
             && old.contributions != output.contributions
@@ -563,4 +609,5 @@ fn is_inert(output: &Output) -> bool {
         && output.contributions.is_empty()
         && output.statements.is_empty()
         && output.diagnostics.is_empty()
+        && output.left_alone.is_empty()
 }

@@ -507,6 +507,7 @@ impl Engine {
         self.counters.translated += changes.translated as u64;
         self.counters.assembled += changes.assembled as u64;
         self.note_names(false);
+        let left_alone = self.inventory.leave_alone(self.desired.left_alone());
         for key in &changes.objects {
             // A new body may be accepted where the old one was not.
             if let Some(work) = self.agenda.get_mut(key) {
@@ -522,6 +523,7 @@ impl Engine {
         }
         let keys: Vec<_> = changes.objects.iter().cloned().collect();
         self.look(changes.objects, now);
+        self.look(left_alone, now);
         for key in &keys {
             self.agenda.promote(key);
         }

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ako_avi_types::{FieldChange, Kind, Object, ObjectKey, Observed, Ref};
-use ako_core::Index;
+use ako_core::{Index, ResourceKind};
 use ako_elect::Moment;
+use ako_translate::LeftAlone;
 
 use crate::purpose;
 
@@ -58,7 +59,10 @@ pub struct Inventory {
     is_shared: bool,
     /// The VsVips of virtual services that we deleted, or are deleting.
     released: BTreeMap<ObjectKey, Released>,
-    /// Objects made for kinds that this version does not read, and for which.
+    /// What stays as it is, as how it is to be cannot be told.
+    left_alone: BTreeSet<LeftAlone>,
+    /// Objects that are left alone, and the kinds that they were made for: those that this version
+    /// does not read, and those that cannot be used now.
     unread: BTreeMap<ObjectKey, &'static str>,
     /// How many objects there are of each kind; of VsVips, how many names.
     counts: BTreeMap<Kind, usize>,
@@ -97,9 +101,41 @@ impl Inventory {
             || key.name.starts_with(shared_prefix)
     }
 
+    /// Says what stays as it is. Answers the objects for which that is news, and what leads to them
+    /// or they refer to.
+    pub(crate) fn leave_alone<'a>(
+        &mut self,
+        parts: impl Iterator<Item = &'a LeftAlone> + Clone,
+    ) -> BTreeSet<ObjectKey> {
+        if parts.clone().eq(&self.left_alone) {
+            return BTreeSet::new();
+        }
+        self.left_alone = parts.cloned().collect();
+        let bodies = self.entries.iter();
+        let unread: BTreeMap<_, _> = bodies
+            .filter_map(|(key, entry)| Some((key.clone(), self.kind_left_alone(&entry.observed.body)?)))
+            .collect();
+        let is_new = |key: &&ObjectKey| unread.contains_key(*key) != self.unread.contains_key(*key);
+        let news: Vec<_> = unread.keys().chain(self.unread.keys()).filter(is_new).cloned().collect();
+        self.unread = unread;
+        news.iter().flat_map(|key| reach(key, |key| self.neighbours(key))).collect()
+    }
+
+    /// What refers to an object, and what that refers to.
+    fn neighbours(&self, key: &ObjectKey) -> Vec<ObjectKey> {
+        let below = self.get(key).map(|observed| targets(key, &observed.body)).unwrap_or_default();
+        self.referrers(key).cloned().chain(below).collect()
+    }
+
+    /// The kind that an object was made for, if it is left alone for its own sake.
+    fn kind_left_alone(&self, body: &Object) -> Option<&'static str> {
+        let is_part = || self.left_alone.iter().any(|part| part.has(body));
+        body.unread_kind().or_else(|| is_part().then_some(ResourceKind::AviInfraSetting.as_str()))
+    }
+
     /// The kind of Kubernetes object that an object was made for, if it is one
-    /// that this version does not read: nobody asks for it as far as this version
-    /// can see, and it is not stale. Nor is what leads to it, and all that this
+    /// that this version does not read or cannot use now: nobody asks for it as far as this
+    /// version can see, and it is not stale. Nor is what leads to it, and all that this
     /// refers to.
     pub fn unread_kind(&self, key: &ObjectKey) -> Option<&'static str> {
         if self.unread.is_empty() {
@@ -292,7 +328,7 @@ impl Inventory {
         for target in targets(&key, &observed.body) {
             self.referrers.insert(target, key.clone());
         }
-        if let Some(kind) = observed.body.unread_kind() {
+        if let Some(kind) = self.kind_left_alone(&observed.body) {
             self.unread.insert(key.clone(), kind);
         }
         *self.counts.entry(key.kind).or_default() += weight(&observed.body);

@@ -81,7 +81,7 @@ pub(crate) fn of(
     let need = match inventory.get(key).cloned() {
         None if key.kind.is_borrowed() => Need::Nothing,
         None => operation(Change::Create(body)),
-        Some(_) if inventory.agrees(key, &body) => Need::Nothing,
+        Some(_) if desired.is_only_made(key) || inventory.agrees(key, &body) => Need::Nothing,
         Some(Observed { meta, .. }) => operation(Change::Update(meta, body)),
     };
     Finding { need, left_out: missing }

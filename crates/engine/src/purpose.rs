@@ -51,7 +51,10 @@ impl Purpose {
                 kinds.insert(Kind::Node);
                 kinds.extend(ResourceKind::of_subnets(config));
             }
-            Self::Layer4 => kinds.extend(serving(config)),
+            Self::Layer4 => {
+                kinds.insert(Kind::AviInfraSetting);
+                kinds.extend(serving(config));
+            }
             // Any kind may ask for something, unless it is known not to.
             Self::Layer7 => {
                 kinds.extend(ResourceKind::ALL.into_iter().filter(|kind| !is_of_pods(*kind)));

@@ -33,7 +33,8 @@ impl Known<'_> {
         let current = snapshot.published_on(resource)?;
         let namespace = &resource.name.namespace;
         let is_asked_for = snapshot.is_asked_for_by_another(namespace) || snapshot.selects(namespace);
-        if !snapshot.serves(namespace) && is_asked_for {
+        // What has no namespace is said of by one instance alone.
+        if !namespace.is_empty() && !snapshot.serves(namespace) && is_asked_for {
             // Another instance's to say, though it may get nothing at present, or that of whom
             // it belonged to until now.
             return None;
@@ -55,9 +56,19 @@ impl Known<'_> {
             // Still being made: what stood there stays until it is known better.
             let is_ours = || is_known || is_ours(resource, self.desired, self.snapshot, current);
             let cleared = !is_open && !current.is_empty() && is_ours();
-            return cleared.then(Published::default);
+            return (cleared && self.staying(resource).next().is_none()).then(Published::default);
         }
-        Some(fill(served, self.desired.translator().facts()))
+        let mut wanted = fill(served, self.desired.translator().facts());
+        self.staying(resource).for_each(|host| keep_address(&mut wanted, current, host));
+        Some(wanted)
+    }
+
+    /// The hosts for which an object keeps the addresses that it has.
+    fn staying(&self, resource: &ResourceId) -> impl Iterator<Item = &Arc<str>> {
+        self.desired.statements(resource).filter_map(|what| match what {
+            What::AddressStays(host) => Some(host),
+            _ => None,
+        })
     }
 
     /// Whether all of these are on the controller as they are wanted.
@@ -128,6 +139,23 @@ impl Known<'_> {
     }
 }
 
+/// Keeps what stands on an object of a host.
+fn keep_address(wanted: &mut Published, current: &Published, host: &Arc<str>) {
+    let addresses = current.addresses.iter().filter(|address| address.hostname == *host);
+    wanted.addresses.extend(addresses.cloned());
+    wanted.addresses.sort();
+    wanted.addresses.dedup();
+    let uuids = |published: &Published| -> BTreeMap<String, String> {
+        let text = published.annotations.get(annotation::VS_UUID_MAP);
+        text.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
+    };
+    if let Some(uuid) = uuids(current).remove(&**host) {
+        let mut all = uuids(wanted);
+        all.entry(host.to_string()).or_insert(uuid);
+        wanted.annotations.insert(annotation::VS_UUID_MAP.into(), go_json::marshal(&all).into());
+    }
+}
+
 /// A virtual service that is there, and its addresses.
 #[derive(Clone, Debug)]
 pub struct ServedBy {
@@ -187,7 +215,7 @@ pub fn tell<'a>(
     let mut told = Told::default();
     for what in statements {
         match what {
-            What::Address(_) | What::NodePorts => {}
+            What::Address(_) | What::AddressStays(_) | What::NodePorts => {}
             What::Condition { part, kind, state, generation } => {
                 let condition = condition(state, *generation, programmed);
                 let key = (part.clone(), (*kind).into());

@@ -91,6 +91,11 @@ pub(crate) fn annotation<'a, K: Convert>(meta: &'a ObjectMeta, key: &str) -> Opt
     meta.annotations.as_ref()?.get(key).map(String::as_str)
 }
 
+/// One annotation of a kind, if it is there and not empty.
+pub(crate) fn filled<K: Convert>(meta: &ObjectMeta, key: &str) -> Option<Arc<str>> {
+    annotation::<K>(meta, key).filter(|value| !value.is_empty()).map(Into::into)
+}
+
 /// Those of the named annotations that are there.
 pub(crate) fn annotations<K: Convert>(meta: &ObjectMeta, keys: &[&str]) -> BTreeMap<Arc<str>, Arc<str>> {
     let present = keys.iter().filter_map(|key| annotation::<K>(meta, key).map(|value| (*key, value)));

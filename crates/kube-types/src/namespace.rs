@@ -15,14 +15,15 @@ pub struct Namespace {
 }
 
 impl Convert for Namespace {
-    const ANNOTATIONS: &'static [&'static str] = &[annotation::TENANT];
+    const ANNOTATIONS: &'static [&'static str] = &[annotation::TENANT, annotation::INFRA_SETTING];
 
     fn convert(self) -> Converted {
-        let tenant = metadata::annotation::<Namespace>(&self.metadata, annotation::TENANT);
+        let annotated = |key| metadata::filled::<Namespace>(&self.metadata, key);
         let namespace = ako_core::resource::Namespace {
             name: metadata::name(&self.metadata),
             labels: metadata::labels(&self.metadata),
-            tenant: tenant.filter(|tenant| !tenant.is_empty()).map(Into::into),
+            tenant: annotated(annotation::TENANT),
+            setting: annotated(annotation::INFRA_SETTING),
         };
         Converted { resource: Some(Resource::Namespace(namespace)), diagnostics: Vec::new() }
     }

@@ -104,7 +104,7 @@ struct Entry {
 
 impl Convert for Route {
     const ANNOTATIONS: &'static [&'static str] =
-        &[annotation::VS_UUID_MAP, annotation::CLUSTER_UUID, annotation::TENANT];
+        &[annotation::VS_UUID_MAP, annotation::CLUSTER_UUID, annotation::TENANT, annotation::INFRA_SETTING];
 
     const SECRET: bool = true;
 
@@ -114,6 +114,7 @@ impl Convert for Route {
         let mut route = ako_core::resource::Route {
             id,
             meta: metadata::kept(&self.metadata),
+            setting: metadata::filled::<Route>(&self.metadata, annotation::INFRA_SETTING),
             published,
             ..ako_core::resource::Route::default()
         };

@@ -16,13 +16,14 @@ use crate::{metadata, status, syntax};
 
 /// The annotations that steer us.
 /// Source: L4 and network, "Annotations on Services".
-const STEERING: [&str; 6] = [
+const STEERING: [&str; 7] = [
     annotation::SHARED_VIP,
     annotation::LOAD_BALANCER_IP,
     annotation::APPLICATION_PROFILE,
     annotation::DISABLE_TRAFFIC,
     annotation::EXTERNAL_DNS,
     annotation::SKIP_NODE_PORT,
+    annotation::INFRA_SETTING,
 ];
 
 /// The values of `appProtocol` that need nothing but HTTP/1 in plain text.
@@ -72,6 +73,7 @@ impl Convert for Service {
         annotation::DISABLE_TRAFFIC,
         annotation::EXTERNAL_DNS,
         annotation::SKIP_NODE_PORT,
+        annotation::INFRA_SETTING,
         annotation::SOURCE_RANGES,
         annotation::NODE_PORT_LOCAL_ENABLED,
         annotation::VS_UUID_MAP,

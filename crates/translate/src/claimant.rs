@@ -99,13 +99,17 @@ impl<'a> Claimant<'a> {
     }
 }
 
-/// Whether an Ingress belongs to a class of ours. Without a class it does if
-/// one of ours is the default.
+/// Whether an Ingress belongs to a class of ours.
 pub(crate) fn is_ours(view: &View<'_>, ingress: &Ingress) -> bool {
+    class_of(view, ingress).is_some()
+}
+
+/// The class of ours that an Ingress belongs to: the one that it names, else the default one.
+pub(crate) fn class_of<'a>(view: &View<'a>, ingress: &Ingress) -> Option<&'a Arc<IngressClass>> {
     let mut ours = view.all::<IngressClass>().filter(|class| &*class.controller == CONTROLLER_NAME);
     match &ingress.class {
-        Some(name) => ours.any(|class| class.name == *name),
-        None => ours.any(|class| class.is_default),
+        Some(name) => ours.find(|class| class.name == *name),
+        None => ours.find(|class| class.is_default),
     }
 }
 

@@ -11,7 +11,12 @@ use ako_core::resource::Protocol;
 use ako_core::{Config, Facts, annotation};
 
 use crate::placement::Placement;
+use crate::rules::infra_setting::Chosen;
 use crate::view::View;
+
+const HOST_MARKER: &str = "Host";
+/// The marker that names an AviInfraSetting. Source: L7 objects, §4.1.
+const SETTING_MARKER: &str = "InfrasettingName";
 
 /// One configuration and one set of facts.
 #[derive(Clone, Debug)]
@@ -53,6 +58,13 @@ impl Context {
             return self.clone();
         }
         Self { placement: Arc::new(self.placement.in_tenant(tenant)), ..self.clone() }
+    }
+
+    /// The same, for objects that a setting places.
+    pub(crate) fn placed(&self, chosen: Option<&Chosen<'_>>) -> Self {
+        let Some(Chosen { setting, is_named }) = chosen else { return self.clone() };
+        let placement = self.placement.by(setting, *is_named, &self.config, &self.facts);
+        Self { placement: Arc::new(placement), ..self.clone() }
     }
 
     /// The tenant of a namespace: the one that its annotation names, else that
@@ -104,17 +116,23 @@ impl Context {
     }
 
     pub(crate) fn names(&self) -> Names<'_> {
-        Names::new(&self.config).sharded(self.placement.shards).apart(&self.apart)
+        let Placement { shards, passthrough_shards, infix, .. } = &*self.placement;
+        Names::new(&self.config).placed(*shards, *passthrough_shards, infix).apart(&self.apart)
     }
 
     pub(crate) fn checksum(&self) -> Checksum {
         Checksum::of_cluster(&self.cluster)
     }
 
-    /// The markers of an object: the cluster's first, then the given ones that
-    /// have values.
-    pub(crate) fn markers(&self, fields: Vec<(&'static str, Vec<Arc<str>>)>) -> Vec<Marker> {
+    /// The markers of an object: the cluster's first, then the given ones that have values. What
+    /// is for a host tells the setting that places it, too, if that is in its name.
+    pub(crate) fn markers(&self, mut fields: Vec<(&'static str, Vec<Arc<str>>)>) -> Vec<Marker> {
         let cluster = Marker { key: "clustername".into(), values: vec![self.cluster.clone()] };
+        if let Some(setting) = &self.placement.named
+            && let Some(host) = fields.iter().position(|(key, _)| *key == HOST_MARKER)
+        {
+            fields.insert(host + 1, (SETTING_MARKER, vec![setting.clone()]));
+        }
         let others = fields.into_iter().filter_map(|(key, values)| ako_core::name::marker(key, values));
         std::iter::once(cluster).chain(others).collect()
     }

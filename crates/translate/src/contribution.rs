@@ -6,9 +6,20 @@ use std::sync::Arc;
 use ako_avi_types::http_policy::HttpRequestRule;
 use ako_avi_types::{Kind, Object, PoolGroupMember, Ref};
 
+/// An AviInfraSetting that something is placed by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlacedBy {
+    /// Its name.
+    pub setting: Arc<str>,
+    /// Whether that is in the names of what it places.
+    pub is_named: bool,
+}
+
 /// What a unit adds to a front.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Contribution {
+    /// The setting that it is to be placed by, if there is one.
+    pub placed_by: Option<PlacedBy>,
     /// Names for the VsVip.
     pub fqdns: Vec<Arc<str>>,
     /// SNI: pools of insecure paths.
@@ -107,6 +118,7 @@ impl Carried {
             Some(PoolGroupMember { priority_label, ratio, ..wanted.clone() })
         };
         Contribution {
+            placed_by: contribution.placed_by.clone(),
             fqdns: kept(&contribution.fqdns, &self.fqdns),
             members: contribution.members.iter().filter_map(member).collect(),
             children: contribution.children.clone(),

@@ -38,11 +38,11 @@ mod view;
 mod virtual_service;
 mod vsvip;
 
-pub use contribution::{Carried, Contribution};
+pub use contribution::{Carried, Contribution, PlacedBy};
 pub use front::{FrontKey, FrontKind};
 pub use limits::Room;
 pub use maker::Maker;
-pub use output::Output;
+pub use output::{LeftAlone, Output};
 pub use statement::{Binding, State, Statement, What};
 pub use translator::Translator;
 pub use unit::UnitKey;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ako_avi_types::{Kind, Object};
+use ako_avi_types::{Kind, Object, ObjectKey};
 use ako_core::{Diagnostic, Key, NamespacedName, Reason, ResourceId};
 
 use crate::context::Context;
@@ -25,9 +25,29 @@ pub struct Output {
     pub diagnostics: Vec<Diagnostic>,
     /// Everything that it looked at, sorted.
     pub reads: Vec<Key>,
+    /// What stays on the controller as it is, if it is there, as how it is to be cannot be told.
+    pub left_alone: Vec<LeftAlone>,
+    /// Those of its objects that are made where they are not there, and else stay as they are.
+    pub only_made: Vec<ObjectKey>,
     /// The oldest object that asks for a unit, and when it was created: of two units that ask
     /// for one name the older one has it.
     pub age: Option<(i64, ResourceId)>,
+}
+
+/// What is on the controller for a host, as an AviInfraSetting placed it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct LeftAlone {
+    /// The host.
+    pub host: Arc<str>,
+    /// The setting, where that is in the names; else it is what no setting is named on.
+    pub setting: Option<Arc<str>>,
+}
+
+impl LeftAlone {
+    /// Whether an object is part of it, as its markers and its metadata tell.
+    pub fn has(&self, object: &Object) -> bool {
+        object.setting() == self.setting.as_ref() && object.hosts().any(|host| *host == self.host)
+    }
 }
 
 impl Output {
@@ -81,6 +101,7 @@ impl Output {
         }
         self.statements.shrink_to_fit();
         self.reads.shrink_to_fit();
+        self.left_alone.shrink_to_fit();
     }
 
     /// The Kubernetes objects that its addresses are published on.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use ako_avi_types::pool::{PlacementNetwork, Subnet};
 use ako_avi_types::{IpAddress, Kind, Ref, go_json};
 use ako_core::config::{NodeNetwork, ShardSize, VipNetwork, split_cidr};
+use ako_core::resource::{AviInfraSetting, InfraListener};
 use ako_core::{Config, Facts};
 use serde::Serialize;
 
@@ -23,17 +24,29 @@ pub(crate) struct Placement {
     pub(crate) se_group_ref: Ref,
     /// The VRF, or nothing where a tier-1 router takes its place.
     pub(crate) vrf_ref: Option<Ref>,
-    /// The VRF, which children name in any case.
+    /// The VRF and the SE group that children name, which follow their parents whatever they say.
     pub(crate) child_vrf_ref: Ref,
+    pub(crate) child_se_group: Arc<str>,
     /// The tier-1 router, if there is one.
     pub(crate) tier1: Option<Arc<str>>,
-    /// How many virtual services hosts share.
+    /// How many virtual services hosts share, and how many those do whose TLS goes through.
     pub(crate) shards: ShardSize,
+    pub(crate) passthrough_shards: u32,
+    /// The AviInfraSetting whose name is in the names of what it places, and what it is there.
+    pub(crate) named: Option<Arc<str>>,
+    pub(crate) infix: Arc<str>,
     /// The networks that addresses come from, each with its uuid where its name is not enough.
     pub(crate) vip_networks: Vec<VipNetwork>,
+    /// Whether VIPs get a public address, on clouds that have such.
+    pub(crate) public_ip: Option<bool>,
     /// Whether routes to the VIPs are announced, and the labels of the peers that hear of them.
     pub(crate) rhi: bool,
     pub(crate) bgp_peer_labels: Vec<Arc<str>>,
+    /// Whether a setting places it: then upstream's checksum of an EVH virtual service covers the
+    /// announcement of routes.
+    pub(crate) has_setting: bool,
+    /// The ports of fronts and of virtual services that hosts have for themselves, beside theirs.
+    pub(crate) listeners: Vec<InfraListener>,
     /// The networks of pools' servers, on clouds that have to be told.
     pub(crate) pool_networks: Vec<PlacementNetwork>,
     /// The same as upstream's checksum of a pool spells it.
@@ -52,14 +65,75 @@ impl Placement {
             se_group_ref: Ref::named(Kind::ServiceEngineGroup, config.se_group.clone()),
             vrf_ref: tier1.is_none().then(|| child_vrf_ref.clone()),
             child_vrf_ref,
+            child_se_group: config.se_group.clone(),
             tier1,
             shards: config.shard_size,
+            passthrough_shards: config.passthrough_shards,
+            named: None,
+            infix: Arc::default(),
             vip_networks: config.vip_networks.iter().map(|network| identified(network, facts)).collect(),
+            public_ip: None,
             rhi: config.rhi,
             bgp_peer_labels: if config.rhi { config.bgp_peer_labels.clone() } else { Vec::new() },
-            pool_networks: pool_networks(config, facts),
-            pool_networks_text: pool_networks_text(config, facts),
+            has_setting: false,
+            listeners: Vec::new(),
+            pool_networks: if facts.cloud.places_pools() {
+                pool_networks(facts, &config.node_networks)
+            } else {
+                Vec::new()
+            },
+            pool_networks_text: if facts.cloud.places_pools() {
+                pool_networks_text(facts, &config.node_networks)
+            } else {
+                "null".to_owned()
+            },
         }
+    }
+
+    /// The same with what a setting says in its place. `is_named` says whether its name is in the
+    /// names of objects. Source: Custom resources, §2.
+    pub(crate) fn by(&self, setting: &AviInfraSetting, is_named: bool, config: &Config, facts: &Facts) -> Self {
+        let mut placed = Self { has_setting: true, ..self.clone() };
+        if is_named {
+            placed.named = Some(setting.id.name.clone());
+            placed.infix = format!("{}-", setting.id.name).into();
+        }
+        if let Some(group) = &setting.se_group {
+            placed.se_group = group.clone();
+            placed.se_group_ref = Ref::named(Kind::ServiceEngineGroup, group.clone());
+        }
+        if let Some(shards) = setting.shard_size {
+            placed.shards = shards;
+            if let ShardSize::Shared(size) = shards {
+                placed.passthrough_shards = size;
+            }
+        }
+        if let Some(router) = &setting.t1lr {
+            placed.tier1 = Some(router.clone());
+            placed.vrf_ref = None;
+        }
+        let Some(network) = &setting.network else { return placed };
+        if !network.vip_networks.is_empty() {
+            placed.vip_networks = network.vip_networks.iter().map(|vip| identified(vip, facts)).collect();
+        }
+        if facts.cloud.is_public() {
+            placed.public_ip = network.enable_public_ip;
+        }
+        placed.rhi = network.enable_rhi.unwrap_or(config.rhi);
+        placed.bgp_peer_labels = match &*network.bgp_peer_labels {
+            _ if !placed.rhi => Vec::new(),
+            [] => config.bgp_peer_labels.clone(),
+            labels => labels.to_vec(),
+        };
+        placed.listeners.clone_from(&network.listeners);
+        if !network.node_networks.is_empty() {
+            if facts.cloud.places_pools_of_settings() {
+                placed.pool_networks = pool_networks(facts, &network.node_networks);
+            }
+            // Upstream's checksum covers them even where Avi is not told.
+            placed.pool_networks_text = pool_networks_text(facts, &network.node_networks);
+        }
+        placed
     }
 
     /// The same in another tenant.
@@ -75,10 +149,7 @@ fn identified(network: &VipNetwork, facts: &Facts) -> VipNetwork {
     VipNetwork { uuid: found.unwrap_or(&network.uuid).clone(), ..network.clone() }
 }
 
-fn pool_networks(config: &Config, facts: &Facts) -> Vec<PlacementNetwork> {
-    if !facts.cloud.places_pools() {
-        return Vec::new();
-    }
+fn pool_networks(facts: &Facts, networks: &[NodeNetwork]) -> Vec<PlacementNetwork> {
     let of = |network: &NodeNetwork| {
         let uuid = uuid(facts, network);
         let network_ref = if uuid.is_empty() {
@@ -91,17 +162,13 @@ fn pool_networks(config: &Config, facts: &Facts) -> Vec<PlacementNetwork> {
             .map(move |subnet| PlacementNetwork { network_ref: network_ref.clone(), subnet })
             .collect::<Vec<_>>()
     };
-    config.node_networks.iter().flat_map(of).collect()
+    networks.iter().flat_map(of).collect()
 }
 
 /// An empty map instead of none where there could be networks.
-fn pool_networks_text(config: &Config, facts: &Facts) -> String {
-    if !facts.cloud.places_pools() {
-        return "null".to_owned();
-    }
-    let networks = config.node_networks.iter();
+fn pool_networks_text(facts: &Facts, networks: &[NodeNetwork]) -> String {
     let texts: BTreeMap<_, _> =
-        networks.map(|network| (network.key(), NetworkText::of(facts, network))).collect();
+        networks.iter().map(|network| (network.key(), NetworkText::of(facts, network))).collect();
     go_json::marshal(&texts)
 }
 

@@ -22,6 +22,8 @@ pub struct Statement {
 pub enum What {
     /// A virtual service serves it.
     Address(Binding),
+    /// The addresses that it has for this host stay, as what serves it is left alone.
+    AddressStays(Arc<str>),
     /// Its pods need node ports: it is a Service, and has to ask for them.
     NodePorts,
     /// It has a condition.

@@ -6,7 +6,7 @@ use ako_core::checksum::sha1_hex;
 use ako_core::{Config, Facts, Snapshot};
 
 use crate::context::Context;
-use crate::contribution::Contribution;
+use crate::contribution::{Contribution, PlacedBy};
 use crate::front::FrontKey;
 use crate::http::{host, ingress, route, shared_service};
 use crate::layer4::{service, shared_vip};
@@ -71,17 +71,19 @@ impl Translator {
         unit(&self.context.apart(apart.into()), snapshot, key)
     }
 
-    /// Translates one front with what units contribute to it, in order of the
-    /// units. A front without contributions is an empty virtual service.
+    /// Translates one front, which a setting may place, with what units contribute to it, in order
+    /// of the units. A front without contributions is an empty virtual service.
     pub fn front<'a>(
         &self,
         snapshot: &Snapshot,
         key: &FrontKey,
+        placed_by: Option<&PlacedBy>,
         parts: impl IntoIterator<Item = &'a Contribution>,
     ) -> Output {
         let view = View::new(snapshot);
         let mut out = Output::default();
-        shared_service::translate(&self.context.in_tenant(&key.tenant), &view, key, parts, &mut out);
+        let context = self.context.in_tenant(&key.tenant);
+        shared_service::translate(&context, &view, key, placed_by, parts, &mut out);
         out.finish(view)
     }
 

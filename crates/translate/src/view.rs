@@ -140,6 +140,12 @@ impl<'a> View<'a> {
         self.snapshot.instances().owns_routes(me)
     }
 
+    /// The instance that writes the statuses of what has no namespace.
+    pub(crate) fn writer_of_cluster_statuses(&self) -> Option<&'a Arc<str>> {
+        self.note(Key::Instances);
+        self.snapshot.instances().writer_of_cluster_statuses()
+    }
+
     /// Whether another instance leaves an instance nothing.
     pub(crate) fn is_barred(&self, me: &str) -> bool {
         self.note(Key::Instances);

@@ -115,14 +115,14 @@ impl Covered {
         std::iter::once(PortText::http(80, false)).chain(secure).collect()
     }
 
-    fn checksum(&self, context: &Context, markers: &[Marker]) -> Arc<str> {
+    fn checksum(&self, se_group: &str, context: &Context, markers: &[Marker]) -> Arc<str> {
         let mut tokens = self.tokens.clone();
         tokens.sort();
         let first = format!(
             "{}{}{}{}{}{}",
             tokens.join(":"),
             self.application_profile,
-            context.placement.se_group,
+            se_group,
             self.network_profile,
             go_json::marshal(&self.ports),
             self.evh_host,
@@ -140,6 +140,7 @@ impl Covered {
 pub(crate) struct Draft {
     pub(crate) body: VirtualService,
     pub(crate) covered: Covered,
+    se_group: Arc<str>,
 }
 
 impl Draft {
@@ -162,14 +163,57 @@ impl Draft {
             markers,
             ..VirtualService::default()
         };
-        Self { body, covered }
+        Self { body, covered, se_group: context.placement.se_group.clone() }
+    }
+
+    /// One with the fields that all have that are on a shared virtual service.
+    pub(crate) fn child(
+        context: &Context,
+        name: &str,
+        parent: &str,
+        covered: Covered,
+        metadata: ServiceMetadata,
+        markers: Vec<Marker>,
+    ) -> Self {
+        let mut draft = Self::new(context, name, covered, metadata, markers);
+        draft.se_group = context.placement.child_se_group.clone();
+        draft.body.se_group_ref = Some(Ref::named(Kind::ServiceEngineGroup, draft.se_group.clone()));
+        draft.body.vrf_context_ref = Some(context.placement.child_vrf_ref.clone());
+        draft.body.vs_type = Some("VS_TYPE_VH_CHILD".into());
+        draft.body.vh_parent_vs_ref = Some(Ref::named(Kind::VirtualService, parent));
+        draft.body.network_profile_ref = Some(network_profile(SYSTEM_TCP_PROXY));
+        draft.body.east_west_placement = Some(false);
+        draft.body.ign_pool_net_reach = Some(false);
+        draft
+    }
+
+    /// Adds the ports that a setting asks for, each in the place of the same port.
+    pub(crate) fn listen_as_placed(&mut self, context: &Context, range: bool) {
+        for port in &context.placement.listeners {
+            let (ssl, http2) = (port.enable_ssl == Some(true), port.enable_http2 == Some(true));
+            let listener = Listener { enable_http2: http2, ..listener(port.port, ssl, range) };
+            match self.body.services.iter_mut().find(|known| known.port == port.port) {
+                Some(known) => *known = listener,
+                None => self.body.services.push(listener),
+            }
+            let text = PortText { enable_http2: http2, ..PortText::http(port.port, ssl) };
+            match self.covered.ports.iter_mut().find(|known| known.port == port.port) {
+                Some(known) => *known = text,
+                None => self.covered.ports.push(text),
+            }
+        }
     }
 
     /// The virtual service with its checksum: nothing may change after that.
     pub(crate) fn finish(self, context: &Context) -> VirtualService {
-        let Self { body, covered } = self;
-        VirtualService { cloud_config_cksum: Some(covered.checksum(context, &body.markers)), ..body }
+        let Self { body, covered, se_group } = self;
+        VirtualService { cloud_config_cksum: Some(covered.checksum(&se_group, context, &body.markers)), ..body }
     }
+}
+
+/// The same where upstream's checksum covers it only if a setting places the virtual service.
+pub(crate) fn rhi_text_of_setting(context: &Context) -> Vec<String> {
+    context.placement.has_setting.then(|| rhi_text(context)).into_iter().collect()
 }
 
 /// The text that says whether routes to the VIP are announced.

@@ -54,6 +54,9 @@ fn checksum(
         networks.sort();
         checksum = checksum.text(&go_json::marshal(&networks));
     }
+    if let Some(public_ip) = context.placement.public_ip {
+        checksum = checksum.text(&public_ip.to_string());
+    }
     if !labels.is_empty() {
         let mut labels = labels.to_vec();
         labels.sort();
@@ -83,11 +86,14 @@ fn vips(context: &Context, fixed: Option<&Arc<str>>) -> Vec<Vip> {
             vip_id: id.to_string().into(),
             auto_allocate_ip: true,
             subnet_uuid: Some(network.name.clone()),
+            auto_allocate_floating_ip: context.placement.public_ip,
             ..Vip::default()
         };
         return context.placement.vip_networks.iter().zip(1..).map(vip).collect();
     }
-    let mut vip = Vip { vip_id: "0".into(), auto_allocate_ip: true, ..Vip::default() };
+    let auto_allocate_floating_ip = context.placement.public_ip;
+    let mut vip =
+        Vip { vip_id: "0".into(), auto_allocate_ip: true, auto_allocate_floating_ip, ..Vip::default() };
     if let Some(network) = context.placement.vip_networks.first() {
         vip.auto_allocate_ip_type = match (network.cidr.is_empty(), network.v6cidr.is_empty()) {
             (_, true) => None,

@@ -287,7 +287,7 @@ pub(crate) mod tests {
                         Resource::Namespace(Namespace {
                             name: format!("of-{app}").into(),
                             labels,
-                            tenant: None,
+                            ..Namespace::default()
                         })
                     })
                     .to_vec(),

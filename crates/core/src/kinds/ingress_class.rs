@@ -14,6 +14,8 @@ pub struct IngressClass {
     pub controller: Arc<str>,
     /// Whether Ingresses without a class belong to it.
     pub is_default: bool,
+    /// `spec.parameters`: the AviInfraSetting that places what is made for its Ingresses.
+    pub setting: Option<Arc<str>>,
 }
 
 impl Kept for IngressClass {

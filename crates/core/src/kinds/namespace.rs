@@ -15,6 +15,8 @@ pub struct Namespace {
     pub labels: BTreeMap<Arc<str>, Arc<str>>,
     /// Annotation [`crate::annotation::TENANT`], if not empty.
     pub tenant: Option<Arc<str>>,
+    /// Annotation [`crate::annotation::INFRA_SETTING`], if not empty.
+    pub setting: Option<Arc<str>>,
 }
 
 impl Kept for Namespace {

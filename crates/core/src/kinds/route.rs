@@ -32,6 +32,8 @@ pub struct Route {
     pub target_port: Option<PortRef>,
     /// `spec.tls`.
     pub tls: Option<RouteTls>,
+    /// Annotation [`crate::annotation::INFRA_SETTING`], if not empty.
+    pub setting: Option<Arc<str>>,
     /// What of it cannot be understood, so that it is not served.
     pub invalid: Option<Arc<str>>,
     /// What was published on the object.

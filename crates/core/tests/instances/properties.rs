@@ -88,7 +88,7 @@ fn worlds() -> impl Strategy<Value = World> {
             .collect(),
         namespaces: namespaces
             .into_iter()
-            .map(|(name, labels)| Namespace { name, labels, tenant: None })
+            .map(|(name, labels)| Namespace { name, labels, ..Namespace::default() })
             .collect(),
     })
 }

@@ -97,7 +97,7 @@ impl Case {
         let namespace = |(name, labels): (&Arc<str>, &BTreeMap<_, _>)| Namespace {
             name: name.clone(),
             labels: labels.clone(),
-            tenant: None,
+            ..Namespace::default()
         };
         self.namespaces.iter().map(namespace).collect()
     }

@@ -49,6 +49,7 @@ pub(crate) fn class() -> Resource {
         name: "avi".into(),
         controller: CONTROLLER_NAME.into(),
         is_default: true,
+        setting: None,
     })
 }
 

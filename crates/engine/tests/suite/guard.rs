@@ -176,6 +176,7 @@ fn a_list_is_not_explained_by_an_edit_at_the_same_time() {
         name: "other".into(),
         controller: "nginx".into(),
         is_default: false,
+        setting: None,
     }));
     world.run(Duration::from_mins(1));
     assert!(world.engine.held().is_some());

@@ -212,7 +212,7 @@ fn class() -> impl Strategy<Value = Resource> {
     (pick(&["avi", "foreign"]), prop::bool::weighted(0.8), any::<bool>()).prop_map(
         |(name, ours, is_default)| {
             let controller = if ours { CONTROLLER_NAME } else { "other" }.into();
-            Resource::IngressClass(IngressClass { name, controller, is_default })
+            Resource::IngressClass(IngressClass { name, controller, is_default, setting: None })
         },
     )
 }

@@ -62,6 +62,7 @@ fn a_status_is_cleared_when_nothing_serves_the_object_any_more() {
         name: "other".into(),
         controller: "nginx".into(),
         is_default: false,
+        setting: None,
     }));
     let published = world.status(&id(ResourceKind::Ingress, "a"));
     let other = Ingress { class: Some("other".into()), published, ..plain_ingress("a", &[host(1)]) };
@@ -81,6 +82,7 @@ fn foreign_statuses_are_left_alone() {
         name: "other".into(),
         controller: "nginx".into(),
         is_default: false,
+        setting: None,
     }));
     let foreign = Ingress {
         class: Some("other".into()),

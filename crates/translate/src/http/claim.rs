@@ -13,8 +13,10 @@ use crate::claimant::{self, Claimant};
 use crate::context::Context;
 use crate::http::asked::{Asked, Security};
 use crate::http::{ingress, route, rule_fields};
-use crate::output::Output;
+use crate::output::{LeftAlone, Output};
 use crate::rules::host_rule;
+use crate::rules::infra_setting::{self, Chosen, Unusable};
+use crate::statement::{Statement, What};
 use crate::view::View;
 
 /// One claim to a host.
@@ -23,10 +25,17 @@ pub(crate) struct HostClaim<'a> {
     pub(crate) by: Claimant<'a>,
     /// The tenant of its namespace.
     pub(crate) tenant: Arc<str>,
+    /// The setting that it is placed by.
+    pub(crate) chosen: Option<Chosen<'a>>,
     pub(crate) asked: Asked<'a>,
 }
 
 impl HostClaim<'_> {
+    /// The setting whose name is in the names of what is made for it.
+    pub(crate) fn named_setting(&self) -> Option<&Arc<str>> {
+        self.chosen.filter(|chosen| chosen.is_named).map(|chosen| &chosen.setting.id.name)
+    }
+
     pub(crate) fn namespace(&self) -> &Arc<str> {
         &self.by.name().namespace
     }
@@ -40,8 +49,8 @@ impl HostClaim<'_> {
 /// A host that is ours, and the claims to it that are to be served.
 #[derive(Debug)]
 pub(crate) struct Claimed<'a> {
-    /// The namespace that the host belongs to: that of the oldest claim.
-    pub(crate) owner: Arc<str>,
+    /// To whom the host belongs.
+    pub(crate) oldest: Claimant<'a>,
     /// Oldest first; none if all were refused.
     pub(crate) claims: Vec<HostClaim<'a>>,
 }
@@ -76,7 +85,7 @@ pub(crate) fn of_host<'a>(
     if claims.is_empty() && oldest.is_route() {
         return None;
     }
-    Some(Claimed { owner: oldest.name().namespace.clone(), claims })
+    Some(Claimed { oldest, claims })
 }
 
 /// Whether the host can be served by this instance, and if not, why not.
@@ -174,9 +183,16 @@ fn claim<'a>(
     view: &View<'a>,
     host: &Arc<str>,
     by: Claimant<'a>,
-    taken: &mut BTreeSet<(Arc<str>, Arc<str>, bool)>,
+    taken: &mut BTreeSet<TakenPath>,
     out: &mut Output,
 ) -> Option<HostClaim<'a>> {
+    let chosen = match infra_setting::of_claimant(context, view, by) {
+        Ok(chosen) => chosen,
+        Err(unusable) => {
+            leave_alone(host, by, unusable, out);
+            return None;
+        }
+    };
     let tenant = context.tenant_of(view, &by.name().namespace);
     let tenant = tenant.map_err(|message| (Reason::TenantNotRead, message));
     let found = tenant.and_then(|tenant| {
@@ -188,17 +204,22 @@ fn claim<'a>(
         };
         asked.map(|asked| (tenant, asked))
     });
-    let (tenant, mut asked) = match found {
+    let (tenant, asked) = match found {
         Ok(found) => found,
         Err((reason, message)) => {
             by.refuse(host, reason, message, out);
             return None;
         }
     };
-    asked.paths.retain(|path| {
-        // An exact path is another one than a prefix.
-        let is_exact = path.path_type == PathType::Exact;
-        let is_first = taken.insert((tenant.clone(), path.path.clone(), is_exact));
+    let mut claim = HostClaim { by, tenant, chosen, asked };
+    let (tenant, setting) = (claim.tenant.clone(), claim.named_setting().cloned());
+    claim.asked.paths.retain(|path| {
+        let is_first = taken.insert(TakenPath {
+            tenant: tenant.clone(),
+            setting: setting.clone(),
+            path: path.path.clone(),
+            is_exact: path.path_type == PathType::Exact,
+        });
         if !is_first {
             let older = if by.is_route() { "Route" } else { "Ingress or rule" };
             let message =
@@ -207,5 +228,27 @@ fn claim<'a>(
         }
         is_first
     });
-    (!asked.paths.is_empty()).then_some(HostClaim { by, tenant, asked })
+    (!claim.asked.paths.is_empty()).then_some(claim)
+}
+
+/// A path of a host that somebody has. An exact path is another one than a prefix.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct TakenPath {
+    tenant: Arc<str>,
+    setting: Option<Arc<str>>,
+    path: Arc<str>,
+    is_exact: bool,
+}
+
+/// Leaves what is there for a claimant as it is, as the setting that it is to be placed by cannot
+/// be used: elsewhere it would have another address.
+fn leave_alone(host: &Arc<str>, by: Claimant<'_>, unusable: Unusable, out: &mut Output) {
+    let message = format!(
+        "host {host} is not served anew, and what is served of it stays as it is and follows no change, not even of \
+         its pods: {}",
+        unusable.why
+    );
+    out.tell(&by.id(), Reason::SettingNotApplied, message);
+    out.left_alone.push(LeftAlone { host: host.clone(), setting: unusable.named });
+    out.statements.push(Statement { object: by.id(), what: What::AddressStays(host.clone()) });
 }

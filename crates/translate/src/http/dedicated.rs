@@ -54,6 +54,7 @@ fn virtual_service(
     };
     let (metadata, markers) = if context.config.evh {
         covered.tokens.extend(host_service::strict_token(context, site));
+        covered.more = vs::rhi_text_of_setting(context);
         (host_service::metadata(site), host_service::markers(context, site))
     } else {
         covered.references = go_json::marshal(&[&site.host]);
@@ -79,5 +80,6 @@ fn virtual_service(
         rules.shape(context, Service::Dedicated, &mut draft);
         rules.listen(!context.config.evh, &mut draft);
     }
+    draft.listen_as_placed(context, !context.config.evh);
     draft.finish(context)
 }

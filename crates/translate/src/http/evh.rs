@@ -55,24 +55,13 @@ fn child(
         evh_host: site.host.to_string(),
         ..Covered::default()
     };
-    let mut draft = vs::Draft::new(
-        context,
-        &name,
-        covered,
-        host_service::metadata(site),
-        host_service::markers(context, site),
-    );
-    draft.body.vs_type = Some("VS_TYPE_VH_CHILD".into());
+    let (metadata, markers) = (host_service::metadata(site), host_service::markers(context, site));
+    let mut draft = vs::Draft::child(context, &name, parent, covered, metadata, markers);
     draft.body.vh_type = Some("VS_TYPE_VH_ENHANCED".into());
-    draft.body.vh_parent_vs_ref = Some(Ref::named(Kind::VirtualService, parent));
     draft.body.vh_matches = site.names().iter().map(host_match).collect();
     draft.body.min_pools_up = Some(1);
     draft.body.application_profile_ref = Some(vs::application_profile(vs::SYSTEM_HTTP));
-    draft.body.network_profile_ref = Some(vs::network_profile(vs::SYSTEM_TCP_PROXY));
     draft.body.http_policies = vs::http_policies(policies.iter().map(String::as_str));
-    draft.body.east_west_placement = Some(false);
-    draft.body.ign_pool_net_reach = Some(false);
-    draft.body.vrf_context_ref = Some(context.placement.child_vrf_ref.clone());
     if let Some(rules) = &site.rules {
         rules.shape(context, Service::EvhChild, &mut draft);
         // They are on the parent, and upstream's checksum of the child covers them all the same.

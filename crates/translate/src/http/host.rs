@@ -6,40 +6,90 @@ use ako_core::resource::HostRule;
 use ako_core::{Reason, name};
 
 use crate::context::Context;
-use crate::contribution::Contribution;
+use crate::contribution::{Contribution, PlacedBy};
 use crate::front::{FrontKey, FrontKind};
 use crate::http::asked::Security;
 use crate::http::claim::{self, Claimed, HostClaim};
 use crate::http::site::Site;
 use crate::http::{dedicated, evh, passthrough, rule_fields, sni};
 use crate::output::Output;
+use crate::rules::infra_setting::{self, Chosen};
 use crate::view::View;
 
-/// Translates a host: for each tenant by itself, as nothing is shared between
-/// tenants.
+/// The claims to a host that are served together: objects in different tenants, or with the names
+/// of different settings in theirs, have nothing in common.
+struct Group<'a> {
+    tenant: Arc<str>,
+    /// That of the oldest claim.
+    chosen: Option<Chosen<'a>>,
+    /// Oldest first.
+    claims: Vec<HostClaim<'a>>,
+}
+
+/// Translates a host: each group of claims by itself.
 pub(crate) fn translate(context: &Context, view: &View<'_>, host: &Arc<str>, out: &mut Output) {
-    let Some(Claimed { owner, claims }) = claim::of_host(context, view, host, out) else { return };
-    if !fits(context, host, &owner, &claims, out) {
-        return;
-    }
-    let mut tenants: Vec<(Arc<str>, Vec<HostClaim<'_>>)> = Vec::new();
-    if claims.is_empty()
-        && let Ok(tenant) = context.tenant_of(view, &owner)
-    {
-        tenants.push((tenant, Vec::new()));
-    }
-    for claim in claims {
-        match tenants.iter_mut().find(|(tenant, _)| *tenant == claim.tenant) {
-            Some((_, claims)) => claims.push(claim),
-            None => tenants.push((claim.tenant.clone(), vec![claim])),
+    let Some(claimed) = claim::of_host(context, view, host, out) else { return };
+    let owner = claimed.oldest.name().namespace.clone();
+    for Group { tenant, chosen, claims } in groups(context, view, claimed) {
+        let context = &context.in_tenant(&tenant).placed(chosen.as_ref());
+        tell_other_settings(host, chosen, &claims, out);
+        let before = out.contributions.len();
+        if fits(context, host, &owner, &claims, out) {
+            in_one_place(context, view, host, &owner, claims, out);
         }
-    }
-    for (tenant, claims) in tenants {
-        in_one_tenant(&context.in_tenant(&tenant), view, host, &owner, claims, out);
+        for (_, contribution) in &mut out.contributions[before..] {
+            contribution.placed_by = chosen.map(PlacedBy::from);
+        }
     }
 }
 
-fn in_one_tenant(
+fn groups<'a>(context: &Context, view: &View<'a>, claimed: Claimed<'a>) -> Vec<Group<'a>> {
+    let Claimed { oldest, claims } = claimed;
+    let mut groups: Vec<Group<'a>> = Vec::new();
+    if claims.is_empty()
+        && let Ok(tenant) = context.tenant_of(view, &oldest.name().namespace)
+        && let Ok(chosen) = infra_setting::of_claimant(context, view, oldest)
+    {
+        groups.push(Group { tenant, chosen, claims: Vec::new() });
+    }
+    for claim in claims {
+        let is_of = |group: &&mut Group<'_>| {
+            group.tenant == claim.tenant
+                && group.claims.first().is_some_and(|first| first.named_setting() == claim.named_setting())
+        };
+        match groups.iter_mut().find(is_of) {
+            Some(group) => group.claims.push(claim),
+            None => {
+                let (tenant, chosen) = (claim.tenant.clone(), claim.chosen);
+                groups.push(Group { tenant, chosen, claims: vec![claim] });
+            }
+        }
+    }
+    groups
+}
+
+/// Tells those claims that they are placed by what the oldest one asks for: settings of
+/// namespaces are in no name, so that the objects of a host are in one place.
+fn tell_other_settings(
+    host: &Arc<str>,
+    chosen: Option<Chosen<'_>>,
+    claims: &[HostClaim<'_>],
+    out: &mut Output,
+) {
+    let name = |chosen: Option<Chosen<'_>>| chosen.map(|chosen| chosen.setting.id.name.clone());
+    let Some(first) = claims.first() else { return };
+    for claim in claims.iter().filter(|claim| name(claim.chosen) != name(chosen)) {
+        let message = format!(
+            "host {host} belongs to {}, which is older, and is placed by {}: give both namespaces the same \
+             AviInfraSetting, or name it in the IngressClass",
+            first.by.id(),
+            name(chosen).map_or("the configuration".into(), |name| format!("AviInfraSetting {name}")),
+        );
+        out.tell(&claim.by.id(), Reason::SettingNotApplied, message);
+    }
+}
+
+fn in_one_place(
     context: &Context,
     view: &View<'_>,
     host: &Arc<str>,

@@ -12,12 +12,13 @@ use ako_core::config::{AutoFqdn, FqdnReuse};
 use ako_core::name::dns_label_of_tenant;
 
 use crate::context::Context;
-use crate::contribution::Contribution;
+use crate::contribution::{Contribution, PlacedBy};
 use crate::front::{FrontKey, FrontKind};
 use crate::http::rule_fields::{self, Rules, Service};
 use crate::http::{claim, path_policy};
 use crate::limits::Room;
 use crate::output::Output;
+use crate::rules::infra_setting;
 use crate::view::View;
 use crate::virtual_service::{self as vs, Covered, PortText};
 use crate::{pool, vsvip};
@@ -26,10 +27,19 @@ pub(crate) fn translate<'a>(
     context: &Context,
     view: &View<'_>,
     key: &FrontKey,
+    placed_by: Option<&PlacedBy>,
     parts: impl IntoIterator<Item = &'a Contribution>,
     out: &mut Output,
 ) {
-    let sum = sum(parts);
+    let chosen = placed_by.map(|placed| infra_setting::by_name(context, view, &placed.setting, placed.is_named));
+    // What a setting placed that cannot be used now is left alone as long as a host is on it.
+    let Ok(chosen) = chosen.transpose() else { return };
+    let context = &context.placed(chosen.as_ref());
+    let sum = sum(parts.into_iter().inspect(|part| {
+        if part.placed_by.as_ref() != placed_by {
+            tell_placed_otherwise(context, view, key, placed_by, part, out);
+        }
+    }));
     let mut objects = match key.kind {
         FrontKind::Sni => {
             let plain: Vec<_> = sum.fqdns.iter().filter(|host| !sum.redirects.contains(host)).collect();
@@ -68,6 +78,31 @@ fn sum<'a>(parts: impl IntoIterator<Item = &'a Contribution>) -> Contribution {
     sum.authorities.sort();
     sum.authorities.dedup();
     sum
+}
+
+/// Tells those on a front who ask for another place: a setting of a namespace is in no name, so
+/// that the front may be that of others, too.
+fn tell_placed_otherwise(
+    context: &Context,
+    view: &View<'_>,
+    key: &FrontKey,
+    placed_by: Option<&PlacedBy>,
+    part: &Contribution,
+    out: &mut Output,
+) {
+    let place = placed_by.map_or("the configuration".to_owned(), |by| format!("AviInfraSetting {}", by.setting));
+    for host in &part.fqdns {
+        let message = format!(
+            "host {host} is on virtual service {}, which is placed by {place}, as the oldest host on it asks for: name \
+             the AviInfraSetting in the IngressClass, or give the namespace a tenant of its own",
+            key.name
+        );
+        let claimed = claim::of_host(context, view, host, &mut Output::default());
+        let claims = claimed.into_iter().flat_map(|claimed| claimed.claims);
+        for claim in claims.filter(|claim| claim.tenant == key.tenant) {
+            out.tell(&claim.by.id(), Reason::SettingNotApplied, message.clone());
+        }
+    }
 }
 
 /// Tells those who claim wildcard hosts whose HTTP requests are not redirected to HTTPS; each
@@ -173,6 +208,7 @@ fn sni(
         rules.shape(context, Service::Shared, &mut parent);
         rules.listen(true, &mut parent);
     }
+    parent.listen_as_placed(context, true);
     objects.push(Object::VirtualService(parent.finish(context)));
     objects
 }
@@ -196,6 +232,7 @@ fn evh(context: &Context, view: &View<'_>, key: &FrontKey, sum: Contribution) ->
         application_profile: vs::SYSTEM_HTTP.to_owned(),
         network_profile: vs::SYSTEM_TCP_PROXY,
         ports: Covered::http_ports(true),
+        more: vs::rhi_text_of_setting(context),
         ..Covered::default()
     };
     let mut parent = parent(context, key, covered, false);
@@ -210,6 +247,7 @@ fn evh(context: &Context, view: &View<'_>, key: &FrontKey, sum: Contribution) ->
         rules.shape(context, Service::Shared, &mut parent);
         rules.listen(false, &mut parent);
     }
+    parent.listen_as_placed(context, false);
     let vsvip = front_vsvip(context, key, sum.fqdns, rules.as_ref());
     vec![vsvip, Object::VirtualService(parent.finish(context))]
 }

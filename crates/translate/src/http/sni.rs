@@ -149,17 +149,11 @@ fn child(
         ..Covered::default()
     };
     let markers = context.markers(vec![("Namespace", vec![namespace]), ("Host", site.names())]);
-    let mut draft = vs::Draft::new(context, &name, covered, metadata, markers);
-    draft.body.vs_type = Some("VS_TYPE_VH_CHILD".into());
-    draft.body.vh_parent_vs_ref = Some(Ref::named(Kind::VirtualService, parent));
+    let mut draft = vs::Draft::child(context, &name, parent, covered, metadata, markers);
     draft.body.vh_domain_name = site.names();
     draft.body.application_profile_ref = Some(vs::application_profile(vs::SYSTEM_SECURE_HTTP));
-    draft.body.network_profile_ref = Some(vs::network_profile(vs::SYSTEM_TCP_PROXY));
     draft.body.ssl_key_and_certificate_refs = certificates.references();
     draft.body.http_policies = vs::http_policies(policies.iter().map(String::as_str));
-    draft.body.east_west_placement = Some(false);
-    draft.body.ign_pool_net_reach = Some(false);
-    draft.body.vrf_context_ref = Some(context.placement.child_vrf_ref.clone());
     if let Some(rules) = &site.rules {
         rules.shape(context, Service::SniChild, &mut draft);
     }

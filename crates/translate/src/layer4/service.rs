@@ -21,6 +21,7 @@ use crate::context::Context;
 use crate::endpoints::{self, BackendPort};
 use crate::layer4::{fqdn, namesake};
 use crate::output::Output;
+use crate::rules::infra_setting::{self, Chosen};
 use crate::rules::reference::{self, Found, Wants};
 use crate::statement::Binding;
 use crate::unit::{UnitKey, service_id};
@@ -47,6 +48,8 @@ pub(crate) fn translate(context: &Context, view: &View<'_>, id: &NamespacedName,
         Ok(tenant) => context.in_tenant(&tenant),
         Err(message) => return out.tell(&source, Reason::TenantNotRead, message),
     };
+    let (chosen, is_placed) = placed_by(context, view, service, out);
+    let context = &context.placed(chosen.as_ref());
     if !namesake::may_be_named(context, view, &UnitKey::Service(id.clone()), &[service], out)
         || !namesake::may_have_pools(context, view, service, None, out)
     {
@@ -60,6 +63,9 @@ pub(crate) fn translate(context: &Context, view: &View<'_>, id: &NamespacedName,
     let vip = vsvip::build(context, &name, hostnames.clone(), address.as_ref());
     let profile = application_profile(context, view, service, out);
     let service_vs = virtual_service(context, service, &name, &pools, &hostnames, profile);
+    if !is_placed {
+        out.only_made = [Kind::VsVip, Kind::VirtualService].map(|kind| context.key(kind, name.clone())).into();
+    }
     let objects = [Object::L4PolicySet(policy), Object::VsVip(vip), Object::VirtualService(service_vs)];
     if pools.is_empty() || !objects.into_iter().all(|object| out.add(object, &source)) {
         return;
@@ -68,6 +74,27 @@ pub(crate) fn translate(context: &Context, view: &View<'_>, id: &NamespacedName,
         out.request_node_ports(id);
     }
     bind(context, service, &hostnames, &name, out);
+}
+
+/// The setting that a Service is placed by, and whether it is placed as it asks for. If the setting
+/// cannot be used, it is placed as configured where it is not placed yet, and told.
+pub(crate) fn placed_by<'a>(
+    context: &Context,
+    view: &View<'a>,
+    service: &'a Service,
+    out: &mut Output,
+) -> (Option<Chosen<'a>>, bool) {
+    match infra_setting::of_service(context, view, service) {
+        Ok(chosen) => (chosen, true),
+        Err(unusable) => {
+            let message = format!(
+                "it is served as the configuration of the operator says, or stays where it was placed before: {}",
+                unusable.why
+            );
+            out.tell(&service_id(&service.id), Reason::SettingNotApplied, message);
+            (None, false)
+        }
+    }
 }
 
 /// Publishes the addresses of a virtual service on a Service, under each of its names.

@@ -4,14 +4,15 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use ako_avi_types::{Object, ServiceMetadata};
+use ako_avi_types::{Kind, Object, ServiceMetadata};
 use ako_core::resource::Service;
-use ako_core::{NamespacedName, Place, Reason};
+use ako_core::{NamespacedName, Place, Reason, annotation};
 
 use crate::context::Context;
 use crate::layer4::service::{self, SharedWith};
 use crate::layer4::{fqdn, namesake};
 use crate::output::Output;
+use crate::rules::infra_setting;
 use crate::unit::{UnitKey, service_id};
 use crate::view::View;
 use crate::vsvip;
@@ -34,12 +35,23 @@ pub(crate) fn translate(context: &Context, view: &View<'_>, key: &NamespacedName
     let oldest = members.services[0];
     out.age = Some((oldest.meta.created, service_id(&oldest.id)));
     let name: Arc<str> = context.names().l4_vs(&key.namespace, &key.name).into();
+    let (chosen, is_placed) = service::placed_by(context, view, oldest, out);
+    let placed = &context.placed(chosen.as_ref());
+    // As upstream has it, only what a Service itself names acts on the address.
+    let context = if infra_setting::annotated(oldest).is_some() {
+        placed
+    } else {
+        if let Some(chosen) = chosen {
+            tell_pools_alone(&members.services, &chosen.setting.id.name, out);
+        }
+        context
+    };
     let mut pools = Vec::new();
     let mut hostnames = Vec::new();
     for service in &members.services {
         let names = fqdn::of_service(context, service, out);
         let shared = SharedWith { key: &key.name, hostnames: &names };
-        pools.extend(service::pools(context, view, service, Some(shared), out));
+        pools.extend(service::pools(placed, view, service, Some(shared), out));
         if context.requests_node_ports() {
             out.request_node_ports(&service.id);
         }
@@ -59,9 +71,24 @@ pub(crate) fn translate(context: &Context, view: &View<'_>, key: &NamespacedName
     let service =
         service::listening(context, &name, &pools, metadata, markers, "System-L4-Application", None);
     let source = service_id(&members.services[0].id);
+    if !is_placed {
+        out.only_made = [Kind::VsVip, Kind::VirtualService].map(|kind| context.key(kind, name.clone())).into();
+    }
     let objects = [Object::L4PolicySet(policy), Object::VsVip(vip), Object::VirtualService(service)];
     if !objects.into_iter().all(|object| out.add(object, &source)) {
         out.statements.clear();
+    }
+}
+
+/// Tells that the setting of a namespace does not place a shared VIP.
+fn tell_pools_alone(services: &[&Arc<Service>], setting: &str, out: &mut Output) {
+    for service in services {
+        let message = format!(
+            "AviInfraSetting {setting} of its namespace acts on its pools alone, and not on the VIP that it shares: name \
+             it in annotation {} of each Service that shares the VIP",
+            annotation::INFRA_SETTING
+        );
+        out.tell(&service_id(&service.id), Reason::SettingNotApplied, message);
     }
 }
 
@@ -100,6 +127,21 @@ fn members<'a>(
                 key.name,
                 group.services[0].id,
                 group.address.as_deref().unwrap_or("allocated by the controller"),
+            );
+            out.tell(&id, Reason::SharedVipConflict, message);
+            continue;
+        }
+        let setting = infra_setting::annotated(service);
+        if let Some(group) = &members
+            && let decisive = infra_setting::annotated(group.services[0])
+            && setting != decisive
+        {
+            let message = format!(
+                "the Services that share VIP {} are placed as {} asks for, by {}: set annotation {} to the same",
+                key.name,
+                group.services[0].id,
+                decisive.map_or("no AviInfraSetting".to_owned(), |name| format!("AviInfraSetting {name}")),
+                annotation::INFRA_SETTING
             );
             out.tell(&id, Reason::SharedVipConflict, message);
             continue;

@@ -12,7 +12,7 @@ pub(crate) mod l7_rule;
 pub(crate) mod reference;
 pub(crate) mod verdict;
 
-use ako_core::resource::{AviInfraSetting, L4Rule, SsoRule};
+use ako_core::resource::{L4Rule, SsoRule};
 use ako_core::{Reason, ResourceId, ResourceKind};
 
 use crate::context::Context;
@@ -34,7 +34,6 @@ pub(crate) fn translate(context: &Context, view: &View<'_>, rule: &ResourceId, o
 /// Tells that rules of a kind have no effect in this version, where they are this instance's.
 fn tell_unapplied(view: &View<'_>, rule: &ResourceId, out: &mut Output) {
     let is_there = match rule.kind {
-        ResourceKind::AviInfraSetting => view.get::<AviInfraSetting>(&rule.name).is_some(),
         ResourceKind::L4Rule => view.get::<L4Rule>(&rule.name).is_some() && view.serves(&rule.name.namespace),
         ResourceKind::SSORule => {
             view.get::<SsoRule>(&rule.name).is_some() && view.serves(&rule.name.namespace)

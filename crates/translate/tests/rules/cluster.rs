@@ -88,7 +88,8 @@ pub(crate) fn translate_with(config: Config, facts: Facts, objects: Vec<Resource
         }
     }
     for (key, parts) in &fronts {
-        for object in translator.front(&snapshot, key, parts).objects {
+        let placed_by = parts.iter().find_map(|part| part.placed_by.as_ref());
+        for object in translator.front(&snapshot, key, placed_by, parts).objects {
             all.objects.insert((object.kind(), object.name().clone()), object);
         }
     }
@@ -149,6 +150,7 @@ pub(crate) fn class() -> Resource {
         name: "avi".into(),
         controller: CONTROLLER_NAME.into(),
         is_default: true,
+        setting: None,
     })
 }
 

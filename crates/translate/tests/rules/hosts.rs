@@ -281,7 +281,7 @@ fn an_empty_passthrough_front_is_whole() {
         tenant: "admin".into(),
         name: "c1--Shared-Passthrough-0".into(),
     };
-    let objects = translator.front(&Snapshot::default(), &key, []).objects;
+    let objects = translator.front(&Snapshot::default(), &key, None, []).objects;
     assert_eq!(objects.len(), 4, "no redirect is left, its virtual service is");
     for object in &objects {
         for reference in object.references() {
