@@ -482,10 +482,19 @@ impl Engine {
     }
 
     /// Takes over what a change of the cluster or of the configuration comes to.
-    pub(crate) fn changed(&mut self, changes: Changes, cause: Cause, now: Moment, effects: &mut Vec<Effect>) {
+    pub(crate) fn changed(
+        &mut self,
+        mut changes: Changes,
+        cause: Cause,
+        now: Moment,
+        effects: &mut Vec<Effect>,
+    ) {
         // That everything goes is what `deleteConfig` says.
         let by_edit = cause == Cause::Edit || self.policy.removing;
         self.note_names(by_edit);
+        let left_alone = self.inventory.leave_alone(self.desired.left_alone());
+        let connected = self.inventory.connected(&left_alone);
+        changes.objects.extend(left_alone);
         // Before both sides are known, there is nothing to be lost, and one write for
         // everything.
         for key in &changes.objects {
@@ -500,6 +509,7 @@ impl Engine {
             self.paces.changed(&changes.objects, now);
         }
         self.want(changes, now, effects);
+        self.look(connected, now);
     }
 
     /// Looks at what is wanted differently, whatever that comes from.
@@ -507,7 +517,6 @@ impl Engine {
         self.counters.translated += changes.translated as u64;
         self.counters.assembled += changes.assembled as u64;
         self.note_names(false);
-        let left_alone = self.inventory.leave_alone(self.desired.left_alone());
         for key in &changes.objects {
             // A new body may be accepted where the old one was not.
             if let Some(work) = self.agenda.get_mut(key) {
@@ -523,7 +532,6 @@ impl Engine {
         }
         let keys: Vec<_> = changes.objects.iter().cloned().collect();
         self.look(changes.objects, now);
-        self.look(left_alone, now);
         for key in &keys {
             self.agenda.promote(key);
         }

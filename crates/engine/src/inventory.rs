@@ -101,8 +101,7 @@ impl Inventory {
             || key.name.starts_with(shared_prefix)
     }
 
-    /// Says what stays as it is. Answers the objects for which that is news, and what leads to them
-    /// or they refer to.
+    /// Says what stays as it is. Answers the objects for which that is news.
     pub(crate) fn leave_alone<'a>(
         &mut self,
         parts: impl Iterator<Item = &'a LeftAlone> + Clone,
@@ -116,15 +115,18 @@ impl Inventory {
             .filter_map(|(key, entry)| Some((key.clone(), self.kind_left_alone(&entry.observed.body)?)))
             .collect();
         let is_new = |key: &&ObjectKey| unread.contains_key(*key) != self.unread.contains_key(*key);
-        let news: Vec<_> = unread.keys().chain(self.unread.keys()).filter(is_new).cloned().collect();
+        let news = unread.keys().chain(self.unread.keys()).filter(is_new).cloned().collect();
         self.unread = unread;
-        news.iter().flat_map(|key| reach(key, |key| self.neighbours(key))).collect()
+        news
     }
 
-    /// What refers to an object, and what that refers to.
-    fn neighbours(&self, key: &ObjectKey) -> Vec<ObjectKey> {
-        let below = self.get(key).map(|observed| targets(key, &observed.body)).unwrap_or_default();
-        self.referrers(key).cloned().chain(below).collect()
+    /// Objects, and all that references lead to from them in either direction.
+    pub(crate) fn connected(&self, keys: &BTreeSet<ObjectKey>) -> BTreeSet<ObjectKey> {
+        let next = |key: &ObjectKey| {
+            let below = self.get(key).map(|observed| targets(key, &observed.body)).unwrap_or_default();
+            self.referrers(key).cloned().chain(below).collect()
+        };
+        reach(keys, next)
     }
 
     /// The kind that an object was made for, if it is left alone for its own sake.
@@ -143,8 +145,9 @@ impl Inventory {
         }
         let up = |key: &ObjectKey| self.referrers(key).cloned().collect();
         let down = |key: &ObjectKey| self.get(key).map(|o| targets(key, &o.body)).unwrap_or_default();
-        let led_to = |key: &ObjectKey| reach(key, down).iter().find_map(|key| self.unread.get(key).copied());
-        reach(key, up).iter().find_map(led_to)
+        let led_to =
+            |key: &ObjectKey| reach([key], down).iter().find_map(|key| self.unread.get(key).copied());
+        reach([key], up).iter().find_map(led_to)
     }
 
     /// The objects that were made for kinds that this version does not read.
@@ -347,9 +350,13 @@ impl Inventory {
     }
 }
 
-/// An object, and what is reached from it step by step.
-fn reach(from: &ObjectKey, next: impl Fn(&ObjectKey) -> Vec<ObjectKey>) -> BTreeSet<ObjectKey> {
-    let (mut left, mut seen) = (vec![from.clone()], BTreeSet::new());
+/// Objects, and what is reached from it step by step.
+fn reach<'a>(
+    from: impl IntoIterator<Item = &'a ObjectKey>,
+    next: impl Fn(&ObjectKey) -> Vec<ObjectKey>,
+) -> BTreeSet<ObjectKey> {
+    let mut left: Vec<_> = from.into_iter().cloned().collect();
+    let mut seen = BTreeSet::new();
     while let Some(key) = left.pop() {
         // References do not go in circles, unless somebody made some by hand.
         if !seen.contains(&key) {

@@ -1,7 +1,7 @@
 //! What is to be published on Kubernetes objects.
 //! Source: L7 objects, §8; L4 and network, A9.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use ako_avi_types::{Kind, Object, ObjectKey, go_json};
@@ -56,11 +56,31 @@ impl Known<'_> {
             // Still being made: what stood there stays until it is known better.
             let is_ours = || is_known || is_ours(resource, self.desired, self.snapshot, current);
             let cleared = !is_open && !current.is_empty() && is_ours();
-            return (cleared && self.staying(resource).next().is_none()).then(Published::default);
+            return cleared.then(|| self.with_staying(Published::default(), resource, current));
         }
-        let mut wanted = fill(served, self.desired.translator().facts());
-        self.staying(resource).for_each(|host| keep_address(&mut wanted, current, host));
-        Some(wanted)
+        let wanted = fill(served, self.desired.translator().facts());
+        Some(self.with_staying(wanted, resource, current))
+    }
+
+    /// The same with what stands on an object of those hosts for which that stays.
+    fn with_staying(&self, mut wanted: Published, resource: &ResourceId, current: &Published) -> Published {
+        let hosts: BTreeSet<_> = self.staying(resource).collect();
+        let stays = |address: &&PublishedAddress| hosts.contains(&address.hostname);
+        let addresses: Vec<_> = current.addresses.iter().filter(stays).cloned().collect();
+        if addresses.is_empty() {
+            return wanted;
+        }
+        wanted.addresses.extend(addresses);
+        wanted.addresses.sort();
+        wanted.addresses.dedup();
+        let mut all = uuids(current);
+        all.retain(|host, _| hosts.contains(host));
+        all.extend(uuids(&wanted));
+        for (key, value) in &current.annotations {
+            wanted.annotations.entry(key.clone()).or_insert_with(|| value.clone());
+        }
+        wanted.annotations.insert(annotation::VS_UUID_MAP.into(), go_json::marshal(&all).into());
+        wanted
     }
 
     /// The hosts for which an object keeps the addresses that it has.
@@ -139,21 +159,10 @@ impl Known<'_> {
     }
 }
 
-/// Keeps what stands on an object of a host.
-fn keep_address(wanted: &mut Published, current: &Published, host: &Arc<str>) {
-    let addresses = current.addresses.iter().filter(|address| address.hostname == *host);
-    wanted.addresses.extend(addresses.cloned());
-    wanted.addresses.sort();
-    wanted.addresses.dedup();
-    let uuids = |published: &Published| -> BTreeMap<String, String> {
-        let text = published.annotations.get(annotation::VS_UUID_MAP);
-        text.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
-    };
-    if let Some(uuid) = uuids(current).remove(&**host) {
-        let mut all = uuids(wanted);
-        all.entry(host.to_string()).or_insert(uuid);
-        wanted.annotations.insert(annotation::VS_UUID_MAP.into(), go_json::marshal(&all).into());
-    }
+/// The uuids of virtual services that stand on an object, by host.
+fn uuids(published: &Published) -> BTreeMap<Arc<str>, Arc<str>> {
+    let text = published.annotations.get(annotation::VS_UUID_MAP);
+    text.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
 }
 
 /// A virtual service that is there, and its addresses.

@@ -92,7 +92,13 @@ impl Placement {
 
     /// The same with what a setting says in its place. `is_named` says whether its name is in the
     /// names of objects. Source: Custom resources, §2.
-    pub(crate) fn by(&self, setting: &AviInfraSetting, is_named: bool, config: &Config, facts: &Facts) -> Self {
+    pub(crate) fn by(
+        &self,
+        setting: &AviInfraSetting,
+        is_named: bool,
+        config: &Config,
+        facts: &Facts,
+    ) -> Self {
         let mut placed = Self { has_setting: true, ..self.clone() };
         if is_named {
             placed.named = Some(setting.id.name.clone());

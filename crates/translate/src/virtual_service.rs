@@ -207,7 +207,10 @@ impl Draft {
     /// The virtual service with its checksum: nothing may change after that.
     pub(crate) fn finish(self, context: &Context) -> VirtualService {
         let Self { body, covered, se_group } = self;
-        VirtualService { cloud_config_cksum: Some(covered.checksum(&se_group, context, &body.markers)), ..body }
+        VirtualService {
+            cloud_config_cksum: Some(covered.checksum(&se_group, context, &body.markers)),
+            ..body
+        }
     }
 }
 

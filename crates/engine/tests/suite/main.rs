@@ -24,6 +24,7 @@ mod pacing;
 mod properties;
 mod removal;
 mod routes;
+mod settings;
 mod shared_refusals;
 mod statements;
 mod statuses;

@@ -31,7 +31,8 @@ pub(crate) fn translate<'a>(
     parts: impl IntoIterator<Item = &'a Contribution>,
     out: &mut Output,
 ) {
-    let chosen = placed_by.map(|placed| infra_setting::by_name(context, view, &placed.setting, placed.is_named));
+    let chosen =
+        placed_by.map(|placed| infra_setting::by_name(context, view, &placed.setting, placed.is_named));
     // What a setting placed that cannot be used now is left alone as long as a host is on it.
     let Ok(chosen) = chosen.transpose() else { return };
     let context = &context.placed(chosen.as_ref());
@@ -90,7 +91,8 @@ fn tell_placed_otherwise(
     part: &Contribution,
     out: &mut Output,
 ) {
-    let place = placed_by.map_or("the configuration".to_owned(), |by| format!("AviInfraSetting {}", by.setting));
+    let place =
+        placed_by.map_or("the configuration".to_owned(), |by| format!("AviInfraSetting {}", by.setting));
     for host in &part.fqdns {
         let message = format!(
             "host {host} is on virtual service {}, which is placed by {place}, as the oldest host on it asks for: name \

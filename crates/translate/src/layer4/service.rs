@@ -64,7 +64,8 @@ pub(crate) fn translate(context: &Context, view: &View<'_>, id: &NamespacedName,
     let profile = application_profile(context, view, service, out);
     let service_vs = virtual_service(context, service, &name, &pools, &hostnames, profile);
     if !is_placed {
-        out.only_made = [Kind::VsVip, Kind::VirtualService].map(|kind| context.key(kind, name.clone())).into();
+        out.only_made =
+            [Kind::VsVip, Kind::VirtualService].map(|kind| context.key(kind, name.clone())).into();
     }
     let objects = [Object::L4PolicySet(policy), Object::VsVip(vip), Object::VirtualService(service_vs)];
     if pools.is_empty() || !objects.into_iter().all(|object| out.add(object, &source)) {

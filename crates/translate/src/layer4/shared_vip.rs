@@ -72,7 +72,8 @@ pub(crate) fn translate(context: &Context, view: &View<'_>, key: &NamespacedName
         service::listening(context, &name, &pools, metadata, markers, "System-L4-Application", None);
     let source = service_id(&members.services[0].id);
     if !is_placed {
-        out.only_made = [Kind::VsVip, Kind::VirtualService].map(|kind| context.key(kind, name.clone())).into();
+        out.only_made =
+            [Kind::VsVip, Kind::VirtualService].map(|kind| context.key(kind, name.clone())).into();
     }
     let objects = [Object::L4PolicySet(policy), Object::VsVip(vip), Object::VirtualService(service)];
     if !objects.into_iter().all(|object| out.add(object, &source)) {

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use ako_avi_types::{Kind, Referred};
+use ako_avi_types::{Kind, Label, Referred};
 use ako_core::resource::{AviInfraSetting, InfraNetwork, IngressClass, Service};
-use ako_core::{NamespacedName, Reason, ResourceId, Stored as _, annotation};
+use ako_core::{Look, NamespacedName, Reason, ResourceId, Stored as _, annotation};
 
 use crate::claimant::{self, Claimant};
 use crate::context::Context;
@@ -48,6 +48,9 @@ pub(crate) fn translate(context: &Context, view: &View<'_>, id: &NamespacedName,
     let Some(setting) = view.get::<AviInfraSetting>(id) else { return };
     let rule = ResourceId { kind: AviInfraSetting::KIND, name: id.clone() };
     let verdict = verdict(context, view, setting);
+    if !verdict.is_rejected() {
+        tell_undone(context, view, setting, &rule, out);
+    }
     let own = &context.config.operator_namespace;
     match view.writer_of_cluster_statuses().filter(|writer| *writer != own) {
         None => verdict.say(&rule, setting.meta.generation, out),
@@ -61,6 +64,43 @@ pub(crate) fn translate(context: &Context, view: &View<'_>, id: &NamespacedName,
                 out.tell(&rule, Reason::SettingNotApplied, message);
             }
         }
+    }
+}
+
+/// Tells what service engines need for the static routes of this cluster and do not get of a
+/// setting: only those of the configuration do.
+fn tell_undone(
+    context: &Context,
+    view: &View<'_>,
+    setting: &AviInfraSetting,
+    rule: &ResourceId,
+    out: &mut Output,
+) {
+    let Context { config, facts, .. } = context;
+    if !config.needs_routes(facts.cloud) {
+        return;
+    }
+    let label = Label::of_cluster(config.cluster_name.clone());
+    if let Some(group) = setting.se_group.as_ref().filter(|group| **group != config.se_group) {
+        let group = Referred::named(Kind::ServiceEngineGroup, config.tenant.clone(), group.clone());
+        if let Look::Found(brief) = view.look_up(group.clone())
+            && !brief.labels.contains(&label)
+        {
+            let message = format!(
+                "SE group {:?} bears no label {}={}, and only that of the configuration gets one: if clusters with the \
+                 same pod subnets share the VRF, add that label to the group, before it has service engines",
+                &*group.name, label.key, label.value
+            );
+            out.tell(rule, Reason::SettingNotApplied, message);
+        }
+    }
+    if let Some(router) = setting.t1lr.as_ref().filter(|router| **router != config.tier1_router) {
+        let message = format!(
+            "static routes to pods are written to the VRF of tier-1 router {} alone, and not to that of {router}: add \
+             them there, or use serviceType NodePort, where none are needed",
+            config.tier1_router
+        );
+        out.tell(rule, Reason::SettingNotApplied, message);
     }
 }
 

@@ -1,0 +1,239 @@
+//! AviInfraSettings: what they place moves with them, and stays where one cannot be used.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use ako_avi_types::{Brief, Kind, Object, Referred};
+use ako_core::config::ShardSize;
+use ako_core::resource::{AviInfraSetting, Ingress, IngressClass, Namespace, ServiceType};
+use ako_core::{CONTROLLER_NAME, Config, NamespacedName, Resource, ResourceId, ResourceKind, annotation};
+
+use crate::cluster::{base, config, host, id, ingress, plain_ingress, plain_service, slice};
+use crate::world::World;
+
+/// A setting with an SE group; on the controller there is only `gold`.
+fn setting(name: &str, group: &str) -> Resource {
+    Resource::AviInfraSetting(AviInfraSetting {
+        id: NamespacedName::cluster(name),
+        se_group: Some(group.into()),
+        ..AviInfraSetting::default()
+    })
+}
+
+fn class(setting: Option<&str>) -> Resource {
+    Resource::IngressClass(IngressClass {
+        name: "avi".into(),
+        controller: CONTROLLER_NAME.into(),
+        is_default: true,
+        setting: setting.map(Into::into),
+    })
+}
+
+fn namespace(tenant: Option<&str>, setting: Option<&str>) -> Resource {
+    Resource::Namespace(Namespace {
+        name: "red".into(),
+        tenant: tenant.map(Into::into),
+        setting: setting.map(Into::into),
+        ..Namespace::default()
+    })
+}
+
+fn setting_id(name: &str) -> ResourceId {
+    ResourceId { kind: ResourceKind::AviInfraSetting, name: NamespacedName::cluster(name) }
+}
+
+fn world(config: Config, objects: impl IntoIterator<Item = Resource>) -> World {
+    let all = base().into_iter().chain(objects).chain([slice("web", &[1])]).collect();
+    let mut world = World::new(config, all);
+    let gold = Referred::named(Kind::ServiceEngineGroup, "admin", "gold");
+    world.fake.others = BTreeMap::from([(gold, Brief::default())]);
+    world
+}
+
+fn at_rest(config: Config, objects: impl IntoIterator<Item = Resource>) -> World {
+    let mut world = world(config, objects);
+    world.start();
+    world.settle();
+    world.take_writes();
+    world
+}
+
+/// Two hosts of a class with setting `s`.
+fn placed(config: Config) -> World {
+    at_rest(config, [setting("s", "gold"), class(Some("s")), ingress("a", &[host(1), host(2)])])
+}
+
+fn modes() -> [Config; 3] {
+    let shared = Config { shard_size: ShardSize::Shared(1), ..config() };
+    [shared.clone(), Config { evh: true, ..shared }, Config { shard_size: ShardSize::Dedicated, ..config() }]
+}
+
+fn fronts(world: &World) -> Vec<Arc<str>> {
+    let names = world.fake.names(Kind::VsVip);
+    names.into_iter().map(Into::into).collect()
+}
+
+fn everything(world: &World) -> Vec<Object> {
+    world.fake.keys().into_iter().filter_map(|key| world.fake.get(&key).cloned()).collect()
+}
+
+fn hosts(world: &World) -> BTreeSet<Arc<str>> {
+    everything(world).iter().flat_map(|object| object.hosts().cloned().collect::<Vec<_>>()).collect()
+}
+
+fn addresses(world: &World, ingress: &str) -> usize {
+    world.status(&id(ResourceKind::Ingress, ingress)).addresses.len()
+}
+
+#[test]
+fn hosts_move_when_their_class_loses_its_setting_and_back() {
+    for config in modes() {
+        let mut world = placed(config);
+        assert!(fronts(&world).iter().all(|name| name.contains("-s-")), "{:?}", fronts(&world));
+        world.apply(class(None));
+        world.run(Duration::from_mins(10));
+        // The shared one stays until the next start, as that of any last host does.
+        world.restart();
+        world.run(Duration::from_mins(10));
+        assert!(fronts(&world).iter().all(|name| !name.contains("-s-")), "{:?}", fronts(&world));
+        assert!(everything(&world).iter().all(|object| object.setting().is_none()));
+        assert_eq!(addresses(&world, "a"), 2);
+        world.apply(class(Some("s")));
+        world.run(Duration::from_mins(10));
+        world.restart();
+        world.run(Duration::from_mins(10));
+        assert!(fronts(&world).iter().all(|name| name.contains("-s-")), "{:?}", fronts(&world));
+    }
+}
+
+/// A setting that is deleted or rejected while it is in use takes nothing away, not even from a
+/// process that starts then, and not when others on the same objects change.
+#[test]
+fn what_a_setting_placed_stays_while_it_cannot_be_used() {
+    for config in modes() {
+        for is_deleted in [true, false] {
+            let mut world = placed(config.clone());
+            let (before, shown) = (everything(&world), addresses(&world, "a"));
+            if is_deleted {
+                world.delete(&setting_id("s"));
+            } else {
+                world.apply(setting("s", "missing"));
+            }
+            world.run(Duration::from_mins(10));
+            for _ in 0..2 {
+                assert_eq!(world.take_writes(), Vec::<String>::new());
+                assert_eq!((everything(&world), addresses(&world, "a")), (before.clone(), shown));
+                let told = world.desired().diagnostics().filter(|d| d.reason.as_str() == "SettingNotApplied");
+                assert_eq!(told.count(), 2, "one for each host");
+                assert!(world.engine.is_settled());
+                world.restart();
+                world.run(Duration::from_mins(10));
+            }
+            // What was made for a host that nobody asks for goes, but for what is in an object that
+            // stays, as the pools of hosts without TLS are in SNI mode.
+            let published = world.status(&id(ResourceKind::Ingress, "a"));
+            world.apply(Resource::Ingress(Ingress { published, ..plain_ingress("a", &[host(2)]) }));
+            world.run(Duration::from_mins(10));
+            let is_plain_sni = !config.evh && config.shard_size != ShardSize::Dedicated;
+            assert_eq!(hosts(&world).contains(&host(1)), is_plain_sni, "{:?}", hosts(&world));
+            assert!(hosts(&world).contains(&host(2)));
+            assert_eq!(addresses(&world, "a"), 1);
+            assert!(world.engine.is_settled());
+            // It can be used again.
+            world.apply(setting("s", "gold"));
+            world.run(Duration::from_mins(10));
+            assert_eq!(hosts(&world), BTreeSet::from([host(2)]));
+            assert_eq!((world.desired().diagnostics().count(), addresses(&world, "a")), (0, 1));
+        }
+    }
+}
+
+#[test]
+fn nothing_is_made_for_a_setting_that_is_not_there_yet() {
+    for config in modes() {
+        let mut world = at_rest(config, [class(Some("s")), ingress("a", &[host(1)])]);
+        assert_eq!((everything(&world).len(), addresses(&world, "a")), (0, 0));
+        world.apply(setting("s", "gold"));
+        world.run(Duration::from_mins(1));
+        assert_eq!(addresses(&world, "a"), 1);
+    }
+}
+
+/// Two edits in one: the tenant and the setting of a namespace.
+#[test]
+fn a_namespace_moves_to_a_tenant_and_a_setting_at_once() {
+    for config in modes() {
+        let mut world = at_rest(config, [setting("s", "gold"), class(None), ingress("a", &[host(1)])]);
+        let in_tenant = |world: &World, tenant: &str| {
+            world.fake.keys().into_iter().filter(|key| &*key.tenant == tenant).count()
+        };
+        world.apply(namespace(Some("blue"), Some("s")));
+        world.run(Duration::from_mins(10));
+        world.restart();
+        world.run(Duration::from_mins(10));
+        assert_eq!(in_tenant(&world, "admin"), 0);
+        assert!(in_tenant(&world, "blue") > 0 && addresses(&world, "a") == 1);
+        world.apply(namespace(None, None));
+        world.run(Duration::from_mins(10));
+        world.restart();
+        world.run(Duration::from_mins(10));
+        assert_eq!(in_tenant(&world, "blue"), 0);
+        assert!(in_tenant(&world, "admin") > 0 && addresses(&world, "a") == 1);
+    }
+}
+
+/// Of a front that hosts of several namespaces share, the oldest host decides, and one that is
+/// empty stays where it is.
+#[test]
+fn a_front_stays_where_its_oldest_host_put_it() {
+    let config = Config { shard_size: ShardSize::Shared(1), ..config() };
+    let objects = [setting("s", "gold"), class(None), namespace(None, Some("s")), ingress("a", &[host(1)])];
+    let mut world = at_rest(config, objects);
+    let group = |world: &World| {
+        let key = world.fake.keys().into_iter().find(|key| key.kind == Kind::VirtualService);
+        match key.and_then(|key| world.fake.get(&key).cloned()) {
+            Some(Object::VirtualService(vs)) => vs.se_group_ref.and_then(|group| group.name),
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(group(&world).as_deref(), Some("gold"));
+    world.delete(&id(ResourceKind::Ingress, "a"));
+    world.run(Duration::from_mins(1));
+    assert_eq!(group(&world).as_deref(), Some("gold"), "nothing is on it");
+}
+
+/// A Service whose setting cannot be used is made as configured, and never moved.
+#[test]
+fn a_service_stays_where_it_is_while_its_setting_cannot_be_used() {
+    let balancer = |setting: &str| {
+        let mut service = plain_service("lb", ServiceType::LoadBalancer);
+        service.annotations = BTreeMap::from([(annotation::INFRA_SETTING.into(), setting.into())]);
+        Resource::Service(service)
+    };
+    let group = |world: &World| {
+        let key = ako_avi_types::ObjectKey::new(Kind::VirtualService, "admin", "c1--red-lb");
+        match world.fake.get(&key) {
+            Some(Object::VirtualService(vs)) => vs.se_group_ref.as_ref().and_then(|group| group.name.clone()),
+            _ => None,
+        }
+    };
+    let mut world = at_rest(config(), [setting("s", "gold"), balancer("s"), slice("lb", &[1])]);
+    assert_eq!(group(&world).as_deref(), Some("gold"));
+    world.apply(setting("s", "missing"));
+    world.run(Duration::from_mins(10));
+    assert_eq!(world.take_writes(), Vec::<String>::new());
+    // Its pods are followed all the same.
+    world.apply(slice("lb", &[1, 2]));
+    world.run(Duration::from_mins(10));
+    assert_eq!(world.take_writes(), ["update pool admin/c1--red-lb-TCP-80"]);
+    world.restart();
+    world.run(Duration::from_mins(10));
+    assert_eq!((world.take_writes(), group(&world).as_deref()), (Vec::new(), Some("gold")));
+    // One that was not placed by it is made as configured.
+    let mut world = at_rest(config(), [balancer("s"), slice("lb", &[1])]);
+    assert_eq!(group(&world).as_deref(), Some("Default-Group"));
+    world.apply(setting("s", "gold"));
+    world.run(Duration::from_mins(10));
+    assert_eq!(group(&world).as_deref(), Some("gold"));
+}
