@@ -2,7 +2,8 @@
 //! expected beside it.
 //!
 //! `testdata/examples/<area>/<case>.yaml` has the objects; its first document may be
-//! `config: {…}`, keys of the ConfigMap that differ from the default. `<case>.expected.yaml` has
+//! `config: {…}`, keys of the ConfigMap that differ from the default, and `environment: <name>`,
+//! another controller than the default one. `<case>.expected.yaml` has
 //! the objects on the controller, the statuses and the findings. What is the same in all of them
 //! is left out. With `AKO_UPDATE_EXAMPLES=1` the expectations are written instead of compared:
 //! read the difference before it is committed.
@@ -16,7 +17,7 @@ use ako_app::offline::{Environment, Input, Output, translate};
 use serde_json::{Map, Value, json};
 
 const EXAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/testdata/examples");
-const ENVIRONMENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../harness/golden/environment.json");
+const ENVIRONMENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../harness/golden/environment");
 /// What every example starts from, in front of its own objects.
 const CLUSTER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/testdata/examples/cluster.yaml");
 
@@ -59,15 +60,19 @@ fn input(path: &Path) -> Input {
     for (key, value) in defaults {
         config.insert(key.to_owned(), value.to_owned());
     }
+    let mut environment = format!("{ENVIRONMENT}.json");
     for document in documents(path) {
-        match document.get("config").and_then(Value::as_object) {
-            Some(own) => {
-                config.extend(own.iter().map(|(k, v)| (k.clone(), v.as_str().unwrap().to_owned())));
-            }
-            None => objects.push(document),
+        if document.get("kind").is_some() {
+            objects.push(document);
+            continue;
+        }
+        let own = document.get("config").and_then(Value::as_object).into_iter().flatten();
+        config.extend(own.map(|(k, v)| (k.clone(), v.as_str().unwrap().to_owned())));
+        if let Some(name) = document.get("environment").and_then(Value::as_str) {
+            environment = format!("{ENVIRONMENT}-{name}.json");
         }
     }
-    let environment = serde_json::from_str(&fs::read_to_string(ENVIRONMENT).unwrap()).unwrap();
+    let environment = serde_json::from_str(&fs::read_to_string(environment).unwrap()).unwrap();
     Input { config, namespace: "avi-system".to_owned(), objects, environment: Environment::new(environment) }
 }
 

@@ -44,7 +44,9 @@ impl AviClient {
         found.retain(|body| referred.is(body));
         // The tenant's own goes before one that it shares with others.
         found.sort_by_key(|body| tenant_of(body).is_none_or(|owner| *owner != **tenant));
-        Ok(found.first().map(Brief::read))
+        // A tenant may have an object of the same name as one that it shares.
+        found.truncate(if *kind == Kind::Network { 2 } else { 1 });
+        Ok(Brief::of(&found))
     }
 }
 

@@ -74,9 +74,17 @@ pub struct Brief {
     pub created_by: Option<Arc<str>>,
     /// The attribute `labels`.
     pub labels: Vec<Label>,
+    /// Whether others in the same cloud have its name, so that this does not tell which is meant.
+    pub has_namesakes: bool,
 }
 
 impl Brief {
+    /// What matters of the first of these bodies, which one reference may mean.
+    pub fn of(found: &[Value]) -> Option<Self> {
+        let has_namesakes = found.len() > 1;
+        found.first().map(|body| Self { has_namesakes, ..Self::read(body) })
+    }
+
     /// What matters of a body. What is not as it should be counts as absent.
     pub fn read(body: &Value) -> Self {
         let text = |field: &str| body.get(field).and_then(Value::as_str).map(Arc::from);
@@ -86,6 +94,7 @@ impl Brief {
             object_type: text("type"),
             created_by: text("created_by"),
             labels: labels.and_then(Result::ok).unwrap_or_default(),
+            has_namesakes: false,
         }
     }
 }

@@ -3,12 +3,12 @@
 
 use std::sync::Arc;
 
-use ako_avi_types::{Kind, Label, Marker, ObjectKey, Ref};
+use ako_avi_types::{Kind, Label, Marker, ObjectKey, Ref, Referred};
 use ako_core::checksum::Checksum;
 use ako_core::config::{IpFamily, ServiceMode};
 use ako_core::name::Names;
 use ako_core::resource::Protocol;
-use ako_core::{Config, Facts, annotation};
+use ako_core::{CloudType, Config, Facts, Look, annotation};
 
 use crate::placement::Placement;
 use crate::rules::infra_setting::Chosen;
@@ -61,9 +61,19 @@ impl Context {
     }
 
     /// The same, for objects that a setting places.
-    pub(crate) fn placed(&self, chosen: Option<&Chosen<'_>>) -> Self {
+    pub(crate) fn placed(&self, view: &View<'_>, chosen: Option<&Chosen<'_>>) -> Self {
         let Some(Chosen { setting, is_named }) = chosen else { return self.clone() };
-        let placement = self.placement.by(setting, *is_named, &self.config, &self.facts);
+        let (config, facts) = (&self.config, &self.facts);
+        // vCenter has networks of one name; upstream names them by uuid there.
+        let uuid_of = |name: &Arc<str>| {
+            let referred = Referred::named(Kind::Network, config.tenant.clone(), name.clone());
+            match view.look_up(referred) {
+                Look::Found(brief) if !brief.has_namesakes => Some(brief.uuid.clone()),
+                _ => None,
+            }
+        };
+        let uuid_of = |name: &Arc<str>| (facts.cloud == CloudType::VCenter).then(|| uuid_of(name)).flatten();
+        let placement = self.placement.by(setting, *is_named, config, facts, &uuid_of);
         Self { placement: Arc::new(placement), ..self.clone() }
     }
 

@@ -91,13 +91,15 @@ impl Placement {
     }
 
     /// The same with what a setting says in its place. `is_named` says whether its name is in the
-    /// names of objects. Source: Custom resources, §2.
+    /// names of objects, `uuid_of` what the uuid of a network is whose name may not tell it.
+    /// Source: Custom resources, §2.
     pub(crate) fn by(
         &self,
         setting: &AviInfraSetting,
         is_named: bool,
         config: &Config,
         facts: &Facts,
+        uuid_of: &dyn Fn(&Arc<str>) -> Option<Arc<str>>,
     ) -> Self {
         let mut placed = Self { has_setting: true, ..self.clone() };
         if is_named {
@@ -133,11 +135,16 @@ impl Placement {
         };
         placed.listeners.clone_from(&network.listeners);
         if !network.node_networks.is_empty() {
+            let known = |network: &NodeNetwork| {
+                let found = network.uuid.is_empty().then(|| uuid_of(&network.name)).flatten();
+                NodeNetwork { uuid: found.unwrap_or_else(|| network.uuid.clone()), ..network.clone() }
+            };
+            let known: Vec<_> = network.node_networks.iter().map(known).collect();
             if facts.cloud.places_pools_of_settings() {
-                placed.pool_networks = pool_networks(facts, &network.node_networks);
+                placed.pool_networks = pool_networks(facts, &known);
             }
             // Upstream's checksum covers them even where Avi is not told.
-            placed.pool_networks_text = pool_networks_text(facts, &network.node_networks);
+            placed.pool_networks_text = pool_networks_text(facts, &known);
         }
         placed
     }

@@ -84,8 +84,9 @@ impl Environment {
         };
         let of_tenant = |tenant: &str| {
             let is_of = |key: &str| key.strip_prefix(tenant).is_some_and(|rest| rest.starts_with('/'));
-            let mut own = all.into_iter().flatten().filter(|(key, _)| is_of(key));
-            own.find_map(|(_, object)| is_meant(object).then(|| Brief::read(object)))
+            let own = all.into_iter().flatten().filter(|(key, _)| is_of(key));
+            let found = own.filter(|(_, object)| is_meant(object)).map(|(_, object)| object.clone());
+            Brief::of(&found.collect::<Vec<_>>())
         };
         let found = of_tenant(&referred.tenant).or_else(|| of_tenant(Facts::SHARED_TENANT));
         found.map_or(Look::Missing, Look::Found)

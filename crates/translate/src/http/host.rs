@@ -31,7 +31,7 @@ pub(crate) fn translate(context: &Context, view: &View<'_>, host: &Arc<str>, out
     let Some(claimed) = claim::of_host(context, view, host, out) else { return };
     let owner = claimed.oldest.name().namespace.clone();
     for Group { tenant, chosen, claims } in groups(context, view, claimed) {
-        let context = &context.in_tenant(&tenant).placed(chosen.as_ref());
+        let context = &context.in_tenant(&tenant).placed(view, chosen.as_ref());
         tell_other_settings(host, chosen, &claims, out);
         let before = out.contributions.len();
         if fits(context, host, &owner, &claims, out) {

@@ -35,7 +35,7 @@ pub(crate) fn translate<'a>(
         placed_by.map(|placed| infra_setting::by_name(context, view, &placed.setting, placed.is_named));
     // What a setting placed that cannot be used now is left alone as long as a host is on it.
     let Ok(chosen) = chosen.transpose() else { return };
-    let context = &context.placed(chosen.as_ref());
+    let context = &context.placed(view, chosen.as_ref());
     let sum = sum(parts.into_iter().inspect(|part| {
         if part.placed_by.as_ref() != placed_by {
             tell_placed_otherwise(context, view, key, placed_by, part, out);

@@ -49,7 +49,7 @@ pub(crate) fn translate(context: &Context, view: &View<'_>, id: &NamespacedName,
         Err(message) => return out.tell(&source, Reason::TenantNotRead, message),
     };
     let (chosen, is_placed) = placed_by(context, view, service, out);
-    let context = &context.placed(chosen.as_ref());
+    let context = &context.placed(view, chosen.as_ref());
     if !namesake::may_be_named(context, view, &UnitKey::Service(id.clone()), &[service], out)
         || !namesake::may_have_pools(context, view, service, None, out)
     {

@@ -36,7 +36,7 @@ pub(crate) fn translate(context: &Context, view: &View<'_>, key: &NamespacedName
     out.age = Some((oldest.meta.created, service_id(&oldest.id)));
     let name: Arc<str> = context.names().l4_vs(&key.namespace, &key.name).into();
     let (chosen, is_placed) = service::placed_by(context, view, oldest, out);
-    let placed = &context.placed(chosen.as_ref());
+    let placed = &context.placed(view, chosen.as_ref());
     // As upstream has it, only what a Service itself names acts on the address.
     let context = if infra_setting::annotated(oldest).is_some() {
         placed

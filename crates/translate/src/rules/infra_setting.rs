@@ -50,6 +50,7 @@ pub(crate) fn translate(context: &Context, view: &View<'_>, id: &NamespacedName,
     let verdict = verdict(context, view, setting);
     if !verdict.is_rejected() {
         tell_undone(context, view, setting, &rule, out);
+        tell_ambiguous(context, view, setting, &rule, out);
     }
     let own = &context.config.operator_namespace;
     match view.writer_of_cluster_statuses().filter(|writer| *writer != own) {
@@ -63,6 +64,29 @@ pub(crate) fn translate(context: &Context, view: &View<'_>, id: &NamespacedName,
                 );
                 out.tell(&rule, Reason::SettingNotApplied, message);
             }
+        }
+    }
+}
+
+/// Tells of networks that are named as others are.
+fn tell_ambiguous(
+    context: &Context,
+    view: &View<'_>,
+    setting: &AviInfraSetting,
+    rule: &ResourceId,
+    out: &mut Output,
+) {
+    if context.facts.cloud.vip_per_network() {
+        return;
+    }
+    for (name, uuid) in setting.network.iter().flat_map(networks) {
+        let look = view.look_up(network(context, name, uuid));
+        if matches!(look, Look::Found(brief) if brief.has_namesakes) {
+            let message = format!(
+                "several networks of the cloud are called {name:?}, and the controller chooses among them: name the one \
+                 that is meant by networkUUID"
+            );
+            out.tell(rule, Reason::SettingNotApplied, message);
         }
     }
 }
