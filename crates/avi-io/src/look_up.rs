@@ -12,7 +12,7 @@ use crate::client::AviClient;
 const AT_A_TIME: usize = 8;
 
 /// What is read of an object: what matters of it, and what tells it from others of its name.
-const FIELDS: &str = "name,type,labels,created_by,uuid,tenant_ref";
+const FIELDS: &str = "name,type,profile,labels,created_by,uuid,tenant_ref";
 
 impl AviClient {
     /// Looks up objects of a cloud by what they are referred to. One that fails costs no other.

@@ -9,6 +9,9 @@ use crate::reference::Ref;
 /// How much of a value is shown in a plan.
 const SHOWN: usize = 120;
 
+/// The fields that hold secrets, wherever they are: how an authorization server knows us.
+const SECRETS: [&str; 2] = ["client_secret", "server_secret"];
+
 /// One field that is not as it is wanted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FieldChange {
@@ -38,8 +41,8 @@ fn compare(path: &str, wanted: &Value, observed: &Value, changes: &mut Vec<Field
     match (wanted, observed) {
         (Value::Object(w), Value::Object(o)) => {
             for (key, value) in w {
-                // The controller answers `<sensitive>` instead of the key.
-                if path.is_empty() && key == "key" {
+                // The controller answers `<sensitive>` instead.
+                if path.is_empty() && key == "key" || SECRETS.contains(&&**key) {
                     continue;
                 }
                 compare(&join(path, key), value, o.get(key).unwrap_or(&Value::Null), changes);
@@ -84,11 +87,26 @@ fn push(path: &str, wanted: Option<&Value>, observed: Option<&Value>, changes: &
     });
 }
 
+/// The same without what is secret.
+fn redacted(value: &Value) -> Value {
+    match value {
+        Value::Object(fields) => {
+            let shown = fields.iter().map(|(key, value)| {
+                let is_secret = SECRETS.contains(&&**key);
+                (key.clone(), if is_secret { "[redacted]".into() } else { redacted(value) })
+            });
+            Value::Object(shown.collect())
+        }
+        Value::Array(values) => values.iter().map(redacted).collect(),
+        other => other.clone(),
+    }
+}
+
 /// A value on one line, cut to a readable length.
 fn show(value: &Value) -> String {
     let text = match value {
         Value::String(text) => text.replace('\n', "\\n"),
-        other => other.to_string(),
+        other => redacted(other).to_string(),
     };
     match text.char_indices().nth(SHOWN) {
         Some((end, _)) => format!("{}…", &text[..end]),
@@ -100,6 +118,14 @@ fn show(value: &Value) -> String {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn secrets_are_neither_compared_nor_shown() {
+        let with = |secret: &str| json!({"oauth_vs_config": {"oauth_settings": [{"client_secret": secret}]}});
+        assert_eq!(between(&with("hunter2"), &with("<sensitive>")), []);
+        let new = between(&with("hunter2"), &json!({}));
+        assert!(new.len() == 1 && !format!("{new:?}").contains("hunter2"), "{new:?}");
+    }
 
     #[test]
     fn unsent_fields_are_the_controllers() {

@@ -71,6 +71,9 @@ pub struct Pool {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[allow(missing_docs)]
     pub enable_http2: Option<bool>,
+    /// What only L4Rules ask for, if one does.
+    #[serde(flatten)]
+    pub shaped: Option<Box<ShapedPool>>,
     /// A set: kept sorted by address and port.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub servers: Vec<Server>,
@@ -81,6 +84,29 @@ pub struct Pool {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[allow(missing_docs)]
     pub markers: Vec<Marker>,
+}
+
+/// The fields of a pool that only L4Rules ask for. Source: Custom resources, §5.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+#[allow(missing_docs)]
+pub struct ShapedPool {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub enabled: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub min_servers_up: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub analytics_policy: Option<PoolAnalytics>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ssl_key_and_certificate_ref: Option<Ref>,
+}
+
+/// What a pool records of its servers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+#[allow(missing_docs)]
+pub struct PoolAnalytics {
+    pub enable_realtime_metrics: bool,
 }
 
 impl Body for Pool {
@@ -103,6 +129,9 @@ impl Body for Pool {
 
     fn normalise(&mut self) {
         self.servers.sort();
+        if self.shaped.as_deref() == Some(&ShapedPool::default()) {
+            self.shaped = None;
+        }
         // Not by reference: those that are read tell more than ours.
         self.placement_networks
             .sort_by(|a, b| (&a.subnet, &a.network_ref.uuid).cmp(&(&b.subnet, &b.network_ref.uuid)));

@@ -68,7 +68,8 @@ impl fmt::Display for Referred {
 pub struct Brief {
     /// Its uuid.
     pub uuid: Arc<str>,
-    /// The attribute `type`, such as `APPLICATION_PROFILE_TYPE_HTTP`.
+    /// The attribute `type`, such as `APPLICATION_PROFILE_TYPE_HTTP`; of network profiles that of
+    /// `profile`.
     pub object_type: Option<Arc<str>>,
     /// The attribute `created_by`.
     pub created_by: Option<Arc<str>>,
@@ -91,7 +92,8 @@ impl Brief {
         let labels = body.get("labels").cloned().map(serde_json::from_value);
         Self {
             uuid: text("uuid").unwrap_or_default(),
-            object_type: text("type"),
+            // Network profiles have it one level below.
+            object_type: text("type").or_else(|| body.pointer("/profile/type")?.as_str().map(Arc::from)),
             created_by: text("created_by"),
             labels: labels.and_then(Result::ok).unwrap_or_default(),
             has_namesakes: false,

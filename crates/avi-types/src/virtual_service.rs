@@ -150,6 +150,9 @@ pub struct Shaped {
     pub close_client_conn_on_config_update: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ssl_sess_cache_avg_size: Option<u32>,
+    /// The pool of a port with TLS, which no policy set leads to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pool_ref: Option<Ref>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub revoke_vip_route: Option<bool>,
     /// Sign-in by OAuth; it holds secrets, which are shown nowhere.
@@ -240,6 +243,7 @@ impl Body for VirtualService {
         refs.extend(self.http_policies.iter().map(|policy| &policy.http_policy_set_ref));
         refs.extend(self.vs_datascripts.iter().map(|script| &script.vs_datascript_set_ref));
         refs.extend(self.l4_policies.iter().map(|policy| &policy.l4_policy_set_ref));
+        refs.extend(self.shaped.iter().filter_map(|shaped| shaped.pool_ref.as_ref()));
         refs
     }
 
@@ -296,9 +300,9 @@ pub struct Listener {
     /// Whether TLS ends here.
     #[serde(default)]
     pub enable_ssl: bool,
-    /// Always false.
-    #[serde(default)]
-    pub enable_http2: bool,
+    /// Whether HTTP/2 is spoken; where an L4Rule gives the ports, nothing is said of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub enable_http2: Option<bool>,
     /// The network profile of a listener with another protocol.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub override_network_profile_ref: Option<Ref>,

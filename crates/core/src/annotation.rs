@@ -33,6 +33,8 @@ pub const APPLICATION_PROFILE: &str = "ako.vmware.com/application-profile";
 pub const DISABLE_TRAFFIC: &str = "ako.vmware.com/disable-traffic";
 /// In, Service: the host name.
 pub const EXTERNAL_DNS: &str = "external-dns.alpha.kubernetes.io/hostname";
+/// In, Service: the L4Rule that it goes by, `name` or `namespace/name`.
+pub const L4_RULE: &str = "ako.vmware.com/l4rule";
 /// In, Service: pod endpoints even in NodePort mode.
 pub const SKIP_NODE_PORT: &str = "skipnodeport.ako.vmware.com/enabled";
 

@@ -67,6 +67,7 @@ reasons! {
     SharedObjectMissing,
     MissingReference,
     SettingNotApplied,
+    RuleNotApplied,
     ReferenceNotRead,
     LabelledByAnother,
     KindNotServed,

@@ -13,7 +13,7 @@ use crate::convert::{Convert, Converted};
 use crate::finding::Findings;
 use crate::metadata;
 
-/// A Secret, core/v1: the parts that certificates are made of.
+/// A Secret, core/v1: the parts that certificates, and sign-in by OAuth, are made of.
 #[derive(Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Secret {
@@ -34,6 +34,10 @@ struct Data {
     alternate_certificate: Option<ByteString>,
     #[serde(rename = "alt.key")]
     alternate_key: Option<ByteString>,
+    #[serde(rename = "clientSecret")]
+    client_secret: Option<ByteString>,
+    #[serde(rename = "serverSecret")]
+    server_secret: Option<ByteString>,
 }
 
 #[derive(Clone, Default, Deserialize)]
@@ -46,6 +50,10 @@ struct StringData {
     alternate_certificate: Option<String>,
     #[serde(rename = "alt.key")]
     alternate_key: Option<String>,
+    #[serde(rename = "clientSecret")]
+    client_secret: Option<String>,
+    #[serde(rename = "serverSecret")]
+    server_secret: Option<String>,
 }
 
 impl fmt::Debug for Secret {
@@ -57,7 +65,7 @@ impl fmt::Debug for Secret {
 impl Convert for Secret {
     const SECRET: bool = true;
 
-    /// Only a Secret with a certificate counts.
+    /// Only a Secret with a certificate, or with a secret for sign-in, counts.
     fn convert(self) -> Converted {
         let id = metadata::namespaced_name(&self.metadata);
         let mut findings = Findings::about(ResourceId { kind: ResourceKind::Secret, name: id.clone() });
@@ -74,15 +82,21 @@ impl Convert for Secret {
         };
         let has_certificate = [&data.certificate, &data.alternate_certificate].iter().any(|c| c.is_some())
             || [&plain.certificate, &plain.alternate_certificate].iter().any(|c| c.is_some());
-        if !has_certificate {
+        let has_secret = [&data.client_secret, &data.server_secret].iter().any(|secret| secret.is_some())
+            || [&plain.client_secret, &plain.server_secret].iter().any(|secret| secret.is_some());
+        if !has_certificate && !has_secret {
             return Converted::default();
         }
         let certificate = text("tls.crt", data.certificate, plain.certificate);
         let key = redacted(text("tls.key", data.key, plain.key));
         let alternate = text("alt.crt", data.alternate_certificate, plain.alternate_certificate);
         let alternate_key = redacted(text("alt.key", data.alternate_key, plain.alternate_key));
+        let client_secret = text("clientSecret", data.client_secret, plain.client_secret);
+        let server_secret = text("serverSecret", data.server_secret, plain.server_secret);
         let secret = ako_core::resource::Secret {
             id,
+            client_secret: client_secret.map(Redacted::new),
+            server_secret: server_secret.map(Redacted::new),
             certificate: certificate.map(|text| public_part("tls.crt", text, &mut findings)),
             key,
             alternate_certificate: alternate.map(|text| public_part("alt.crt", text, &mut findings)),
@@ -141,6 +155,15 @@ mod tests {
             from_json(&secret(&json!({"tls.crt": "Y3J0"}), &json!({"tls.crt": "plain"}))).unwrap();
         let Some(Resource::Secret(secret)) = converted.resource else { panic!("no secret") };
         assert_eq!(secret.certificate.as_deref(), Some("plain"));
+    }
+
+    #[test]
+    fn secrets_for_sign_in_are_read() {
+        let converted = from_json(&secret(&json!({"clientSecret": "aHVudGVyMg=="}), &json!(null))).unwrap();
+        let Some(Resource::Secret(secret)) = converted.resource else { panic!("no secret") };
+        assert_eq!(secret.client_secret.as_ref().map(|secret| &**secret.reveal()), Some("hunter2"));
+        assert_eq!((secret.server_secret.is_none(), secret.certificate.is_none()), (true, true));
+        assert!(!format!("{secret:?}").contains("hunter2"));
     }
 
     #[test]

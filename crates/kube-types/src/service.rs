@@ -16,7 +16,7 @@ use crate::{metadata, status, syntax};
 
 /// The annotations that steer us.
 /// Source: L4 and network, "Annotations on Services".
-const STEERING: [&str; 7] = [
+const STEERING: [&str; 8] = [
     annotation::SHARED_VIP,
     annotation::LOAD_BALANCER_IP,
     annotation::APPLICATION_PROFILE,
@@ -24,6 +24,7 @@ const STEERING: [&str; 7] = [
     annotation::EXTERNAL_DNS,
     annotation::SKIP_NODE_PORT,
     annotation::INFRA_SETTING,
+    annotation::L4_RULE,
 ];
 
 /// The values of `appProtocol` that need nothing but HTTP/1 in plain text.
@@ -74,6 +75,7 @@ impl Convert for Service {
         annotation::EXTERNAL_DNS,
         annotation::SKIP_NODE_PORT,
         annotation::INFRA_SETTING,
+        annotation::L4_RULE,
         annotation::SOURCE_RANGES,
         annotation::NODE_PORT_LOCAL_ENABLED,
         annotation::VS_UUID_MAP,

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use ako_avi_types::pool::{PoolAnalytics, ShapedPool};
 use ako_avi_types::{Marker, Pool, PoolGroup, PoolGroupMember, Ref, Server, ServiceMetadata, go_json};
 use ako_core::config::ServiceMode;
 use ako_core::resource::Protocol;
@@ -59,6 +60,36 @@ pub(crate) struct Ruled {
     pub(crate) lb_algorithm_header: Option<Arc<str>>,
     pub(crate) persistence: Option<Ref>,
     pub(crate) enable_http2: Option<bool>,
+    pub(crate) ssl_profile: Option<Ref>,
+    pub(crate) pki_profile: Option<Ref>,
+    pub(crate) certificate: Option<Ref>,
+    pub(crate) enabled: Option<bool>,
+    pub(crate) min_servers_up: Option<u32>,
+    pub(crate) realtime_metrics: Option<bool>,
+}
+
+impl Ruled {
+    fn analytics(&self) -> Option<PoolAnalytics> {
+        self.realtime_metrics.map(|enable_realtime_metrics| PoolAnalytics { enable_realtime_metrics })
+    }
+
+    /// What upstream's checksum covers by itself.
+    fn generated_text(&self) -> String {
+        let analytics = self.analytics().as_ref().map(go_json::marshal);
+        let enabled = self.enabled.as_ref().map(ToString::to_string);
+        let servers = self.min_servers_up.as_ref().map(ToString::to_string);
+        [analytics, enabled, servers].into_iter().flatten().collect::<Vec<_>>().join(":")
+    }
+
+    fn shaped(&self) -> Option<Box<ShapedPool>> {
+        let shaped = ShapedPool {
+            enabled: self.enabled,
+            min_servers_up: self.min_servers_up,
+            analytics_policy: self.analytics(),
+            ssl_key_and_certificate_ref: self.certificate.clone(),
+        };
+        (shaped != ShapedPool::default()).then(|| Box::new(shaped))
+    }
 }
 
 /// What of a pool depends on where it is used.
@@ -81,7 +112,10 @@ pub(crate) fn build(
     protocol: Protocol,
 ) -> Pool {
     let tier1_lr = context.placement.tier1.clone();
-    let mut checksum = context.checksum().text(&covered_text(context, covered)).markers(&markers).text("");
+    let none = Ruled::default();
+    let ruled = covered.ruled.unwrap_or(&none);
+    let checksum = context.checksum().text(&covered_text(context, covered));
+    let mut checksum = checksum.markers(&markers).text(&ruled.generated_text());
     if let Some(router) = &tier1_lr {
         checksum = checksum.text(router);
     }
@@ -89,8 +123,6 @@ pub(crate) fn build(
     if let Some(PkiProfileOf::Pool(_, sum)) = pki_profile {
         checksum = checksum.number(*sum);
     }
-    let none = Ruled::default();
-    let ruled = covered.ruled.unwrap_or(&none);
     if !ruled.health_monitors.is_empty() {
         let texts: Vec<_> = ruled.health_monitors.iter().map(Ref::plain).collect();
         checksum = checksum.text(&go_json::marshal(&texts));
@@ -113,8 +145,8 @@ pub(crate) fn build(
         tier1_lr,
         service_metadata: Some(covered.metadata.clone()),
         sni_enabled: covered.tls.is_some(),
-        ssl_profile_ref: covered.tls.map(|tls| tls.ssl_profile_ref.clone()),
-        pki_profile_ref: pki_profile.map(|profile| profile.reference().clone()),
+        ssl_profile_ref: covered.tls.map(|tls| &tls.ssl_profile_ref).or(ruled.ssl_profile.as_ref()).cloned(),
+        pki_profile_ref: pki_profile.map(PkiProfileOf::reference).or(ruled.pki_profile.as_ref()).cloned(),
         graceful_disable_timeout: 1,
         health_monitor_refs: monitors,
         lb_algorithm: ruled.lb_algorithm.clone(),
@@ -122,6 +154,7 @@ pub(crate) fn build(
         lb_algorithm_consistent_hash_hdr: ruled.lb_algorithm_header.clone(),
         application_persistence_profile_ref: ruled.persistence.clone(),
         enable_http2: ruled.enable_http2,
+        shaped: ruled.shaped(),
         servers: covered.members.servers.clone(),
         placement_networks: context.placement.pool_networks.clone(),
         markers,
@@ -146,11 +179,16 @@ fn covered_text(context: &Context, covered: &Covered<'_>) -> String {
         texts.into_iter().flatten().map(ToString::to_string)
     }));
     parts.push(covered.tls.is_some().to_string());
+    let of_rule =
+        |reference: fn(&Ruled) -> &Option<Ref>| covered.ruled.and_then(|ruled| reference(ruled).as_ref());
     parts.extend(covered.tls.map(|tls| tls.ssl_profile_ref.plain()));
+    parts.extend(of_rule(|ruled| &ruled.ssl_profile).map(Ref::plain));
     parts.extend([covered.label.to_owned(), context.placement.pool_networks_text.clone()]);
     if let Some(PkiProfileOf::Controller(profile)) = covered.tls.and_then(|tls| tls.pki_profile.as_ref()) {
         parts.push(profile.plain());
     }
+    parts.extend(of_rule(|ruled| &ruled.pki_profile).map(Ref::plain));
+    parts.extend(of_rule(|ruled| &ruled.certificate).map(Ref::plain));
     parts.extend(covered.metadata.namespace_svc_name.as_ref().map(go_json::marshal));
     parts.extend(covered.metadata.hostnames.as_ref().map(go_json::marshal));
     parts.extend(covered.ruled.and_then(|ruled| ruled.enable_http2).map(|on| on.to_string()));

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use ako_avi_types::virtual_service::{HttpPolicyAttachment, Listener};
+use ako_avi_types::virtual_service::{AnalyticsPolicy, FullClientLogs, HttpPolicyAttachment, Listener};
 use ako_avi_types::{Kind, Marker, Ref, ServiceMetadata, VirtualService, go_json};
 use ako_core::resource::{PortRef, Protocol, ServicePort};
 use serde::Serialize;
@@ -104,8 +104,12 @@ pub(crate) struct Covered {
     pub(crate) evh_host: String,
     /// Hashed by itself, if not empty.
     pub(crate) references: String,
+    /// What upstream generates code for, hashed together.
+    pub(crate) generated: Vec<String>,
     /// Further hashes, each added.
     pub(crate) more: Vec<String>,
+    /// The checksum of what is recorded of clients.
+    pub(crate) analytics: u32,
 }
 
 impl Covered {
@@ -127,11 +131,46 @@ impl Covered {
             go_json::marshal(&self.ports),
             self.evh_host,
         );
-        let mut checksum = context.checksum().text(&first).markers(markers).text("");
+        let mut checksum = context
+            .checksum()
+            .text(&first)
+            .markers(markers)
+            .text(&self.generated.join(":"))
+            .number(self.analytics);
         if !self.references.is_empty() {
             checksum = checksum.text(&self.references);
         }
         self.more.iter().fold(checksum, |checksum, text| checksum.text(text)).finish()
+    }
+}
+
+/// What is recorded of clients as upstream's checksum spells it: fields by name.
+#[derive(Serialize)]
+struct AnalyticsText<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    all_headers: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    full_client_logs: Option<ClientLogsText<'a>>,
+}
+
+#[derive(Serialize)]
+struct ClientLogsText<'a> {
+    duration: &'a u32,
+    enabled: &'a bool,
+    throttle: &'a u32,
+}
+
+impl<'a> From<&'a AnalyticsPolicy> for AnalyticsText<'a> {
+    fn from(policy: &'a AnalyticsPolicy) -> Self {
+        let logs = policy.full_client_logs.as_ref();
+        Self {
+            all_headers: policy.all_headers,
+            full_client_logs: logs.map(|FullClientLogs { enabled, throttle, duration }| ClientLogsText {
+                duration,
+                enabled,
+                throttle,
+            }),
+        }
     }
 }
 
@@ -187,11 +226,17 @@ impl Draft {
         draft
     }
 
+    /// Covers what is recorded of clients, as upstream spells it.
+    pub(crate) fn cover_analytics(&mut self, context: &Context, policy: &AnalyticsPolicy) {
+        let text = go_json::marshal(&AnalyticsText::from(policy));
+        self.covered.analytics = context.checksum().text(&text).value();
+    }
+
     /// Adds the ports that a setting asks for, each in the place of the same port.
     pub(crate) fn listen_as_placed(&mut self, context: &Context, range: bool) {
         for port in &context.placement.listeners {
             let (ssl, http2) = (port.enable_ssl == Some(true), port.enable_http2 == Some(true));
-            let listener = Listener { enable_http2: http2, ..listener(port.port, ssl, range) };
+            let listener = Listener { enable_http2: Some(http2), ..listener(port.port, ssl, range) };
             match self.body.services.iter_mut().find(|known| known.port == port.port) {
                 Some(known) => *known = listener,
                 None => self.body.services.push(listener),
@@ -243,7 +288,7 @@ pub(crate) fn listener(port: u16, enable_ssl: bool, range: bool) -> Listener {
         port,
         port_range_end: range.then_some(port),
         enable_ssl,
-        enable_http2: false,
+        enable_http2: Some(false),
         override_network_profile_ref: None,
     }
 }

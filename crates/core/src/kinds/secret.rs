@@ -6,7 +6,7 @@ use crate::id::NamespacedName;
 use crate::kinds::kept::Kept;
 use crate::secret::Redacted;
 
-/// The parts of a Secret that a certificate is made of.
+/// The parts of a Secret that certificates, and sign-in by OAuth, are made of.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Secret {
     /// Its name.
@@ -19,6 +19,10 @@ pub struct Secret {
     pub alternate_certificate: Option<Arc<str>>,
     /// `alt.key`, PEM.
     pub alternate_key: Redacted,
+    /// `clientSecret`: what an authorization server knows a client by.
+    pub client_secret: Option<Redacted>,
+    /// `serverSecret`: what it knows a resource server by.
+    pub server_secret: Option<Redacted>,
 }
 
 impl Kept for Secret {

@@ -8,8 +8,9 @@ use ako_avi_types::{Kind, Object, Ref, ServiceMetadata, go_json};
 use crate::context::Context;
 use crate::http::rule_fields::Service;
 use crate::http::site::Site;
-use crate::http::{certificate, host_service};
+use crate::http::{certificate, host_service, sign_in};
 use crate::output::Output;
+use crate::rules::sso_rule::Choice;
 use crate::view::View;
 use crate::virtual_service::{self as vs, Covered};
 use crate::vsvip;
@@ -24,7 +25,7 @@ pub(crate) fn translate(context: &Context, view: &View<'_>, site: &Site<'_>, out
     if !out.add(Object::VsVip(vip), &source) {
         return;
     }
-    let service = virtual_service(context, site, &name, &policies, &certificates);
+    let service = virtual_service(context, view, site, &name, &policies, &certificates);
     if out.add(Object::VirtualService(service), &source) {
         site.bind_all(&context.key(Kind::VirtualService, name.clone()), &context.key(Kind::VsVip, name), out);
     }
@@ -32,6 +33,7 @@ pub(crate) fn translate(context: &Context, view: &View<'_>, site: &Site<'_>, out
 
 fn virtual_service(
     context: &Context,
+    view: &View<'_>,
     site: &Site<'_>,
     name: &Arc<str>,
     policies: &[String],
@@ -79,6 +81,9 @@ fn virtual_service(
     if let Some(rules) = &site.rules {
         rules.shape(context, Service::Dedicated, &mut draft);
         rules.listen(!context.config.evh, &mut draft);
+    }
+    if let Choice::Rule(rule) = site.sign_in {
+        sign_in::shape(view, rule, &mut draft);
     }
     draft.listen_as_placed(context, !context.config.evh);
     draft.finish(context)

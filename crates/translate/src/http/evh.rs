@@ -13,8 +13,9 @@ use crate::contribution::Contribution;
 use crate::front::{FrontKey, FrontKind};
 use crate::http::rule_fields::Service;
 use crate::http::site::Site;
-use crate::http::{certificate, host_service};
+use crate::http::{certificate, host_service, sign_in};
 use crate::output::Output;
+use crate::rules::sso_rule::Choice;
 use crate::view::View;
 use crate::virtual_service::{self as vs, Covered};
 
@@ -71,6 +72,9 @@ fn child(
                 references.map(|name| Ref::named(Kind::SslKeyAndCertificate, name.clone()).plain());
             draft.covered.references.push_str(&go_json::marshal(&references.collect::<Vec<_>>()));
         }
+    }
+    if let Choice::Rule(rule) = site.sign_in {
+        sign_in::shape(view, rule, &mut draft);
     }
     out.add(Object::VirtualService(draft.finish(context)), &site.claims[0].by.id()).then_some(name)
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use ako_avi_types::Kind;
 use ako_core::resource::HostRule;
 use ako_core::{Reason, name};
 
@@ -14,6 +15,7 @@ use crate::http::site::Site;
 use crate::http::{dedicated, evh, passthrough, rule_fields, sni};
 use crate::output::Output;
 use crate::rules::infra_setting::{self, Chosen};
+use crate::rules::sso_rule::{self, Choice};
 use crate::view::View;
 
 /// The claims to a host that are served together: objects in different tenants, or with the names
@@ -110,12 +112,34 @@ fn in_one_place(
         }
         return;
     }
-    let site = Site { host: host.clone(), claims: ended, rules: rule_fields::of_host(context, view, host) };
+    let sign_in = if context.config.evh { sso_rule::of_host(context, view, host) } else { Choice::None };
+    let rules = rule_fields::of_host(context, view, host);
+    let site = Site { host: host.clone(), claims: ended, rules, sign_in };
     tell_unsupported(context, &site, parent.is_some(), out);
     match parent {
         None => dedicated::translate(context, view, &site, out),
         Some(parent) if context.config.evh => evh::translate(context, view, &site, &parent, out),
         Some(parent) => sni::translate(context, view, &site, &parent, out),
+    }
+    keep_sign_in(context, &site, out);
+}
+
+/// Leaves the virtual service of a host as it is where those who are to be let in cannot be told
+/// from others: it may have asked people to sign in until now.
+fn keep_sign_in(context: &Context, site: &Site<'_>, out: &mut Output) {
+    if !matches!(site.sign_in, Choice::Rejected) {
+        return;
+    }
+    let names = context.names();
+    let name = if names.is_dedicated() { names.dedicated_vs(&site.host) } else { names.child_vs(&site.host) };
+    out.only_made.push(context.key(Kind::VirtualService, name));
+    for claim in &site.claims {
+        let message = format!(
+            "the SSORule for host {} is rejected: if the host is new, everybody gets in without signing in, else its \
+             virtual service stays as it is; correct the rule",
+            site.host
+        );
+        out.tell(&claim.by.id(), Reason::RuleNotApplied, message);
     }
 }
 

@@ -20,6 +20,7 @@ mod pki_profile;
 pub(crate) mod route;
 mod rule_fields;
 pub(crate) mod shared_service;
+mod sign_in;
 mod site;
 mod sni;
 mod tls;

@@ -175,6 +175,7 @@ fn ruled(target: &HttpRulePath) -> Ruled {
             .as_ref()
             .map(|name| reference(Kind::ApplicationPersistenceProfile, name)),
         enable_http2: target.enable_http2,
+        ..Ruled::default()
     }
 }
 

@@ -131,7 +131,7 @@ impl Rules<'_> {
     pub(crate) fn shape(&self, context: &Context, service: Service, draft: &mut Draft) {
         self.refer(service, draft);
         self.attach(service, draft);
-        self.switch(draft);
+        self.switch(context, draft);
         if let Some(l7) = self.l7 {
             shape_by_l7(l7, service, draft);
         }
@@ -237,7 +237,7 @@ impl Rules<'_> {
     }
 
     /// Whether it is on, and what it records.
-    fn switch(&self, draft: &mut Draft) {
+    fn switch(&self, context: &Context, draft: &mut Draft) {
         let own = self.host.analytics_policy.as_ref();
         let policy = own.or_else(|| self.l7.and_then(|l7| l7.analytics_policy.as_ref())).map(analytics);
         if let Some(on) = self.host.enable_virtual_host {
@@ -245,7 +245,7 @@ impl Rules<'_> {
             draft.body.shaped_mut().enabled = Some(on);
         }
         if let Some(policy) = policy {
-            draft.covered.more.push(go_json::marshal(&policy));
+            draft.cover_analytics(context, &policy);
             draft.body.shaped_mut().analytics_policy = Some(policy);
         }
     }

@@ -12,6 +12,7 @@ use crate::http::claim::HostClaim;
 use crate::http::rule_fields::Rules;
 use crate::http::tls::Tls;
 use crate::output::Output;
+use crate::rules::sso_rule::Choice;
 use crate::statement::Binding;
 
 /// A host whose TLS ends at Avi, or that has none, with the claims to it.
@@ -22,6 +23,8 @@ pub(crate) struct Site<'a> {
     pub(crate) claims: Vec<HostClaim<'a>>,
     /// What the host goes by beside them.
     pub(crate) rules: Option<Rules<'a>>,
+    /// How people sign in.
+    pub(crate) sign_in: Choice<'a>,
 }
 
 impl<'a> Site<'a> {

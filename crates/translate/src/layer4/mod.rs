@@ -2,5 +2,6 @@
 
 mod fqdn;
 mod namesake;
+mod rule_fields;
 pub(crate) mod service;
 pub(crate) mod shared_vip;

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use ako_avi_types::l4_policy::{
-    L4Action, L4ConnectionPolicy, L4Match, L4Rule, PortMatch, ProtocolMatch, SelectPool,
+    L4Action, L4ConnectionPolicy, L4Match, L4Rule as PolicyRule, PortMatch, ProtocolMatch, SelectPool,
 };
 use ako_avi_types::virtual_service::{L4PolicyAttachment, Listener};
 use ako_avi_types::{
@@ -14,14 +14,16 @@ use ako_avi_types::{
 use ako_core::annotation;
 use ako_core::config::ServiceMode;
 use ako_core::kinds::service::shared_vip_key;
-use ako_core::resource::{Protocol, Service, ServicePort, UnusedField};
+use ako_core::resource::{L4Rule, Protocol, Service, ServicePort, UnusedField};
 use ako_core::{NamespacedName, Reason, ServiceRule};
 
 use crate::context::Context;
 use crate::endpoints::{self, BackendPort};
-use crate::layer4::{fqdn, namesake};
+use crate::layer4::{fqdn, namesake, rule_fields};
 use crate::output::Output;
+use crate::pool::Ruled;
 use crate::rules::infra_setting::{self, Chosen};
+use crate::rules::l4_rule::{self, L4_APPLICATION};
 use crate::rules::reference::{self, Found, Wants};
 use crate::statement::Binding;
 use crate::unit::{UnitKey, service_id};
@@ -31,7 +33,6 @@ use crate::{pool, vsvip};
 
 /// What upstream's checksum has for the network profile of several protocols.
 const MIXED_PROFILE: &str = "Mixed-Network-Profile-Internal";
-const L4_APPLICATION: &str = "System-L4-Application";
 
 pub(crate) fn translate(context: &Context, view: &View<'_>, id: &NamespacedName, out: &mut Output) {
     let Some(service) =
@@ -48,6 +49,7 @@ pub(crate) fn translate(context: &Context, view: &View<'_>, id: &NamespacedName,
         Ok(tenant) => context.in_tenant(&tenant),
         Err(message) => return out.tell(&source, Reason::TenantNotRead, message),
     };
+    let (rule, is_ruled) = ruled_by(context, view, service, &ports(&[service]), out);
     let (chosen, is_placed) = placed_by(context, view, service, out);
     let context = &context.placed(view, chosen.as_ref());
     if !namesake::may_be_named(context, view, &UnitKey::Service(id.clone()), &[service], out)
@@ -57,24 +59,61 @@ pub(crate) fn translate(context: &Context, view: &View<'_>, id: &NamespacedName,
     }
     let name: Arc<str> = context.names().l4_vs(&id.namespace, &id.name).into();
     let Ok(address) = wanted_address(context, service, out) else { return };
+    let address = address.or_else(|| rule.and_then(|rule| rule.load_balancer_ip.clone()));
     let hostnames = fqdn::of_service(context, service, out);
-    let pools = pools(context, view, service, None, out);
+    let pools = pools(context, view, service, None, rule, out);
     let policy = policy_set(context, &name, &pools, policy_markers(context, service));
     let vip = vsvip::build(context, &name, hostnames.clone(), address.as_ref());
-    let profile = application_profile(context, view, service, out);
-    let service_vs = virtual_service(context, service, &name, &pools, &hostnames, profile);
-    if !is_placed {
+    let profile = application_profile(context, view, service, rule, out);
+    let service_vs = virtual_service(context, service, &name, &pools, &hostnames, profile, rule);
+    if !is_placed || !is_ruled {
         out.only_made =
             [Kind::VsVip, Kind::VirtualService].map(|kind| context.key(kind, name.clone())).into();
     }
-    let objects = [Object::L4PolicySet(policy), Object::VsVip(vip), Object::VirtualService(service_vs)];
-    if pools.is_empty() || !objects.into_iter().all(|object| out.add(object, &source)) {
+    // TLS that ends at the virtual service leads to its one pool directly.
+    let policy = (!rule.is_some_and(rule_fields::has_ssl)).then_some(Object::L4PolicySet(policy));
+    let mut objects = policy.into_iter().chain([Object::VsVip(vip), Object::VirtualService(service_vs)]);
+    if pools.is_empty() || !objects.all(|object| out.add(object, &source)) {
         return;
     }
     if context.requests_node_ports() {
         out.request_node_ports(id);
     }
     bind(context, service, &hostnames, &name, out);
+}
+
+/// The ports of Services.
+pub(crate) fn ports(services: &[&Arc<Service>]) -> Vec<(Protocol, u16)> {
+    services.iter().flat_map(|service| &service.ports).map(|port| (port.protocol, port.port)).collect()
+}
+
+/// The rule that a Service goes by, and whether it goes by the one that it names, if it names
+/// one. If not, it is told, and made without it where it is not made yet.
+pub(crate) fn ruled_by<'a>(
+    context: &Context,
+    view: &View<'a>,
+    service: &Service,
+    ports: &[(Protocol, u16)],
+    out: &mut Output,
+) -> (Option<&'a L4Rule>, bool) {
+    match l4_rule::of_service(context, view, service, ports) {
+        Ok(rule) if rule.is_some_and(|rule| rule_fields::has_ssl(rule)) && !context.facts.enterprise => {
+            let message = "enableSsl has no effect, as the controller's licence is not one of the ENTERPRISE tiers: the \
+                           Service is served without the L4Rule";
+            out.tell(&service_id(&service.id), Reason::RuleNotApplied, message);
+            (None, true)
+        }
+        Ok(rule) => (rule.map(|rule| &**rule), true),
+        Err(unusable) => {
+            let so = if unusable.is_there {
+                "it is served without its L4Rule if it is new, else its virtual service stays as it is"
+            } else {
+                "it is served without its L4Rule"
+            };
+            out.tell(&service_id(&service.id), Reason::RuleNotApplied, format!("{so}: {}", unusable.why));
+            (None, !unusable.is_there)
+        }
+    }
 }
 
 /// The setting that a Service is placed by, and whether it is placed as it asks for. If the setting
@@ -188,6 +227,7 @@ pub(crate) fn pools(
     view: &View<'_>,
     service: &Service,
     shared: Option<SharedWith<'_>>,
+    rule: Option<&L4Rule>,
     out: &mut Output,
 ) -> Vec<PortPool> {
     tell_unused(service, out);
@@ -196,7 +236,8 @@ pub(crate) fn pools(
         let names = context.names();
         let key = shared.map(|s| &**s.key);
         let name = names.l4_pool(&service.id.namespace, &service.id.name, key, port.protocol, port.port);
-        let object = port_pool(context, view, service, port, name.clone(), shared, out);
+        let ruled = rule.and_then(|rule| rule_fields::of_backend(rule, port.protocol, port.port));
+        let object = port_pool(context, view, service, port, name.clone(), (shared, ruled.as_ref()), out);
         if out.add(Object::Pool(object), &service_id(&service.id)) {
             pools.push(PortPool {
                 name: name.into(),
@@ -235,7 +276,7 @@ fn port_pool(
     service: &Service,
     port: &ServicePort,
     name: String,
-    shared: Option<SharedWith<'_>>,
+    (shared, ruled): (Option<SharedWith<'_>>, Option<&Ruled>),
     out: &mut Output,
 ) -> ako_avi_types::Pool {
     let backend = BackendPort::of_service(port);
@@ -265,7 +306,7 @@ fn port_pool(
         label: "",
         metadata: &metadata,
         tls: None,
-        ruled: None,
+        ruled,
     };
     pool::build(context, name, &covered, context.markers(fields), port.protocol)
 }
@@ -282,7 +323,7 @@ pub(crate) fn policy_set(
     pools: &[PortPool],
     markers: Vec<Marker>,
 ) -> L4PolicySet {
-    let rule = |(pool, index): (&PortPool, u32)| L4Rule {
+    let rule = |(pool, index): (&PortPool, u32)| PolicyRule {
         name: pool.reference().plain().into(),
         index,
         matches: L4Match {
@@ -324,10 +365,21 @@ fn application_profile<'a>(
     context: &Context,
     view: &View<'_>,
     service: &'a Service,
+    rule: Option<&L4Rule>,
     out: &mut Output,
 ) -> &'a str {
     let asked = service.annotations.get(annotation::APPLICATION_PROFILE).filter(|name| !name.is_empty());
     let Some(name) = asked else { return L4_APPLICATION };
+    if let Some((rule, profile)) = rule.and_then(|rule| Some((rule, rule.application_profile.as_ref()?))) {
+        let message = format!(
+            "annotation {} has no effect, as L4Rule {} has applicationProfileRef {profile}, which it has if it names none, \
+             too: name the profile there, and remove the annotation",
+            annotation::APPLICATION_PROFILE,
+            rule.id
+        );
+        out.tell(&service_id(&service.id), Reason::RuleNotApplied, message);
+        return L4_APPLICATION;
+    }
     let referred = Referred::named(Kind::ApplicationProfile, context.placement.tenant.clone(), name.clone());
     let Found::Wrong(why) = reference::check(context, view, referred, Wants::Any) else { return name };
     let message = format!(
@@ -346,6 +398,7 @@ fn virtual_service(
     pools: &[PortPool],
     hostnames: &[Arc<str>],
     profile: &str,
+    rule: Option<&L4Rule>,
 ) -> VirtualService {
     let metadata = ServiceMetadata {
         hostnames: listed(hostnames),
@@ -358,9 +411,22 @@ fn virtual_service(
     ]);
     let disabled = service.annotations.get(annotation::DISABLE_TRAFFIC);
     let traffic = !disabled.is_some_and(|value| value.eq_ignore_ascii_case("true"));
-    let mut built = listening(context, name, pools, metadata, markers, profile, Some(traffic));
-    built.traffic_enabled = Some(traffic);
-    built
+    let mut draft = listening(context, name, pools, metadata, markers, profile, Some(traffic));
+    draft.body.traffic_enabled = Some(traffic);
+    if let Some(rule) = rule {
+        rule_fields::shape(context, rule, is_only_tcp(pools), &mut draft);
+        if let (true, [pool]) = (rule_fields::has_ssl(rule), pools) {
+            draft.body.l4_policies.clear();
+            draft.body.remove_listening_port_on_vs_down = None;
+            draft.body.shaped_mut().pool_ref = Some(pool.reference());
+        }
+    }
+    draft.finish(context)
+}
+
+/// Whether no other protocol is spoken.
+pub(crate) fn is_only_tcp(pools: &[PortPool]) -> bool {
+    pools.iter().all(|pool| pool.protocol == Protocol::Tcp)
 }
 
 /// A virtual service that listens on the ports of pools. `traffic` is `None` on
@@ -373,7 +439,7 @@ pub(crate) fn listening(
     markers: Vec<Marker>,
     application_profile: &str,
     traffic: Option<bool>,
-) -> VirtualService {
+) -> vs::Draft {
     let protocols: BTreeSet<_> = pools.iter().map(|p| p.protocol).collect();
     let network_profile = network_profile(context, &protocols);
     let mut tokens = vec![format!("L4Policy{name}"), format!("VSVIP{name}")];
@@ -402,7 +468,7 @@ pub(crate) fn listening(
         vec![L4PolicyAttachment { l4_policy_set_ref: Ref::named(Kind::L4PolicySet, name.clone()), index: 0 }];
     draft.body.remove_listening_port_on_vs_down = Some(true);
     draft.body.enable_rhi = vs::enable_rhi(context);
-    draft.finish(context)
+    draft
 }
 
 /// A port as upstream's checksum spells it; on a shared VIP it is called after

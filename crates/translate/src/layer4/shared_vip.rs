@@ -5,14 +5,15 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use ako_avi_types::{Kind, Object, ServiceMetadata};
-use ako_core::resource::Service;
+use ako_core::resource::{L4Rule, Service};
 use ako_core::{NamespacedName, Place, Reason, annotation};
 
 use crate::context::Context;
 use crate::layer4::service::{self, SharedWith};
-use crate::layer4::{fqdn, namesake};
+use crate::layer4::{fqdn, namesake, rule_fields};
 use crate::output::Output;
 use crate::rules::infra_setting;
+use crate::rules::l4_rule::{self, L4_APPLICATION};
 use crate::unit::{UnitKey, service_id};
 use crate::view::View;
 use crate::vsvip;
@@ -37,8 +38,11 @@ pub(crate) fn translate(context: &Context, view: &View<'_>, key: &NamespacedName
     let name: Arc<str> = context.names().l4_vs(&key.namespace, &key.name).into();
     let (chosen, is_placed) = service::placed_by(context, view, oldest, out);
     let placed = &context.placed(view, chosen.as_ref());
-    // As upstream has it, only what a Service itself names acts on the address.
-    let context = if infra_setting::annotated(oldest).is_some() {
+    // As upstream has it, the setting of a namespace acts on the address only beside a rule.
+    let (rule, is_ruled) = service::ruled_by(context, view, oldest, &service::ports(&members.services), out);
+    let rule = rule.filter(|rule| may_share(rule, &members.services, out));
+    let is_named = infra_setting::annotated(oldest).is_some() || l4_rule::named_by(oldest).is_some();
+    let context = if is_named {
         placed
     } else {
         if let Some(chosen) = chosen {
@@ -51,7 +55,7 @@ pub(crate) fn translate(context: &Context, view: &View<'_>, key: &NamespacedName
     for service in &members.services {
         let names = fqdn::of_service(context, service, out);
         let shared = SharedWith { key: &key.name, hostnames: &names };
-        pools.extend(service::pools(placed, view, service, Some(shared), out));
+        pools.extend(service::pools(placed, view, service, Some(shared), rule, out));
         if context.requests_node_ports() {
             out.request_node_ports(&service.id);
         }
@@ -67,11 +71,16 @@ pub(crate) fn translate(context: &Context, view: &View<'_>, key: &NamespacedName
         ..ServiceMetadata::default()
     };
     let policy = service::policy_set(context, &name, &pools, markers.clone());
-    let vip = vsvip::build(context, &name, hostnames, members.address.as_ref());
-    let service =
-        service::listening(context, &name, &pools, metadata, markers, "System-L4-Application", None);
+    let address = rule.and_then(|rule| rule.load_balancer_ip.as_ref()).or(members.address.as_ref());
+    let vip = vsvip::build(context, &name, hostnames, address);
+    let mut draft = service::listening(context, &name, &pools, metadata, markers, L4_APPLICATION, None);
+    if let Some(rule) = rule {
+        rule_fields::shape(context, rule, service::is_only_tcp(&pools), &mut draft);
+        draft.body.shaped_mut().revoke_vip_route = Some(false);
+    }
+    let service = draft.finish(context);
     let source = service_id(&members.services[0].id);
-    if !is_placed {
+    if !is_placed || !is_ruled {
         out.only_made =
             [Kind::VsVip, Kind::VirtualService].map(|kind| context.key(kind, name.clone())).into();
     }
@@ -79,6 +88,29 @@ pub(crate) fn translate(context: &Context, view: &View<'_>, key: &NamespacedName
     if !objects.into_iter().all(|object| out.add(object, &source)) {
         out.statements.clear();
     }
+}
+
+/// Whether a rule can act on a VIP that Services share; what of it cannot is told.
+fn may_share(rule: &L4Rule, services: &[&Arc<Service>], out: &mut Output) -> bool {
+    let mut tell = |message: &str| {
+        for service in services {
+            out.tell(
+                &service_id(&service.id),
+                Reason::RuleNotApplied,
+                format!("L4Rule {}: {message}", rule.id),
+            );
+        }
+    };
+    if rule_fields::has_ssl(rule) {
+        tell(
+            "it has no effect on a shared VIP, where TLS cannot end: take enableSsl out, or give the Service its own VIP",
+        );
+        return false;
+    }
+    if rule.revoke_vip_route {
+        tell("RevokeVipRoute cannot be used with Shared VIP. VIP Route won't be revoked.");
+    }
+    true
 }
 
 /// Tells that the setting of a namespace does not place a shared VIP.
@@ -128,6 +160,19 @@ fn members<'a>(
                 key.name,
                 group.services[0].id,
                 group.address.as_deref().unwrap_or("allocated by the controller"),
+            );
+            out.tell(&id, Reason::SharedVipConflict, message);
+            continue;
+        }
+        if let Some(group) = &members
+            && l4_rule::named_by(service) != l4_rule::named_by(group.services[0])
+        {
+            let message = format!(
+                "the Services that share VIP {} go by the L4Rule of {}, which is {}: set annotation {} to the same",
+                key.name,
+                group.services[0].id,
+                l4_rule::named_by(group.services[0]).map_or("none".to_owned(), |rule| rule.to_string()),
+                annotation::L4_RULE
             );
             out.tell(&id, Reason::SharedVipConflict, message);
             continue;

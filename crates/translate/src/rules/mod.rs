@@ -8,12 +8,13 @@
 pub(crate) mod host_rule;
 pub(crate) mod http_rule;
 pub(crate) mod infra_setting;
+pub(crate) mod l4_rule;
 pub(crate) mod l7_rule;
 pub(crate) mod reference;
+pub(crate) mod sso_rule;
 pub(crate) mod verdict;
 
-use ako_core::resource::{L4Rule, SsoRule};
-use ako_core::{Reason, ResourceId, ResourceKind};
+use ako_core::{ResourceId, ResourceKind};
 
 use crate::context::Context;
 use crate::output::Output;
@@ -25,26 +26,9 @@ pub(crate) fn translate(context: &Context, view: &View<'_>, rule: &ResourceId, o
         ResourceKind::AviInfraSetting => infra_setting::translate(context, view, &rule.name, out),
         ResourceKind::HostRule => host_rule::translate(context, view, &rule.name, out),
         ResourceKind::HTTPRule => http_rule::translate(context, view, &rule.name, out),
+        ResourceKind::L4Rule => l4_rule::translate(context, view, &rule.name, out),
         ResourceKind::L7Rule => l7_rule::translate(context, view, &rule.name, out),
+        ResourceKind::SSORule => sso_rule::translate(context, view, &rule.name, out),
         _ => {}
-    }
-    tell_unapplied(view, rule, out);
-}
-
-/// Tells that rules of a kind have no effect in this version, where they are this instance's.
-fn tell_unapplied(view: &View<'_>, rule: &ResourceId, out: &mut Output) {
-    let is_there = match rule.kind {
-        ResourceKind::L4Rule => view.get::<L4Rule>(&rule.name).is_some() && view.serves(&rule.name.namespace),
-        ResourceKind::SSORule => {
-            view.get::<SsoRule>(&rule.name).is_some() && view.serves(&rule.name.namespace)
-        }
-        _ => false,
-    };
-    if is_there {
-        let message = format!(
-            "{}s have no effect in this version: what refers to it is served as if it were not there",
-            rule.kind.as_str()
-        );
-        out.tell(rule, Reason::UnsupportedField, message);
     }
 }

@@ -15,6 +15,10 @@ pub(crate) enum Wants {
     Any,
     /// It has to be of this type.
     Type(&'static str),
+    /// It has to be of one of these types.
+    OneOf(&'static [&'static str]),
+    /// As a network profile it has to be for this protocol.
+    NetworkType(&'static str),
     /// It must not bear the label of another cluster, if this one puts its own there.
     OurLabel,
 }
@@ -53,11 +57,19 @@ fn mistake(context: &Context, brief: &Brief, wants: Wants) -> Option<String> {
         Wants::Type(wanted) if brief.object_type.as_deref() != Some(wanted) => {
             Some(format!("found on controller is invalid, must be of type: {wanted}"))
         }
+        Wants::OneOf(wanted)
+            if !brief.object_type.as_deref().is_some_and(|found| wanted.contains(&found)) =>
+        {
+            Some(format!("found on controller is invalid, must be of type: {}", wanted.join(" or ")))
+        }
+        Wants::NetworkType(wanted) if brief.object_type.as_deref() != Some(wanted) => {
+            Some(format!("found on controller is invalid, must be of type: {wanted} for L4 SSL support"))
+        }
         Wants::OurLabel if context.bears_another_label(&brief.labels) => {
             let labels = go_json::marshal(&brief.labels);
             Some(format!("found on controller is invalid, mismatched labels: {labels}"))
         }
-        Wants::Any | Wants::Type(_) | Wants::OurLabel => None,
+        Wants::Any | Wants::Type(_) | Wants::OneOf(_) | Wants::NetworkType(_) | Wants::OurLabel => None,
     }
 }
 
