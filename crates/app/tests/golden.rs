@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 const IN_SCOPE: [&str; 8] = ["l4-", "l7-", "tenant-", "vrf-", "cloud-", "v6-", "route-", "crd-"];
 /// …but for those with one of these in their names: they need custom resources, `vpcMode`, or
 /// the choice between networks of one name.
-const NOT_YET: [&str; 2] = ["-vpc-", "-regex"];
+const NOT_YET: [&str; 1] = ["-vpc-"];
 
 fn input(case: &Case, objects: &[Value]) -> Input {
     Input {

@@ -146,7 +146,16 @@ impl Scope {
         if kind.has_cloud() && cloud().is_some_and(|name| name != self.cloud) {
             return false;
         }
-        let named = text(body, "name").is_some_and(|name| name.starts_with(&*self.name_prefix));
+        let name = text(body, "name").unwrap_or_default();
+        if kind == Kind::StringGroup {
+            // Called after its owner, whom a marker names: that of another instance may begin alike.
+            let owner = self.owners.iter().find(|owner| {
+                name.strip_prefix(&***owner).is_some_and(|rest| rest.starts_with('-'))
+                    && marker(body, "created_by").is_some_and(|values| values.contains(&&***owner))
+            });
+            return owner.is_some() && self.is_marked(body) == Some(true);
+        }
+        let named = name.starts_with(&*self.name_prefix);
         let marked = self.is_marked(body);
         if kind.has_created_by() {
             return named && marked != Some(false) && self.is_owner(text(body, "created_by"));
@@ -160,10 +169,7 @@ impl Scope {
 
     /// Whether the marker names our cluster, if there is one.
     fn is_marked(&self, body: &Value) -> Option<bool> {
-        let markers = body.get("markers").and_then(Value::as_array).into_iter().flatten();
-        let marker = markers.into_iter().find(|marker| text(marker, "key") == Some("clustername"))?;
-        let values = marker.get("values").and_then(Value::as_array).into_iter().flatten();
-        Some(values.filter_map(Value::as_str).any(|value| value == &*self.cluster_name))
+        marker(body, "clustername").map(|values| values.contains(&&*self.cluster_name))
     }
 
     /// Reads an object if it is ours.
@@ -175,6 +181,14 @@ impl Scope {
         };
         self.owns(kind, &body).then(|| read(tenant, kind, body))
     }
+}
+
+/// The values of a marker of a body, if it has that.
+fn marker<'a>(body: &'a Value, key: &str) -> Option<Vec<&'a str>> {
+    let mut markers = body.get("markers").and_then(Value::as_array).into_iter().flatten();
+    let marker = markers.find(|marker| text(marker, "key") == Some(key))?;
+    let values = marker.get("values").and_then(Value::as_array).into_iter().flatten();
+    Some(values.filter_map(Value::as_str).collect())
 }
 
 impl Observation {

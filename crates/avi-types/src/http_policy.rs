@@ -80,7 +80,9 @@ impl Body for HttpPolicySet {
 impl HttpRequestRule {
     /// What requests are switched to.
     fn targets(&self) -> impl Iterator<Item = &Ref> {
-        self.switching_action.iter().flat_map(|action| action.pool_group_ref.iter().chain(&action.pool_ref))
+        let groups = self.matches.path.iter().flat_map(|path| &path.string_group_refs);
+        let actions = self.switching_action.iter();
+        groups.chain(actions.flat_map(|action| action.pool_group_ref.iter().chain(&action.pool_ref)))
     }
 }
 
@@ -158,7 +160,7 @@ pub struct HttpMatch {
 /// A path, or a prefix of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PathMatch {
-    /// `EQUALS`, `BEGINS_WITH` or `DOES_NOT_BEGIN_WITH`.
+    /// `EQUALS`, `BEGINS_WITH`, `DOES_NOT_BEGIN_WITH` or `REGEX_MATCH`.
     pub match_criteria: Arc<str>,
     /// `SENSITIVE` or `INSENSITIVE`.
     #[serde(default)]
@@ -166,6 +168,9 @@ pub struct PathMatch {
     /// The paths.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub match_str: Vec<Arc<str>>,
+    /// With `REGEX_MATCH`, where the patterns are.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub string_group_refs: Vec<Ref>,
 }
 
 /// One of several hosts.

@@ -25,6 +25,7 @@ macro_rules! for_each_kind {
                 VsVip "vsvip" "VsVip" vsvip::VsVip;
                 Pool "pool" "Pool" pool::Pool;
                 PoolGroup "poolgroup" "PoolGroup" pool_group::PoolGroup;
+                StringGroup "stringgroup" "StringGroup" string_group::StringGroup;
                 HttpPolicySet "httppolicyset" "HTTPPolicySet" http_policy::HttpPolicySet;
                 L4PolicySet "l4policyset" "L4PolicySet" l4_policy::L4PolicySet;
                 VsDataScriptSet "vsdatascriptset" "VSDataScriptSet" datascript::VsDataScriptSet;
@@ -43,7 +44,6 @@ macro_rules! for_each_kind {
                 AnalyticsProfile "analyticsprofile" "AnalyticsProfile";
                 ErrorPageProfile "errorpageprofile" "ErrorPageProfile";
                 ProtocolParser "protocolparser" "ProtocolParser";
-                StringGroup "stringgroup" "StringGroup";
                 ApplicationPersistenceProfile "applicationpersistenceprofile" "ApplicationPersistenceProfile";
                 WafPolicy "wafpolicy" "WafPolicy";
                 IcapProfile "icapprofile" "IcapProfile";

@@ -70,7 +70,7 @@ impl<'a> Names<'a> {
 
     /// In EVH mode the hash of a name, otherwise the name itself.
     pub fn encode(&self, plain: &str) -> String {
-        if self.config.evh { format!("{}{}", self.prefix(), sha1_hex(plain)) } else { plain.to_owned() }
+        if self.config.evh { self.hashed(plain) } else { plain.to_owned() }
     }
 
     /// Secondary instances carry their namespace in the names of shared
@@ -134,6 +134,16 @@ impl<'a> Names<'a> {
     /// The policy set with a host's path rules, one a namespace.
     pub fn host_policy(&self, namespace: &str, host: &str) -> String {
         self.encode(&format!("{}{namespace}-{host}{}", self.start(), self.end()))
+    }
+
+    /// The string group with the pattern of a path of a host, which is the instance's own.
+    pub fn string_group(&self, host: &str, path: &str) -> String {
+        format!("{}-{}", self.config.owner(), sha1_hex(&format!("{host}{path}")))
+    }
+
+    /// The hash of a name, whatever the mode: of what patterns of paths lead to.
+    pub fn hashed(&self, plain: &str) -> String {
+        format!("{}{}", self.prefix(), sha1_hex(plain))
     }
 
     /// A pool on a shared SNI virtual service; `service` for Routes, which have several.

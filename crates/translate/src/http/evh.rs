@@ -84,6 +84,7 @@ fn host_match(host: &Arc<str>) -> VhMatch {
         match_criteria: "BEGINS_WITH".into(),
         match_case: "SENSITIVE".into(),
         match_str: vec!["/".into()],
+        string_group_refs: Vec::new(),
     };
     let rule = VhMatchRule { name: "VHMATCHRULENAME".into(), matches: VhPathMatch { path } };
     VhMatch { host: host.clone(), rules: vec![rule] }

@@ -178,9 +178,6 @@ fn tell_unsupported(context: &Context, site: &Site<'_>, is_shared: bool, out: &m
     if !evh && rule.l7_rule.is_some() {
         without_effect.push("l7Rule");
     }
-    if rule.use_regex {
-        without_effect.push("useRegex");
-    }
     if !without_effect.is_empty() {
         let fields = without_effect.join(", ");
         rules.tell(

@@ -3,11 +3,12 @@
 
 use std::sync::Arc;
 
-use ako_avi_types::{Kind, Marker, Object, PoolGroupMember, Ref};
+use ako_avi_types::string_group::KeyText;
+use ako_avi_types::{Kind, Marker, Object, PoolGroupMember, Ref, StringGroup};
 
 use crate::context::Context;
 use crate::http::asked::Security;
-use crate::http::path_policy::{self, RootPath, Switch, Target};
+use crate::http::path_policy::{self, Pattern, RootPath, Switch, Target};
 use crate::http::path_pool::{self, PathOf};
 use crate::http::site::Site;
 use crate::output::Output;
@@ -67,7 +68,8 @@ pub(crate) fn path_policies(
         for claim in claims.clone() {
             for path in &claim.asked.paths {
                 let of = PathOf { claim, host: &site.host, path };
-                switches.extend(switch(context, view, of, root.as_ref(), out));
+                let pattern = pattern(context, site, of, out);
+                switches.extend(switch(context, view, of, (root.as_ref(), pattern), out));
             }
         }
         let (Some(source), Some(first)) =
@@ -104,32 +106,58 @@ fn set_markers(context: &Context, site: &Site<'_>, namespace: &Arc<str>, switche
     ])
 }
 
+/// Adds the string group of a path that is a pattern, and answers its name.
+fn pattern(context: &Context, site: &Site<'_>, of: PathOf<'_>, out: &mut Output) -> Option<String> {
+    let rules = site.rules.as_ref().filter(|rules| rules.host.use_regex)?;
+    let path = Some(&of.path.path).filter(|path| !path.is_empty())?;
+    if context.names().is_dedicated() && !context.config.evh && site.tls().is_none() {
+        rules.tell(format!("useRegex has no effect on host {}, which has no TLS", site.host), out);
+        return None;
+    }
+    let name = context.names().string_group(of.host, path);
+    let mut markers = context.markers(Vec::new());
+    markers.push(StringGroup::owner_marker(context.owner.clone()));
+    let group = StringGroup {
+        name: name.as_str().into(),
+        tenant_ref: Some(context.placement.tenant_ref.clone()),
+        group_type: "SG_TYPE_STRING".into(),
+        kv: vec![KeyText { key: path.clone() }],
+        longest_match: true,
+        markers,
+    };
+    // A prefix and an exact path are one pattern.
+    let is_there = out.has(context, Kind::StringGroup, &name);
+    (is_there || out.add(Object::StringGroup(group), &of.claim.by.id())).then_some(name)
+}
+
 /// Adds the pools, and the pool group if there is one, of a path.
 fn switch(
     context: &Context,
     view: &View<'_>,
     of: PathOf<'_>,
-    root: Option<&RootPath>,
+    (root, pattern): (Option<&RootPath>, Option<String>),
     out: &mut Output,
 ) -> Option<Switch> {
     let names = context.names();
+    // What a pattern leads to has a hash for its name in any mode.
+    let encode = |plain: &str| if pattern.is_some() { names.hashed(plain) } else { names.encode(plain) };
     let source = of.claim.by.id();
     let plain_group = names.plain_pool_group(of.name());
     let plain_pool = |service: &str| names.plain_pool(of.name(), service, of.claim.by.is_route());
     // Different paths may lead to one name: the later one gets a longer name.
-    let is_taken = out.has(context, Kind::PoolGroup, &names.encode(&plain_group))
+    let is_taken = out.has(context, Kind::PoolGroup, &encode(&plain_group))
         || of
             .path
             .backends
             .iter()
-            .any(|backend| out.has(context, Kind::Pool, &names.encode(&plain_pool(&backend.service))));
+            .any(|backend| out.has(context, Kind::Pool, &encode(&plain_pool(&backend.service))));
     let end = if is_taken { format!("-{}", of.digest()) } else { String::new() };
     let longer = |plain: &str| format!("{plain}{end}");
     let label = if context.config.evh { String::new() } else { of.label() };
     let mut members = Vec::new();
     for (backend, ratio) in of.backends() {
         let plain = longer(&plain_pool(&backend.service));
-        let pool_name = names.encode(&plain);
+        let pool_name = encode(&plain);
         let markers = path_pool::path_markers(context, of, Some(backend));
         let made = Made { name: pool_name.clone(), plain, label: &label, markers };
         let pool = path_pool::of_backend(context, view, of, backend, made, out);
@@ -138,7 +166,8 @@ fn switch(
             members.push(PoolGroupMember { pool_ref, priority_label: None, ratio });
         }
     }
-    let group_name = names.encode(&longer(&plain_group));
+    let group_name = encode(&longer(&plain_group));
+    let map_name = names.encode(&longer(&plain_group));
     let skips_groups = context.config.no_pool_group_for_sni && !context.config.evh && !of.claim.by.is_route();
     let target = match &*members {
         [] => return None,
@@ -155,11 +184,17 @@ fn switch(
     // Upstream knows no port where a dedicated host has no certificate.
     let is_plain = matches!(of.claim.asked.security, Security::Insecure);
     let anonymous = names.is_dedicated() && !context.config.evh && is_plain;
+    let plain_target = match &target {
+        Target::Pool(_) => Target::Pool(names.encode(&longer(&plain_pool(&of.path.backends[0].service)))),
+        Target::PoolGroup(_) => Target::PoolGroup(map_name.clone()),
+    };
+    let pattern = pattern.map(|string_group| Pattern { string_group, plain_target });
     let root = root.filter(|_| *of.path.path == *"/");
     Some(Switch {
         path: root.map_or(&of.path.path, |root| &root.path).clone(),
         path_type: of.path.path_type,
-        map_name: group_name,
+        pattern,
+        map_name,
         target,
         ingress: of.claim.by.name().name.clone(),
         service_port: if anonymous { 0 } else { service_port(of) },

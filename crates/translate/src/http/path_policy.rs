@@ -18,6 +18,9 @@ use serde::Serialize;
 use crate::context::Context;
 use crate::contribution::Paths;
 
+/// A path that matches a pattern, and in which case.
+const REGEX: &str = "REGEX_MATCH";
+const INSENSITIVE: &str = "INSENSITIVE";
 /// Closes the connection.
 const CLOSE: &str = "HTTP_SECURITY_ACTION_CLOSE_CONN";
 
@@ -26,6 +29,7 @@ const CLOSE: &str = "HTTP_SECURITY_ACTION_CLOSE_CONN";
 pub(crate) struct Switch {
     pub(crate) path: Arc<str>,
     pub(crate) path_type: PathType,
+    pub(crate) pattern: Option<Pattern>,
     /// What upstream's map calls it: as the pool group, even if there is none.
     pub(crate) map_name: String,
     pub(crate) target: Target,
@@ -39,6 +43,15 @@ pub(crate) struct RootPath {
     pub(crate) path: Arc<str>,
     /// The ports that are redirected, each with whether TLS is spoken there.
     pub(crate) ports: Vec<(u16, bool)>,
+}
+
+/// What is more to a path that is a pattern.
+#[derive(Clone, Debug)]
+pub(crate) struct Pattern {
+    /// The string group that has it.
+    pub(crate) string_group: String,
+    /// What the target would be called otherwise, which upstream's checksum covers.
+    pub(crate) plain_target: Target,
 }
 
 /// Where a path leads.
@@ -218,6 +231,7 @@ fn over_http(paths: &Paths) -> HttpMatch {
         match_criteria: criteria.into(),
         match_case: "SENSITIVE".into(),
         match_str: paths,
+        string_group_refs: Vec::new(),
     };
     HttpMatch {
         path: match paths {
@@ -262,6 +276,7 @@ fn root_redirect(set: &str, index: u32, root: &str, port: u16, has_tls: bool) ->
             match_criteria: "EQUALS".into(),
             match_case: "SENSITIVE".into(),
             match_str: vec!["/".into()],
+            string_group_refs: Vec::new(),
         }),
         host_hdr: None,
         vs_port: Some(PortMatch { match_criteria: "IS_IN".into(), ports: vec![port] }),
@@ -308,9 +323,10 @@ fn criteria(path_type: PathType) -> &'static str {
 
 fn switching_rule(set: &str, index: u32, switch: &Switch) -> HttpRequestRule {
     let path = (!switch.path.is_empty()).then(|| PathMatch {
-        match_criteria: criteria(switch.path_type).into(),
-        match_case: "SENSITIVE".into(),
-        match_str: vec![switch.path.clone()],
+        match_criteria: if switch.pattern.is_some() { REGEX } else { criteria(switch.path_type) }.into(),
+        match_case: if switch.pattern.is_some() { INSENSITIVE } else { "SENSITIVE" }.into(),
+        match_str: if switch.pattern.is_some() { Vec::new() } else { vec![switch.path.clone()] },
+        string_group_refs: switch.pattern.iter().map(Pattern::reference).collect(),
     });
     let action = match &switch.target {
         Target::PoolGroup(group) => SwitchingAction {
@@ -335,6 +351,12 @@ fn switching_rule(set: &str, index: u32, switch: &Switch) -> HttpRequestRule {
     }
 }
 
+impl Pattern {
+    fn reference(&self) -> Ref {
+        Ref::named(Kind::StringGroup, self.string_group.as_str())
+    }
+}
+
 /// An entry of the switching map as upstream's checksum spells it.
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
@@ -350,32 +372,47 @@ struct SwitchText<'a> {
     protocol: &'a str,
     ing_name: &'a str,
     match_case: &'a str,
-    string_group_refs: Option<()>,
+    string_group_refs: Option<[String; 1]>,
     svc_port: u16,
 }
 
-/// Upstream hashes an entry twice: the second time with the first hash in it.
+/// Upstream hashes an entry twice: the second time with the first hash in it. That of a pattern
+/// it hashes once more, the first time as if it were none.
 fn switch_checksum(switch: &Switch) -> u32 {
-    let (pool, pool_group) = match &switch.target {
+    let Some(pattern) = &switch.pattern else {
+        let text = |checksum| go_json::marshal(&switch_text(switch, &switch.target, checksum));
+        return hash(&text(hash(&text(0))));
+    };
+    let first = hash(&go_json::marshal(&switch_text(switch, &pattern.plain_target, 0)));
+    let text = |checksum| {
+        go_json::marshal(&SwitchText {
+            match_criteria: REGEX,
+            match_case: INSENSITIVE,
+            string_group_refs: Some([pattern.reference().plain()]),
+            ..switch_text(switch, &switch.target, checksum)
+        })
+    };
+    hash(&text(hash(&text(first))))
+}
+
+fn switch_text<'a>(switch: &'a Switch, target: &'a Target, checksum: u32) -> SwitchText<'a> {
+    let (pool, pool_group) = match target {
         Target::PoolGroup(group) => ("", group.as_str()),
         Target::Pool(pool) => (pool.as_str(), ""),
     };
-    let text = |checksum| {
-        go_json::marshal(&SwitchText {
-            name: &switch.map_name,
-            checksum,
-            host: None,
-            path: (!switch.path.is_empty()).then_some([&*switch.path]),
-            port: 0,
-            pool,
-            pool_group,
-            match_criteria: criteria(switch.path_type),
-            protocol: "",
-            ing_name: &switch.ingress,
-            match_case: "",
-            string_group_refs: None,
-            svc_port: switch.service_port,
-        })
-    };
-    hash(&text(hash(&text(0))))
+    SwitchText {
+        name: &switch.map_name,
+        checksum,
+        host: None,
+        path: (!switch.path.is_empty()).then_some([&*switch.path]),
+        port: 0,
+        pool,
+        pool_group,
+        match_criteria: criteria(switch.path_type),
+        protocol: "",
+        ing_name: &switch.ingress,
+        match_case: "",
+        string_group_refs: None,
+        svc_port: switch.service_port,
+    }
 }
