@@ -140,6 +140,7 @@ impl Facts {
 pub fn has_tier1_vrf(config: &Config, cloud: CloudType) -> bool {
     cloud == CloudType::NsxT
         && !config.tier1_router.is_empty()
+        && !config.vpc_mode
         && config.service_mode == ServiceMode::ClusterIp
         && &*config.cni != "ncp"
 }
@@ -150,6 +151,9 @@ pub fn has_tier1_vrf(config: &Config, cloud: CloudType) -> bool {
 /// What does not, and the way out.
 pub fn check_cloud(config: &Config, cloud: CloudType) -> Result<(), String> {
     let name = &config.cloud_name;
+    if config.vpc_mode && cloud != CloudType::NsxT {
+        return Err(format!("cloud \"{name}\" has no VPCs: set vpcMode=false, or correct cloudName"));
+    }
     match (cloud, config.tier1_router.is_empty()) {
         (CloudType::NsxT, true) => Err(format!(
             "cloud \"{name}\" is of NSX-T with an overlay: set nsxtT1LR to the path of the tier-1 router that \
@@ -216,6 +220,17 @@ mod tests {
         assert_eq!(&*facts.vrf, "red");
         assert_eq!(facts.subdomains, ["a.example.com".into(), "b.example.com".into()]);
         assert_eq!(facts.vip_networks, BTreeMap::from([("net".into(), "network-red".into())]));
+    }
+
+    #[test]
+    fn vpcs_are_for_overlays_of_nsx_t() {
+        let router = "/orgs/o/projects/p/vpcs/v".into();
+        let config = Config { vpc_mode: true, tier1_router: router, ..Config::default() };
+        assert_eq!(check_cloud(&config, CloudType::NsxT), Ok(()));
+        for cloud in [CloudType::VCenter, CloudType::NsxTVlan] {
+            assert!(check_cloud(&config, cloud).unwrap_err().contains("set vpcMode=false"));
+        }
+        assert!(!has_tier1_vrf(&config, CloudType::NsxT), "its VRF is not one of a tier-1 router");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use ako_avi_types::pool::{PlacementNetwork, Subnet};
 use ako_avi_types::{IpAddress, Kind, Ref, go_json};
-use ako_core::config::{NodeNetwork, ShardSize, VipNetwork, split_cidr};
+use ako_core::config::{NodeNetwork, ShardSize, VipNetwork, split_cidr, vpc_of};
 use ako_core::resource::{AviInfraSetting, InfraListener};
 use ako_core::{Config, Facts};
 use serde::Serialize;
@@ -37,6 +37,8 @@ pub(crate) struct Placement {
     pub(crate) infix: Arc<str>,
     /// The networks that addresses come from, each with its uuid where its name is not enough.
     pub(crate) vip_networks: Vec<VipNetwork>,
+    /// What addresses are allocated from in a VPC, in the place of networks.
+    pub(crate) vpc_subnet: Option<Arc<str>>,
     /// Whether VIPs get a public address, on clouds that have such.
     pub(crate) public_ip: Option<bool>,
     /// Whether routes to the VIPs are announced, and the labels of the peers that hear of them.
@@ -56,6 +58,7 @@ pub(crate) struct Placement {
 impl Placement {
     /// The one that the configuration asks for.
     pub(crate) fn of_configuration(config: &Config, facts: &Facts) -> Self {
+        let vpc_subnet = vpc_subnet(config, &config.tier1_router);
         let child_vrf_ref = Ref::named(Kind::VrfContext, facts.vrf.clone());
         let tier1 = Some(config.tier1_router.clone()).filter(|router| !router.is_empty());
         Self {
@@ -72,6 +75,7 @@ impl Placement {
             named: None,
             infix: Arc::default(),
             vip_networks: config.vip_networks.iter().map(|network| identified(network, facts)).collect(),
+            vpc_subnet,
             public_ip: None,
             rhi: config.rhi,
             bgp_peer_labels: if config.rhi { config.bgp_peer_labels.clone() } else { Vec::new() },
@@ -118,6 +122,7 @@ impl Placement {
         }
         if let Some(router) = &setting.t1lr {
             placed.tier1 = Some(router.clone());
+            placed.vpc_subnet = vpc_subnet(config, router);
             placed.vrf_ref = None;
         }
         let Some(network) = &setting.network else { return placed };
@@ -154,6 +159,13 @@ impl Placement {
         let tenant_ref = Ref::named(Kind::Tenant, tenant.clone());
         Self { tenant: tenant.clone(), tenant_ref, ..self.clone() }
     }
+}
+
+/// What addresses are allocated from in the VPC of a path, of which that is not told whether they
+/// are public. Source: L4 and network, B9.
+fn vpc_subnet(config: &Config, path: &str) -> Option<Arc<str>> {
+    let (project, vpc) = Some(path).filter(|_| config.vpc_mode).and_then(vpc_of)?;
+    Some(format!("{project}_AVISEPARATOR_{vpc}_AVISEPARATOR_").into())
 }
 
 /// A network with its uuid where others of its name exist. Source: L4 and network, B9.

@@ -94,7 +94,9 @@ fn vips(context: &Context, fixed: Option<&Arc<str>>) -> Vec<Vip> {
     let auto_allocate_floating_ip = context.placement.public_ip;
     let mut vip =
         Vip { vip_id: "0".into(), auto_allocate_ip: true, auto_allocate_floating_ip, ..Vip::default() };
-    if let Some(network) = context.placement.vip_networks.first() {
+    if let Some(subnet) = &context.placement.vpc_subnet {
+        vip.subnet_uuid = Some(subnet.clone());
+    } else if let Some(network) = context.placement.vip_networks.first() {
         vip.auto_allocate_ip_type = match (network.cidr.is_empty(), network.v6cidr.is_empty()) {
             (_, true) => None,
             (true, false) => Some("V6_ONLY".into()),

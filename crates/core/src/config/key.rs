@@ -78,6 +78,7 @@ pub fn keys() -> &'static [KeySpec] {
         restart("dedicatedTenantMode", "DEDICATED_TENANT_MODE"),
         restart("vrfName", "VRF_NAME"),
         restart("nsxtT1LR", "NSXT_T1_LR"),
+        restart("vpcMode", "VPC_MODE"),
         live("serviceEngineGroupName", "SEG_NAME"),
         restart("primaryInstance", "PRIMARY_AKO_FLAG"),
         restart("enableEVH", "ENABLE_EVH"),
@@ -121,7 +122,6 @@ pub fn keys() -> &'static [KeySpec] {
         refused("servicesAPI", "SERVICES_API"),
         refused("istioEnabled", "ISTIO_ENABLED"),
         refused("enableMCI", "MCI_ENABLED"),
-        refused("vpcMode", "VPC_MODE"),
         not_yet("useDefaultSecretsOnly", "USE_DEFAULT_SECRETS_ONLY"),
         not_yet("akoCRDOperatorEnabled", "AKO_CRD_OPERATOR_ENABLED"),
     ];

@@ -13,7 +13,7 @@ use crate::scope::Scope;
 
 pub use crate::service_mode::ServiceMode;
 pub use key::{KeySpec, Support, keys, respelled};
-pub use parse::{ConfigIssue, split_cidr};
+pub use parse::{ConfigIssue, split_cidr, vpc_of};
 
 /// How hosts are put on virtual services.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -223,6 +223,8 @@ pub struct Config {
     pub auto_annotate: bool,
     /// `nsxtT1LR`, or empty.
     pub tier1_router: Arc<str>,
+    /// `vpcMode`: `tier1_router` is the path of a VPC, which addresses come from.
+    pub vpc_mode: bool,
     /// `fullSyncFrequency` in seconds; 0 means never.
     pub full_sync_s: u64,
     /// `apiServerPort`
@@ -277,6 +279,7 @@ impl Default for Config {
             scope: Scope::default(),
             auto_annotate: true,
             tier1_router: "".into(),
+            vpc_mode: false,
             full_sync_s: 1800,
             admin_port: 8080,
             log_level: LogLevel::Warn,

@@ -89,6 +89,13 @@ impl Parser<'_> {
         c.vrf_name = self.text("vrfName", "");
         c.primary = self.flag("primaryInstance", true);
         c.tier1_router = self.text("nsxtT1LR", "");
+        c.vpc_mode = self.flag("vpcMode", false);
+        if c.vpc_mode && vpc_of(&c.tier1_router).is_none() {
+            self.fatal(
+                "nsxtT1LR",
+                "is the path of a VPC with vpcMode: /orgs/<org>/projects/<project>/vpcs/<vpc>",
+            );
+        }
     }
 
     fn layout(&mut self, c: &mut Config) {
@@ -160,7 +167,7 @@ impl Parser<'_> {
     }
 
     fn network(&mut self, c: &mut Config) {
-        c.vip_networks = self.vip_networks();
+        c.vip_networks = self.vip_networks(c.vpc_mode);
         c.rhi = self.flag("enableRHI", false);
         c.bgp_peer_labels = self.json::<Vec<String>>("bgpPeerLabels").into_iter().map(Arc::from).collect();
         if !c.bgp_peer_labels.is_empty() && !c.rhi {
@@ -261,7 +268,7 @@ impl Parser<'_> {
         c.scope.blocked = blocked.into_iter().map(Arc::from).collect();
     }
 
-    fn vip_networks(&mut self) -> Vec<VipNetwork> {
+    fn vip_networks(&mut self, vpc_mode: bool) -> Vec<VipNetwork> {
         #[derive(Deserialize)]
         #[serde(rename_all = "camelCase")]
         struct Row {
@@ -275,6 +282,10 @@ impl Parser<'_> {
             v6cidr: String,
         }
         let rows = self.json::<Vec<Row>>("vipNetworkList");
+        // Addresses of a VPC are allocated from the VPC.
+        if vpc_mode {
+            return Vec::new();
+        }
         if rows.is_empty() && !self.issues.iter().any(|i| i.key == "vipNetworkList") {
             self.fatal("vipNetworkList", "is required: a list such as [{\"networkName\":\"vip-net\"}]");
         }
@@ -483,6 +494,14 @@ fn parse_bool(text: &str) -> Option<bool> {
     }
 }
 
+/// The project and the VPC of a path: `/orgs/<org>/projects/<project>/vpcs/<vpc>`.
+pub fn vpc_of(path: &str) -> Option<(&str, &str)> {
+    let (_org, rest) = path.strip_prefix("/orgs/")?.split_once("/projects/")?;
+    let (project, vpc) = rest.split_once("/vpcs/")?;
+    let is_name = |part: &str| !part.is_empty() && !part.contains('/');
+    (is_name(project) && is_name(vpc)).then_some((project, vpc))
+}
+
 /// `<address>/<bits>` into its parts; the address stays as it was written.
 pub fn split_cidr(cidr: &str) -> Option<(&str, u8)> {
     let (address, bits) = cidr.split_once('/')?;
@@ -664,10 +683,19 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_vpc_takes_the_place_of_networks() {
+        let vpc = ("nsxtT1LR", "/orgs/default/projects/p/vpcs/v");
+        let (config, issues) = parse(&[("vpcMode", "true"), vpc, ("vipNetworkList", "[]")]);
+        assert_eq!((config.vpc_mode, config.vip_networks.len(), issues.len()), (true, 0, 0), "{issues:?}");
+        let (_, issues) = parse(&[("vpcMode", "true"), ("nsxtT1LR", "/infra/tier-1s/t1")]);
+        assert!(issues.len() == 1 && issues[0].starts_with("! nsxtT1LR="), "{issues:?}");
+    }
+
     /// With each of these AKO makes objects that this version does not know.
     #[test]
     fn what_would_change_what_exists_is_refused() {
-        for key in ["servicesAPI", "istioEnabled", "enableMCI", "vpcMode"] {
+        for key in ["servicesAPI", "istioEnabled", "enableMCI"] {
             let (_, issues) = parse(&[(key, "true")]);
             assert!(issues.len() == 1 && issues[0].starts_with("! "), "{issues:?}");
             assert_eq!(parse(&[(key, "false")]).1, Vec::<String>::new());
