@@ -44,12 +44,13 @@ async fn what_matters_of_an_object_is_read_and_nothing_else() {
         object_type: Some("APPLICATION_PROFILE_TYPE_HTTP".into()),
         created_by: Some("ako-c1".into()),
         labels: vec![Label::of_cluster("c1")],
+        has_namesakes: false,
     };
     assert_eq!(looks[&profile], Ok(Some(expected)));
     let asked = double.asked();
     assert_eq!((&*asked[0].path, asked[0].header("x-avi-tenant")), ("/api/applicationprofile", "blue"));
     assert_eq!(&*asked[0].query["name"], "a & b/#1", "the name arrives as it is");
-    assert!(asked[0].query["fields"].starts_with("name,type,labels,created_by,uuid"));
+    assert!(asked[0].query["fields"].starts_with("name,type,profile,labels,created_by,uuid"));
     assert!(!asked[0].query.contains_key("cloud_ref.name"));
 }
 

@@ -176,7 +176,7 @@ impl Engine {
         let cluster = &self.policy.cluster;
         let marker = |key: &str| body.markers().iter().find(|marker| marker.key == key);
         let is_marked = marker("clustername").is_none_or(|marker| marker.values == [cluster.clone()]);
-        let is_named = match (&*body, body.created_by()) {
+        let is_named = match (body, body.created_by()) {
             // Called after its owner.
             (Object::StringGroup(group), Some(owner)) => {
                 group.name.strip_prefix(&**owner).is_some_and(|rest| rest.starts_with('-'))

@@ -204,6 +204,7 @@ fn secret() -> impl Strategy<Value = Resource> {
             certificate,
             key: key.clone(),
             alternate_key: key,
+            ..Secret::default()
         })
     })
 }
@@ -684,8 +685,7 @@ proptest! {
                 certificate: Some(text()),
                 key: Redacted::new(text()),
                 alternate_certificate: Some(text()),
-                alternate_key: Redacted::new(text()),
-            }),
+                alternate_key: Redacted::new(text()), ..Secret::default() }),
             Resource::Service(Service {
                 id: NamespacedName { namespace: name.namespace.clone(), name: service_name.clone() },
                 service_type: ServiceType::LoadBalancer,

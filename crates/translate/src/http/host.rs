@@ -59,12 +59,11 @@ fn groups<'a>(context: &Context, view: &View<'a>, claimed: Claimed<'a>) -> Vec<G
             group.tenant == claim.tenant
                 && group.claims.first().is_some_and(|first| first.named_setting() == claim.named_setting())
         };
-        match groups.iter_mut().find(is_of) {
-            Some(group) => group.claims.push(claim),
-            None => {
-                let (tenant, chosen) = (claim.tenant.clone(), claim.chosen);
-                groups.push(Group { tenant, chosen, claims: vec![claim] });
-            }
+        if let Some(group) = groups.iter_mut().find(is_of) {
+            group.claims.push(claim);
+        } else {
+            let (tenant, chosen) = (claim.tenant.clone(), claim.chosen);
+            groups.push(Group { tenant, chosen, claims: vec![claim] });
         }
     }
     groups
