@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ako_avi_types::{FieldChange, Kind, Object, ObjectKey, Observed, Ref};
-use ako_core::{Index, ResourceKind};
+use ako_core::resource::AviInfraSetting;
+use ako_core::{Index, Stored as _};
 use ako_elect::Moment;
 use ako_translate::LeftAlone;
 
@@ -132,7 +133,7 @@ impl Inventory {
     /// The kind that an object was made for, if it is left alone for its own sake.
     fn kind_left_alone(&self, body: &Object) -> Option<&'static str> {
         let is_part = || self.left_alone.iter().any(|part| part.has(body));
-        body.unread_kind().or_else(|| is_part().then_some(ResourceKind::AviInfraSetting.as_str()))
+        body.unread_kind().or_else(|| is_part().then_some(AviInfraSetting::KIND.as_str()))
     }
 
     /// The kind of Kubernetes object that an object was made for, if it is one

@@ -10,8 +10,7 @@ use ako_core::name::Names;
 use ako_core::resource::Protocol;
 use ako_core::{CloudType, Config, Facts, Look, annotation};
 
-use crate::placement::Placement;
-use crate::rules::infra_setting::Chosen;
+use crate::placement::{Chosen, Placement};
 use crate::view::View;
 
 const HOST_MARKER: &str = "Host";

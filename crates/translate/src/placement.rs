@@ -12,6 +12,22 @@ use ako_core::resource::{AviInfraSetting, InfraListener};
 use ako_core::{Config, Facts};
 use serde::Serialize;
 
+use crate::contribution::PlacedBy;
+
+/// The setting that something is placed by.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Chosen<'a> {
+    pub(crate) setting: &'a Arc<AviInfraSetting>,
+    /// Whether its name is in the names of what it places: unless a whole namespace has it.
+    pub(crate) is_named: bool,
+}
+
+impl From<Chosen<'_>> for PlacedBy {
+    fn from(chosen: Chosen<'_>) -> Self {
+        Self { setting: chosen.setting.id.name.clone(), is_named: chosen.is_named }
+    }
+}
+
 /// Where the objects of a host, a Service or a front are placed. It is a value: whoever
 /// translates for another tenant takes another one.
 #[derive(Clone, Debug)]

@@ -55,8 +55,17 @@ const BY_NAME: [(&str, &[&str], &str); 17] = [
     ),
     (
         "crates/engine/src/purpose.rs",
-        &["Namespace", "ConfigMap", "StatefulSet", "Service", "EndpointSlice", "Pod", "Node"],
-        "whose a namespace is, and what says where pods are",
+        &[
+            "Namespace",
+            "ConfigMap",
+            "StatefulSet",
+            "Service",
+            "EndpointSlice",
+            "Pod",
+            "Node",
+            "AviInfraSetting",
+        ],
+        "whose a namespace is, what says where pods are, and what places Services",
     ),
     (
         "crates/engine/src/status.rs",

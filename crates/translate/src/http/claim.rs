@@ -14,8 +14,9 @@ use crate::context::Context;
 use crate::http::asked::{Asked, Security};
 use crate::http::{ingress, route, rule_fields};
 use crate::output::{LeftAlone, Output};
+use crate::placement::Chosen;
 use crate::rules::host_rule;
-use crate::rules::infra_setting::{self, Chosen, Unusable};
+use crate::rules::infra_setting::{self, Unusable};
 use crate::statement::{Statement, What};
 use crate::view::View;
 

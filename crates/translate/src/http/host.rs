@@ -14,7 +14,8 @@ use crate::http::claim::{self, Claimed, HostClaim};
 use crate::http::site::Site;
 use crate::http::{dedicated, evh, passthrough, rule_fields, sni};
 use crate::output::Output;
-use crate::rules::infra_setting::{self, Chosen};
+use crate::placement::Chosen;
+use crate::rules::infra_setting;
 use crate::rules::sso_rule::{self, Choice};
 use crate::view::View;
 

@@ -8,25 +8,11 @@ use ako_core::{Look, NamespacedName, Reason, ResourceId, Stored as _, annotation
 
 use crate::claimant::{self, Claimant};
 use crate::context::Context;
-use crate::contribution::PlacedBy;
 use crate::output::Output;
+use crate::placement::Chosen;
 use crate::rules::reference::{self, References, Wants};
 use crate::rules::verdict::Verdict;
 use crate::view::View;
-
-/// The setting that something is placed by.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Chosen<'a> {
-    pub(crate) setting: &'a Arc<AviInfraSetting>,
-    /// Whether its name is in the names of what it places: unless a whole namespace has it.
-    pub(crate) is_named: bool,
-}
-
-impl From<Chosen<'_>> for PlacedBy {
-    fn from(chosen: Chosen<'_>) -> Self {
-        Self { setting: chosen.setting.id.name.clone(), is_named: chosen.is_named }
-    }
-}
 
 /// A setting that something is to be placed by, and that cannot be used.
 #[derive(Clone, Debug)]
