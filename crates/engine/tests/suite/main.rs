@@ -22,6 +22,7 @@ mod node_ports;
 mod ownership;
 mod pacing;
 mod properties;
+mod rejected_rules;
 mod removal;
 mod routes;
 mod settings;

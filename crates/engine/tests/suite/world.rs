@@ -331,6 +331,8 @@ impl World {
             Resource::Ingress(ingress) => ingress.published = wanted,
             Resource::Service(service) => service.published = wanted,
             Resource::AviInfraSetting(setting) => setting.published = wanted,
+            Resource::L4Rule(rule) => rule.published = wanted,
+            Resource::SSORule(rule) => rule.published = wanted,
             other => panic!("{other:?} has no status"),
         }
         if !self.blind {

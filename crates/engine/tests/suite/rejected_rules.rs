@@ -1,0 +1,109 @@
+//! What is served by a rule that is rejected later.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ako_avi_types::{Brief, Kind, Object, Referred, VirtualService};
+use ako_core::kinds::sso_rule::{AcsType, Saml, SignIn};
+use ako_core::resource::{L4Rule, ServiceType, SsoRule};
+use ako_core::{Config, NamespacedName, Resource, ResourceId, ResourceKind, annotation};
+
+use crate::cluster::{base, config, host, ingress, plain_service, slice};
+use crate::world::World;
+
+/// A world on whose controller policy `strict` is.
+fn at_rest(config: Config, objects: impl IntoIterator<Item = Resource>) -> World {
+    let mut world = World::new(config, base().into_iter().chain(objects).collect());
+    let strict = [Kind::SecurityPolicy, Kind::SsoPolicy].map(|kind| Referred::named(kind, "admin", "strict"));
+    world.fake.others = strict.into_iter().map(|name| (name, Brief::default())).collect();
+    world.start();
+    world.settle();
+    world.take_writes();
+    world
+}
+
+/// The virtual service that has a name with this in it.
+fn service(world: &World, part: &str) -> VirtualService {
+    match world.fake.get(&world.fake.find(Kind::VirtualService, part)) {
+        Some(Object::VirtualService(service)) => service.clone(),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn rule(kind: ResourceKind) -> ResourceId {
+    ResourceId { kind, name: NamespacedName::new("red", "r") }
+}
+
+fn l4_rule(policy: &str) -> Resource {
+    Resource::L4Rule(L4Rule {
+        id: rule(ResourceKind::L4Rule).name,
+        security_policy: Some(policy.into()),
+        ..L4Rule::default()
+    })
+}
+
+#[test]
+fn the_virtual_service_of_an_l4_rule_stays_and_its_pools_follow_the_pods() {
+    let mut balancer = plain_service("lb", ServiceType::LoadBalancer);
+    balancer.annotations = BTreeMap::from([(annotation::L4_RULE.into(), "r".into())]);
+    let objects = [l4_rule("strict"), Resource::Service(balancer), slice("lb", &[1])];
+    let mut world = at_rest(config(), objects);
+    let policy =
+        |world: &World| service(world, "red-lb").shaped.and_then(|shaped| shaped.security_policy_ref);
+    assert!(policy(&world).is_some());
+    world.apply(l4_rule("missing"));
+    world.run(Duration::from_mins(10));
+    world.restart();
+    world.run(Duration::from_mins(10));
+    assert_eq!((world.take_writes(), policy(&world).is_some()), (Vec::new(), true));
+    world.apply(slice("lb", &[1, 2]));
+    world.run(Duration::from_mins(10));
+    assert_eq!(world.take_writes(), ["update pool admin/c1--red-lb-TCP-80"]);
+    // Who deletes it wants it to have no effect.
+    world.delete(&rule(ResourceKind::L4Rule));
+    world.run(Duration::from_mins(10));
+    assert!(policy(&world).is_none());
+}
+
+fn sso_rule(policy: &str) -> Resource {
+    Resource::SSORule(SsoRule {
+        id: rule(ResourceKind::SSORule).name,
+        fqdn: host(1),
+        sso_policy: policy.into(),
+        sign_in: Some(SignIn::Saml(Saml {
+            acs: AcsType::Url,
+            acs_index: None,
+            entity_id: "e".into(),
+            single_sign_on_url: "https://sso".into(),
+            cookie_name: None,
+            cookie_timeout: 60,
+            signing_certificate: None,
+            use_idp_session_timeout: None,
+        })),
+        ..SsoRule::default()
+    })
+}
+
+/// Nobody gets in without signing in who could not before.
+#[test]
+fn a_host_goes_on_asking_people_to_sign_in() {
+    let config = Config { evh: true, ..config() };
+    let mut world = at_rest(config, [sso_rule("strict"), ingress("a", &[host(1)]), slice("web", &[1])]);
+    let child = |world: &World| -> Arc<str> {
+        let children = world.fake.names(Kind::VirtualService).into_iter();
+        children.filter(|name| !name.contains("Shared")).map(Into::into).next().unwrap()
+    };
+    let signs_in = |world: &World| {
+        service(world, &child(world)).shaped.is_some_and(|shaped| shaped.saml_sp_config.is_some())
+    };
+    assert!(signs_in(&world));
+    world.apply(sso_rule("missing"));
+    world.run(Duration::from_mins(10));
+    world.restart();
+    world.run(Duration::from_mins(10));
+    assert_eq!((world.take_writes(), signs_in(&world)), (Vec::new(), true));
+    world.delete(&rule(ResourceKind::SSORule));
+    world.run(Duration::from_mins(10));
+    assert!(!signs_in(&world));
+}
