@@ -132,7 +132,9 @@ impl Inventory {
 
     /// The kind that an object was made for, if it is left alone for its own sake.
     fn kind_left_alone(&self, body: &Object) -> Option<&'static str> {
-        let is_part = || self.left_alone.iter().any(|part| part.has(body));
+        let is_part = || {
+            !self.left_alone.is_empty() && LeftAlone::with(body).any(|part| self.left_alone.contains(&part))
+        };
         body.unread_kind().or_else(|| is_part().then_some(AviInfraSetting::KIND.as_str()))
     }
 
@@ -149,6 +151,16 @@ impl Inventory {
         let led_to =
             |key: &ObjectKey| reach([key], down).iter().find_map(|key| self.unread.get(key).copied());
         reach([key], up).iter().find_map(led_to)
+    }
+
+    /// Whether anything is left alone.
+    pub(crate) fn has_unread(&self) -> bool {
+        !self.unread.is_empty()
+    }
+
+    /// Whether an object is left alone for its own sake.
+    pub(crate) fn is_unread(&self, key: &ObjectKey) -> bool {
+        self.unread.contains_key(key)
     }
 
     /// The objects that were made for kinds that this version does not read.

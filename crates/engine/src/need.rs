@@ -75,7 +75,7 @@ pub(crate) fn of(
     let Some(body) = body else {
         return need(missing.into_iter().next().map_or(Need::Nothing, Need::After));
     };
-    let body = shield::keep_unread(key, body, inventory);
+    let body = shield::keep_unread(key, body, desired, inventory);
     let body = shield::keep_vips(key, body, desired, inventory);
     let operation = |change| Need::Ready(Operation { key: key.clone(), change });
     let need = match inventory.get(key).cloned() {

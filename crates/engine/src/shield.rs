@@ -10,10 +10,15 @@ use crate::inventory::{self, Inventory};
 
 /// The body with what the observed one has of objects that were made for kinds
 /// which this version does not read: it does not know what they ask for.
-pub(crate) fn keep_unread(key: &ObjectKey, body: Arc<Object>, inventory: &Inventory) -> Arc<Object> {
-    let Some(observed) = inventory.get(key).filter(|_| inventory.unread().next().is_some()) else {
-        return body;
-    };
+pub(crate) fn keep_unread(
+    key: &ObjectKey,
+    body: Arc<Object>,
+    desired: &Desired,
+    inventory: &Inventory,
+) -> Arc<Object> {
+    // Only what many hosts, or many claims to one, share could lose the part of one.
+    let has_parts = inventory.has_unread() && (desired.is_shared(key) || inventory.is_unread(key));
+    let Some(observed) = inventory.get(key).filter(|_| has_parts) else { return body };
     let is_unread = |target: &ObjectKey| inventory.unread_kind(target).is_some();
     let bodies = inventory.unread().filter_map(|(key, _)| inventory.get(key));
     let hosts: BTreeSet<_> = bodies.flat_map(|observed| observed.body.hostnames()).cloned().collect();

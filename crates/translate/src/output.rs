@@ -44,9 +44,10 @@ pub struct LeftAlone {
 }
 
 impl LeftAlone {
-    /// Whether an object is part of it, as its markers and its metadata tell.
-    pub fn has(&self, object: &Object) -> bool {
-        object.setting() == self.setting.as_ref() && object.hosts().any(|host| *host == self.host)
+    /// What an object is part of, as its markers and its metadata tell.
+    pub fn with(object: &Object) -> impl Iterator<Item = Self> {
+        let setting = object.setting();
+        object.hosts().map(move |host| Self { host: host.clone(), setting: setting.cloned() })
     }
 }
 

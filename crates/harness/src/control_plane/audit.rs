@@ -30,13 +30,17 @@ pub struct Request {
 #[serde(rename_all = "camelCase")]
 struct Line {
     verb: String,
+    #[serde(default)]
     user: User,
     #[serde(default)]
     object_ref: Object,
+    #[serde(default)]
     response_status: Status,
 }
 
-#[derive(Deserialize)]
+/// Nobody, if the request ended before it was known who asks.
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct User {
     username: String,
 }
@@ -51,7 +55,8 @@ struct Object {
     name: String,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct Status {
     code: u16,
 }
@@ -128,12 +133,14 @@ mod tests {
             "responseStatus": {"metadata": {}, "code": 403},
         });
         let path = json!({"verb": "get", "user": {"username": "u"}, "responseStatus": {"code": 200}});
-        fs::write(log(folder.path()), format!("{line}\n{path}\n{{\"verb\":")).unwrap();
+        let nobody = json!({"verb": "get", "user": {}});
+        fs::write(log(folder.path()), format!("{line}\n{path}\n{nobody}\n{{\"verb\":")).unwrap();
         let read = read(folder.path()).unwrap();
         let fields =
             |r: &Request| [&r.user, &r.verb, &r.group, &r.resource, &r.namespace, &r.name].map(Clone::clone);
         assert_eq!(fields(&read[0]), ["u", "patch", "networking.k8s.io", "ingresses/status", "red", "shop"]);
         assert_eq!(fields(&read[1]), ["u", "get", "", "", "", ""]);
         assert_eq!([read[0].code, read[1].code], [403, 200]);
+        assert_eq!((&*read[2].user, read[2].code), ("", 0), "it ended before it was known who asks");
     }
 }
