@@ -4,7 +4,7 @@
 {{- $credentials := .Values.avicredentials | default dict -}}
 {{- $namespaces := $ako.namespaceSelector | default dict -}}
 {{- $evh := include "ako.isTrue" $ako.enableEVH -}}
-{{- if not .Values.NetworkSettings.vipNetworkList }}
+{{- if not (or .Values.NetworkSettings.vipNetworkList (include "ako.isTrue" $ako.vpcMode)) }}
 - "NetworkSettings.vipNetworkList is empty: the operator waits, and programs nothing, until there is a network for VIPs."
 {{- end }}
 {{- if eq (include "ako.text" $ako.clusterName) "my-cluster" }}

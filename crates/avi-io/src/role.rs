@@ -121,8 +121,6 @@ fn needed_for(kind: Kind) -> Privilege {
         Kind::Cloud | Kind::Network | Kind::VimgrNwRuntime | Kind::IpamDnsProviderProfile => {
             (Place::Admin, Access::Read)
         }
-        // In it the name of the cluster is claimed.
-        Kind::StringGroup => (Place::Tenant, Access::Write),
         kind if Kind::WRITTEN.contains(&kind) => (Place::Tenant, Access::Write),
         _ => (Place::Tenant, Access::Read),
     };
@@ -281,7 +279,7 @@ mod tests {
             grant.privileges.values_mut().for_each(|access| *access = Access::Read);
         }
         let missing = Allowed::ByRoles(roles.to_vec()).missing("admin");
-        let written = Kind::WRITTEN.len() + 3;
+        let written = Kind::WRITTEN.len() + Kind::BORROWED.len();
         assert_eq!(missing.len(), written, "{missing:?}");
         assert!(missing.iter().all(|privilege| privilege.access == Access::Write));
     }

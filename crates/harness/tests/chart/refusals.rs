@@ -7,7 +7,7 @@ use crate::objects::{Objects, least};
 
 /// Values that are refused, and what the message has to name.
 #[rustfmt::skip]
-const REFUSED: [(&str, &[&str]); 58] = [
+const REFUSED: [(&str, &[&str]); 57] = [
     // What has to be said.
     ("ControllerSettings.controllerHost=", &["ControllerSettings.controllerHost", "required"]),
     ("AKOSettings.clusterName=", &["AKOSettings.clusterName", "required"]),
@@ -63,7 +63,6 @@ const REFUSED: [(&str, &[&str]); 58] = [
     // What the operator does not run with.
     ("AKOSettings.servicesAPI=true", &["AKOSettings.servicesAPI"]),
     ("AKOSettings.istioEnabled=true", &["AKOSettings.istioEnabled"]),
-    ("AKOSettings.vpcMode=true", &["AKOSettings.vpcMode"]),
     ("L7Settings.enableMCI=true", &["L7Settings.enableMCI"]),
     // Of older charts.
     ("NetworkSettings.subnetIP=10.0.0.0", &["NetworkSettings.subnetIP", "NetworkSettings.vipNetworkList"]),
@@ -92,9 +91,10 @@ fn what_the_operator_would_refuse_is_refused_by_name() {
 #[test]
 fn all_is_refused_at_once() {
     let Some(helm) = Helm::find_or_skip().unwrap() else { return };
-    let wrong = ["ControllerSettings.controllerHost=,AKOSettings.vpcMode=true,AKOSettings.syncNamespace=red"];
+    let wrong =
+        ["ControllerSettings.controllerHost=,AKOSettings.servicesAPI=true,AKOSettings.syncNamespace=red"];
     let refusal = helm.template(&Helm::chart(), "avi-system", &least(), &wrong).unwrap().unwrap_err();
-    for name in ["controllerHost", "vpcMode", "syncNamespace"] {
+    for name in ["controllerHost", "servicesAPI", "syncNamespace"] {
         assert!(refusal.contains(name), "{name} is not named in\n{refusal}");
     }
 }
