@@ -457,6 +457,10 @@ impl Desired {
         if old.only_made != output.only_made {
             work.changes.objects.extend(old.only_made.iter().cloned());
         }
+        // The oldest unit on a front places it.
+        if old.age.is_some() && old.age != output.age {
+            work.fronts.extend(output.contributions.iter().map(|(front, _)| front.clone()));
+        }
         if let Maker::Unit(unit) = maker
             && old.contributions != output.contributions
         {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ako_avi_types::{Brief, Kind, Object, Referred};
 use ako_core::config::ShardSize;
-use ako_core::resource::{AviInfraSetting, Ingress, IngressClass, Namespace, ServiceType};
+use ako_core::resource::{AviInfraSetting, Ingress, IngressClass, Namespace, ObjectMeta, ServiceType};
 use ako_core::{CONTROLLER_NAME, Config, NamespacedName, Resource, ResourceId, ResourceKind, annotation};
 
 use crate::cluster::{base, config, host, id, ingress, plain_ingress, plain_service, slice};
@@ -201,6 +201,43 @@ fn a_front_stays_where_its_oldest_host_put_it() {
     world.delete(&id(ResourceKind::Ingress, "a"));
     world.run(Duration::from_mins(1));
     assert_eq!(group(&world).as_deref(), Some("gold"), "nothing is on it");
+}
+
+/// The oldest host decides as it does after a restart, also where it became younger.
+#[test]
+fn a_front_moves_when_the_oldest_host_on_it_becomes_younger() {
+    let config = Config { shard_size: ShardSize::Shared(1), evh: true, ..config() };
+    let aged = |namespace: &str, name: &str, n: u32, created: i64| {
+        let id = NamespacedName::new(namespace, name);
+        Resource::Ingress(Ingress {
+            id,
+            meta: ObjectMeta::created(created),
+            ..plain_ingress(name, &[host(n)])
+        })
+    };
+    let mut world = at_rest(
+        config,
+        [
+            setting("s", "gold"),
+            class(None),
+            namespace(None, Some("s")),
+            crate::cluster::namespace("blue"),
+            aged("red", "old", 1, 1),
+            aged("red", "young", 1, 5),
+            aged("blue", "other", 2, 2),
+        ],
+    );
+    let group = |world: &World| match world.fake.get(&world.fake.find(Kind::VirtualService, "Shared")) {
+        Some(Object::VirtualService(vs)) => vs.se_group_ref.as_ref().and_then(|group| group.name.clone()),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(group(&world).as_deref(), Some("gold"));
+    world.delete(&id(ResourceKind::Ingress, "old"));
+    world.run(Duration::from_mins(1));
+    let before = group(&world);
+    world.restart();
+    world.run(Duration::from_mins(1));
+    assert_eq!((before.as_deref(), group(&world).as_deref()), (Some("Default-Group"), Some("Default-Group")));
 }
 
 /// A Service whose setting cannot be used is made as configured, and never moved.
