@@ -118,6 +118,6 @@ pub(crate) fn keep<T: Clone>(
     is_same: impl Fn(&T, &T) -> bool,
 ) {
     let is_there = |item: &T| new.iter().any(|other| is_same(item, other));
-    let lost: Vec<_> = old.iter().filter(|item| is_kept(item) && !is_there(item)).cloned().collect();
+    let lost: Vec<_> = old.iter().filter(|item| !is_there(item) && is_kept(item)).cloned().collect();
     new.extend(lost);
 }

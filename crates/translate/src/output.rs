@@ -34,20 +34,18 @@ pub struct Output {
     pub age: Option<(i64, ResourceId)>,
 }
 
-/// What is on the controller for a host, as an AviInfraSetting placed it.
+/// What is on the controller for a host, whatever AviInfraSetting placed it: the setting that is
+/// asked for now need not be the one that was asked for when it was made.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct LeftAlone {
     /// The host.
     pub host: Arc<str>,
-    /// The setting, where that is in the names; else it is what no setting is named on.
-    pub setting: Option<Arc<str>>,
 }
 
 impl LeftAlone {
     /// What an object is part of, as its markers and its metadata tell.
     pub fn with(object: &Object) -> impl Iterator<Item = Self> {
-        let setting = object.setting();
-        object.hosts().map(move |host| Self { host: host.clone(), setting: setting.cloned() })
+        object.hosts().map(|host| Self { host: host.clone() })
     }
 }
 

@@ -149,6 +149,35 @@ fn what_a_setting_placed_stays_while_it_cannot_be_used() {
     }
 }
 
+/// A class that is edited to name a setting that is not there, or not right, takes nothing away.
+#[test]
+fn what_is_served_stays_when_its_class_names_a_setting_that_cannot_be_used() {
+    for config in modes() {
+        for (before, after) in [(None, "s"), (None, "missing"), (Some("s"), "missing"), (Some("s"), "bad")] {
+            let objects =
+                [setting("s", if after == "s" { "missing" } else { "gold" }), setting("bad", "missing")];
+            let objects = objects.into_iter().chain([class(before), ingress("a", &[host(1), host(2)])]);
+            let mut world = at_rest(config.clone(), objects);
+            let (made, all, shown) = (everything(&world), hosts(&world), addresses(&world, "a"));
+            assert_eq!(shown, 2);
+            world.apply(class(Some(after)));
+            world.run(Duration::from_mins(10));
+            for _ in 0..2 {
+                // An empty front may still be given another checksum.
+                let writes = world.take_writes();
+                assert!(!writes.iter().any(|write| write.starts_with("delete")), "{writes:?}");
+                assert_eq!((hosts(&world), addresses(&world, "a")), (all.clone(), shown));
+                assert_eq!(everything(&world).len(), made.len());
+                world.restart();
+                world.run(Duration::from_mins(10));
+            }
+            world.apply(class(before));
+            world.run(Duration::from_mins(10));
+            assert_eq!((everything(&world), addresses(&world, "a")), (made, shown));
+        }
+    }
+}
+
 #[test]
 fn nothing_is_made_for_a_setting_that_is_not_there_yet() {
     for config in modes() {

@@ -250,6 +250,6 @@ fn leave_alone(host: &Arc<str>, by: Claimant<'_>, unusable: Unusable, out: &mut 
         unusable.why
     );
     out.tell(&by.id(), Reason::SettingNotApplied, message);
-    out.left_alone.push(LeftAlone { host: host.clone(), setting: unusable.named });
+    out.left_alone.push(LeftAlone { host: host.clone() });
     out.statements.push(Statement { object: by.id(), what: What::AddressStays(host.clone()) });
 }

@@ -80,7 +80,7 @@ pub(crate) fn translate(context: &Context, view: &View<'_>, key: &NamespacedName
     }
     let service = draft.finish(context);
     let source = service_id(&members.services[0].id);
-    if !is_placed || !is_ruled {
+    if (is_named && !is_placed) || !is_ruled {
         out.only_made =
             [Kind::VsVip, Kind::VirtualService].map(|kind| context.key(kind, name.clone())).into();
     }
