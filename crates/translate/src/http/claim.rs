@@ -190,7 +190,7 @@ fn claim<'a>(
     let chosen = match infra_setting::of_claimant(context, view, by) {
         Ok(chosen) => chosen,
         Err(unusable) => {
-            leave_alone(host, by, unusable, out);
+            leave_alone(host, by, &unusable, out);
             return None;
         }
     };
@@ -243,7 +243,7 @@ struct TakenPath {
 
 /// Leaves what is there for a claimant as it is, as the setting that it is to be placed by cannot
 /// be used: elsewhere it would have another address.
-fn leave_alone(host: &Arc<str>, by: Claimant<'_>, unusable: Unusable, out: &mut Output) {
+fn leave_alone(host: &Arc<str>, by: Claimant<'_>, unusable: &Unusable, out: &mut Output) {
     let message = format!(
         "host {host} is not served anew, and what is served of it stays as it is and follows no change, not even of \
          its pods: {}",
