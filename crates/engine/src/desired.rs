@@ -10,7 +10,7 @@ use std::sync::Arc;
 use ako_avi_types::{Kind, Object, ObjectKey, Referred};
 use ako_core::{Diagnostic, Index, Key, Look, ResourceId, Snapshot};
 use ako_translate::{
-    Binding, Carried, Contribution, FrontKey, LeftAlone, Maker, Output, PlacedBy, Translator, UnitKey, What,
+    Binding, Carried, Contribution, FrontKey, Maker, Output, PlacedBy, Translator, UnitKey, What,
 };
 
 use self::standing::Standing;
@@ -72,7 +72,7 @@ pub struct Desired {
     /// Units that do not get what they ask for as they ask for it.
     standing: BTreeMap<UnitKey, Standing>,
     /// What stays on the controller as it is, each with who says so.
-    left_alone: Index<LeftAlone, Maker>,
+    left_alone: Index<Arc<str>, Maker>,
     /// What is said of Kubernetes objects, each with who says so.
     statements: Index<ResourceId, (What, Maker)>,
     /// The inverse: what is published of each object of the controller.
@@ -178,7 +178,7 @@ impl Desired {
     }
 
     /// What stays on the controller as it is, though nobody may ask for it.
-    pub(crate) fn left_alone(&self) -> impl Iterator<Item = &LeftAlone> + Clone {
+    pub(crate) fn left_alone(&self) -> impl Iterator<Item = &Arc<str>> + Clone {
         self.left_alone.keys()
     }
 

@@ -8,7 +8,6 @@ use ako_avi_types::{FieldChange, Kind, Object, ObjectKey, Observed, Ref};
 use ako_core::resource::AviInfraSetting;
 use ako_core::{Index, Stored as _};
 use ako_elect::Moment;
-use ako_translate::LeftAlone;
 
 use crate::purpose;
 
@@ -61,7 +60,7 @@ pub struct Inventory {
     /// The VsVips of virtual services that we deleted, or are deleting.
     released: BTreeMap<ObjectKey, Released>,
     /// What stays as it is, as how it is to be cannot be told.
-    left_alone: BTreeSet<LeftAlone>,
+    left_alone: BTreeSet<Arc<str>>,
     /// Objects that are left alone, and the kinds that they were made for: those that this version
     /// does not read, and those that cannot be used now.
     unread: BTreeMap<ObjectKey, &'static str>,
@@ -105,12 +104,12 @@ impl Inventory {
     /// Says what stays as it is. Answers the objects for which that is news.
     pub(crate) fn leave_alone<'a>(
         &mut self,
-        parts: impl Iterator<Item = &'a LeftAlone> + Clone,
+        hosts: impl Iterator<Item = &'a Arc<str>> + Clone,
     ) -> BTreeSet<ObjectKey> {
-        if parts.clone().eq(&self.left_alone) {
+        if hosts.clone().eq(&self.left_alone) {
             return BTreeSet::new();
         }
-        self.left_alone = parts.cloned().collect();
+        self.left_alone = hosts.cloned().collect();
         let bodies = self.entries.iter();
         let unread: BTreeMap<_, _> = bodies
             .filter_map(|(key, entry)| Some((key.clone(), self.kind_left_alone(&entry.observed.body)?)))
@@ -132,9 +131,8 @@ impl Inventory {
 
     /// The kind that an object was made for, if it is left alone for its own sake.
     fn kind_left_alone(&self, body: &Object) -> Option<&'static str> {
-        let is_part = || {
-            !self.left_alone.is_empty() && LeftAlone::with(body).any(|part| self.left_alone.contains(&part))
-        };
+        let is_part =
+            || !self.left_alone.is_empty() && body.hosts().any(|host| self.left_alone.contains(host));
         body.unread_kind().or_else(|| is_part().then_some(AviInfraSetting::KIND.as_str()))
     }
 

@@ -25,28 +25,15 @@ pub struct Output {
     pub diagnostics: Vec<Diagnostic>,
     /// Everything that it looked at, sorted.
     pub reads: Vec<Key>,
-    /// What stays on the controller as it is, if it is there, as how it is to be cannot be told.
-    pub left_alone: Vec<LeftAlone>,
+    /// Hosts for which what is on the controller stays as it is, as how it is to be cannot be told.
+    /// Whatever AviInfraSetting placed it: the one that is asked for now need not be the one it was
+    /// made with.
+    pub left_alone: Vec<Arc<str>>,
     /// Those of its objects that are made where they are not there, and else stay as they are.
     pub only_made: Vec<ObjectKey>,
     /// The oldest object that asks for a unit, and when it was created: of two units that ask
     /// for one name the older one has it.
     pub age: Option<(i64, ResourceId)>,
-}
-
-/// What is on the controller for a host, whatever AviInfraSetting placed it: the setting that is
-/// asked for now need not be the one that was asked for when it was made.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct LeftAlone {
-    /// The host.
-    pub host: Arc<str>,
-}
-
-impl LeftAlone {
-    /// What an object is part of, as its markers and its metadata tell.
-    pub fn with(object: &Object) -> impl Iterator<Item = Self> {
-        object.hosts().map(|host| Self { host: host.clone() })
-    }
 }
 
 impl Output {

@@ -13,7 +13,7 @@ use crate::claimant::{self, Claimant};
 use crate::context::Context;
 use crate::http::asked::{Asked, Security};
 use crate::http::{ingress, route, rule_fields};
-use crate::output::{LeftAlone, Output};
+use crate::output::Output;
 use crate::placement::Chosen;
 use crate::rules::host_rule;
 use crate::rules::infra_setting::{self, Unusable};
@@ -250,6 +250,6 @@ fn leave_alone(host: &Arc<str>, by: Claimant<'_>, unusable: &Unusable, out: &mut
         unusable.why
     );
     out.tell(&by.id(), Reason::SettingNotApplied, message);
-    out.left_alone.push(LeftAlone { host: host.clone() });
+    out.left_alone.push(host.clone());
     out.statements.push(Statement { object: by.id(), what: What::AddressStays(host.clone()) });
 }
