@@ -284,6 +284,29 @@ impl Object {
         kept
     }
 
+    /// The same object where an older version of it is placed. If nothing else differs, it has that
+    /// one's checksum, too: there is nothing to write.
+    #[must_use]
+    pub fn placed_as(&self, old: &Object) -> Object {
+        let mut placed = self.clone();
+        both!((&mut placed, old), new, old => new.keep_place(old), else {});
+        let mut same = placed.clone();
+        if let (Some(new), Some(old)) = (same.checksum_mut(), old.clone().checksum_mut()) {
+            new.clone_from(old);
+        }
+        if same.differences(old).is_empty() { same } else { placed }
+    }
+
+    /// The same object with the servers that a newer version of it has, if it is a pool.
+    #[must_use]
+    pub fn with_servers_of(&self, new: &Object) -> Object {
+        let mut changed = self.clone();
+        if let (Self::Pool(pool), Self::Pool(new)) = (&mut changed, new) {
+            pool.servers.clone_from(&new.servers);
+        }
+        changed
+    }
+
     fn checksum_mut(&mut self) -> Option<&mut Option<Arc<str>>> {
         each!(self, body => body.checksum_mut())
     }

@@ -140,6 +140,12 @@ impl Body for Pool {
         }
     }
 
+    fn keep_place(&mut self, old: &Self) {
+        self.vrf_ref.clone_from(&old.vrf_ref);
+        self.tier1_lr.clone_from(&old.tier1_lr);
+        self.placement_networks.clone_from(&old.placement_networks);
+    }
+
     fn keep_serving(&mut self, old: &Self) {
         let lost: Vec<Server> = old.serving().filter(|server| !self.serves(server)).cloned().collect();
         self.servers.retain(|server| !lost.iter().any(|lost| lost.is_at(server)));

@@ -221,6 +221,10 @@ impl VirtualService {
     pub fn shaped_mut(&mut self) -> &mut Shaped {
         self.shaped.get_or_insert_default()
     }
+
+    fn is_parent(&self) -> bool {
+        self.vs_type.as_deref() == Some("VS_TYPE_VH_PARENT")
+    }
 }
 
 impl Body for VirtualService {
@@ -260,12 +264,12 @@ impl Body for VirtualService {
     }
 
     fn take_out(&mut self, is_missing: &dyn Fn(&Ref) -> bool) -> bool {
+        let is_parent = self.is_parent();
         let certificates = &mut self.ssl_key_and_certificate_refs;
         let had = certificates.len();
         certificates.retain(|certificate| !is_missing(certificate));
         // A parent goes on without a child's certificate; a virtual service whose only
         // certificate it is would serve a wrong one.
-        let is_parent = self.vs_type.as_deref() == Some("VS_TYPE_VH_PARENT");
         is_parent || !certificates.is_empty() || had == 0
     }
 
@@ -276,6 +280,16 @@ impl Body for VirtualService {
             a.http_policy_set_ref.matches(&b.http_policy_set_ref)
         };
         body::keep(&mut self.http_policies, policies, |policy| is_kept(&policy.http_policy_set_ref), same);
+    }
+
+    fn keep_place(&mut self, old: &Self) {
+        self.se_group_ref.clone_from(&old.se_group_ref);
+        self.vrf_context_ref.clone_from(&old.vrf_context_ref);
+        self.enable_rhi = old.enable_rhi;
+        // Those of what hosts share come from the place, too; a Service brings its own.
+        if self.is_parent() {
+            self.services.clone_from(&old.services);
+        }
     }
 
     fn served_hosts(&self) -> BTreeSet<Arc<str>> {

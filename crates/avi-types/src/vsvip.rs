@@ -72,6 +72,13 @@ impl Body for VsVip {
         body::keep(&mut self.dns_info, &old.dns_info, |name| is_kept_host(&name.fqdn), same);
     }
 
+    fn keep_place(&mut self, old: &Self) {
+        self.vrf_context_ref.clone_from(&old.vrf_context_ref);
+        self.tier1_lr.clone_from(&old.tier1_lr);
+        self.vip.clone_from(&old.vip);
+        self.bgp_peer_labels.clone_from(&old.bgp_peer_labels);
+    }
+
     fn served_hosts(&self) -> BTreeSet<Arc<str>> {
         self.dns_info.iter().map(|name| name.fqdn.clone()).collect()
     }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use ako_avi_types::{Kind, Object, ObjectKey, Referred};
 use ako_core::{Diagnostic, Index, Key, Look, ResourceId, Snapshot};
 use ako_translate::{
-    Binding, Carried, Contribution, FrontKey, Maker, Output, PlacedBy, Translator, UnitKey, What,
+    Binding, Carried, Contribution, FrontKey, Keep, Maker, Output, PlacedBy, Translator, UnitKey, What,
 };
 
 use self::standing::Standing;
@@ -182,11 +182,24 @@ impl Desired {
         self.left_alone.keys()
     }
 
-    /// Whether an object is made where it is not there, and else stays as it is.
-    pub(crate) fn is_only_made(&self, key: &ObjectKey) -> bool {
+    /// What of a wanted object stays as it is on the controller.
+    pub(crate) fn kept(&self, key: &ObjectKey) -> Option<Keep> {
         let makers = self.wanted.get(key).into_iter().flat_map(|wanted| &wanted.makers);
-        let mut outputs = makers.filter_map(|(maker, _)| self.output(maker));
-        outputs.any(|output| output.only_made.contains(key))
+        let mut kept = makers.filter_map(|(maker, _)| self.output(maker)).flat_map(|output| &output.kept);
+        kept.find(|(kept, _)| kept == key).map(|(_, keep)| *keep)
+    }
+
+    /// Whether hosts whose names tell nothing of their place share an object: the oldest of them
+    /// places it.
+    pub(crate) fn is_placed_by_oldest(&self, key: &ObjectKey) -> bool {
+        let is_of_all = |maker: &Maker| match maker {
+            Maker::Front(front) => {
+                let placed_by = self.fronts.get(front).and_then(|front| front.placed_by.as_ref());
+                placed_by.is_none_or(|placed_by| !placed_by.is_named)
+            }
+            Maker::Unit(_) => false,
+        };
+        self.wanted.get(key).is_some_and(|wanted| wanted.makers.iter().any(|(maker, _)| is_of_all(maker)))
     }
 
     /// The object of a key.
@@ -454,8 +467,8 @@ impl Desired {
         for part in output.left_alone.iter().filter(|part| !old.left_alone.contains(part)) {
             self.left_alone.insert(part.clone(), maker.clone());
         }
-        if old.only_made != output.only_made {
-            work.changes.objects.extend(old.only_made.iter().cloned());
+        if old.kept != output.kept {
+            work.changes.objects.extend(old.kept.iter().map(|(key, _)| key.clone()));
         }
         // The oldest unit on a front places it.
         if old.age.is_some() && old.age != output.age {

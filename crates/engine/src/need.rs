@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use ako_avi_types::{Change, Object, ObjectKey, Observed, Operation};
+use ako_translate::Keep;
 
 use crate::agenda::Agenda;
 use crate::desired::Desired;
@@ -77,11 +78,13 @@ pub(crate) fn of(
     };
     let body = shield::keep_unread(key, body, desired, inventory);
     let body = shield::keep_vips(key, body, desired, inventory);
+    let kept = shield::kept(key, desired, inventory);
+    let body = shield::keep(kept, key, body, inventory);
     let operation = |change| Need::Ready(Operation { key: key.clone(), change });
     let need = match inventory.get(key).cloned() {
-        None if key.kind.is_borrowed() => Need::Nothing,
+        None if key.kind.is_borrowed() || kept == Some(Keep::OnlyIfThere) => Need::Nothing,
         None => operation(Change::Create(body)),
-        Some(_) if desired.is_only_made(key) || inventory.agrees(key, &body) => Need::Nothing,
+        Some(_) if inventory.agrees(key, &body) => Need::Nothing,
         Some(Observed { meta, .. }) => operation(Change::Update(meta, body)),
     };
     Finding { need, left_out: missing }
@@ -104,7 +107,7 @@ fn deletion(
 ) -> Need {
     let Some(observed) = inventory.get(key) else { return Need::Nothing };
     let may_delete = inventory.may_delete(key, desired.translator().shared_prefix());
-    if key.kind.is_borrowed() || !may_delete || is_left_alone(key, policy, inventory) {
+    if key.kind.is_borrowed() || !may_delete || is_held(key, policy, desired, inventory) {
         return Need::Nothing;
     }
     if is_of_the_former_role(observed, policy)
@@ -129,8 +132,17 @@ fn is_coming(key: &ObjectKey, desired: &Desired, agenda: &Agenda) -> bool {
     desired.get(key).is_some() && !desired.is_frozen(key) && !agenda.is_refused(key)
 }
 
-/// Whether an object that nobody asks for stays, as it was made for a kind that
-/// this version does not read. `deleteConfig` asks for the end of those as well.
-fn is_left_alone(key: &ObjectKey, policy: &Policy, inventory: &Inventory) -> bool {
-    !policy.removing && inventory.unread_kind(key).is_some()
+/// Whether an object that nobody asks for stays, as something leads to it that stays as it is: what
+/// is left alone, or kept by what asks for it. `deleteConfig` asks for the end of what is left
+/// alone as well.
+fn is_held(key: &ObjectKey, policy: &Policy, desired: &Desired, inventory: &Inventory) -> bool {
+    let is_unwanted = |key: &ObjectKey| desired.get(key).is_none();
+    let stays = |key: &ObjectKey| {
+        if is_unwanted(key) {
+            !policy.removing && inventory.unread_kind(key).is_some()
+        } else {
+            matches!(desired.kept(key), Some(Keep::AllButServers | Keep::OnlyIfThere))
+        }
+    };
+    inventory.leading_to(key, &is_unwanted).iter().any(stays)
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use ako_avi_types::{Object, ObjectKey};
+use ako_translate::Keep;
 
 use crate::desired::Desired;
 use crate::inventory::{self, Inventory};
@@ -47,5 +48,28 @@ pub(crate) fn keep_vips(
             Arc::new(Object::VsVip(wanted.with_vips_of(observed)))
         }
         _ => body,
+    }
+}
+
+/// What of an object stays as it is on the controller: what its makers say, and the place of what
+/// hosts share with one that is left alone, whose place cannot be told.
+pub(crate) fn kept(key: &ObjectKey, desired: &Desired, inventory: &Inventory) -> Option<Keep> {
+    let is_shared = || desired.is_placed_by_oldest(key) && inventory.is_left_alone(key);
+    desired.kept(key).or_else(|| is_shared().then_some(Keep::Place))
+}
+
+/// The body with what of the observed one is kept.
+pub(crate) fn keep(
+    kept: Option<Keep>,
+    key: &ObjectKey,
+    body: Arc<Object>,
+    inventory: &Inventory,
+) -> Arc<Object> {
+    let Some((kept, observed)) = kept.zip(inventory.get(key).map(|observed| &observed.body)) else {
+        return body;
+    };
+    match kept {
+        Keep::Place => Arc::new(body.placed_as(observed)),
+        Keep::AllButServers | Keep::OnlyIfThere => Arc::new(observed.with_servers_of(&body)),
     }
 }

@@ -42,7 +42,7 @@ pub use contribution::{Carried, Contribution, PlacedBy};
 pub use front::{FrontKey, FrontKind};
 pub use limits::Room;
 pub use maker::Maker;
-pub use output::Output;
+pub use output::{Keep, Output};
 pub use statement::{Binding, State, Statement, What};
 pub use translator::Translator;
 pub use unit::UnitKey;

@@ -29,11 +29,22 @@ pub struct Output {
     /// Whatever AviInfraSetting placed it: the one that is asked for now need not be the one it was
     /// made with.
     pub left_alone: Vec<Arc<str>>,
-    /// Those of its objects that are made where they are not there, and else stay as they are.
-    pub only_made: Vec<ObjectKey>,
+    /// What of its objects stays as it is, as how that is to be cannot be told.
+    pub kept: Vec<(ObjectKey, Keep)>,
     /// The oldest object that asks for a unit, and when it was created: of two units that ask
     /// for one name the older one has it.
     pub age: Option<(i64, ResourceId)>,
+}
+
+/// What of an object that is there stays as it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keep {
+    /// Where it is placed; what is new is placed as the configuration says.
+    Place,
+    /// All but the servers of pools; what is new is made without what cannot be told.
+    AllButServers,
+    /// All of it, and where it is not there it is not made: everybody would get in.
+    OnlyIfThere,
 }
 
 impl Output {
@@ -88,6 +99,7 @@ impl Output {
         self.statements.shrink_to_fit();
         self.reads.shrink_to_fit();
         self.left_alone.shrink_to_fit();
+        self.kept.shrink_to_fit();
     }
 
     /// The Kubernetes objects that its addresses are published on.

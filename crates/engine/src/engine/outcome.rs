@@ -46,11 +46,11 @@ impl Engine {
         if self.desired.is_shared(key) {
             self.paces.written(key, now);
         }
-        self.inventory.set(key, observed, now);
+        let led_to = self.inventory.set(key, observed, now);
         if let Some(body) = body {
             self.inventory.written_as(key, body);
         }
-        self.became_known(key, now);
+        self.became_known(key, led_to, now);
         if was_refused {
             self.publisher.extend(self.desired.resources_of(key));
         }
@@ -74,18 +74,20 @@ impl Engine {
                     return self.read_at(key, until, now);
                 }
                 // It was no success yet: the failures still count.
-                self.inventory.set(key, observed, now);
-                self.became_known(key, now);
+                let led_to = self.inventory.set(key, observed, now);
+                self.became_known(key, led_to, now);
             }
             Err(failure) => self.failed(key, &failure, Reason::ControllerRefused, now, effects),
         }
     }
 
-    /// It is known how an object is; what waited for that goes on.
-    fn became_known(&mut self, key: &ObjectKey, now: Moment) {
+    /// It is known how an object is; what waited for that goes on. Of what it led to until now,
+    /// what nobody asks for may go.
+    fn became_known(&mut self, key: &ObjectKey, led_to: BTreeSet<ObjectKey>, now: Moment) {
         self.agenda.put(Lane::Live, key, Stage::Idle, now);
         let mut affected = self.agenda.wake(key);
         affected.insert(key.clone());
+        affected.extend(led_to.into_iter().filter(|key| self.desired.get(key).is_none()));
         self.publisher.look_again(std::iter::once(key), &self.desired);
         self.look(affected, now);
     }
@@ -237,7 +239,7 @@ impl Engine {
         if self.desired.get(key).is_some() {
             self.failed(key, &failure, Reason::NotOwned, now, effects);
         } else {
-            self.became_known(key, now);
+            self.became_known(key, BTreeSet::new(), now);
         }
     }
 

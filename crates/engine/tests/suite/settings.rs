@@ -6,10 +6,14 @@ use std::time::Duration;
 
 use ako_avi_types::{Brief, Kind, Object, Referred};
 use ako_core::config::ShardSize;
-use ako_core::resource::{AviInfraSetting, Ingress, IngressClass, Namespace, ObjectMeta, ServiceType};
+use ako_core::resource::{
+    AviInfraSetting, Ingress, IngressClass, Namespace, ObjectMeta, Protocol, ServiceType,
+};
 use ako_core::{CONTROLLER_NAME, Config, NamespacedName, Resource, ResourceId, ResourceKind, annotation};
 
-use crate::cluster::{base, config, host, id, ingress, plain_ingress, plain_service, slice};
+use crate::cluster::{
+    base, config, host, id, ingress, plain_ingress, plain_service, port, rule, secret, secure_ingress, slice,
+};
 use crate::world::World;
 
 /// A setting with an SE group; on the controller there is only `gold`.
@@ -59,9 +63,11 @@ fn at_rest(config: Config, objects: impl IntoIterator<Item = Resource>) -> World
     world
 }
 
-/// Two hosts of a class with setting `s`.
-fn placed(config: Config) -> World {
-    at_rest(config, [setting("s", "gold"), class(Some("s")), ingress("a", &[host(1), host(2)])])
+/// Two hosts of a class with setting `s`, with TLS or without.
+fn placed(config: Config, has_tls: bool) -> World {
+    let asks = if has_tls { secure_ingress } else { ingress };
+    let objects = [setting("s", "gold"), class(Some("s")), secret("cert", 1)];
+    at_rest(config, objects.into_iter().chain([asks("a", &[host(1), host(2)])]))
 }
 
 fn modes() -> [Config; 3] {
@@ -89,7 +95,7 @@ fn addresses(world: &World, ingress: &str) -> usize {
 #[test]
 fn hosts_move_when_their_class_loses_its_setting_and_back() {
     for config in modes() {
-        let mut world = placed(config);
+        let mut world = placed(config, false);
         assert!(fronts(&world).iter().all(|name| name.contains("-s-")), "{:?}", fronts(&world));
         world.apply(class(None));
         world.run(Duration::from_mins(10));
@@ -112,8 +118,8 @@ fn hosts_move_when_their_class_loses_its_setting_and_back() {
 #[test]
 fn what_a_setting_placed_stays_while_it_cannot_be_used() {
     for config in modes() {
-        for is_deleted in [true, false] {
-            let mut world = placed(config.clone());
+        for (is_deleted, has_tls) in [(true, false), (false, false), (true, true)] {
+            let mut world = placed(config.clone(), has_tls);
             let (before, shown) = (everything(&world), addresses(&world, "a"));
             if is_deleted {
                 world.delete(&setting_id("s"));
@@ -130,13 +136,20 @@ fn what_a_setting_placed_stays_while_it_cannot_be_used() {
                 world.restart();
                 world.run(Duration::from_mins(10));
             }
-            // What was made for a host that nobody asks for goes, but for what is in an object that
-            // stays, as the pools of hosts without TLS are in SNI mode.
+            // What was made for a host that nobody asks for goes, but for what is on the front, which
+            // stays as a whole: pools of hosts without TLS in SNI mode, certificates in EVH mode.
             let published = world.status(&id(ResourceKind::Ingress, "a"));
-            world.apply(Resource::Ingress(Ingress { published, ..plain_ingress("a", &[host(2)]) }));
+            let asks = if has_tls { secure_ingress } else { ingress };
+            let Resource::Ingress(rest) = asks("a", &[host(2)]) else { panic!("no Ingress") };
+            world.apply(Resource::Ingress(Ingress { published, ..rest }));
             world.run(Duration::from_mins(10));
-            let is_plain_sni = !config.evh && config.shard_size != ShardSize::Dedicated;
-            assert_eq!(hosts(&world).contains(&host(1)), is_plain_sni, "{:?}", hosts(&world));
+            let on_front = match (config.shard_size == ShardSize::Dedicated, config.evh, has_tls) {
+                (false, false, false) => vec![Kind::Pool],
+                (false, true, true) => vec![Kind::SslKeyAndCertificate],
+                _ => Vec::new(),
+            };
+            let left = everything(&world).into_iter().filter(|object| object.hosts().any(|h| *h == host(1)));
+            assert_eq!(left.map(|object| object.kind()).collect::<Vec<_>>(), on_front);
             assert!(hosts(&world).contains(&host(2)));
             assert_eq!(addresses(&world, "a"), 1);
             assert!(world.engine.is_settled());
@@ -236,14 +249,6 @@ fn a_front_stays_where_its_oldest_host_put_it() {
 #[test]
 fn a_front_moves_when_the_oldest_host_on_it_becomes_younger() {
     let config = Config { shard_size: ShardSize::Shared(1), evh: true, ..config() };
-    let aged = |namespace: &str, name: &str, n: u32, created: i64| {
-        let id = NamespacedName::new(namespace, name);
-        Resource::Ingress(Ingress {
-            id,
-            meta: ObjectMeta::created(created),
-            ..plain_ingress(name, &[host(n)])
-        })
-    };
     let mut world = at_rest(
         config,
         [
@@ -267,6 +272,97 @@ fn a_front_moves_when_the_oldest_host_on_it_becomes_younger() {
     world.restart();
     world.run(Duration::from_mins(1));
     assert_eq!((before.as_deref(), group(&world).as_deref()), (Some("Default-Group"), Some("Default-Group")));
+}
+
+/// An Ingress of a namespace with a path of its own, and when it was created.
+fn aged(namespace: &str, name: &str, n: u32, created: i64) -> Resource {
+    Resource::Ingress(Ingress {
+        id: NamespacedName::new(namespace, name),
+        meta: ObjectMeta::created(created),
+        rules: vec![rule(Some(host(n)), &format!("/{name}"), "web")],
+        ..plain_ingress(name, &[])
+    })
+}
+
+/// The SE groups of the virtual services that there are, each with its name.
+fn groups(world: &World) -> BTreeMap<Arc<str>, Arc<str>> {
+    let services = everything(world).into_iter().filter_map(|object| match object {
+        Object::VirtualService(vs) => Some((vs.name, vs.se_group_ref.and_then(|group| group.name)?)),
+        _ => None,
+    });
+    services.collect()
+}
+
+/// While the oldest host on a front is left alone, the others do not move it; nor do they wait.
+#[test]
+fn a_front_stays_while_its_oldest_host_is_left_alone() {
+    let shared = Config { shard_size: ShardSize::Shared(1), ..config() };
+    for config in [shared.clone(), Config { evh: true, ..shared }] {
+        let objects = [
+            setting("s", "gold"),
+            class(None),
+            namespace(None, Some("s")),
+            crate::cluster::namespace("blue"),
+            aged("red", "old", 1, 1),
+            aged("blue", "young", 2, 2),
+        ];
+        let mut world = at_rest(config, objects);
+        let before = groups(&world);
+        assert!(before.iter().any(|(name, group)| name.contains("Shared") && &**group == "gold"));
+        world.apply(setting("s", "missing"));
+        world.run(Duration::from_mins(1));
+        for n in 3..5 {
+            // The others are served, and the next process does as this one.
+            world.apply(aged("blue", &format!("new{n}"), n, i64::from(n)));
+            world.run(Duration::from_mins(1));
+            assert!(hosts(&world).contains(&host(n)));
+            let kept: Vec<_> = before.iter().map(|(name, _)| groups(&world).get(name).cloned()).collect();
+            assert_eq!(kept, before.values().cloned().map(Some).collect::<Vec<_>>());
+            world.restart();
+            world.run(Duration::from_mins(1));
+        }
+        world.take_writes();
+        world.restart();
+        world.run(Duration::from_mins(1));
+        assert_eq!(world.take_writes(), Vec::<String>::new());
+        // Who wants it moved takes the wish away.
+        world.apply(namespace(None, None));
+        world.run(Duration::from_mins(1));
+        assert!(groups(&world).values().all(|group| &**group == "Default-Group"), "{:?}", groups(&world));
+    }
+}
+
+/// A host of two namespaces is placed by the oldest claim to it. While that cannot be told the host
+/// stays; that of the younger one does not matter.
+#[test]
+fn a_host_of_two_namespaces_stays_with_its_oldest_claim() {
+    for config in modes() {
+        for (mine, is_oldest) in [(1, true), (5, false)] {
+            let mut world = at_rest(
+                config.clone(),
+                [
+                    setting("s", "gold"),
+                    class(None),
+                    namespace(None, Some("s")),
+                    crate::cluster::namespace("blue"),
+                    aged("red", "mine", 1, mine),
+                    aged("blue", "other", 1, 3),
+                ],
+            );
+            let before = groups(&world);
+            world.take_writes();
+            world.apply(setting("s", "missing"));
+            world.run(Duration::from_mins(1));
+            assert_eq!((groups(&world), world.take_writes()), (before.clone(), Vec::new()));
+            world.restart();
+            world.run(Duration::from_mins(1));
+            assert_eq!((groups(&world), world.take_writes()), (before, Vec::new()));
+            // Whether its pods are followed.
+            world.apply(slice("web", &[1, 2, 3]));
+            world.run(Duration::from_mins(1));
+            assert_eq!(world.take_writes().is_empty(), is_oldest);
+        }
+    }
 }
 
 /// A Service whose setting cannot be used is made as configured, and never moved.
@@ -296,10 +392,70 @@ fn a_service_stays_where_it_is_while_its_setting_cannot_be_used() {
     world.restart();
     world.run(Duration::from_mins(10));
     assert_eq!((world.take_writes(), group(&world).as_deref()), (Vec::new(), Some("gold")));
+    // So are its ports, on every object of it.
+    let mut two_ports = balancer("s");
+    if let Resource::Service(service) = &mut two_ports {
+        service.ports.push(port("other", 81, Protocol::Tcp));
+    }
+    world.apply(two_ports);
+    world.run(Duration::from_mins(10));
+    let written: BTreeSet<_> = world.take_writes().into_iter().collect();
+    let all = [
+        "create pool admin/c1--red-lb-TCP-81",
+        "update l4policyset admin/c1--red-lb",
+        "update virtualservice admin/c1--red-lb",
+    ];
+    assert_eq!((written, group(&world).as_deref()), (all.map(Into::into).into(), Some("gold")));
+    world.restart();
+    world.run(Duration::from_mins(10));
+    assert_eq!(world.take_writes(), Vec::<String>::new());
     // One that was not placed by it is made as configured.
     let mut world = at_rest(config(), [balancer("s"), slice("lb", &[1])]);
     assert_eq!(group(&world).as_deref(), Some("Default-Group"));
     world.apply(setting("s", "gold"));
     world.run(Duration::from_mins(10));
     assert_eq!(group(&world).as_deref(), Some("gold"));
+}
+
+/// Pools stay behind the router that they are reached by.
+#[test]
+fn the_pools_of_a_service_stay_where_they_are_while_its_setting_cannot_be_used() {
+    let setting = |group: &str| {
+        let Resource::AviInfraSetting(setting) = setting("s", group) else { panic!("no setting") };
+        Resource::AviInfraSetting(AviInfraSetting { t1lr: Some("router".into()), ..setting })
+    };
+    let mut service = plain_service("lb", ServiceType::LoadBalancer);
+    service.annotations = BTreeMap::from([(annotation::INFRA_SETTING.into(), "s".into())]);
+    let mut world = at_rest(config(), [setting("gold"), Resource::Service(service), slice("lb", &[1])]);
+    let routers = |world: &World| {
+        let routers = everything(world).into_iter().filter_map(|object| match object {
+            Object::Pool(pool) => Some(pool.tier1_lr),
+            Object::VsVip(vip) => Some(vip.tier1_lr),
+            _ => None,
+        });
+        routers.collect::<BTreeSet<_>>()
+    };
+    let before = BTreeSet::from([Some("router".into())]);
+    assert_eq!(routers(&world), before);
+    world.apply(setting("missing"));
+    world.apply(slice("lb", &[1, 2]));
+    world.run(Duration::from_mins(10));
+    assert_eq!(world.take_writes(), ["update pool admin/c1--red-lb-TCP-80"]);
+    world.restart();
+    world.run(Duration::from_mins(10));
+    assert_eq!((world.take_writes(), routers(&world)), (Vec::new(), before));
+}
+
+/// The setting of a namespace acts on the pools alone of Services that share a VIP, and so it does
+/// when it cannot be used.
+#[test]
+fn a_shared_vip_follows_the_configuration_whatever_setting_its_namespace_has() {
+    let objects =
+        [namespace(None, Some("s")), crate::cluster::shared_service("one", 80, "v"), slice("one", &[1])];
+    let mut world = at_rest(config(), objects);
+    assert!(!world.desired().diagnostics().next().is_none());
+    let regrouped = Config { se_group: "gold".into(), ..config() };
+    world.restart_as(regrouped);
+    world.run(Duration::from_mins(10));
+    assert!(groups(&world).values().all(|group| &**group == "gold"), "{:?}", groups(&world));
 }

@@ -26,15 +26,35 @@ pub(crate) struct HostClaim<'a> {
     pub(crate) by: Claimant<'a>,
     /// The tenant of its namespace.
     pub(crate) tenant: Arc<str>,
-    /// The setting that it is placed by.
-    pub(crate) chosen: Option<Chosen<'a>>,
+    /// The setting that it is to be placed by, if it asks for one.
+    pub(crate) place: Result<Option<Chosen<'a>>, Unusable>,
     pub(crate) asked: Asked<'a>,
 }
 
 impl HostClaim<'_> {
+    /// The name of the setting that it is to be placed by, and whether that is in the names of
+    /// what is made for it.
+    fn asked_setting(&self) -> Option<(&Arc<str>, bool)> {
+        match &self.place {
+            Ok(chosen) => chosen.as_ref().map(|chosen| (&chosen.setting.id.name, chosen.is_named)),
+            Err(unusable) => Some((&unusable.name, unusable.is_named)),
+        }
+    }
+
+    /// The name of the setting that it is to be placed by.
+    pub(crate) fn setting(&self) -> Option<&Arc<str>> {
+        self.asked_setting().map(|(name, _)| name)
+    }
+
     /// The setting whose name is in the names of what is made for it.
     pub(crate) fn named_setting(&self) -> Option<&Arc<str>> {
-        self.chosen.filter(|chosen| chosen.is_named).map(|chosen| &chosen.setting.id.name)
+        self.asked_setting().filter(|(_, is_named)| *is_named).map(|(name, _)| name)
+    }
+
+    /// Leaves what is there for it as it is, as the setting that it is to be placed by cannot be
+    /// used: elsewhere it would have another address.
+    pub(crate) fn leave_alone(&self, host: &Arc<str>, unusable: &Unusable, out: &mut Output) {
+        leave_alone(host, self.by, unusable, out);
     }
 
     pub(crate) fn namespace(&self) -> &Arc<str> {
@@ -187,13 +207,7 @@ fn claim<'a>(
     taken: &mut BTreeSet<TakenPath>,
     out: &mut Output,
 ) -> Option<HostClaim<'a>> {
-    let chosen = match infra_setting::of_claimant(context, view, by) {
-        Ok(chosen) => chosen,
-        Err(unusable) => {
-            leave_alone(host, by, &unusable, out);
-            return None;
-        }
-    };
+    let place = infra_setting::of_claimant(context, view, by);
     let tenant = context.tenant_of(view, &by.name().namespace);
     let tenant = tenant.map_err(|message| (Reason::TenantNotRead, message));
     let found = tenant.and_then(|tenant| {
@@ -208,11 +222,14 @@ fn claim<'a>(
     let (tenant, asked) = match found {
         Ok(found) => found,
         Err((reason, message)) => {
-            by.refuse(host, reason, message, out);
+            match &place {
+                Ok(_) => by.refuse(host, reason, message, out),
+                Err(unusable) => leave_alone(host, by, unusable, out),
+            }
             return None;
         }
     };
-    let mut claim = HostClaim { by, tenant, chosen, asked };
+    let mut claim = HostClaim { by, tenant, place, asked };
     let (tenant, setting) = (claim.tenant.clone(), claim.named_setting().cloned());
     claim.asked.paths.retain(|path| {
         let is_first = taken.insert(TakenPath {
@@ -245,8 +262,8 @@ struct TakenPath {
 /// be used: elsewhere it would have another address.
 fn leave_alone(host: &Arc<str>, by: Claimant<'_>, unusable: &Unusable, out: &mut Output) {
     let message = format!(
-        "host {host} is not served anew, and what is served of it stays as it is and follows no change, not even of \
-         its pods: {}",
+        "host {host} is not served anew; what is served of it stays as it is and follows no change, not even of its \
+         pods, and the virtual service that it shares with others stays where it is: {}",
         unusable.why
     );
     out.tell(&by.id(), Reason::SettingNotApplied, message);

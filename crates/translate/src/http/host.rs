@@ -13,9 +13,9 @@ use crate::http::asked::Security;
 use crate::http::claim::{self, Claimed, HostClaim};
 use crate::http::site::Site;
 use crate::http::{dedicated, evh, passthrough, rule_fields, sni};
-use crate::output::Output;
+use crate::output::{Keep, Output};
 use crate::placement::Chosen;
-use crate::rules::infra_setting;
+use crate::rules::infra_setting::{self, Unusable};
 use crate::rules::sso_rule::{self, Choice};
 use crate::view::View;
 
@@ -23,8 +23,8 @@ use crate::view::View;
 /// of different settings in theirs, have nothing in common.
 struct Group<'a> {
     tenant: Arc<str>,
-    /// That of the oldest claim.
-    chosen: Option<Chosen<'a>>,
+    /// The setting that the oldest claim asks for: it places all.
+    place: Result<Option<Chosen<'a>>, Unusable>,
     /// Oldest first.
     claims: Vec<HostClaim<'a>>,
 }
@@ -33,7 +33,14 @@ struct Group<'a> {
 pub(crate) fn translate(context: &Context, view: &View<'_>, host: &Arc<str>, out: &mut Output) {
     let Some(claimed) = claim::of_host(context, view, host, out) else { return };
     let owner = claimed.oldest.name().namespace.clone();
-    for Group { tenant, chosen, claims } in groups(context, view, claimed) {
+    for Group { tenant, place, claims } in groups(context, view, claimed) {
+        let chosen = match place {
+            Ok(chosen) => chosen,
+            Err(unusable) => {
+                claims.iter().for_each(|claim| claim.leave_alone(host, &unusable, out));
+                continue;
+            }
+        };
         let context = &context.in_tenant(&tenant).placed(view, chosen.as_ref());
         tell_other_settings(host, chosen, &claims, out);
         let before = out.contributions.len();
@@ -53,7 +60,7 @@ fn groups<'a>(context: &Context, view: &View<'a>, claimed: Claimed<'a>) -> Vec<G
         && let Ok(tenant) = context.tenant_of(view, &oldest.name().namespace)
         && let Ok(chosen) = infra_setting::of_claimant(context, view, oldest)
     {
-        groups.push(Group { tenant, chosen, claims: Vec::new() });
+        groups.push(Group { tenant, place: Ok(chosen), claims: Vec::new() });
     }
     for claim in claims {
         let is_of = |group: &&mut Group<'_>| {
@@ -63,8 +70,8 @@ fn groups<'a>(context: &Context, view: &View<'a>, claimed: Claimed<'a>) -> Vec<G
         if let Some(group) = groups.iter_mut().find(is_of) {
             group.claims.push(claim);
         } else {
-            let (tenant, chosen) = (claim.tenant.clone(), claim.chosen);
-            groups.push(Group { tenant, chosen, claims: vec![claim] });
+            let (tenant, place) = (claim.tenant.clone(), claim.place.clone());
+            groups.push(Group { tenant, place, claims: vec![claim] });
         }
     }
     groups
@@ -78,14 +85,14 @@ fn tell_other_settings(
     claims: &[HostClaim<'_>],
     out: &mut Output,
 ) {
-    let name = |chosen: Option<Chosen<'_>>| chosen.map(|chosen| chosen.setting.id.name.clone());
+    let name = chosen.map(|chosen| &chosen.setting.id.name);
     let Some(first) = claims.first() else { return };
-    for claim in claims.iter().filter(|claim| name(claim.chosen) != name(chosen)) {
+    for claim in claims.iter().filter(|claim| claim.setting() != name) {
         let message = format!(
             "host {host} belongs to {}, which is older, and is placed by {}: give both namespaces the same \
              AviInfraSetting, or name it in the IngressClass",
             first.by.id(),
-            name(chosen).map_or("the configuration".into(), |name| format!("AviInfraSetting {name}")),
+            name.map_or("the configuration".into(), |name| format!("AviInfraSetting {name}")),
         );
         out.tell(&claim.by.id(), Reason::SettingNotApplied, message);
     }
@@ -125,18 +132,19 @@ fn in_one_place(
 }
 
 /// Leaves the virtual service of a host as it is where those who are to be let in cannot be told
-/// from others: it may have asked people to sign in until now.
+/// from others, and makes none: it may have asked people to sign in until now, perhaps by another
+/// name.
 fn keep_sign_in(context: &Context, site: &Site<'_>, out: &mut Output) {
     if !matches!(site.sign_in, Choice::Rejected) {
         return;
     }
     let names = context.names();
     let name = if names.is_dedicated() { names.dedicated_vs(&site.host) } else { names.child_vs(&site.host) };
-    out.only_made.push(context.key(Kind::VirtualService, name));
+    out.kept.push((context.key(Kind::VirtualService, name), Keep::OnlyIfThere));
     for claim in &site.claims {
         let message = format!(
-            "the SSORule for host {} is rejected: if the host is new, everybody gets in without signing in, else its \
-             virtual service stays as it is; correct the rule",
+            "the SSORule for host {} is rejected, and without it everybody would get in: if the host is served already, \
+             its virtual service stays as it is, else it is not served; correct the rule, or remove it",
             site.host
         );
         out.tell(&claim.by.id(), Reason::RuleNotApplied, message);

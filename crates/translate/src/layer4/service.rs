@@ -9,7 +9,7 @@ use ako_avi_types::l4_policy::{
 };
 use ako_avi_types::virtual_service::{L4PolicyAttachment, Listener};
 use ako_avi_types::{
-    Kind, L4PolicySet, Marker, Object, Ref, Referred, ServiceMetadata, VirtualService, go_json,
+    Kind, L4PolicySet, Marker, Object, ObjectKey, Ref, Referred, ServiceMetadata, VirtualService, go_json,
 };
 use ako_core::annotation;
 use ako_core::config::ServiceMode;
@@ -20,7 +20,7 @@ use ako_core::{NamespacedName, Reason, ServiceRule};
 use crate::context::Context;
 use crate::endpoints::{self, BackendPort};
 use crate::layer4::{fqdn, namesake, rule_fields};
-use crate::output::Output;
+use crate::output::{Keep, Output};
 use crate::placement::Chosen;
 use crate::pool::Ruled;
 use crate::rules::infra_setting;
@@ -67,9 +67,9 @@ pub(crate) fn translate(context: &Context, view: &View<'_>, id: &NamespacedName,
     let vip = vsvip::build(context, &name, hostnames.clone(), address.as_ref());
     let profile = application_profile(context, view, service, rule, out);
     let service_vs = virtual_service(context, service, &name, &pools, &hostnames, profile, rule);
-    if !is_placed || !is_ruled {
-        out.only_made =
-            [Kind::VsVip, Kind::VirtualService].map(|kind| context.key(kind, name.clone())).into();
+    if let Some(keep) = kept(is_placed, is_ruled) {
+        let keys = own_keys(context, &name).chain(pool_keys(context, &pools));
+        out.kept.extend(keys.map(|key| (key, keep)));
     }
     // TLS that ends at the virtual service leads to its one pool directly.
     let policy = (!rule.is_some_and(rule_fields::has_ssl)).then_some(Object::L4PolicySet(policy));
@@ -81,6 +81,28 @@ pub(crate) fn translate(context: &Context, view: &View<'_>, id: &NamespacedName,
         out.request_node_ports(id);
     }
     bind(context, service, &hostnames, &name, out);
+}
+
+/// What there is on the controller of a Service, or a part of it, whose setting or rule cannot be
+/// used. Listeners, policy and pools go together; the pods are followed all the same.
+pub(crate) fn kept(is_placed: bool, is_ruled: bool) -> Option<Keep> {
+    match (is_placed, is_ruled) {
+        (_, false) => Some(Keep::AllButServers),
+        (false, true) => Some(Keep::Place),
+        (true, true) => None,
+    }
+}
+
+/// The objects of a Service, or of those that share a VIP, but for their pools.
+pub(crate) fn own_keys(context: &Context, name: &Arc<str>) -> impl Iterator<Item = ObjectKey> {
+    [Kind::L4PolicySet, Kind::VsVip, Kind::VirtualService]
+        .map(|kind| context.key(kind, name.clone()))
+        .into_iter()
+}
+
+/// The pools of Services.
+pub(crate) fn pool_keys(context: &Context, pools: &[PortPool]) -> impl Iterator<Item = ObjectKey> {
+    pools.iter().map(|pool| context.key(Kind::Pool, pool.name.clone()))
 }
 
 /// The ports of Services.
@@ -107,7 +129,7 @@ pub(crate) fn ruled_by<'a>(
         Ok(rule) => (rule.map(|rule| &**rule), true),
         Err(unusable) => {
             let so = if unusable.is_there {
-                "it is served without its L4Rule if it is new, else its virtual service stays as it is"
+                "it is served without its L4Rule if it is new, else it is served as it was, with the same ports"
             } else {
                 "it is served without its L4Rule"
             };
@@ -129,7 +151,8 @@ pub(crate) fn placed_by<'a>(
         Ok(chosen) => (chosen, true),
         Err(unusable) => {
             let message = format!(
-                "it is served as the configuration of the operator says, or stays where it was placed before: {}",
+                "it is placed as the configuration of the operator says if it is new, else it stays where it is, with the \
+                 address that it has: {}",
                 unusable.why
             );
             out.tell(&service_id(&service.id), Reason::SettingNotApplied, message);

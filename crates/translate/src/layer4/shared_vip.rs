@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use ako_avi_types::{Kind, Object, ServiceMetadata};
+use ako_avi_types::{Object, ServiceMetadata};
 use ako_core::resource::{L4Rule, Service};
 use ako_core::{NamespacedName, Place, Reason, annotation};
 
@@ -80,9 +80,11 @@ pub(crate) fn translate(context: &Context, view: &View<'_>, key: &NamespacedName
     }
     let service = draft.finish(context);
     let source = service_id(&members.services[0].id);
-    if (is_named && !is_placed) || !is_ruled {
-        out.only_made =
-            [Kind::VsVip, Kind::VirtualService].map(|kind| context.key(kind, name.clone())).into();
+    if let Some(keep) = service::kept(is_placed || !is_named, is_ruled) {
+        out.kept.extend(service::own_keys(context, &name).map(|key| (key, keep)));
+    }
+    if let Some(keep) = service::kept(is_placed, is_ruled) {
+        out.kept.extend(service::pool_keys(context, &pools).map(|key| (key, keep)));
     }
     let objects = [Object::L4PolicySet(policy), Object::VsVip(vip), Object::VirtualService(service)];
     if !objects.into_iter().all(|object| out.add(object, &source)) {

@@ -17,6 +17,10 @@ use crate::view::View;
 /// A setting that something is to be placed by, and that cannot be used.
 #[derive(Clone, Debug)]
 pub(crate) struct Unusable {
+    /// Its name.
+    pub(crate) name: Arc<str>,
+    /// Whether that would be in the names of what it places.
+    pub(crate) is_named: bool,
     /// Why, and what to do.
     pub(crate) why: String,
 }
@@ -173,7 +177,7 @@ fn of_namespace<'a>(view: &View<'a>, namespace: &Arc<str>) -> Option<Asked<'a>> 
 /// The setting, if it is there and right.
 fn usable<'a>(context: &Context, view: &View<'a>, asked: &Asked<'_>) -> Result<Chosen<'a>, Unusable> {
     let Asked { name, is_named, by } = asked;
-    let unusable = |why: String| Unusable { why };
+    let unusable = |why: String| Unusable { name: (*name).clone(), is_named: *is_named, why };
     let Some(setting) = view.get::<AviInfraSetting>(&NamespacedName::cluster((*name).clone())) else {
         return Err(unusable(format!(
             "AviInfraSetting {name}, which {by} names, is not there: create it, or remove its name"
