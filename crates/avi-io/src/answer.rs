@@ -81,6 +81,22 @@ fn described(fields: &serde_json::Map<String, Value>) -> Option<String> {
     })
 }
 
+/// Takes secrets that were sent out of the controller's words, which may quote them: as they are, as
+/// they stand in JSON, and the beginning of one where the text is cut.
+pub(crate) fn redact(message: &mut String, secrets: &[&str]) {
+    let is_cut = message.chars().count() >= MAX_MESSAGE;
+    for secret in secrets.iter().filter(|secret| !secret.is_empty()) {
+        let quoted = Value::from(*secret).to_string();
+        for form in [quoted.trim_matches('"'), secret] {
+            *message = message.replace(form, "[redacted]");
+            let mut beginnings = form.char_indices().rev().map(|(end, _)| &form[..end]);
+            if is_cut && let Some(beginning) = beginnings.find(|start| message.ends_with(start)) {
+                message.truncate(message.len() - beginning.len());
+            }
+        }
+    }
+}
+
 /// Cuts a text to [`MAX_MESSAGE`] characters.
 pub(crate) fn cut(text: &str) -> String {
     match text.char_indices().nth(MAX_MESSAGE) {
@@ -132,6 +148,22 @@ mod tests {
             headers: HeaderMap::new(),
             body: Bytes::copy_from_slice(body.as_bytes()),
         }
+    }
+
+    #[test]
+    fn secrets_are_in_no_message() {
+        for (text, secret, shown) in [
+            ("invalid hunter2.", "hunter2", "invalid [redacted]."),
+            (r#"{"client_secret":"a\"b"}"#, r#"a"b"#, r#"{"client_secret":"[redacted]"}"#),
+            ("nothing", "", "nothing"),
+        ] {
+            let mut message = text.to_owned();
+            redact(&mut message, &[secret]);
+            assert_eq!(message, shown);
+        }
+        let mut message = cut(&format!("{}hunter2", ".".repeat(MAX_MESSAGE - 4)));
+        redact(&mut message, &["hunter2"]);
+        assert!(message.ends_with('.') && message.len() == MAX_MESSAGE - 4);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use serde_json::Value;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::answer::Reply;
+use crate::answer::{Reply, redact};
 use crate::call::{Call, Resource, Tenant, Verb};
 use crate::credentials::Credentials;
 use crate::session::{Cookies, Session, harmless};
@@ -235,10 +235,7 @@ fn capped(told: &str) -> &str {
 /// The failure of a login. What the controller says may quote what we sent.
 fn login_failure(reply: &Reply, credentials: &Credentials) -> Failure {
     let mut failure = harmless(reply.failure());
-    let secret = credentials.secret.text();
-    if !secret.is_empty() {
-        failure.message = failure.message.replace(secret, "[redacted]");
-    }
+    redact(&mut failure.message, &[credentials.secret.text()]);
     of_login(failure, credentials)
 }
 

@@ -9,7 +9,7 @@ use ako_elect::WritePermit;
 use serde_json::Value;
 use tokio::sync::watch;
 
-use crate::answer::{Reply, unanswered};
+use crate::answer::{Reply, redact, unanswered};
 use crate::body::{bytes, observed};
 use crate::borrowed;
 use crate::call::{Call, Resource, Tenant, Verb, segment};
@@ -65,6 +65,20 @@ impl Writer {
     }
 
     pub(crate) async fn send_under(
+        &self,
+        permission: &dyn Permission,
+        operation: &Operation,
+    ) -> Result<Written, Failure> {
+        let mut result = self.carry_out(permission, operation).await;
+        if let (Err(failure), Change::Create(object) | Change::Update(_, object)) =
+            (&mut result, &operation.change)
+        {
+            redact(&mut failure.message, &object.secrets());
+        }
+        result
+    }
+
+    async fn carry_out(
         &self,
         permission: &dyn Permission,
         operation: &Operation,

@@ -9,7 +9,7 @@ use ako_avi_io::token::ENOUGH;
 use ako_avi_io::{AviClient, Secret, Tenant};
 use ako_avi_types::{
     Certificate, Change, DnsInfo, ErrorClass, Kind, Meta, Object, ObjectKey, Operation, Pool, PrivateKey,
-    Ref, SslKeyAndCertificate, Vip, VsVip,
+    Ref, SslKeyAndCertificate, Vip, VirtualService, VsVip, virtual_service::SignIn,
 };
 use ako_elect::rehearsal;
 use serde_json::{Value, json};
@@ -264,6 +264,23 @@ async fn what_was_changed_since_it_was_read_is_not_deleted() {
     let failure = send(&double, &operation("c--p", Change::Delete(meta()))).await.unwrap_err();
     assert_eq!(failure.class, ErrorClass::Conflict);
     assert!(double.asked().iter().all(|seen| !seen.is("DELETE", "/api/pool/pool-1")));
+}
+
+/// What the controller complains about may have a secret in it.
+#[tokio::test(start_paused = true)]
+async fn secrets_that_were_sent_are_in_no_failure() {
+    let settings = json!([{
+        "app_settings": {"client_secret": "hunter2"},
+        "resource_server": {"opaque_token_params": {"server_secret": "hunter3"}},
+    }]);
+    let mut service = VirtualService { name: "c--v".into(), ..VirtualService::default() };
+    service.shaped_mut().oauth_vs_config = Some(SignIn::new(json!({"oauth_settings": settings})));
+    let service = Arc::new(Object::VirtualService(service));
+    for change in [Change::Create(service.clone()), Change::Update(meta(), service)] {
+        let double = double(400, json!({"error": "bad client_secret hunter2 or server_secret hunter3"}));
+        let failure = send(&double, &operation("c--v", change)).await.unwrap_err();
+        assert_eq!(failure.message, "bad client_secret [redacted] or server_secret [redacted]");
+    }
 }
 
 #[tokio::test(start_paused = true)]

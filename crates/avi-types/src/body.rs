@@ -70,6 +70,11 @@ pub(crate) trait Body: Clone + Serialize + DeserializeOwned {
     /// kept. Only what many hosts share loses one host's part, so only that is kept.
     fn keep(&mut self, _old: &Self, _is_kept: &dyn Fn(&Ref) -> bool, _is_kept_host: &dyn Fn(&str) -> bool) {}
 
+    /// The secrets in it, in plain text.
+    fn secrets(&self) -> Vec<&str> {
+        Vec::new()
+    }
+
     /// Takes over where an older version is placed: its service engines, networks and router, its
     /// addresses and how they are announced. Source: Custom resources, §2.
     fn keep_place(&mut self, _old: &Self) {}

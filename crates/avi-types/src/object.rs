@@ -215,6 +215,11 @@ impl Object {
         each!(self, body => body.metadata())
     }
 
+    /// The secrets in it, in plain text: nobody is to see them in the controller's words.
+    pub fn secrets(&self) -> Vec<&str> {
+        each!(self, body => body.secrets())
+    }
+
     /// What it refers to among the kinds that we write.
     pub fn references(&self) -> Vec<&Ref> {
         each!(self, body => body.references())

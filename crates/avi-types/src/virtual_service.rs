@@ -208,6 +208,15 @@ impl SignIn {
     pub fn new(fields: serde_json::Value) -> Self {
         Self(fields)
     }
+
+    /// The secrets in it, in plain text.
+    fn secrets(&self) -> Vec<&str> {
+        let Some(settings) = self.0["oauth_settings"].as_array() else { return Vec::new() };
+        let of_client = settings.iter().map(|it| &it["app_settings"]["client_secret"]);
+        let of_server =
+            settings.iter().map(|it| &it["resource_server"]["opaque_token_params"]["server_secret"]);
+        of_client.chain(of_server).filter_map(serde_json::Value::as_str).collect()
+    }
 }
 
 impl std::fmt::Debug for SignIn {
@@ -239,6 +248,11 @@ impl Body for VirtualService {
 
     fn checksum_mut(&mut self) -> Option<&mut Option<Arc<str>>> {
         Some(&mut self.cloud_config_cksum)
+    }
+
+    fn secrets(&self) -> Vec<&str> {
+        let sign_in = self.shaped.iter().filter_map(|shaped| shaped.oauth_vs_config.as_ref());
+        sign_in.flat_map(SignIn::secrets).collect()
     }
 
     fn references(&self) -> Vec<&Ref> {

@@ -492,16 +492,43 @@ mod tests {
 
     use super::*;
 
+    fn observed(kind: Kind, body: &str) -> Observed {
+        let body = Object::read(kind, serde_json::from_str(body).unwrap()).unwrap();
+        let meta = Meta { uuid: "uuid-1".into(), last_modified: Some("1".into()) };
+        Observed { meta, body: Arc::new(body) }
+    }
+
+    fn key(kind: Kind, name: &str) -> ObjectKey {
+        ObjectKey::new(kind, "admin", name)
+    }
+
+    /// What comes later is left alone with what it leads to, and what ceases to lead there is not.
+    #[test]
+    fn what_is_needed_by_what_is_left_alone_is_always_up_to_date() {
+        let mut inventory = Inventory::default();
+        let now = Moment::default();
+        let pool = r#"{"name":"p","markers":[{"key":"Host","values":["a.com"]}]}"#;
+        inventory.set(&key(Kind::Pool, "p"), Some(observed(Kind::Pool, pool)), now);
+        let host: Arc<str> = "a.com".into();
+        inventory.leave_alone([&host].into_iter());
+        let group_key = key(Kind::PoolGroup, "pg");
+        assert!(!inventory.is_left_alone(&group_key));
+        inventory.set(&group_key, Some(group("https://c/api/pool/pool-1#p")), now);
+        assert!(inventory.is_left_alone(&group_key));
+        inventory.set(&group_key, Some(group("https://c/api/pool/pool-2#other")), now);
+        assert!(!inventory.is_left_alone(&group_key));
+        inventory.set(&key(Kind::Pool, "p"), None, now);
+        assert!(!inventory.is_left_alone(&key(Kind::Pool, "p")));
+    }
+
     fn group(pool_ref: &str) -> Observed {
         let body = format!(r#"{{"name":"pg","members":[{{"pool_ref":"{pool_ref}","ratio":1}}]}}"#);
-        let body = Object::read(Kind::PoolGroup, serde_json::from_str(&body).unwrap()).unwrap();
-        let meta = Meta { uuid: "poolgroup-1".into(), last_modified: Some("1".into()) };
-        Observed { meta, body: Arc::new(body) }
+        observed(Kind::PoolGroup, &body)
     }
 
     #[test]
     fn a_reference_that_leads_elsewhere_is_a_change_of_the_same_version() {
-        let key = ObjectKey { kind: Kind::PoolGroup, tenant: "admin".into(), name: "pg".into() };
+        let key = key(Kind::PoolGroup, "pg");
         let mut inventory = Inventory::default();
         let mut read = |pool_ref| {
             let objects = vec![(key.clone(), group(pool_ref))];

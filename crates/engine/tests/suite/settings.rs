@@ -325,6 +325,10 @@ fn a_front_stays_while_its_oldest_host_is_left_alone() {
         world.restart();
         world.run(Duration::from_mins(1));
         assert_eq!(world.take_writes(), Vec::<String>::new());
+        // Nor does it hold what is no longer asked for.
+        world.delete(&ResourceId { kind: ResourceKind::Ingress, name: NamespacedName::new("blue", "new3") });
+        world.run(Duration::from_mins(1));
+        assert_eq!(hosts(&world), BTreeSet::from([host(1), host(2), host(4)]));
         // Who wants it moved takes the wish away.
         world.apply(namespace(None, None));
         world.run(Duration::from_mins(1));

@@ -55,7 +55,7 @@ pub(crate) struct ClaimedPath {
 }
 
 /// A Service that a path leads to.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct ClaimedBackend {
     /// Its name, in the claimant's namespace.
     pub(crate) service: Arc<str>,

@@ -119,7 +119,12 @@ fn in_one_place(
         }
         return;
     }
-    let sign_in = if context.config.evh { sso_rule::of_host(context, view, host) } else { Choice::None };
+    let claimants: Vec<_> = ended.iter().map(|claim| claim.by.id()).collect();
+    let sign_in = if context.config.evh {
+        sso_rule::of_host(context, view, host, &claimants, out)
+    } else {
+        Choice::None
+    };
     let rules = rule_fields::of_host(context, view, host);
     let site = Site { host: host.clone(), claims: ended, rules, sign_in };
     tell_unsupported(context, &site, parent.is_some(), out);

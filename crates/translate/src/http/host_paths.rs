@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use ako_avi_types::string_group::KeyText;
 use ako_avi_types::{Kind, Marker, Object, PoolGroupMember, Ref, StringGroup};
+use ako_core::Reason;
 
 use crate::context::Context;
-use crate::http::asked::Security;
+use crate::http::asked::{ClaimedPath, Security};
 use crate::http::path_policy::{self, Pattern, RootPath, Switch, Target};
 use crate::http::path_pool::{self, PathOf};
 use crate::http::site::Site;
@@ -125,9 +126,25 @@ fn pattern(context: &Context, site: &Site<'_>, of: PathOf<'_>, out: &mut Output)
         longest_match: true,
         markers,
     };
-    // A prefix and an exact path are one pattern.
+    tell_other_pattern(site, of, out);
     let is_there = out.has(context, Kind::StringGroup, &name);
     (is_there || out.add(Object::StringGroup(group), &of.claim.by.id())).then_some(name)
+}
+
+/// Tells who asks for a path as a prefix and as an exact one, with other backends: as patterns they
+/// are the same, and requests go by one of them.
+fn tell_other_pattern(site: &Site<'_>, of: PathOf<'_>, out: &mut Output) {
+    let is_other = |path: &ClaimedPath| {
+        path.path == of.path.path && path.path_type != of.path.path_type && path.backends != of.path.backends
+    };
+    if site.claims.iter().flat_map(|claim| &claim.asked.paths).any(is_other) {
+        let message = format!(
+            "{}{} is asked for as Exact and as Prefix, which useRegex takes for one pattern, so one of their backends \
+             gets no requests: leave one of them out",
+            of.host, of.path.path
+        );
+        out.tell(&of.claim.by.id(), Reason::DuplicateHostPath, message);
+    }
 }
 
 /// Adds the pools, and the pool group if there is one, of a path.

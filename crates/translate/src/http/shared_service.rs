@@ -14,8 +14,9 @@ use ako_core::name::dns_label_of_tenant;
 use crate::context::Context;
 use crate::contribution::{Contribution, PlacedBy};
 use crate::front::{FrontKey, FrontKind};
+use crate::http::claim::{self, Claimed, HostClaim};
+use crate::http::path_policy;
 use crate::http::rule_fields::{self, Rules, Service};
-use crate::http::{claim, path_policy};
 use crate::limits::Room;
 use crate::output::Output;
 use crate::rules::infra_setting;
@@ -33,8 +34,13 @@ pub(crate) fn translate<'a>(
 ) {
     let chosen =
         placed_by.map(|placed| infra_setting::by_name(context, view, &placed.setting, placed.is_named));
-    // What a setting placed that cannot be used now is left alone as long as a host is on it.
-    let Ok(chosen) = chosen.transpose() else { return };
+    let chosen = match chosen.transpose() {
+        Ok(chosen) => chosen,
+        // Hosts that stay as they were translated may still ask for it.
+        Err(_) => {
+            return out.left_alone.extend(parts.into_iter().flat_map(|part| part.fqdns.iter().cloned()));
+        }
+    };
     let context = &context.placed(view, chosen.as_ref());
     let sum = sum(parts.into_iter().inspect(|part| {
         if part.placed_by.as_ref() != placed_by {
@@ -100,8 +106,7 @@ fn tell_placed_otherwise(
             key.name
         );
         let claimed = claim::of_host(context, view, host, &mut Output::default());
-        let claims = claimed.into_iter().flat_map(|claimed| claimed.claims);
-        for claim in claims.filter(|claim| claim.tenant == key.tenant) {
+        for claim in on_front(context, key, claimed) {
             out.tell(&claim.by.id(), Reason::SettingNotApplied, message.clone());
         }
     }
@@ -125,11 +130,22 @@ fn tell_not_redirected(
         );
         // What is wrong with the claims themselves is told by the host's unit.
         let claimed = claim::of_host(context, view, wildcard, &mut Output::default());
-        let claims = claimed.into_iter().flat_map(|claimed| claimed.claims);
-        for claim in claims.filter(|claim| claim.tenant == key.tenant && claim.asks_for_tls()) {
+        for claim in on_front(context, key, claimed).filter(HostClaim::asks_for_tls) {
             out.tell(&claim.by.id(), Reason::WildcardNotServed, message.clone());
         }
     }
+}
+
+/// The claims to a host that a front serves, and no others of the host.
+fn on_front<'a>(
+    context: &'a Context,
+    key: &'a FrontKey,
+    claimed: Option<Claimed<'a>>,
+) -> impl Iterator<Item = HostClaim<'a>> {
+    let claims = claimed.into_iter().flat_map(|claimed| claimed.claims);
+    claims.filter(|claim| {
+        claim.tenant == key.tenant && claim.named_setting() == context.placement.named.as_ref()
+    })
 }
 
 /// The room on a front.
@@ -335,6 +351,7 @@ fn passthrough_insecure(
         application_profile: vs::SYSTEM_HTTP.to_owned(),
         network_profile: vs::SYSTEM_TCP_PROXY,
         ports: vec![PortText::http(80, false)],
+        more: vs::rhi_text_of_setting(context),
         ..Covered::default()
     };
     let metadata = ServiceMetadata { passthrough_parent_ref: name.clone(), ..ServiceMetadata::default() };

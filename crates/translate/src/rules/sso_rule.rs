@@ -138,17 +138,39 @@ pub(crate) fn secret_of<'a>(
     }
 }
 
-/// The rule that a host goes by: the oldest of those that are right.
-pub(crate) fn of_host<'a>(context: &Context, view: &View<'a>, host: &Arc<str>) -> Choice<'a> {
-    let is_of_tenant = |rule: &&Arc<SsoRule>| {
-        let tenant = context.tenant_of(view, &rule.id.namespace);
-        tenant.is_ok_and(|tenant| tenant == context.placement.tenant)
-    };
-    let mut all: Vec<_> = of_fqdn(view, host).filter(is_of_tenant).collect();
-    all.sort_by(|a, b| age(a).cmp(&age(b)));
-    match all.iter().find(|rule| !verdict(context, view, rule).is_rejected()) {
+/// The rule that a host goes by: the oldest of those of its tenant that are right. One of another
+/// tenant has no say here, or its people could take the host from this one's; that is told, to the
+/// owners of the host, too.
+pub(crate) fn of_host<'a>(
+    context: &Context,
+    view: &View<'a>,
+    host: &Arc<str>,
+    claimants: &[ResourceId],
+    out: &mut Output,
+) -> Choice<'a> {
+    let mut own = Vec::new();
+    for rule in of_fqdn(view, host) {
+        match context.tenant_of(view, &rule.id.namespace) {
+            Ok(tenant) if tenant == context.placement.tenant => own.push(rule),
+            // Its status says why, where that cannot be told.
+            Err(_) => {}
+            Ok(tenant) => {
+                let message = format!(
+                    "SSORule {} does not act on host {host}: it is for tenant {tenant}, by its namespace, and the host is \
+                     in tenant {}; write it in a namespace of that tenant",
+                    rule.id, context.placement.tenant
+                );
+                let about = ResourceId { kind: SsoRule::KIND, name: rule.id.clone() };
+                for object in claimants.iter().chain([&about]) {
+                    out.tell(object, Reason::RuleNotApplied, message.clone());
+                }
+            }
+        }
+    }
+    own.sort_by(|a, b| age(a).cmp(&age(b)));
+    match own.iter().find(|rule| !verdict(context, view, rule).is_rejected()) {
         Some(rule) => Choice::Rule(rule),
-        None if all.is_empty() => Choice::None,
+        None if own.is_empty() => Choice::None,
         None => Choice::Rejected,
     }
 }
