@@ -79,6 +79,10 @@ pub(crate) trait Body: Clone + Serialize + DeserializeOwned {
     /// addresses and how they are announced. Source: Custom resources, §2.
     fn keep_place(&mut self, _old: &Self) {}
 
+    /// Takes over what an older version has of rules, which is what nothing else asks for, and what
+    /// it refers to that is not ours.
+    fn keep_shape(&mut self, _old: &Self, _is_ours: &dyn Fn(&Ref) -> bool) {}
+
     /// Takes over what else an older version serves by.
     fn keep_serving(&mut self, _old: &Self) {}
 

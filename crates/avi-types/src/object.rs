@@ -295,11 +295,27 @@ impl Object {
     pub fn placed_as(&self, old: &Object) -> Object {
         let mut placed = self.clone();
         both!((&mut placed, old), new, old => new.keep_place(old), else {});
-        let mut same = placed.clone();
+        placed.with_checksum_unless_changed(old)
+    }
+
+    /// The same object with what rules gave an older version of it: of a pool how servers are chosen,
+    /// watched and spoken to; of a virtual service what only rules ask for, its ports and profiles, and what it refers to
+    /// that is not ours; of a VsVip the addresses. The checksum is as in [`Self::placed_as`].
+    #[must_use]
+    pub fn shaped_as(&self, old: &Object, is_ours: &dyn Fn(&Ref) -> bool) -> Object {
+        let mut shaped = self.clone();
+        both!((&mut shaped, old), new, old => new.keep_shape(old, is_ours), else {});
+        shaped.normalise();
+        shaped.with_checksum_unless_changed(old)
+    }
+
+    /// The same object with an older one's checksum, if nothing else differs.
+    fn with_checksum_unless_changed(self, old: &Object) -> Self {
+        let mut same = self.clone();
         if let (Some(new), Some(old)) = (same.checksum_mut(), old.clone().checksum_mut()) {
             new.clone_from(old);
         }
-        if same.differences(old).is_empty() { same } else { placed }
+        if same.differences(old).is_empty() { same } else { self }
     }
 
     /// The same object with the servers that a newer version of it has, if it is a pool.

@@ -146,6 +146,21 @@ impl Body for Pool {
         self.placement_networks.clone_from(&old.placement_networks);
     }
 
+    fn keep_shape(&mut self, old: &Self, _is_ours: &dyn Fn(&Ref) -> bool) {
+        self.sni_enabled = old.sni_enabled;
+        self.ssl_profile_ref.clone_from(&old.ssl_profile_ref);
+        self.pki_profile_ref.clone_from(&old.pki_profile_ref);
+        self.health_monitor_refs.clone_from(&old.health_monitor_refs);
+        self.lb_algorithm.clone_from(&old.lb_algorithm);
+        self.lb_algorithm_hash.clone_from(&old.lb_algorithm_hash);
+        self.lb_algorithm_consistent_hash_hdr.clone_from(&old.lb_algorithm_consistent_hash_hdr);
+        self.application_persistence_profile_ref.clone_from(&old.application_persistence_profile_ref);
+        self.enable_http2 = old.enable_http2;
+        if let (Some(new), Some(old)) = (&mut self.service_metadata, &old.service_metadata) {
+            new.crd_status.clone_from(&old.crd_status);
+        }
+    }
+
     fn keep_serving(&mut self, old: &Self) {
         let lost: Vec<Server> = old.serving().filter(|server| !self.serves(server)).cloned().collect();
         self.servers.retain(|server| !lost.iter().any(|lost| lost.is_at(server)));

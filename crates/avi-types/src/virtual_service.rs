@@ -306,6 +306,34 @@ impl Body for VirtualService {
         }
     }
 
+    fn keep_shape(&mut self, old: &Self, is_ours: &dyn Fn(&Ref) -> bool) {
+        let own = self.shaped.take().unwrap_or_default();
+        let mut shaped = old.shaped.clone().unwrap_or_default();
+        // How people sign in is another rule's, and the controller does not show it.
+        shaped.sso_policy_ref = own.sso_policy_ref;
+        shaped.oauth_vs_config = own.oauth_vs_config;
+        shaped.saml_sp_config = own.saml_sp_config;
+        self.shaped = Some(shaped);
+        self.services.clone_from(&old.services);
+        self.application_profile_ref.clone_from(&old.application_profile_ref);
+        self.ssl_profile_ref.clone_from(&old.ssl_profile_ref);
+        self.min_pools_up = old.min_pools_up;
+        self.ign_pool_net_reach = old.ign_pool_net_reach;
+        self.remove_listening_port_on_vs_down = old.remove_listening_port_on_vs_down;
+        let scripts = old.vs_datascripts.iter().filter(|script| !is_ours(&script.vs_datascript_set_ref));
+        self.vs_datascripts.extend(scripts.cloned());
+        let (own, others): (Vec<_>, Vec<_>) =
+            old.http_policies.iter().cloned().partition(|policy| is_ours(&policy.http_policy_set_ref));
+        // A rule may put its policies in the place of ours.
+        if own.is_empty() && !others.is_empty() {
+            self.http_policies.clear();
+        }
+        self.http_policies.extend(others);
+        if let (Some(new), Some(old)) = (&mut self.service_metadata, &old.service_metadata) {
+            new.crd_status.clone_from(&old.crd_status);
+        }
+    }
+
     fn served_hosts(&self) -> BTreeSet<Arc<str>> {
         let matched = self.vh_matches.iter().map(|matched| &matched.host);
         matched.chain(&self.vh_domain_name).cloned().collect()

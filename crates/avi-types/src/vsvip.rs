@@ -79,6 +79,10 @@ impl Body for VsVip {
         self.bgp_peer_labels.clone_from(&old.bgp_peer_labels);
     }
 
+    fn keep_shape(&mut self, old: &Self, _is_ours: &dyn Fn(&Ref) -> bool) {
+        self.vip.clone_from(&old.vip);
+    }
+
     fn served_hosts(&self) -> BTreeSet<Arc<str>> {
         self.dns_info.iter().map(|name| name.fqdn.clone()).collect()
     }

@@ -79,10 +79,10 @@ pub(crate) fn of(
     let body = shield::keep_unread(key, body, desired, inventory);
     let body = shield::keep_vips(key, body, desired, inventory);
     let kept = shield::kept(key, desired, inventory);
-    let body = shield::keep(kept, key, body, inventory);
+    let body = shield::keep(&kept, key, body, inventory);
     let operation = |change| Need::Ready(Operation { key: key.clone(), change });
     let need = match inventory.get(key).cloned() {
-        None if key.kind.is_borrowed() || kept == Some(Keep::OnlyIfThere) => Need::Nothing,
+        None if key.kind.is_borrowed() || kept.contains(&Keep::OnlyIfThere) => Need::Nothing,
         None => operation(Change::Create(body)),
         Some(_) if inventory.agrees(key, &body) => Need::Nothing,
         Some(Observed { meta, .. }) => operation(Change::Update(meta, body)),

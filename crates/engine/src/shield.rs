@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use ako_avi_types::{Object, ObjectKey};
+use ako_avi_types::{Object, ObjectKey, Ref};
 use ako_translate::Keep;
 
 use crate::desired::Desired;
@@ -22,7 +22,7 @@ pub(crate) fn keep_unread(
     let Some(observed) = inventory.get(key).filter(|_| has_parts) else { return body };
     let is_unread = |target: &ObjectKey| inventory.unread_kind(target).is_some();
     let bodies = inventory.unread().filter_map(|(key, _)| inventory.get(key));
-    let hosts: BTreeSet<_> = bodies.flat_map(|observed| observed.body.hostnames()).cloned().collect();
+    let hosts: BTreeSet<_> = bodies.flat_map(|observed| observed.body.hosts()).cloned().collect();
     let kept = body.keeping(
         &observed.body,
         &|reference| inventory::target(key, reference).is_some_and(|target| is_unread(&target)),
@@ -53,23 +53,21 @@ pub(crate) fn keep_vips(
 
 /// What of an object stays as it is on the controller: what its makers say, and the place of what
 /// hosts share with one that is left alone, whose place cannot be told.
-pub(crate) fn kept(key: &ObjectKey, desired: &Desired, inventory: &Inventory) -> Option<Keep> {
-    let is_shared = || desired.is_placed_by_oldest(key) && inventory.is_left_alone(key);
-    desired.kept(key).or_else(|| is_shared().then_some(Keep::Place))
+pub(crate) fn kept(key: &ObjectKey, desired: &Desired, inventory: &Inventory) -> Vec<Keep> {
+    let is_shared = desired.is_placed_by_oldest(key) && inventory.is_left_alone(key);
+    desired.kept(key).into_iter().chain(is_shared.then_some(Keep::Place)).collect()
 }
 
 /// The body with what of the observed one is kept.
-pub(crate) fn keep(
-    kept: Option<Keep>,
-    key: &ObjectKey,
-    body: Arc<Object>,
-    inventory: &Inventory,
-) -> Arc<Object> {
-    let Some((kept, observed)) = kept.zip(inventory.get(key).map(|observed| &observed.body)) else {
-        return body;
-    };
-    match kept {
-        Keep::Place => Arc::new(body.placed_as(observed)),
-        Keep::AllButServers | Keep::OnlyIfThere => Arc::new(observed.with_servers_of(&body)),
-    }
+pub(crate) fn keep(kept: &[Keep], key: &ObjectKey, body: Arc<Object>, inventory: &Inventory) -> Arc<Object> {
+    let Some(observed) = inventory.get(key).map(|observed| &observed.body) else { return body };
+    let is_ours =
+        |reference: &Ref| inventory::target(key, reference).is_some_and(|target| inventory.contains(&target));
+    kept.iter().fold(body, |body, kept| {
+        Arc::new(match kept {
+            Keep::Place => body.placed_as(observed),
+            Keep::Shape => body.shaped_as(observed, &is_ours),
+            Keep::AllButServers | Keep::OnlyIfThere => observed.with_servers_of(&body),
+        })
+    })
 }

@@ -41,6 +41,8 @@ pub struct Output {
 pub enum Keep {
     /// Where it is placed; what is new is placed as the configuration says.
     Place,
+    /// What rules gave it; what is new is made without that.
+    Shape,
     /// All but the servers of pools; what is new is made without what cannot be told.
     AllButServers,
     /// All of it, and where it is not there it is not made: everybody would get in.

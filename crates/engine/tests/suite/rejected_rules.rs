@@ -1,21 +1,25 @@
 //! What is served by a rule that is rejected later.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use ako_avi_types::{Brief, Kind, Object, Referred, VirtualService};
+use ako_core::config::ShardSize;
+use ako_core::kinds::host_rule::{Certificate, CertificateSource, HostTls};
+use ako_core::kinds::http_rule::HttpRulePath;
 use ako_core::kinds::sso_rule::{AcsType, Saml, SignIn};
-use ako_core::resource::{L4Rule, Protocol, ServiceType, SsoRule};
+use ako_core::resource::{HostRule, HttpRule, L4Rule, L7Rule, Protocol, ServiceType, SsoRule};
 use ako_core::{Config, NamespacedName, Resource, ResourceId, ResourceKind, annotation};
 
-use crate::cluster::{base, config, host, ingress, plain_service, port, slice};
+use crate::cluster::{base, config, host, ingress, plain_ingress, plain_service, port, slice};
 use crate::world::World;
 
 /// A world on whose controller policy `strict` is.
 fn at_rest(config: Config, objects: impl IntoIterator<Item = Resource>) -> World {
     let mut world = World::new(config, base().into_iter().chain(objects).collect());
-    let strict = [Kind::SecurityPolicy, Kind::SsoPolicy].map(|kind| Referred::named(kind, "admin", "strict"));
+    let kinds = [Kind::SecurityPolicy, Kind::SsoPolicy, Kind::WafPolicy, Kind::HealthMonitor];
+    let strict = kinds.map(|kind| Referred::named(kind, "admin", "strict"));
     world.fake.others = strict.into_iter().map(|name| (name, Brief::default())).collect();
     world.start();
     world.settle();
@@ -84,6 +88,184 @@ fn the_virtual_service_of_an_l4_rule_stays_and_its_pools_follow_the_pods() {
     let pools: Vec<_> = world.fake.names(Kind::Pool).into_iter().filter(|name| name.contains("lb")).collect();
     assert_eq!(pools, ["c1--red-lb-TCP-81"]);
     world.check_rest();
+}
+
+/// A HostRule for a host, or for a shared virtual service, with a certificate and another name.
+fn host_rule(fqdn: &str, waf: &str, secret: Option<&str>) -> Resource {
+    let certificate = |name: &str| Certificate { name: name.into(), source: CertificateSource::Secret };
+    Resource::HostRule(HostRule {
+        id: rule(ResourceKind::HostRule).name,
+        fqdn: fqdn.into(),
+        waf_policy: Some(waf.into()),
+        aliases: secret.map(|_| host("alias")).into_iter().collect(),
+        tls: secret.map(|name| HostTls { certificate: certificate(name), ..HostTls::default() }),
+        ..HostRule::default()
+    })
+}
+
+fn modes() -> [Config; 4] {
+    let shared = Config { shard_size: ShardSize::Shared(1), ..config() };
+    let dedicated = Config { shard_size: ShardSize::Dedicated, ..config() };
+    [Config { evh: true, ..shared.clone() }, shared, Config { evh: true, ..dedicated.clone() }, dedicated]
+}
+
+fn waf(world: &World, part: &str) -> Option<Arc<str>> {
+    service(world, part).shaped.and_then(|shaped| shaped.waf_policy_ref).and_then(|policy| policy.name)
+}
+
+/// The one that is not shared.
+fn own(world: &World) -> Arc<str> {
+    let services = world.fake.names(Kind::VirtualService).into_iter();
+    services.filter(|name| !name.contains("Shared")).map(Into::into).next().unwrap()
+}
+
+fn dns_names(world: &World) -> BTreeSet<Arc<str>> {
+    let bodies = world.fake.keys().into_iter().filter_map(|key| world.fake.get(&key).cloned());
+    let names = bodies.filter_map(|body| match body {
+        Object::VsVip(vip) => Some(vip.dns_info),
+        _ => None,
+    });
+    names.flatten().map(|name| name.fqdn).collect()
+}
+
+/// What a HostRule gives a host stays when it is rejected, whether its certificate is right or not; the
+/// pods and paths of the host are followed in the first case.
+#[test]
+fn what_a_host_rule_gave_stays_while_it_is_rejected() {
+    for config in modes() {
+        let fqdn = host(1);
+        let objects =
+            [host_rule(&fqdn, "strict", Some("cert")), ingress("a", &[host(1)]), slice("web", &[1])];
+        let mut world = at_rest(config, objects);
+        let name = own(&world);
+        let before = (waf(&world, &name), dns_names(&world), world.fake.keys());
+        assert_eq!(before.0.as_deref(), Some("strict"));
+        assert!(before.1.contains(&host("alias")));
+        let now = |world: &World| (waf(world, &name), dns_names(world), world.fake.keys());
+        for (policy, secret) in [("missing", "cert"), ("strict", "missing"), ("missing", "missing")] {
+            world.apply(host_rule(&fqdn, policy, Some(secret)));
+            world.run(Duration::from_mins(10));
+            assert_eq!((now(&world), world.take_writes()), (before.clone(), Vec::new()), "{policy} {secret}");
+            world.restart();
+            world.run(Duration::from_mins(10));
+            assert_eq!((now(&world), world.take_writes()), (before.clone(), Vec::new()), "{policy} {secret}");
+            let told = world.desired().diagnostics().filter(|d| d.reason.as_str() == "RuleNotApplied");
+            assert_eq!(told.count(), 1);
+        }
+        world.apply(host_rule(&fqdn, "missing", Some("cert")));
+        world.apply(slice("web", &[1, 2]));
+        world.run(Duration::from_mins(10));
+        let written = world.take_writes();
+        assert!(
+            !written.is_empty() && written.iter().all(|write| write.starts_with("update pool ")),
+            "{written:?}"
+        );
+        let mut more = plain_ingress("a", &[host(1)]);
+        more.rules.push(crate::cluster::rule(Some(host(1)), "/more", "web"));
+        world.apply(Resource::Ingress(more));
+        world.run(Duration::from_mins(10));
+        assert_eq!(waf(&world, &name).as_deref(), Some("strict"));
+        assert!(world.fake.keys().len() > before.2.len());
+        world.delete(&rule(ResourceKind::HostRule));
+        world.run(Duration::from_mins(10));
+        assert!(!world.fake.names(Kind::VirtualService).iter().any(|name| waf(&world, name).is_some()));
+        assert!(!dns_names(&world).contains(&host("alias")));
+    }
+}
+
+/// So does what it gave a virtual service that hosts share, which takes new hosts all the same.
+#[test]
+fn what_a_host_rule_gave_a_shared_virtual_service_stays_while_it_is_rejected() {
+    for config in modes().into_iter().take(2) {
+        let mut world = at_rest(config, [ingress("a", &[host(1)]), slice("web", &[1])]);
+        let front = world.fake.find(Kind::VirtualService, "Shared").name;
+        let name = format!("{front}.admin.example.com");
+        world.apply(host_rule(&name, "strict", None));
+        world.run(Duration::from_mins(10));
+        assert_eq!(waf(&world, &front).as_deref(), Some("strict"));
+        world.apply(host_rule(&name, "missing", None));
+        world.run(Duration::from_mins(10));
+        world.restart();
+        world.run(Duration::from_mins(10));
+        world.apply(ingress("b", &[host(2)]));
+        world.run(Duration::from_mins(10));
+        assert_eq!(waf(&world, &front).as_deref(), Some("strict"));
+        assert!(dns_names(&world).contains(&host(2)));
+    }
+}
+
+fn l7_rule(policy: &str) -> Resource {
+    Resource::L7Rule(L7Rule {
+        id: rule(ResourceKind::L7Rule).name,
+        security_policy: Some(policy.into()),
+        ..L7Rule::default()
+    })
+}
+
+/// An L7Rule that is rejected leaves what it gave, and what its HostRule did.
+#[test]
+fn what_an_l7_rule_gave_stays_while_it_is_rejected() {
+    for config in modes().into_iter().filter(|config| config.evh) {
+        let Resource::HostRule(mut by) = host_rule(&host(1), "strict", None) else { panic!("no HostRule") };
+        by.l7_rule = Some("r".into());
+        let objects =
+            [l7_rule("strict"), Resource::HostRule(by), ingress("a", &[host(1)]), slice("web", &[1])];
+        let mut world = at_rest(config.clone(), objects);
+        let name = own(&world);
+        let before = service(&world, &name);
+        world.apply(l7_rule("missing"));
+        world.run(Duration::from_mins(10));
+        world.restart();
+        world.run(Duration::from_mins(10));
+        assert_eq!((service(&world, &name), world.take_writes()), (before, Vec::new()));
+        // A host that is new goes by the HostRule alone.
+        let key = world.fake.find(Kind::VirtualService, &name);
+        world.fake.remove(&key);
+        world.observe();
+        world.run(Duration::from_mins(10));
+        assert_eq!(waf(&world, &name).as_deref(), Some("strict"));
+    }
+}
+
+fn http_rule(monitor: &str) -> Resource {
+    Resource::HTTPRule(HttpRule {
+        id: rule(ResourceKind::HTTPRule).name,
+        fqdn: host(1),
+        paths: vec![HttpRulePath {
+            target: "/".into(),
+            health_monitors: vec![monitor.into()],
+            ..HttpRulePath::default()
+        }],
+        ..HttpRule::default()
+    })
+}
+
+#[test]
+fn what_an_http_rule_gave_pools_stays_while_it_is_rejected() {
+    for config in modes() {
+        let objects = [http_rule("strict"), ingress("a", &[host(1)]), slice("web", &[1])];
+        let mut world = at_rest(config, objects);
+        let monitors = |world: &World| -> Vec<_> {
+            let bodies = world.fake.keys().into_iter().filter_map(|key| world.fake.get(&key).cloned());
+            let pools = bodies.filter_map(|body| match body {
+                Object::Pool(pool) => Some(pool),
+                _ => None,
+            });
+            pools.flat_map(|pool| pool.health_monitor_refs).filter_map(|monitor| monitor.name).collect()
+        };
+        assert_eq!(monitors(&world), ["strict".into()]);
+        world.apply(http_rule("missing"));
+        world.run(Duration::from_mins(10));
+        world.restart();
+        world.run(Duration::from_mins(10));
+        assert_eq!(world.take_writes(), Vec::<String>::new());
+        world.apply(slice("web", &[1, 2]));
+        world.run(Duration::from_mins(10));
+        assert_eq!((world.take_writes().len(), monitors(&world)), (1, vec!["strict".into()]));
+        world.delete(&rule(ResourceKind::HTTPRule));
+        world.run(Duration::from_mins(10));
+        assert_eq!(monitors(&world), ["System-TCP".into()]);
+    }
 }
 
 fn sso_rule(policy: &str) -> Resource {

@@ -332,6 +332,9 @@ impl World {
             Resource::Service(service) => service.published = wanted,
             Resource::AviInfraSetting(setting) => setting.published = wanted,
             Resource::L4Rule(rule) => rule.published = wanted,
+            Resource::HostRule(rule) => rule.published = wanted,
+            Resource::HTTPRule(rule) => rule.published = wanted,
+            Resource::L7Rule(rule) => rule.published = wanted,
             Resource::SSORule(rule) => rule.published = wanted,
             other => panic!("{other:?} has no status"),
         }

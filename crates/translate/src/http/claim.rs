@@ -54,7 +54,7 @@ impl HostClaim<'_> {
     /// Leaves what is there for it as it is, as the setting that it is to be placed by cannot be
     /// used: elsewhere it would have another address.
     pub(crate) fn leave_alone(&self, host: &Arc<str>, unusable: &Unusable, out: &mut Output) {
-        leave_alone(host, self.by, unusable, out);
+        leave_alone(host, self.by, (Reason::SettingNotApplied, &unusable.why), out);
     }
 
     pub(crate) fn namespace(&self) -> &Arc<str> {
@@ -211,8 +211,9 @@ fn claim<'a>(
     let tenant = context.tenant_of(view, &by.name().namespace);
     let tenant = tenant.map_err(|message| (Reason::TenantNotRead, message));
     let found = tenant.and_then(|tenant| {
-        let rule = host_rule::of_host(&context.in_tenant(&tenant), view, host);
-        let given = rule.and_then(|rule| rule_fields::certificates(view, rule, host));
+        let in_tenant = &context.in_tenant(&tenant);
+        let rule = host_rule::of_host(in_tenant, view, host);
+        let given = rule.and_then(|rule| rule_fields::certificates(in_tenant, view, rule, host));
         let asked = match by {
             Claimant::Ingress(ingress) => ingress::asks(context, view, host, ingress, given, out),
             Claimant::Route(route) => route::asks(context, view, host, route, given, out),
@@ -223,8 +224,10 @@ fn claim<'a>(
         Ok(found) => found,
         Err((reason, message)) => {
             match &place {
+                Err(unusable) => leave_alone(host, by, (Reason::SettingNotApplied, &unusable.why), out),
+                // Without TLS it would be open to everybody on the way.
+                Ok(_) if reason == Reason::RuleNotApplied => leave_alone(host, by, (reason, &message), out),
                 Ok(_) => by.refuse(host, reason, message, out),
-                Err(unusable) => leave_alone(host, by, unusable, out),
             }
             return None;
         }
@@ -258,15 +261,14 @@ struct TakenPath {
     is_exact: bool,
 }
 
-/// Leaves what is there for a claimant as it is, as the setting that it is to be placed by cannot
-/// be used: elsewhere it would have another address.
-fn leave_alone(host: &Arc<str>, by: Claimant<'_>, unusable: &Unusable, out: &mut Output) {
+/// Leaves what is there for a claimant as it is, for this reason.
+fn leave_alone(host: &Arc<str>, by: Claimant<'_>, (reason, why): (Reason, &str), out: &mut Output) {
     let message = format!(
         "host {host} is not served anew; what is served of it stays as it is and follows no change, not even of its \
          pods, and the virtual service that it shares with others stays where it is: {}",
-        unusable.why
+        why
     );
-    out.tell(&by.id(), Reason::SettingNotApplied, message);
+    out.tell(&by.id(), reason, message);
     out.left_alone.push(host.clone());
     out.statements.push(Statement { object: by.id(), what: What::AddressStays(host.clone()) });
 }

@@ -134,6 +134,29 @@ fn in_one_place(
         Some(parent) => sni::translate(context, view, &site, &parent, out),
     }
     keep_sign_in(context, &site, out);
+    keep_rules(context, &site, out);
+}
+
+/// The name of the virtual service that a host has for itself, if it has one.
+fn own_vs(context: &Context, host: &str) -> String {
+    let names = context.names();
+    if names.is_dedicated() { names.dedicated_vs(host) } else { names.child_vs(host) }
+}
+
+/// Keeps what a HostRule gave a host that is rejected now, and tells those who claim the host.
+fn keep_rules(context: &Context, site: &Site<'_>, out: &mut Output) {
+    let Some(rejected) = site.rules.and_then(|rules| rules.rejected()) else { return };
+    let name = own_vs(context, &site.host);
+    let kinds = [Kind::VsVip, Kind::VirtualService];
+    out.kept.extend(kinds.map(|kind| (context.key(kind, name.as_str()), Keep::Shape)));
+    for claim in &site.claims {
+        let message = format!(
+            "{rejected} is rejected: host {} keeps what it has of the rule, and goes on by the names and certificates \
+             that a HostRule gives it; if it is new, it is made without the rest; correct the rule, or remove it",
+            site.host
+        );
+        out.tell(&claim.by.id(), Reason::RuleNotApplied, message);
+    }
 }
 
 /// Leaves the virtual service of a host as it is where those who are to be let in cannot be told
@@ -143,9 +166,7 @@ fn keep_sign_in(context: &Context, site: &Site<'_>, out: &mut Output) {
     if !matches!(site.sign_in, Choice::Rejected) {
         return;
     }
-    let names = context.names();
-    let name = if names.is_dedicated() { names.dedicated_vs(&site.host) } else { names.child_vs(&site.host) };
-    out.kept.push((context.key(Kind::VirtualService, name), Keep::OnlyIfThere));
+    out.kept.push((context.key(Kind::VirtualService, own_vs(context, &site.host)), Keep::OnlyIfThere));
     for claim in &site.claims {
         let message = format!(
             "the SSORule for host {} is rejected, and without it everybody would get in: if the host is served already, \
@@ -158,7 +179,7 @@ fn keep_sign_in(context: &Context, site: &Site<'_>, out: &mut Output) {
 
 /// Tells the rule of a host what of it has no effect there.
 fn tell_unsupported(context: &Context, site: &Site<'_>, is_shared: bool, out: &mut Output) {
-    let Some(rules) = &site.rules else { return };
+    let Some(rules) = site.rules.as_ref().filter(|rules| !rules.is_rejected) else { return };
     let (rule, host, evh) = (rules.host, &site.host, context.config.evh);
     let is_plain = is_shared && !evh && site.tls().is_none();
     let says_more = HostRule { gslb: None, ..(**rule).clone() }

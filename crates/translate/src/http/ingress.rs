@@ -123,8 +123,10 @@ fn security<'a>(
 ) -> Result<(Security<'a>, OverHttp), (Reason, String)> {
     let wish = tls_wish::of_host(ingress, host);
     // A certificate of a HostRule comes before all that the Ingress says.
-    if let (Some(given), false) = (given, wish == TlsWish::Passthrough) {
-        return Ok((Security::Secure(given?), OverHttp::Redirected));
+    match given.filter(|_| wish != TlsWish::Passthrough) {
+        Some(Err((Reason::RuleNotApplied, _))) if wish != TlsWish::Plain => {}
+        Some(given) => return Ok((Security::Secure(given?), OverHttp::Redirected)),
+        None => {}
     }
     let (secret, is_default) = match wish {
         TlsWish::Plain => return Ok((Security::Insecure, OverHttp::Served)),

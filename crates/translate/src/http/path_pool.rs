@@ -16,7 +16,7 @@ use crate::endpoints::{self, Members, WantedPort};
 use crate::http::asked::{ClaimedBackend, ClaimedPath};
 use crate::http::claim::HostClaim;
 use crate::http::pki_profile;
-use crate::output::Output;
+use crate::output::{Keep, Output};
 use crate::pool::{self, Covered, Made, PkiProfileOf, Ruled, TlsToServers};
 use crate::rules::http_rule;
 use crate::view::View;
@@ -105,15 +105,24 @@ pub(crate) fn of_backend(
         pool_ratio: backend.weight,
         ..ServiceMetadata::default()
     };
-    let rule = http_rule::of_path(context, view, of.host, &by.namespace, &of.path.path);
-    if let Some((rule, target)) = rule {
+    let best = http_rule::of_path(context, view, of.host, &by.namespace, &of.path.path);
+    if let Some(rejected) = best.rejected {
+        let message = format!(
+            "HTTPRule {} is rejected: pools of {}{} that are there keep what it gave them, and new ones are made without \
+             it; correct or remove it",
+            rejected.id, of.host, of.path.path
+        );
+        out.tell(&of.claim.by.id(), Reason::RuleNotApplied, message);
+        out.kept.push((context.key(Kind::Pool, made.name.as_str()), Keep::Shape));
+    }
+    if let Some((rule, target)) = best.target {
         metadata.crd_status = CrdStatus {
             kind: "HTTPRule".into(),
             value: format!("{}/{}", rule.id, target.target).into(),
             status: "ACTIVE".into(),
         };
     }
-    let target = rule.map(|(_, target)| target);
+    let target = best.target.map(|(_, target)| target);
     let tls = tls_to_servers(context, of, target, &made, out);
     let ruled = target.map(ruled);
     let covered = Covered {

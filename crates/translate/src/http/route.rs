@@ -85,8 +85,10 @@ pub(crate) fn asks<'a>(
         }
         Some(tls) => {
             let found = match given {
+                None | Some(Err((Reason::RuleNotApplied, _))) => {
+                    certificate_of(context, view, host, route, tls)?
+                }
                 Some(given) => given?,
-                None => certificate_of(context, view, host, route, tls)?,
             };
             let over_http = match tls.insecure {
                 Some(InsecurePolicy::Redirect) => OverHttp::Redirected,

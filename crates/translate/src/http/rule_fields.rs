@@ -8,7 +8,7 @@ use ako_avi_types::virtual_service::{
     AnalyticsPolicy, DataScriptAttachment, FullClientLogs, HttpPolicyAttachment, Listener, PerformanceLimits,
 };
 use ako_avi_types::{Kind, Ref, go_json};
-use ako_core::kinds::host_rule::{CertificateSource, HostListener};
+use ako_core::kinds::host_rule::{CertificateSource, FqdnType, HostListener};
 use ako_core::kinds::rule::{self, HttpPolicy, Throttle};
 use ako_core::resource::{HostRule, L7Rule, Secret};
 use ako_core::{NamespacedName, Reason, ResourceId, Stored as _};
@@ -16,7 +16,8 @@ use ako_core::{NamespacedName, Reason, ResourceId, Stored as _};
 use crate::context::Context;
 use crate::http::tls::{self, Tls};
 use crate::output::Output;
-use crate::rules::{host_rule, l7_rule};
+use crate::rules::host_rule::{self, Best};
+use crate::rules::l7_rule;
 use crate::view::View;
 use crate::virtual_service::{self as vs, Draft, PortText};
 
@@ -29,6 +30,10 @@ pub(crate) struct Rules<'a> {
     pub(crate) host: &'a Arc<HostRule>,
     /// What it says less of, in EVH mode.
     pub(crate) l7: Option<&'a Arc<L7Rule>>,
+    /// Whether the HostRule is rejected: then only names and certificates are as it says.
+    pub(crate) is_rejected: bool,
+    /// The L7Rule that is meant, if it is rejected.
+    pub(crate) rejected_l7: Option<&'a Arc<L7Rule>>,
 }
 
 /// What a virtual service is, as far as rules care.
@@ -45,29 +50,39 @@ pub(crate) enum Service {
 
 /// The rules that a host goes by.
 pub(crate) fn of_host<'a>(context: &Context, view: &View<'a>, host: &Arc<str>) -> Option<Rules<'a>> {
-    host_rule::of_host(context, view, host).map(|rule| with_l7(context, view, rule))
+    host_rule::of_host(context, view, host).map(|best| with_l7(context, view, best))
 }
 
 /// The rules that a shared virtual service goes by, which is known by this name.
 pub(crate) fn of_shared<'a>(context: &Context, view: &View<'a>, name: &str) -> Option<Rules<'a>> {
-    host_rule::of_shared(context, view, name).map(|rule| with_l7(context, view, rule))
+    host_rule::of_shared(context, view, name).map(|best| with_l7(context, view, best))
 }
 
-fn with_l7<'a>(context: &Context, view: &View<'a>, host: &'a Arc<HostRule>) -> Rules<'a> {
+fn with_l7<'a>(context: &Context, view: &View<'a>, best: Best<'a>) -> Rules<'a> {
+    let Best { rule: host, is_rejected } = best;
     let found = host.l7_rule.as_ref().filter(|_| context.config.evh);
     let found = found
         .and_then(|name| view.get::<L7Rule>(&NamespacedName::new(host.id.namespace.clone(), name.clone())));
-    let l7 = found.filter(|rule| !l7_rule::verdict(context, view, rule).is_rejected());
-    Rules { host, l7 }
+    let is_wrong = |rule: &&Arc<L7Rule>| l7_rule::verdict(context, view, rule).is_rejected();
+    let rejected_l7 = found.filter(is_wrong);
+    Rules { host, l7: found.filter(|_| rejected_l7.is_none()), is_rejected, rejected_l7 }
 }
 
-/// The certificates that a HostRule gives its hosts; an error says why they cannot be used.
+/// The certificates that a HostRule gives its hosts; an error says why they cannot be used, and has
+/// [`Reason::RuleNotApplied`] if the rule is rejected for that.
 pub(crate) fn certificates<'a>(
+    context: &Context,
     view: &View<'a>,
-    rule: &'a HostRule,
+    best: Best<'a>,
     host: &str,
 ) -> Option<Result<Tls<'a>, (Reason, String)>> {
+    let Best { rule, is_rejected } = best;
     let asked = rule.tls.as_ref()?;
+    if is_rejected && let Some(mistake) = host_rule::tls_mistake(context, view, rule) {
+        let message =
+            format!("the TLS that HostRule {} gives it is wrong ({mistake}): correct the rule", rule.id);
+        return Some(Err((Reason::RuleNotApplied, message)));
+    }
     let of_secret = |name: &Arc<str>| {
         let id = NamespacedName::new(rule.id.namespace.clone(), name.clone());
         tls::of_secret(view.get::<Secret>(&id), &id, host)
@@ -96,10 +111,26 @@ impl Rules<'_> {
         ResourceId { kind: HostRule::KIND, name: self.host.id.clone() }
     }
 
+    /// What is rejected of them, for people. Of what that gave a virtual service what is there stays.
+    pub(crate) fn rejected(&self) -> Option<String> {
+        match self.rejected_l7 {
+            _ if self.is_rejected => Some(format!("HostRule {}", self.host.id)),
+            Some(l7) => Some(format!("L7Rule {}, which HostRule {} names,", l7.id, self.host.id)),
+            None => None,
+        }
+    }
+
     /// All other names of a host, sorted.
     pub(crate) fn names(&self) -> BTreeSet<Arc<str>> {
         let gslb = self.host.gslb.iter().filter_map(|gslb| gslb.fqdn.clone());
-        self.host.aliases.iter().cloned().chain(gslb).collect()
+        self.aliases().cloned().chain(gslb).collect()
+    }
+
+    /// Its names in DNS. Those of a rule for several hosts, which is rejected for that, cannot be told
+    /// to be one host's.
+    pub(crate) fn aliases(&self) -> impl Iterator<Item = &Arc<str>> {
+        let is_for_one = !self.is_rejected || self.host.fqdn_type == FqdnType::Exact;
+        self.host.aliases.iter().filter(move |_| is_for_one)
     }
 
     /// The profile of TLS with clients.
@@ -109,7 +140,7 @@ impl Rules<'_> {
 
     /// The address that the rule asks for.
     pub(crate) fn address(&self) -> Option<&Arc<str>> {
-        self.host.tcp_settings.as_ref()?.load_balancer_ip.as_ref()
+        self.host.tcp_settings.as_ref().filter(|_| !self.is_rejected)?.load_balancer_ip.as_ref()
     }
 
     /// The ports that the rule asks for, if it does.
@@ -129,6 +160,9 @@ impl Rules<'_> {
 
     /// Makes a virtual service what the rules ask for, and the checksum what covers that.
     pub(crate) fn shape(&self, context: &Context, service: Service, draft: &mut Draft) {
+        if self.is_rejected {
+            return;
+        }
         self.refer(service, draft);
         self.attach(service, draft);
         self.switch(context, draft);
@@ -252,7 +286,7 @@ impl Rules<'_> {
 
     /// The ports of a virtual service that has ports of its own.
     pub(crate) fn listen(&self, range: bool, draft: &mut Draft) {
-        if self.listeners().is_empty() {
+        if self.listeners().is_empty() || self.is_rejected {
             return;
         }
         let port = |listener: &HostListener| (listener.port.unwrap_or(80), listener.enable_ssl);

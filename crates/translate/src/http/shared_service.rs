@@ -18,7 +18,7 @@ use crate::http::claim::{self, Claimed, HostClaim};
 use crate::http::path_policy;
 use crate::http::rule_fields::{self, Rules, Service};
 use crate::limits::Room;
-use crate::output::Output;
+use crate::output::{Keep, Output};
 use crate::rules::infra_setting;
 use crate::view::View;
 use crate::virtual_service::{self as vs, Covered, PortText};
@@ -57,6 +57,9 @@ pub(crate) fn translate<'a>(
         FrontKind::Evh => evh(context, view, key, sum),
         FrontKind::Passthrough => passthrough(context, view, key, sum),
     };
+    if rules_of(context, view, key).is_some_and(|rules| rules.rejected().is_some()) {
+        out.kept.extend([key.vs(), key.vsvip()].map(|key| (key, Keep::Shape)));
+    }
     objects.iter_mut().for_each(Object::normalise);
     out.objects.extend(objects.into_iter().map(Arc::new));
 }

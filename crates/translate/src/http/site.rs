@@ -71,8 +71,8 @@ impl<'a> Site<'a> {
 
     /// Those of its names that are in DNS.
     pub(crate) fn dns_names(&self) -> Vec<Arc<str>> {
-        let aliases = self.rules.into_iter().flat_map(|rules| rules.host.aliases.iter().cloned());
-        std::iter::once(self.host.clone()).chain(aliases).collect()
+        let aliases = self.rules.iter().flat_map(|rules| rules.aliases());
+        std::iter::once(&self.host).chain(aliases).cloned().collect()
     }
 
     /// The namespace that upstream names on the host's virtual service: that of

@@ -131,9 +131,16 @@ fn secret_mistake(view: &View<'_>, rule: &HostRule) -> Option<String> {
     })
 }
 
-/// The rule that a host goes by, of those that are right: one for exactly it, else the one with
-/// the longest ending, else the one with the longest part of it.
-pub(crate) fn of_host<'a>(context: &Context, view: &View<'a>, host: &Arc<str>) -> Option<&'a Arc<HostRule>> {
+/// The rule that something goes by, or would if it were right.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Best<'a> {
+    pub(crate) rule: &'a Arc<HostRule>,
+    pub(crate) is_rejected: bool,
+}
+
+/// The rule that a host goes by: one for exactly it, else the one with the longest ending, else the
+/// one with the longest part of it.
+pub(crate) fn of_host<'a>(context: &Context, view: &View<'a>, host: &Arc<str>) -> Option<Best<'a>> {
     let exact = view.under::<HostRule>(Place::RuleOf, &NamespacedName::cluster(host.clone()));
     let rank = |rule: &HostRule| match rule.fqdn_type {
         _ if rule.is_about_shared() => None,
@@ -146,7 +153,7 @@ pub(crate) fn of_host<'a>(context: &Context, view: &View<'a>, host: &Arc<str>) -
 
 /// The rule that a shared virtual service goes by, which is known by this name: its own in DNS, or
 /// without one that of the object.
-pub(crate) fn of_shared<'a>(context: &Context, view: &View<'a>, name: &str) -> Option<&'a Arc<HostRule>> {
+pub(crate) fn of_shared<'a>(context: &Context, view: &View<'a>, name: &str) -> Option<Best<'a>> {
     let rank = |rule: &HostRule| match rule.fqdn_type {
         _ if !rule.is_about_shared() => None,
         FqdnType::Exact => (*rule.fqdn == *name).then_some((0, 0)),
@@ -161,23 +168,47 @@ fn ending(pattern: &str) -> &str {
     pattern.split_once('*').map_or(pattern, |(_, ending)| ending)
 }
 
-/// The best of the rules that are right and of the tenant; of two as good the older one.
+/// The best of the rules of the tenant that are right; of two as good the older one. A better one
+/// that is wrong in itself, or by what it refers to, comes before it: what it did stays done.
 fn best<'a>(
     context: &Context,
     view: &View<'a>,
     rules: impl Iterator<Item = &'a Arc<HostRule>>,
     rank: impl Fn(&HostRule) -> Option<(u8, usize)>,
-) -> Option<&'a Arc<HostRule>> {
-    let mut fitting: Vec<_> = rules.filter_map(|rule| Some((rank(rule)?, rule))).collect();
-    fitting.sort_by(|(a, one), (b, other)| (a, age(one)).cmp(&(b, age(other))));
-    let is_usable = |rule: &HostRule| {
+) -> Option<Best<'a>> {
+    let is_of_tenant = |rule: &HostRule| {
         view.heeds(&rule.id.namespace)
             && context
                 .tenant_of(view, &rule.id.namespace)
                 .is_ok_and(|tenant| tenant == context.placement.tenant)
-            && !verdict(context, view, rule).is_rejected()
     };
-    fitting.into_iter().map(|(_, rule)| rule).find(|rule| is_usable(rule))
+    let fitting = rules.filter_map(|rule| Some((rank(rule)?, rule)));
+    let mut fitting: Vec<_> = fitting.filter(|(_, rule)| is_of_tenant(rule)).collect();
+    fitting.sort_by(|(a, one), (b, other)| (a, age(one)).cmp(&(b, age(other))));
+    let right = fitting.iter().find(|(_, rule)| !verdict(context, view, rule).is_rejected());
+    let mut better = fitting.iter().take_while(|(rank, _)| right.is_none_or(|(best, _)| rank < best));
+    let wrong = better.find(|(_, rule)| verdict_alone(context, view, rule).is_rejected());
+    match (wrong, right) {
+        (Some((_, rule)), _) => Some(Best { rule, is_rejected: true }),
+        (None, Some((_, rule))) => Some(Best { rule, is_rejected: false }),
+        (None, None) => None,
+    }
+}
+
+/// What is wrong with the certificates, or the profile of TLS, that a rejected rule gives.
+pub(crate) fn tls_mistake(context: &Context, view: &View<'_>, rule: &HostRule) -> Option<String> {
+    if let Some(mistake) = secret_mistake(view, rule) {
+        return Some(mistake);
+    }
+    let mut references = References::default();
+    let of_tls = |kind| matches!(kind, Kind::SslProfile | Kind::SslKeyAndCertificate);
+    for (kind, name, wants) in references_of(rule).into_iter().filter(|(kind, ..)| of_tls(*kind)) {
+        references.check(context, view, (kind, name), wants);
+    }
+    match references.verdict() {
+        Verdict::Rejected(why) => Some(why.to_string()),
+        Verdict::Accepted | Verdict::NotKnown => None,
+    }
 }
 
 /// The HostRule that gives its host a name that others claim, if it did before all of them.

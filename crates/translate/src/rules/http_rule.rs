@@ -50,15 +50,24 @@ fn verdict(context: &Context, view: &View<'_>, rule: &HttpRule) -> Verdict {
     references.verdict()
 }
 
-/// What the pools of a path go by, with the rule that says so: of the rules of its namespace the
-/// longest target that the path begins with, and of equal ones the oldest.
+/// What the pools of a path go by.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Best<'a> {
+    /// A rule that is right, and what it says of the path.
+    pub(crate) target: Option<(&'a Arc<HttpRule>, &'a HttpRulePath)>,
+    /// One that comes before that, and is rejected: what it did stays done.
+    pub(crate) rejected: Option<&'a Arc<HttpRule>>,
+}
+
+/// What the pools of a path go by: of the rules of its namespace the longest target that the path
+/// begins with, and of equal ones the oldest.
 pub(crate) fn of_path<'a>(
     context: &Context,
     view: &View<'a>,
     host: &Arc<str>,
     namespace: &Arc<str>,
     path: &str,
-) -> Option<(&'a Arc<HttpRule>, &'a HttpRulePath)> {
+) -> Best<'a> {
     let path = if path.is_empty() { "/" } else { path };
     let rules = view.under::<HttpRule>(Place::RuleOf, &NamespacedName::cluster(host.clone()));
     let own = rules.filter(|rule| rule.id.namespace == *namespace);
@@ -66,5 +75,9 @@ pub(crate) fn of_path<'a>(
     let mut fitting: Vec<_> = targets.filter(|(_, target)| path.starts_with(&*target.target)).collect();
     fitting
         .sort_by_key(|(rule, target)| (usize::MAX - target.target.len(), rule.meta.created, rule.id.clone()));
-    fitting.into_iter().find(|(rule, _)| !verdict(context, view, rule).is_rejected())
+    let is_rejected = |rule: &HttpRule| verdict(context, view, rule).is_rejected();
+    Best {
+        rejected: fitting.first().map(|(rule, _)| *rule).filter(|rule| is_rejected(rule)),
+        target: fitting.into_iter().find(|(rule, _)| !is_rejected(rule)),
+    }
 }
