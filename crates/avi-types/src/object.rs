@@ -206,11 +206,6 @@ impl Object {
         marked.flat_map(|marker| &marker.values).chain(self.hostnames())
     }
 
-    /// The AviInfraSetting that its markers name. Source: L7 objects, §4.1.
-    pub fn setting(&self) -> Option<&Arc<str>> {
-        self.markers().iter().find(|marker| marker.key == "InfrasettingName")?.values.first()
-    }
-
     fn metadata(&self) -> Option<&ServiceMetadata> {
         each!(self, body => body.metadata())
     }

@@ -83,14 +83,15 @@ async fn every_step_of_cases_on_other_clouds_comes_to_the_recorded_end() {
     }
 }
 
-/// Some of AKO's rules: a setting that comes late and one that changes, ports, patterns of paths,
-/// sign-in, and layer 4.
-const RULES: [&str; 7] = [
+/// Some of AKO's rules: a setting that comes late and one that changes, ports, patterns of paths, a rule
+/// that is broken and repaired, sign-in, and layer 4.
+const RULES: [&str; 8] = [
     "crd-sni-infra-late",
     "crd-evh-infra-shard-changed",
     "crd-sni-infra-listeners",
     "crd-l4-infra-on-service",
     "crd-sni-hostrule-regex",
+    "crd-sni-hostrule-broken-repaired",
     "crd-evh-ssorule-no-secret",
     "cloud-nsxt-l4-revoke-vip-route",
 ];

@@ -103,7 +103,8 @@ fn hosts_move_when_their_class_loses_its_setting_and_back() {
         world.restart();
         world.run(Duration::from_mins(10));
         assert!(fronts(&world).iter().all(|name| !name.contains("-s-")), "{:?}", fronts(&world));
-        assert!(everything(&world).iter().all(|object| object.setting().is_none()));
+        let markers = everything(&world).into_iter().flat_map(|object| object.markers().to_vec());
+        assert!(markers.into_iter().all(|marker| marker.key != "InfrasettingName"));
         assert_eq!(addresses(&world, "a"), 2);
         world.apply(class(Some("s")));
         world.run(Duration::from_mins(10));
