@@ -38,7 +38,7 @@ pub(super) struct Arguments {
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 enum What {
-    /// The objects on the controller, in canonical form.
+    /// The objects on the controller, in canonical form, with private keys and other secrets.
     #[default]
     Avi,
     /// The statuses of Ingresses and Services.

@@ -265,8 +265,7 @@ struct TakenPath {
 fn leave_alone(host: &Arc<str>, by: Claimant<'_>, (reason, why): (Reason, &str), out: &mut Output) {
     let message = format!(
         "host {host} is not served anew; what is served of it stays as it is and follows no change, not even of its \
-         pods, and the virtual service that it shares with others stays where it is: {}",
-        why
+         pods, and the virtual service that it shares with others stays where it is: {why}"
     );
     out.tell(&by.id(), reason, message);
     out.left_alone.push(host.clone());

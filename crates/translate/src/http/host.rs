@@ -37,7 +37,9 @@ pub(crate) fn translate(context: &Context, view: &View<'_>, host: &Arc<str>, out
         let chosen = match place {
             Ok(chosen) => chosen,
             Err(unusable) => {
-                claims.iter().for_each(|claim| claim.leave_alone(host, &unusable, out));
+                for claim in &claims {
+                    claim.leave_alone(host, &unusable, out);
+                }
                 continue;
             }
         };
@@ -211,6 +213,9 @@ fn tell_unsupported(context: &Context, site: &Site<'_>, is_shared: bool, out: &m
     }
     if !evh && rule.l7_rule.is_some() {
         without_effect.push("l7Rule");
+    }
+    if is_shared {
+        rules.tell_of_l7(host, out);
     }
     if !without_effect.is_empty() {
         let fields = without_effect.join(", ");

@@ -167,9 +167,9 @@ fn ruled(target: &HttpRulePath) -> Ruled {
     let reference = |kind, name: &Arc<str>| Ref::named(kind, name.clone());
     let policy = target.load_balancer_policy.as_ref();
     let algorithm = policy.and_then(|policy| policy.algorithm.clone());
-    let is_hashed = algorithm.as_deref() == Some("LB_ALGORITHM_CONSISTENT_HASH");
+    let is_hashed = algorithm.as_deref() == Some(http_rule::CONSISTENT_HASH);
     let hash = policy.and_then(|policy| policy.hash.clone()).filter(|_| is_hashed);
-    let by_header = hash.as_deref() == Some("LB_ALGORITHM_CONSISTENT_HASH_CUSTOM_HEADER");
+    let by_header = hash.as_deref() == Some(http_rule::HASH_OF_HEADER);
     Ruled {
         health_monitors: target
             .health_monitors

@@ -158,6 +158,30 @@ impl Rules<'_> {
         out.tell(&self.id(), Reason::UnsupportedField, message);
     }
 
+    /// Says what of an L7Rule has no effect on a host whose virtual service has a parent.
+    pub(crate) fn tell_of_l7(&self, host: &str, out: &mut Output) {
+        let Some(l7) = self.l7 else { return };
+        let of_parents = [
+            (l7.host_name_xlate.is_some(), "hostNameXlate"),
+            (l7.security_policy.is_some(), "securityPolicyRef"),
+            (l7.performance_limits.is_some(), "performanceLimits"),
+        ];
+        let fields: Vec<_> =
+            of_parents.iter().filter(|(is_set, _)| *is_set).map(|(_, field)| *field).collect();
+        if !fields.is_empty() {
+            let message = format!(
+                "{} has no effect on host {host}, whose virtual service is a child of one that hosts share: name the \
+                 L7Rule in a HostRule for the shared one, or use shardVSSize: DEDICATED",
+                fields.join(", ")
+            );
+            out.tell(
+                &ResourceId { kind: L7Rule::KIND, name: l7.id.clone() },
+                Reason::UnsupportedField,
+                message,
+            );
+        }
+    }
+
     /// Makes a virtual service what the rules ask for, and the checksum what covers that.
     pub(crate) fn shape(&self, context: &Context, service: Service, draft: &mut Draft) {
         if self.is_rejected {

@@ -34,12 +34,9 @@ pub(crate) fn translate<'a>(
 ) {
     let chosen =
         placed_by.map(|placed| infra_setting::by_name(context, view, &placed.setting, placed.is_named));
-    let chosen = match chosen.transpose() {
-        Ok(chosen) => chosen,
+    let Ok(chosen) = chosen.transpose() else {
         // Hosts that stay as they were translated may still ask for it.
-        Err(_) => {
-            return out.left_alone.extend(parts.into_iter().flat_map(|part| part.fqdns.iter().cloned()));
-        }
+        return out.left_alone.extend(parts.into_iter().flat_map(|part| part.fqdns.iter().cloned()));
     };
     let context = &context.placed(view, chosen.as_ref());
     let sum = sum(parts.into_iter().inspect(|part| {

@@ -71,7 +71,7 @@ impl<'a> Site<'a> {
 
     /// Those of its names that are in DNS.
     pub(crate) fn dns_names(&self) -> Vec<Arc<str>> {
-        let aliases = self.rules.iter().flat_map(|rules| rules.aliases());
+        let aliases = self.rules.iter().flat_map(Rules::aliases);
         std::iter::once(&self.host).chain(aliases).cloned().collect()
     }
 

@@ -6,13 +6,18 @@ use std::sync::Arc;
 use ako_avi_types::Kind;
 use ako_core::kinds::http_rule::HttpRulePath;
 use ako_core::resource::HttpRule;
-use ako_core::{NamespacedName, Place, ResourceId, Stored as _};
+use ako_core::{NamespacedName, Place, Reason, ResourceId, Stored as _};
 
 use crate::context::Context;
 use crate::output::Output;
 use crate::rules::reference::{References, Wants};
 use crate::rules::verdict::{self, Verdict};
 use crate::view::View;
+
+/// The algorithm that takes a hash…
+pub(crate) const CONSISTENT_HASH: &str = "LB_ALGORITHM_CONSISTENT_HASH";
+/// …and the hash that takes a header.
+pub(crate) const HASH_OF_HEADER: &str = "LB_ALGORITHM_CONSISTENT_HASH_CUSTOM_HEADER";
 
 pub(crate) fn translate(context: &Context, view: &View<'_>, id: &NamespacedName, out: &mut Output) {
     let Some(rule) = view.get::<HttpRule>(id) else { return };
@@ -21,6 +26,28 @@ pub(crate) fn translate(context: &Context, view: &View<'_>, id: &NamespacedName,
     }
     let about = ResourceId { kind: HttpRule::KIND, name: id.clone() };
     verdict(context, view, rule).say(&about, rule.meta.generation, out);
+    tell_without_effect(rule, &about, out);
+}
+
+/// Tells what a rule asks for that Avi takes beside another algorithm or hash alone.
+fn tell_without_effect(rule: &HttpRule, about: &ResourceId, out: &mut Output) {
+    for path in &rule.paths {
+        let Some(policy) = &path.load_balancer_policy else { continue };
+        let is_hashed = policy.algorithm.as_deref() == Some(CONSISTENT_HASH);
+        let is_by_header = is_hashed && policy.hash.as_deref() == Some(HASH_OF_HEADER);
+        let without_effect = [
+            (policy.hash.is_some() && !is_hashed, "hash", "algorithm", CONSISTENT_HASH),
+            (policy.host_header.is_some() && !is_by_header, "hostHeader", "hash", HASH_OF_HEADER),
+        ];
+        for (_, field, other, needed) in without_effect.into_iter().filter(|(is_ignored, ..)| *is_ignored) {
+            let message = format!(
+                "{field} of the loadBalancerPolicy for {} has no effect without {other} {needed}: set that, or leave \
+                 {field} out",
+                path.target
+            );
+            out.tell(about, Reason::UnsupportedField, message);
+        }
+    }
 }
 
 /// Whether a rule is right: in itself, and by what it refers to.
