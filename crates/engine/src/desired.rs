@@ -189,6 +189,12 @@ impl Desired {
         kept.find(|(kept, _)| kept == key).map(|(_, keep)| *keep)
     }
 
+    /// Whether a unit leaves something as it is on the controller, as it cannot be told how it is to be.
+    pub(crate) fn keeps_something(&self, unit: &UnitKey) -> bool {
+        let output = self.units.get(unit);
+        output.is_some_and(|output| !(output.left_alone.is_empty() && output.kept.is_empty()))
+    }
+
     /// Whether hosts whose names tell nothing of their place share an object: the oldest of them
     /// places it.
     pub(crate) fn is_placed_by_oldest(&self, key: &ObjectKey) -> bool {

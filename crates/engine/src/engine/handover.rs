@@ -59,8 +59,9 @@ impl Engine {
     }
 
     fn is_unit_in_place(&self, unit: &UnitKey) -> bool {
-        // What stays as it is waits for another namespace that it is for.
-        if self.desired.is_unit_frozen(unit) {
+        // What stays as it is waits for another namespace that it is for; and what cannot be made as it
+        // is asked for is still served by what the former owner made.
+        if self.desired.is_unit_frozen(unit) || self.desired.keeps_something(unit) {
             return false;
         }
         let keys: BTreeSet<_> = self.desired.unit_objects(unit).iter().map(|object| object.key()).collect();

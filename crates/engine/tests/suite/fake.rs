@@ -216,7 +216,7 @@ impl Fake {
     }
 
     fn store(&mut self, operation: &Operation, body: &Object) -> Result<(), Failure> {
-        let missing = body.references().into_iter().find(|r| !self.objects.contains_key(&target(body, r)));
+        let missing = body.references().into_iter().find(|r| !self.is_there(&target(body, r)));
         if let Some(missing) = missing {
             self.premature.push(format!("{operation}: {missing} is missing"));
             return Err(failure(ErrorClass::Gone, "object not found!"));
@@ -245,6 +245,12 @@ impl Fake {
         Ok(())
     }
 
+    /// Whether somebody has an object.
+    pub(crate) fn is_there(&self, key: &ObjectKey) -> bool {
+        let named = Referred::named(key.kind, key.tenant.clone(), key.name.clone());
+        self.objects.contains_key(key) || self.others.contains_key(&named)
+    }
+
     /// What refers to an object.
     pub(crate) fn referrer(&self, key: &ObjectKey) -> Option<&ObjectKey> {
         let refers =
@@ -260,7 +266,7 @@ impl Fake {
         let all = self.objects.iter().flat_map(|(key, stored)| {
             references(stored).into_iter().map(move |target| (key.clone(), target))
         });
-        let dangling = all.filter(|(_, target)| !self.objects.contains_key(target));
+        let dangling = all.filter(|(_, target)| !self.is_there(target));
         dangling.map(|(key, target)| format!("{key} refers to {target}")).collect()
     }
 }

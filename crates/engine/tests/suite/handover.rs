@@ -7,7 +7,8 @@ use ako_avi_types::{Change, ErrorClass, Kind, ObjectKey, Operation};
 use ako_core::config::AutoFqdn;
 use ako_core::handover::Word;
 use ako_core::id::NamespacedName;
-use ako_core::resource::ServiceType;
+use ako_core::kinds::host_rule::FqdnType;
+use ako_core::resource::{HostRule, ServiceType};
 use ako_core::{Claim, Config, Delta, Installation, Resource, ResourceId, ResourceKind};
 use ako_engine::{Effect, Event, Source};
 
@@ -307,6 +308,34 @@ fn what_is_refused_to_the_new_owner_stays_with_the_former_one() {
     assert_eq!(town.least_served, 3);
     town.fake.heal();
     town.run(Duration::from_hours(1));
+    assert_served_by(&town, 1);
+}
+
+/// What a rejected rule gave is on the former owner's objects alone.
+#[test]
+fn what_a_rejected_rule_gave_stays_with_the_former_owner_until_it_is_right() {
+    let rule = |invalid: Option<&str>| {
+        Resource::HostRule(HostRule {
+            id: NamespacedName::new("red", "r"),
+            fqdn: "*".into(),
+            fqdn_type: FqdnType::Wildcard,
+            invalid: invalid.map(Into::into),
+            ..HostRule::default()
+        })
+    };
+    let mut town = town();
+    town.apply(rule(Some("a mistake")));
+    town.run(MARGIN);
+    town.label("red", "b");
+    town.run(MARGIN * 10);
+    let deletions = |town: &mut Town| {
+        let writes = town.take_writes().into_iter();
+        writes.filter(|(i, write)| *i == 0 && write.starts_with("delete")).count()
+    };
+    assert_eq!((deletions(&mut town), town.least_served), (0, 3));
+    town.apply(rule(None));
+    town.run(MARGIN * 2);
+    assert!(deletions(&mut town) > 0);
     assert_served_by(&town, 1);
 }
 

@@ -25,6 +25,7 @@ mod properties;
 mod rejected_rules;
 mod removal;
 mod routes;
+mod rules;
 mod settings;
 mod shared_refusals;
 mod statements;

@@ -279,6 +279,7 @@ impl Town {
                 match &mut changed {
                     Resource::Ingress(ingress) => ingress.published = wanted,
                     Resource::Service(service) => service.published = wanted,
+                    Resource::HostRule(rule) => rule.published = wanted,
                     other => panic!("{other:?}"),
                 }
                 self.apply(changed);

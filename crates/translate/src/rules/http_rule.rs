@@ -27,6 +27,37 @@ pub(crate) fn translate(context: &Context, view: &View<'_>, id: &NamespacedName,
     let about = ResourceId { kind: HttpRule::KIND, name: id.clone() };
     verdict(context, view, rule).say(&about, rule.meta.generation, out);
     tell_without_effect(rule, &about, out);
+    tell_taken(context, view, rule, &about, out);
+}
+
+/// Tells of targets that an older rule has.
+fn tell_taken(context: &Context, view: &View<'_>, rule: &HttpRule, about: &ResourceId, out: &mut Output) {
+    let age = |rule: &HttpRule| (rule.meta.created, rule.id.clone());
+    for path in &rule.paths {
+        let has_it = |other: &&Arc<HttpRule>| {
+            age(other) < age(rule)
+                && other.paths.iter().any(|taken| taken.target == path.target)
+                && !verdict(context, view, other).is_rejected()
+        };
+        if let Some(older) = beside(view, &rule.fqdn, &rule.id.namespace).find(has_it) {
+            let message = format!(
+                "target {} of host {} is of HTTPRule {}, which is older: remove it from the one or the other",
+                path.target, rule.fqdn, older.id
+            );
+            out.tell(about, Reason::RuleNotApplied, message);
+        }
+    }
+}
+
+/// The rules of a namespace for a host.
+fn beside<'a>(
+    view: &View<'a>,
+    host: &Arc<str>,
+    namespace: &Arc<str>,
+) -> impl Iterator<Item = &'a Arc<HttpRule>> {
+    let rules = view.under::<HttpRule>(Place::RuleOf, &NamespacedName::cluster(host.clone()));
+    let namespace = namespace.clone();
+    rules.filter(move |rule| rule.id.namespace == namespace)
 }
 
 /// Tells what a rule asks for that Avi takes beside another algorithm or hash alone.
@@ -96,8 +127,7 @@ pub(crate) fn of_path<'a>(
     path: &str,
 ) -> Best<'a> {
     let path = if path.is_empty() { "/" } else { path };
-    let rules = view.under::<HttpRule>(Place::RuleOf, &NamespacedName::cluster(host.clone()));
-    let own = rules.filter(|rule| rule.id.namespace == *namespace);
+    let own = beside(view, host, namespace);
     let targets = own.flat_map(|rule| rule.paths.iter().map(move |target| (rule, target)));
     let mut fitting: Vec<_> = targets.filter(|(_, target)| path.starts_with(&*target.target)).collect();
     fitting

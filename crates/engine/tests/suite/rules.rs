@@ -1,0 +1,265 @@
+//! Rules that come, change and go beside each other, while the operator runs.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use ako_avi_types::{Brief, Kind, Object, Referred, VirtualService};
+use ako_core::config::ShardSize;
+use ako_core::kinds::host_rule::{Certificate, CertificateSource, HostTls};
+use ako_core::kinds::http_rule::{HttpRulePath, LoadBalancerPolicy};
+use ako_core::resource::{HostRule, HttpRule, Ingress, ObjectMeta};
+use ako_core::{Config, Delta, Look, NamespacedName, Resource, ResourceId, ResourceKind, Snapshot};
+use ako_engine::{Desired, Event};
+
+use crate::cluster::{
+    base, config, host, ingress, namespace, pem, plain_ingress, rule, secret, secure_ingress, translator,
+};
+use crate::world::World;
+
+const CERTIFICATES: [&str; 2] = ["c1", "c2"];
+
+fn at_rest(config: Config, objects: impl IntoIterator<Item = Resource>) -> World {
+    let mut world = World::new(config, base().into_iter().chain(objects).collect());
+    let certificates = CERTIFICATES.map(|name| Referred::named(Kind::SslKeyAndCertificate, "admin", name));
+    world.fake.others = certificates.into_iter().map(|name| (name, Brief::default())).collect();
+    world.start();
+    world.settle();
+    world.take_writes();
+    world
+}
+
+fn services(world: &World) -> BTreeMap<Arc<str>, VirtualService> {
+    let bodies = world.fake.keys().into_iter().filter_map(|key| world.fake.get(&key).cloned());
+    let services = bodies.filter_map(|body| match body {
+        Object::VirtualService(service) => Some((service.name.clone(), service)),
+        _ => None,
+    });
+    services.collect()
+}
+
+fn id(kind: ResourceKind, namespace: &str, name: &str) -> ResourceId {
+    ResourceId { kind, name: NamespacedName::new(namespace, name) }
+}
+
+fn http_rule(namespace: &str, name: &str, target: &str, algorithm: &str, created: i64) -> Resource {
+    let policy = LoadBalancerPolicy { algorithm: Some(algorithm.into()), ..LoadBalancerPolicy::default() };
+    Resource::HTTPRule(HttpRule {
+        id: NamespacedName::new(namespace, name),
+        meta: ObjectMeta::created(created),
+        fqdn: host(1),
+        paths: vec![HttpRulePath {
+            target: target.into(),
+            load_balancer_policy: Some(policy),
+            ..HttpRulePath::default()
+        }],
+        ..HttpRule::default()
+    })
+}
+
+/// Rules for one host in two namespaces, and of one namespace for one path.
+#[test]
+fn each_http_rule_acts_on_its_own_paths() {
+    let of = |namespace: &str, path: &str| {
+        Resource::Ingress(Ingress {
+            id: NamespacedName::new(namespace, "i"),
+            rules: vec![rule(Some(host(1)), path, "web")],
+            ..plain_ingress("i", &[])
+        })
+    };
+    for evh in [true, false] {
+        let objects = [
+            namespace("blue"),
+            of("red", "/a"),
+            of("blue", "/b"),
+            http_rule("red", "one", "/a", "LEAST", 1),
+            http_rule("red", "two", "/a", "OTHER", 2),
+            http_rule("red", "all", "/", "ALL", 1),
+            http_rule("blue", "one", "/b", "HASH", 3),
+        ];
+        let mut world = at_rest(Config { evh, ..config() }, objects);
+        let algorithms = |world: &World| -> BTreeSet<_> {
+            let bodies = world.fake.keys().into_iter().filter_map(|key| world.fake.get(&key).cloned());
+            let pools = bodies.filter_map(|body| match body {
+                Object::Pool(pool) => pool.lb_algorithm,
+                _ => None,
+            });
+            pools.map(|algorithm| algorithm.to_string()).collect()
+        };
+        let are = |names: [&str; 2]| BTreeSet::from(names.map(str::to_owned));
+        assert_eq!(algorithms(&world), are(["LEAST", "HASH"]));
+        let told = |world: &World| -> Vec<_> {
+            let of_rules = world.desired().diagnostics().filter(|d| d.object.kind == ResourceKind::HTTPRule);
+            of_rules.map(|told| told.object.name.to_string()).collect()
+        };
+        assert_eq!(told(&world), ["red/two"]);
+        // One that goes leaves the next to act, and the other namespace's alone.
+        for (gone, left) in [("one", "OTHER"), ("two", "ALL")] {
+            world.delete(&id(ResourceKind::HTTPRule, "red", gone));
+            world.run(Duration::from_mins(1));
+            assert_eq!(algorithms(&world), are([left, "HASH"]));
+            assert_eq!(world.take_writes().len(), 1);
+        }
+        let of_rules =
+            world.desired().diagnostics().filter(|told| told.object.kind == ResourceKind::HTTPRule);
+        assert_eq!(of_rules.count(), 0);
+        world.check_rest();
+    }
+}
+
+/// A HostRule with a certificate, and another one.
+fn host_rule(name: &str, fqdn: &Arc<str>, source: CertificateSource, certificates: &[&str]) -> Resource {
+    let mut all = certificates.iter().map(|name| Certificate { name: (*name).into(), source });
+    let tls =
+        HostTls { certificate: all.next().unwrap_or_default(), alternate: all.next(), ..HostTls::default() };
+    Resource::HostRule(HostRule {
+        id: NamespacedName::new("red", name),
+        fqdn: fqdn.clone(),
+        tls: Some(tls),
+        ..HostRule::default()
+    })
+}
+
+/// The certificates of all virtual services.
+fn certificates(world: &World) -> BTreeSet<Arc<str>> {
+    let all = services(world).into_values().flat_map(|service| service.ssl_key_and_certificate_refs);
+    all.filter_map(|certificate| certificate.name).collect()
+}
+
+fn ports(world: &World) -> BTreeSet<(u16, bool)> {
+    let all = services(world).into_values().flat_map(|service| service.services);
+    all.map(|listener| (listener.port, listener.enable_ssl)).collect()
+}
+
+#[test]
+fn the_certificate_of_a_host_rule_comes_and_goes() {
+    use CertificateSource::Ref;
+    let remove = |world: &mut World, name: &str| {
+        world.delete(&id(ResourceKind::HostRule, "red", name));
+        world.run(Duration::from_mins(1));
+    };
+    // A host without TLS that has a virtual service for itself gets a port with TLS, and loses it.
+    let dedicated = Config { shard_size: ShardSize::Dedicated, ..config() };
+    for config in [dedicated.clone(), Config { evh: true, ..dedicated }] {
+        let mut world = at_rest(config, [ingress("a", &[host(1)]), host_rule("r", &host(1), Ref, &["c1"])]);
+        assert!(ports(&world).contains(&(443, true)));
+        assert_eq!(certificates(&world), BTreeSet::from(["c1".into()]));
+        remove(&mut world, "r");
+        assert_eq!((ports(&world), certificates(&world)), (BTreeSet::from([(80, false)]), BTreeSet::new()));
+    }
+    // The parent in EVH mode has those of all its hosts.
+    let rules = [host_rule("r", &host(1), Ref, &["c1"]), host_rule("s", &host(2), Ref, &["c2"])];
+    let evh = Config { evh: true, shard_size: ShardSize::Shared(1), ..config() };
+    let mut world = at_rest(evh, rules.into_iter().chain([ingress("a", &[host(1), host(2)])]));
+    assert_eq!(certificates(&world), CERTIFICATES.map(Arc::from).into());
+    remove(&mut world, "r");
+    assert_eq!(certificates(&world), BTreeSet::from(["c2".into()]));
+    // The Ingress's own is back when the rule goes.
+    let mut world = at_rest(config(), [secure_ingress("a", &[host(1)])]);
+    let own = certificates(&world);
+    world.apply(host_rule("r", &host(1), Ref, &["c1"]));
+    world.run(Duration::from_mins(1));
+    assert_eq!(certificates(&world), BTreeSet::from(["c1".into()]));
+    remove(&mut world, "r");
+    assert_eq!(certificates(&world), own);
+    world.check_rest();
+}
+
+/// A Secret that is changed reaches the controller without a change of the rule that names it.
+#[test]
+fn the_secrets_of_a_host_rule_are_followed() {
+    let source = CertificateSource::Secret;
+    for evh in [true, false] {
+        let rule = host_rule("r", &host(1), source, &["first", "second"]);
+        let objects = [secret("first", 0), secret("second", 1), rule, ingress("a", &[host(1)])];
+        let mut world = at_rest(Config { evh, ..config() }, objects);
+        let held = |world: &World| -> BTreeSet<_> {
+            let bodies = world.fake.keys().into_iter().filter_map(|key| world.fake.get(&key).cloned());
+            let texts = bodies.filter_map(|body| match body {
+                Object::SslKeyAndCertificate(certificate) => Some(certificate.certificate.certificate),
+                _ => None,
+            });
+            texts.map(|text| text.trim().to_owned()).collect()
+        };
+        let are = |versions: [u32; 2]| BTreeSet::from(versions.map(|n| pem(n).trim().to_owned()));
+        assert_eq!(held(&world), are([0, 1]));
+        world.apply(secret("second", 2));
+        world.run(Duration::from_mins(1));
+        assert_eq!((held(&world), world.take_writes().len()), (are([0, 2]), 1));
+        // What is deleted is kept until it is there again.
+        world.delete(&id(ResourceKind::Secret, "red", "second"));
+        world.run(Duration::from_mins(10));
+        assert_eq!((held(&world), world.take_writes()), (are([0, 2]), Vec::new()));
+        world.apply(secret("second", 1));
+        world.run(Duration::from_mins(1));
+        assert_eq!(held(&world), are([0, 1]));
+    }
+}
+
+/// While it is not known which rules there are, nothing is changed; where the kind is not served, the
+/// operator runs without, and takes the rules up when it is.
+#[test]
+fn rules_that_cannot_be_read_are_not_taken_for_none() {
+    let rule = host_rule("r", &host(1), CertificateSource::Ref, &["c1"]);
+    let mut world = at_rest(config(), [rule, ingress("a", &[host(1)])]);
+    let before = certificates(&world);
+    world.stop();
+    world.grant();
+    for kind in ResourceKind::ALL.into_iter().filter(|kind| *kind != ResourceKind::HostRule) {
+        world.list(kind);
+    }
+    world.observe();
+    world.run(Duration::from_hours(1));
+    assert_eq!((world.take_writes(), certificates(&world)), (Vec::new(), before.clone()));
+    world.list(ResourceKind::HostRule);
+    world.run(Duration::from_mins(10));
+    assert_eq!((world.take_writes(), certificates(&world)), (Vec::new(), before.clone()));
+
+    let mut world = World::new(config(), base());
+    world.fake.others.insert(Referred::named(Kind::SslKeyAndCertificate, "admin", "c1"), Brief::default());
+    world.event(Event::Served(ResourceKind::HostRule, false));
+    world.start();
+    world.apply(ingress("a", &[host(1)]));
+    world.run(Duration::from_mins(1));
+    assert!(world.has(Kind::Pool, "h1.example.com") && certificates(&world).is_empty());
+    world.event(Event::Served(ResourceKind::HostRule, true));
+    world.apply(host_rule("r", &host(1), CertificateSource::Ref, &["c1"]));
+    world.run(Duration::from_mins(1));
+    assert_eq!(certificates(&world), before);
+}
+
+/// One rule of 2,000 changes among 10,000 Ingresses: its host is translated, and the front that this
+/// is on.
+#[test]
+fn a_rule_that_changes_has_only_its_own_host_translated() {
+    let rule = |n: u32, profile: Option<&str>| {
+        let rule = host_rule(&format!("r{n}"), &host(n), CertificateSource::Ref, &["c1"]);
+        let Resource::HostRule(rule) = rule else { panic!("no HostRule") };
+        Resource::HostRule(HostRule { analytics_profile: profile.map(Into::into), ..rule })
+    };
+    // So many hosts are more than fit on eight fronts.
+    let dedicated = Config { shard_size: ShardSize::Dedicated, ..config() };
+    for (hosts, config) in [(10_000, dedicated), (7_000, Config { evh: true, ..config() })] {
+        let mut snapshot = Snapshot::default();
+        // Several Ingresses may be for one host.
+        let ingresses = (0..10_000).map(|n| {
+            let path = format!("/{}", n / hosts);
+            let rules = vec![crate::cluster::rule(Some(host(n % hosts)), &path, "web")];
+            Resource::Ingress(Ingress { rules, ..plain_ingress(&format!("i{n}"), &[]) })
+        });
+        let rules = (0..2_000).map(|n| rule(n, None));
+        for object in base().into_iter().chain(ingresses).chain(rules) {
+            snapshot.apply(Delta::Apply(object));
+        }
+        let mut desired = Desired::of(translator(config), &snapshot);
+        desired.answering(&mut snapshot, &|_| Look::Found(Brief::default()));
+        assert!(desired.len() > 30_000);
+        for n in [0, 999, 1_999] {
+            let touched = snapshot.apply(Delta::Apply(rule(n, Some("other"))));
+            let changes = desired.update(&snapshot, &touched);
+            let counts = (changes.translated, changes.assembled);
+            assert!(counts.0 == 2 && counts.1 <= 1, "rule {n}: {counts:?} units and fronts");
+            desired.answering(&mut snapshot, &|_| Look::Found(Brief::default()));
+        }
+    }
+}
