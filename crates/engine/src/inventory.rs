@@ -1,15 +1,19 @@
 //! What the controller holds, as far as it was read or written.
 
+mod left_alone;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use ako_avi_types::{FieldChange, Kind, Object, ObjectKey, Observed, Ref};
-use ako_core::resource::AviInfraSetting;
-use ako_core::{Index, Stored as _};
+use ako_core::Index;
 use ako_elect::Moment;
 
+use self::left_alone::LeftAlone;
 use crate::purpose;
+
+pub use self::left_alone::Why as WhyLeftAlone;
 
 /// A complete reading of everything that is ours.
 #[derive(Clone, Debug)]
@@ -25,8 +29,6 @@ const LONGEST_READING: Duration = Duration::from_mins(10);
 /// …and is forgotten when there is more of it than this. Otherwise it is when a
 /// reading arrives, but there may never be one.
 const MOST_DELETED: usize = 4096;
-/// The kind of what cannot be used where hosts are left alone.
-const A_SETTING: &str = AviInfraSetting::KIND.as_str();
 
 /// One object on the controller.
 #[derive(Clone, Debug)]
@@ -61,13 +63,8 @@ pub struct Inventory {
     is_shared: bool,
     /// The VsVips of virtual services that we deleted, or are deleting.
     released: BTreeMap<ObjectKey, Released>,
-    /// What stays as it is, as how it is to be cannot be told.
-    left_alone: BTreeSet<Arc<str>>,
-    /// Objects that are left alone, and the kinds that they were made for: those that this version
-    /// does not read, and those that cannot be used now.
-    unread: BTreeMap<ObjectKey, &'static str>,
-    /// These, and what they need; worked out when it is asked for.
-    needed: OnceLock<BTreeMap<ObjectKey, &'static str>>,
+    /// What stays as it is.
+    left_alone: LeftAlone,
     /// How many objects there are of each kind; of VsVips, how many names.
     counts: BTreeMap<Kind, usize>,
 }
@@ -105,26 +102,6 @@ impl Inventory {
             || key.name.starts_with(shared_prefix)
     }
 
-    /// Says what stays as it is. Answers the objects for which that is news.
-    pub(crate) fn leave_alone<'a>(
-        &mut self,
-        hosts: impl Iterator<Item = &'a Arc<str>> + Clone,
-    ) -> BTreeSet<ObjectKey> {
-        if hosts.clone().eq(&self.left_alone) {
-            return BTreeSet::new();
-        }
-        self.left_alone = hosts.cloned().collect();
-        let bodies = self.entries.iter();
-        let unread: BTreeMap<_, _> = bodies
-            .filter_map(|(key, entry)| Some((key.clone(), self.kind_left_alone(&entry.observed.body)?)))
-            .collect();
-        let is_new = |key: &&ObjectKey| unread.contains_key(*key) != self.unread.contains_key(*key);
-        let news = unread.keys().chain(self.unread.keys()).filter(is_new).cloned().collect();
-        self.unread = unread;
-        self.needed = OnceLock::new();
-        news
-    }
-
     /// Objects, and all that references lead to from them in either direction.
     pub(crate) fn connected(&self, keys: &BTreeSet<ObjectKey>) -> BTreeSet<ObjectKey> {
         let next = |key: &ObjectKey| {
@@ -145,70 +122,6 @@ impl Inventory {
             if is_unwanted(key) { self.leading(key).cloned().collect() } else { Vec::new() }
         };
         reach([key], next)
-    }
-
-    /// The kind that an object was made for, if it is left alone for its own sake.
-    fn kind_left_alone(&self, body: &Object) -> Option<&'static str> {
-        let is_part =
-            || !self.left_alone.is_empty() && body.hosts().any(|host| self.left_alone.contains(host));
-        body.unread_kind().or_else(|| is_part().then_some(A_SETTING))
-    }
-
-    /// The kind of Kubernetes object that an object was made for, if it is one
-    /// that this version does not read or cannot use now: nobody asks for it as far as this
-    /// version can see, and it is not stale. Nor is what leads to it, and what all of these
-    /// refer to.
-    pub fn unread_kind(&self, key: &ObjectKey) -> Option<&'static str> {
-        if self.unread.is_empty() {
-            return None;
-        }
-        self.needed.get_or_init(|| self.needed_by_unread()).get(key).copied()
-    }
-
-    /// Whether an object is left alone as an AviInfraSetting cannot be used: for its own sake, or
-    /// as it is needed by what is.
-    pub(crate) fn is_left_alone(&self, key: &ObjectKey) -> bool {
-        !self.left_alone.is_empty() && self.unread_kind(key) == Some(A_SETTING)
-    }
-
-    /// What is left alone, and what that needs to serve: what leads to it, and what all of these
-    /// refer to, each with the kind that it is left alone for. What is made for other hosts is
-    /// not needed, whatever is shared with them; nor is a child for its parent.
-    fn needed_by_unread(&self) -> BTreeMap<ObjectKey, &'static str> {
-        let leading = |key: &ObjectKey, _kind| self.leading(key).cloned().collect();
-        let below = |key: &ObjectKey, kind| {
-            let targets = self.get(key).map(|observed| targets(key, &observed.body)).unwrap_or_default();
-            let is_needed = |target: &ObjectKey| kind != A_SETTING || !self.is_for_others(target);
-            targets.into_iter().filter(is_needed).collect()
-        };
-        spread(&spread(&self.unread, leading), below)
-    }
-
-    /// What refers to an object, but for children, which refer to their parents.
-    fn leading<'a>(&'a self, key: &ObjectKey) -> impl Iterator<Item = &'a ObjectKey> + use<'a> {
-        let kind = key.kind;
-        self.referrers.get(key).iter().filter(move |referrer| referrer.kind != kind)
-    }
-
-    /// Whether an object is made for hosts, and none of them is left alone.
-    fn is_for_others(&self, key: &ObjectKey) -> bool {
-        let Some(observed) = self.get(key).filter(|_| !self.unread.contains_key(key)) else { return false };
-        observed.body.hosts().next().is_some()
-    }
-
-    /// Whether anything is left alone.
-    pub(crate) fn has_unread(&self) -> bool {
-        !self.unread.is_empty()
-    }
-
-    /// Whether an object is left alone for its own sake.
-    pub(crate) fn is_unread(&self, key: &ObjectKey) -> bool {
-        self.unread.contains_key(key)
-    }
-
-    /// The objects that were made for kinds that this version does not read.
-    pub fn unread(&self) -> impl Iterator<Item = (&ObjectKey, &'static str)> {
-        self.unread.iter().map(|(key, kind)| (key, *kind))
     }
 
     /// Takes a complete reading over and answers what changed.
@@ -390,30 +303,14 @@ impl Inventory {
         for target in targets(&key, &observed.body) {
             self.referrers.insert(target, key.clone());
         }
-        if let Some(kind) = self.kind_left_alone(&observed.body) {
-            self.unread.insert(key.clone(), kind);
-        }
-        self.work_out_anew(&key, &observed.body);
+        self.note_left_alone(&key, &observed.body);
         *self.counts.entry(key.kind).or_default() += weight(&observed.body);
         self.entries.insert(key, Entry { observed, touched, agreed: None });
     }
 
-    /// Has what is needed worked out anew, if an object that comes or goes has to do with it.
-    fn work_out_anew(&mut self, key: &ObjectKey, body: &Object) {
-        let Some(needed) = self.needed.get() else { return };
-        let leads_there = |target: &ObjectKey| target.kind != key.kind && needed.contains_key(target);
-        if self.unread.contains_key(key)
-            || needed.contains_key(key)
-            || targets(key, body).iter().any(leads_there)
-        {
-            self.needed = OnceLock::new();
-        }
-    }
-
     fn take(&mut self, key: &ObjectKey) {
         let Some(entry) = self.entries.remove(key) else { return };
-        self.unread.remove(key);
-        self.work_out_anew(key, &entry.observed.body);
+        self.left_alone.remove(key, &entry.observed.body);
         if let Some(count) = self.counts.get_mut(&key.kind) {
             *count = count.saturating_sub(weight(&entry.observed.body));
         }
@@ -438,26 +335,6 @@ fn reach<'a>(
         }
     }
     seen
-}
-
-/// Objects, and what is reached from them step by step, each with the kind that comes with the
-/// first one.
-fn spread(
-    from: &BTreeMap<ObjectKey, &'static str>,
-    next: impl Fn(&ObjectKey, &'static str) -> Vec<ObjectKey>,
-) -> BTreeMap<ObjectKey, &'static str> {
-    let mut reached = from.clone();
-    let mut left: Vec<_> = from.keys().cloned().collect();
-    while let Some(key) = left.pop() {
-        let Some(kind) = reached.get(&key).copied() else { continue };
-        for found in next(&key, kind) {
-            if !reached.contains_key(&found) {
-                reached.insert(found.clone(), kind);
-                left.push(found);
-            }
-        }
-    }
-    reached
 }
 
 /// How much is lost with an object at most.
@@ -512,13 +389,13 @@ mod tests {
         let host: Arc<str> = "a.com".into();
         inventory.leave_alone([&host].into_iter());
         let group_key = key(Kind::PoolGroup, "pg");
-        assert!(!inventory.is_left_alone(&group_key));
+        assert!(!inventory.cannot_be_told(&group_key));
         inventory.set(&group_key, Some(group("https://c/api/pool/pool-1#p")), now);
-        assert!(inventory.is_left_alone(&group_key));
+        assert!(inventory.cannot_be_told(&group_key));
         inventory.set(&group_key, Some(group("https://c/api/pool/pool-2#other")), now);
-        assert!(!inventory.is_left_alone(&group_key));
+        assert!(!inventory.cannot_be_told(&group_key));
         inventory.set(&key(Kind::Pool, "p"), None, now);
-        assert!(!inventory.is_left_alone(&key(Kind::Pool, "p")));
+        assert!(!inventory.cannot_be_told(&key(Kind::Pool, "p")));
     }
 
     fn group(pool_ref: &str) -> Observed {

@@ -47,7 +47,7 @@ pub use dry_run::{Action, DryRun, Planned, dry_run};
 pub use engine::{Awaited, Engine, Pending, VirtualServiceReport};
 pub use event::{Effect, Event, Leadership, Notice, Unpublished};
 pub use guard::{Held, SHOWN, WINDOW};
-pub use inventory::{Inventory, Reading};
+pub use inventory::{Inventory, Reading, WhyLeftAlone};
 pub use lint::{Finding, Flaw, lint};
 pub use lookups::MOST_LOOKS_AT_A_TIME;
 pub use policy::bound;

@@ -76,13 +76,14 @@ pub(crate) fn of(
     let Some(body) = body else {
         return need(missing.into_iter().next().map_or(Need::Nothing, Need::After));
     };
-    let body = shield::keep_unread(key, body, desired, inventory);
+    let body = shield::keep_left_alone(key, body, desired, inventory);
     let body = shield::keep_vips(key, body, desired, inventory);
     let kept = shield::kept(key, desired, inventory);
     let body = shield::keep(&kept, key, body, inventory);
     let operation = |change| Need::Ready(Operation { key: key.clone(), change });
     let need = match inventory.get(key).cloned() {
-        None if key.kind.is_borrowed() || kept.contains(&Keep::OnlyIfThere) => Need::Nothing,
+        None if key.kind.is_borrowed() => Need::Nothing,
+        None if kept.contains(&Keep::All) && inventory.serves_elsewhere(key, &body) => Need::Nothing,
         None => operation(Change::Create(body)),
         Some(_) if inventory.agrees(key, &body) => Need::Nothing,
         Some(Observed { meta, .. }) => operation(Change::Update(meta, body)),
@@ -139,9 +140,9 @@ fn is_held(key: &ObjectKey, policy: &Policy, desired: &Desired, inventory: &Inve
     let is_unwanted = |key: &ObjectKey| desired.get(key).is_none();
     let stays = |key: &ObjectKey| {
         if is_unwanted(key) {
-            !policy.removing && inventory.unread_kind(key).is_some()
+            !policy.removing && inventory.why_left_alone(key).is_some()
         } else {
-            matches!(desired.kept(key), Some(Keep::AllButServers | Keep::OnlyIfThere))
+            matches!(desired.kept(key), Some(Keep::AllButServers | Keep::All))
         }
     };
     inventory.leading_to(key, &is_unwanted).iter().any(stays)

@@ -9,23 +9,24 @@ use ako_translate::Keep;
 use crate::desired::Desired;
 use crate::inventory::{self, Inventory};
 
-/// The body with what the observed one has of objects that were made for kinds
-/// which this version does not read: it does not know what they ask for.
-pub(crate) fn keep_unread(
+/// The body with what the observed one has of objects that are left alone: it is not known how they are
+/// to be.
+pub(crate) fn keep_left_alone(
     key: &ObjectKey,
     body: Arc<Object>,
     desired: &Desired,
     inventory: &Inventory,
 ) -> Arc<Object> {
     // Only what many hosts, or many claims to one, share could lose the part of one.
-    let has_parts = inventory.has_unread() && (desired.is_shared(key) || inventory.is_unread(key));
+    let has_parts =
+        inventory.leaves_something_alone() && (desired.is_shared(key) || inventory.is_left_alone_itself(key));
     let Some(observed) = inventory.get(key).filter(|_| has_parts) else { return body };
-    let is_unread = |target: &ObjectKey| inventory.unread_kind(target).is_some();
-    let bodies = inventory.unread().filter_map(|(key, _)| inventory.get(key));
+    let is_kept = |target: &ObjectKey| inventory.why_left_alone(target).is_some();
+    let bodies = inventory.left_alone().filter_map(|(key, _)| inventory.get(key));
     let hosts: BTreeSet<_> = bodies.flat_map(|observed| observed.body.hosts()).cloned().collect();
     let kept = body.keeping(
         &observed.body,
-        &|reference| inventory::target(key, reference).is_some_and(|target| is_unread(&target)),
+        &|reference| inventory::target(key, reference).is_some_and(|target| is_kept(&target)),
         &|host| hosts.contains(host),
     );
     if kept == body.keeping(&observed.body, &|_| false, &|_| false) { body } else { Arc::new(kept) }
@@ -54,7 +55,7 @@ pub(crate) fn keep_vips(
 /// What of an object stays as it is on the controller: what its makers say, and the place of what
 /// hosts share with one that is left alone, whose place cannot be told.
 pub(crate) fn kept(key: &ObjectKey, desired: &Desired, inventory: &Inventory) -> Vec<Keep> {
-    let is_shared = desired.is_placed_by_oldest(key) && inventory.is_left_alone(key);
+    let is_shared = desired.is_placed_by_oldest(key) && inventory.cannot_be_told(key);
     desired.kept(key).into_iter().chain(is_shared.then_some(Keep::Place)).collect()
 }
 
@@ -67,7 +68,7 @@ pub(crate) fn keep(kept: &[Keep], key: &ObjectKey, body: Arc<Object>, inventory:
         Arc::new(match kept {
             Keep::Place => body.placed_as(observed),
             Keep::Shape => body.shaped_as(observed, &is_ours),
-            Keep::AllButServers | Keep::OnlyIfThere => observed.with_servers_of(&body),
+            Keep::AllButServers | Keep::All => observed.with_servers_of(&body),
         })
     })
 }

@@ -45,8 +45,9 @@ pub enum Keep {
     Shape,
     /// All but the servers of pools; what is new is made without what cannot be told.
     AllButServers,
-    /// All of it, and where it is not there it is not made: everybody would get in.
-    OnlyIfThere,
+    /// All of it; and it is not made while another virtual service serves its host, whose sign-in it
+    /// would be a way around.
+    All,
 }
 
 impl Output {

@@ -194,6 +194,12 @@ fn waiting(state: &Value) -> Markup {
                 ", which this version does not read; they are left alone"
             }
         }
+        @if state["kept"].as_u64().is_some_and(|kept| kept > 0) {
+            div.note {
+                (word(&state["kept"])) " objects on the controller stay as they are, as a setting or a rule of their "
+                "hosts cannot be used; the findings say which"
+            }
+        }
     }
 }
 
@@ -414,6 +420,7 @@ mod tests {
         assert!(!page.contains("statuses wait") && !page.contains("after a restart"), "{page}");
         state["unproven"] = json!({"count": 3, "statuses": 2, "sources": ["Ingress", "Service"]});
         state["left_alone"] = json!({"Gateway": 7});
+        state["kept"] = json!(4);
         state["looked_up"] = json!([{"object": "wafpolicy admin/strict", "by": ["host a.com"]}]);
         state["handed_over"] = json!([{"namespace": "red", "to": "blue"}]);
         state["restart_needed"] = json!(["cniPlugin"]);
@@ -428,6 +435,7 @@ mod tests {
         );
         assert!(page.contains("<code>red</code> waits for the instance in <code>blue</code>"), "{page}");
         assert!(page.contains("7 objects") && page.contains("of kind Gateway"), "{page}");
+        assert!(page.contains("4 objects on the controller stay as they are"), "{page}");
         assert!(page.contains("after a restart: cniPlugin"), "{page}");
     }
 

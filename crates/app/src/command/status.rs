@@ -206,6 +206,13 @@ pub(super) fn not_done(state: &Value, out: &mut String) {
              this version does not read"
         );
     }
+    if let Some(kept) = state["kept"].as_u64().filter(|kept| *kept > 0) {
+        let _ = writeln!(
+            out,
+            "\nLEFT ALONE: {kept} objects on the controller of hosts with a setting or a rule that cannot be used; the \
+             findings say which"
+        );
+    }
 }
 
 fn conflict(conflict: &Value) -> String {

@@ -7,7 +7,9 @@ use ako_avi_io::Traffic;
 use ako_core::instance::Ranked;
 use ako_core::{Conflict, Diagnostic, Reason, ResourceId, ResourceKind, Snapshot};
 use ako_elect::Moment;
-use ako_engine::{Awaited, Counters, Engine, Held, Notice, Pending, Unproven, VirtualServiceReport};
+use ako_engine::{
+    Awaited, Counters, Engine, Held, Notice, Pending, Unproven, VirtualServiceReport, WhyLeftAlone,
+};
 use ako_kube_io::Standing;
 
 use super::history::Write;
@@ -55,8 +57,8 @@ pub struct Report {
     pub(crate) awaited: Vec<Arc<str>>,
     /// What is looked up on the controller for the first time, each with who waits for it.
     pub(crate) looked_up: Vec<Awaited>,
-    /// The kinds that are not read and have objects on the controller, and how many.
-    pub(crate) left_alone: BTreeMap<&'static str, usize>,
+    /// The objects on the controller that stay as they are.
+    pub(crate) left_alone: LeftAlone,
     pub(crate) counters: Counters,
     pub(crate) latencies: Latencies,
     pub(crate) traffic: Traffic,
@@ -71,6 +73,28 @@ pub struct Report {
     pub(crate) standing: Option<Standing>,
     /// Whether it leads and has read the controller since.
     pub(crate) writes: bool,
+}
+
+/// How many objects on the controller stay as they are, and why.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct LeftAlone {
+    /// Those of kinds that are not read, by kind.
+    pub(crate) not_read: BTreeMap<&'static str, usize>,
+    /// Those of hosts whose AviInfraSetting or rule cannot be used.
+    pub(crate) cannot_be_told: usize,
+}
+
+impl LeftAlone {
+    fn of(engine: &Engine) -> Self {
+        let mut counts = Self::default();
+        for (_, why) in engine.inventory().left_alone() {
+            match why {
+                WhyLeftAlone::NotRead(kind) => *counts.not_read.entry(kind).or_default() += 1,
+                WhyLeftAlone::CannotBeTold => counts.cannot_be_told += 1,
+            }
+        }
+        counts
+    }
 }
 
 impl Report {
@@ -127,10 +151,7 @@ impl Report {
             departures: engine.departures(),
             awaited: engine.awaited(),
             looked_up: engine.awaited_names(SHOWN),
-            left_alone: engine.inventory().unread().fold(BTreeMap::new(), |mut counts, (_, kind)| {
-                *counts.entry(kind).or_default() += 1;
-                counts
-            }),
+            left_alone: LeftAlone::of(engine),
             virtual_services: engine.virtual_services(SHOWN),
             counters: Counters::default(),
             latencies: Latencies::default(),

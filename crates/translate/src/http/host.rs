@@ -162,17 +162,17 @@ fn keep_rules(context: &Context, site: &Site<'_>, out: &mut Output) {
 }
 
 /// Leaves the virtual service of a host as it is where those who are to be let in cannot be told
-/// from others, and makes none: it may have asked people to sign in until now, perhaps by another
-/// name.
+/// from others, whatever its name: it may have asked people to sign in until now.
 fn keep_sign_in(context: &Context, site: &Site<'_>, out: &mut Output) {
     if !matches!(site.sign_in, Choice::Rejected) {
         return;
     }
-    out.kept.push((context.key(Kind::VirtualService, own_vs(context, &site.host)), Keep::OnlyIfThere));
+    out.kept.push((context.key(Kind::VirtualService, own_vs(context, &site.host)), Keep::All));
+    out.left_alone.push(site.host.clone());
     for claim in &site.claims {
         let message = format!(
-            "the SSORule for host {} is rejected, and without it everybody would get in: if the host is served already, \
-             its virtual service stays as it is, else it is not served; correct the rule, or remove it",
+            "the SSORule for host {} is rejected: if the host is served already, its virtual service stays as it is, with \
+             its sign-in; if the host is new, everybody gets in; correct the rule, or remove it",
             site.host
         );
         out.tell(&claim.by.id(), Reason::RuleNotApplied, message);
