@@ -9,7 +9,7 @@ use ako_avi_io::{Clock, Dial};
 use ako_core::ResourceKind;
 use ako_elect::Event as Election;
 use ako_kube_io::{
-    Candidate, ClusterWriter, ConfigSource, Demand, EventWriter, Handle, Pace, Source, WallClock,
+    Candidate, ClusterWriter, ConfigSource, Demand, EventWriter, Handle, Pace, SecretsOf, Source, WallClock,
 };
 use anyhow::{Context as _, bail};
 use k8s_openapi::api::core::v1::ObjectReference;
@@ -249,6 +249,7 @@ async fn work(begun: Begun, tasks: &mut JoinSet<&'static str>) -> anyhow::Result
         translator.config().owner(),
     );
     let (kinds, watched_kinds) = watch::channel(ResourceKind::read_with(translator.config()));
+    let secrets = SecretsOf::configured(translator.config());
     let observe = Arc::new(Notify::new());
     let facts = translator.facts().clone();
     let driver = Driver::new(
@@ -279,7 +280,7 @@ async fn work(begun: Begun, tasks: &mut JoinSet<&'static str>) -> anyhow::Result
         observer.run().await;
         "the reading of the controller"
     });
-    watch_cluster(tasks, client.clone(), watched_kinds, &inputs, pace);
+    watch_cluster(tasks, client.clone(), (watched_kinds, secrets), &inputs, pace);
     let upkeep = token::Upkeep::new(client, writer, connection, settings_receiver, candidate.standing, wall);
     tasks.spawn(async move {
         upkeep.run().await;
@@ -337,13 +338,13 @@ fn tell_events(tasks: &mut JoinSet<&'static str>, events: EventWriter) {
 fn watch_cluster(
     tasks: &mut JoinSet<&'static str>,
     client: kube::Client,
-    kinds: watch::Receiver<BTreeSet<ResourceKind>>,
+    (kinds, secrets): (watch::Receiver<BTreeSet<ResourceKind>>, SecretsOf),
     inputs: &mpsc::Sender<Input>,
     pace: Pace,
 ) {
     let (sender, mut source_events) = mpsc::channel(1024);
     tasks.spawn(async move {
-        Source::run(client, kinds, sender, pace).await;
+        Source::run(client, kinds, secrets, sender, pace).await;
         "the watches of the cluster"
     });
     let forward = inputs.clone();

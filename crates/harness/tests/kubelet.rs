@@ -435,7 +435,11 @@ async fn exec(stage: &Stage<'_>) {
     assert!(stage.pods().exec("talker", ["id"], &terminal).await.is_err(), "there are no terminals");
     // What is typed arrives, to its end.
     let params = AttachParams::default().stdin(true).stderr(false);
-    let mut running = stage.pods().exec("talker", ["cat"], &params).await.unwrap();
+    // The API server closes the connection on which it refused, which shows when it is used again.
+    let started = eventually(SOON, async || {
+        stage.pods().exec("talker", ["cat"], &params).await.map_err(|error| error.to_string())
+    });
+    let mut running = started.await.unwrap();
     let (mut input, mut output) = (running.stdin().unwrap(), running.stdout().unwrap());
     input.write_all(b"typed").await.unwrap();
     input.shutdown().await.unwrap();

@@ -47,7 +47,7 @@ pub use own_pod::{OwnPod, cluster_uid, own_pod, replicas, unread_pod};
 pub use preflight::{Purpose, Rule, missing_rules, needed_rules, token_rules};
 pub use proof::Demand;
 pub use recent::{RECENT_LIMIT, REPEAT_WINDOW};
-pub use source::{Pace, Source};
+pub use source::{Pace, SecretsOf, Source};
 pub use source_event::SourceEvent;
 pub use watch::{PAGE_SIZE, SECRET_PAGE_SIZE};
 pub use writer::{CONFLICT_RETRIES, ClusterWriter, Outcome, PatchError, REQUEST_TIMEOUT};

@@ -1,6 +1,7 @@
 //! What proves that a watch shows the cluster as it is.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 use ako_elect::Moment;
@@ -8,6 +9,7 @@ use kube::Client;
 use tokio::sync::{mpsc, watch};
 
 use crate::leadership::BootClock;
+use crate::source::SecretsOf;
 use crate::source_event::SourceEvent;
 
 /// The most versions that a watch has still to reach. The newest one is what
@@ -39,6 +41,9 @@ pub(crate) struct Feed {
     pub(crate) events: mpsc::Sender<SourceEvent>,
     pub(crate) demand: watch::Receiver<Demand>,
     pub(crate) clock: BootClock,
+    pub(crate) secrets: SecretsOf,
+    /// Whether the API server has Routes, once that is known.
+    pub(crate) has_routes: Arc<watch::Sender<Option<bool>>>,
 }
 
 /// Versions that the cluster had, each with the moment before that was asked, and

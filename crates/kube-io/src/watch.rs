@@ -19,6 +19,7 @@ mod unserved;
 
 use std::fmt::Debug;
 use std::pin::{Pin, pin};
+use std::sync::Arc;
 use std::time::Duration;
 
 use ako_core::ResourceKind;
@@ -36,6 +37,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use crate::error::{code_of, describe};
 use crate::proof::{Demand, Feed, Proofs};
+use crate::source::SecretsOf;
 use crate::source_event::SourceEvent;
 use crate::tracker::Tracker;
 use unserved::Withheld;
@@ -80,12 +82,14 @@ where
         grants,
         listed: None,
         served: None,
+        namespace: None,
         feed,
     };
     loop {
-        let interrupted = match &watch.version {
-            None => watch.list().await,
-            Some(version) => {
+        let interrupted = match (watch.reach().await, &watch.version) {
+            (Err(closed), _) => Err(closed),
+            (Ok(()), None) => watch.list().await,
+            (Ok(()), Some(version)) => {
                 let version = version.clone();
                 watch.follow(&version).await
             }
@@ -165,17 +169,43 @@ struct Watch<K> {
     listed: Option<Instant>,
     /// Whether the API server has the kind, as far as that was told.
     served: Option<bool>,
+    /// The only namespace whose objects are watched, if there is one.
+    namespace: Option<Arc<str>>,
 }
 
 impl<K> Watch<K>
 where
     K: Convert + DeserializeOwned + Clone + Debug + Send + Sync + 'static,
 {
+    /// The namespace whose objects alone may be watched, if there is one.
+    fn confined_to(&self) -> Option<Arc<str>> {
+        match &self.feed.secrets {
+            SecretsOf::OneWithRoutes(namespace) if K::KIND == ResourceKind::Secret => Some(namespace.clone()),
+            _ => None,
+        }
+    }
+
+    /// Waits until it is known whose objects are to be watched; others than before are listed anew.
+    async fn reach(&mut self) -> Result<(), Interrupted> {
+        let Some(confined) = self.confined_to() else { return Ok(()) };
+        let mut has_routes = self.feed.has_routes.subscribe();
+        let is_confined = tokio::select! {
+            known = has_routes.wait_for(Option::is_some) => known.is_ok_and(|known| *known == Some(true)),
+            () = self.feed.events.closed() => return Err(Interrupted::Closed),
+        };
+        let namespace = is_confined.then_some(confined);
+        if self.namespace != namespace {
+            self.namespace = namespace;
+            self.version = None;
+        }
+        Ok(())
+    }
+
     /// Lists everything. Half a list is never handed on.
     async fn list(&mut self) -> Result<(), Interrupted> {
         let asked = (self.feed.clock)();
         self.tracker.step::<K>(Event::Init);
-        let mut page = ListParams { field_selector: selector(K::KIND), ..ListParams::default() };
+        let mut page = ListParams { field_selector: self.selector(), ..ListParams::default() };
         page.limit = Some(if K::KIND == ResourceKind::Secret { SECRET_PAGE_SIZE } else { PAGE_SIZE });
         let version = loop {
             let answer = timeout(ANSWER_WITHIN, self.api.list(&page)).await;
@@ -201,6 +231,18 @@ where
         self.send([SourceEvent::Proven { kind: K::KIND, at: asked }]).await
     }
 
+    /// The objects that are watched, if not all are.
+    fn selector(&self) -> Option<String> {
+        let of_kind = match K::KIND.spec().selected {
+            Selected::All => None,
+            Selected::Named(name) => Some(format!("metadata.name={name}")),
+            Selected::Fields(fields) => Some(fields.to_owned()),
+        };
+        let of_namespace = self.namespace.as_ref().map(|namespace| format!("metadata.namespace={namespace}"));
+        let parts: Vec<_> = of_kind.into_iter().chain(of_namespace).collect();
+        (!parts.is_empty()).then(|| parts.join(","))
+    }
+
     /// Follows one watch to its end.
     async fn follow(&mut self, version: &str) -> Result<(), Interrupted> {
         let demand = self.heed();
@@ -214,7 +256,10 @@ where
         let lasts = lasts.max(SHORT_WATCH);
         let mut parameters =
             WatchParams::default().timeout(u32::try_from(lasts.as_secs()).unwrap_or(u32::MAX));
-        parameters.field_selector = selector(K::KIND);
+        parameters.field_selector = self.selector();
+        let mut has_routes = self.feed.has_routes.subscribe();
+        has_routes.mark_unchanged();
+        let is_confined = self.confined_to().is_some();
         let started = Instant::now();
         let answer = timeout(BEGINS_WITHIN, self.api.watch(&parameters, version)).await;
         let stream = answer.map_err(|_| failed("watch: no answer"))?.map_err(|error| watch_failed(&error))?;
@@ -245,6 +290,8 @@ where
                         None => look_at = Instant::now() + LIST_AGAIN,
                     }
                 }
+                // Whose objects are watched may be another question now.
+                Ok(()) = has_routes.changed(), if is_confined => return Ok(()),
                 Ok(()) = self.feed.demand.changed() => {
                     self.heed();
                     if self.proofs.is_asked() {
@@ -318,11 +365,10 @@ where
 
     /// Asks which version the cluster is at.
     fn look(&self) -> Look {
-        let (api, asked) = (self.api.clone(), (self.feed.clock)());
+        let (api, asked, field_selector) = (self.api.clone(), (self.feed.clock)(), self.selector());
         let reached = version_of(self.version.as_deref());
         Box::pin(async move {
-            let one =
-                ListParams { limit: Some(1), field_selector: selector(K::KIND), ..ListParams::default() };
+            let one = ListParams { limit: Some(1), field_selector, ..ListParams::default() };
             let answer = timeout(BEGINS_WITHIN, api.list_metadata(&one)).await;
             let found = match answer {
                 Ok(Ok(list)) => version_of(list.metadata.resource_version.as_deref()),
@@ -367,15 +413,6 @@ async fn answered(look: &mut Option<Look>) -> Looked {
     match look {
         Some(look) => look.await,
         None => std::future::pending().await,
-    }
-}
-
-/// The objects of a kind that are watched, if not all are.
-fn selector(kind: ResourceKind) -> Option<String> {
-    match kind.spec().selected {
-        Selected::All => None,
-        Selected::Named(name) => Some(format!("metadata.name={name}")),
-        Selected::Fields(fields) => Some(fields.to_owned()),
     }
 }
 

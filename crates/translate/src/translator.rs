@@ -80,7 +80,7 @@ impl Translator {
         placed_by: Option<&PlacedBy>,
         parts: impl IntoIterator<Item = &'a Contribution>,
     ) -> Output {
-        let view = View::new(snapshot);
+        let view = View::new(&self.context.config, snapshot);
         let mut out = Output::default();
         let context = self.context.in_tenant(&key.tenant);
         shared_service::translate(&context, &view, key, placed_by, parts, &mut out);
@@ -122,7 +122,7 @@ fn of_translation(config: &Config) -> Config {
 }
 
 fn unit(context: &Context, snapshot: &Snapshot, key: &UnitKey) -> Output {
-    let view = View::new(snapshot);
+    let view = View::new(&context.config, snapshot);
     let mut out = Output::default();
     match key {
         UnitKey::ServiceEngineGroup => se_group::translate(context, &view, &mut out),

@@ -7,18 +7,21 @@ use std::sync::Arc;
 use ako_avi_types::Referred;
 use ako_core::instance::Rival;
 use ako_core::resource::{Ingress, Namespace, NodeSubnets, Pod, Route, Service};
-use ako_core::{Key, Look, NamespacedName, Place, ResourceKind, Snapshot, Stored};
+use ako_core::{Config, Key, Look, NamespacedName, Place, ResourceKind, Snapshot, Stored};
 
 /// Reads a snapshot and remembers what was asked for.
 #[derive(Debug)]
 pub(crate) struct View<'a> {
     snapshot: &'a Snapshot,
+    /// The namespace whose Secrets alone are read where Routes are served, if that is configured.
+    secrets_with_routes: Option<Arc<str>>,
     reads: RefCell<BTreeSet<Key>>,
 }
 
 impl<'a> View<'a> {
-    pub(crate) fn new(snapshot: &'a Snapshot) -> Self {
-        Self { snapshot, reads: RefCell::default() }
+    pub(crate) fn new(config: &Config, snapshot: &'a Snapshot) -> Self {
+        let own = config.default_secrets_only.then(|| config.operator_namespace.clone());
+        Self { snapshot, secrets_with_routes: own, reads: RefCell::default() }
     }
 
     /// What was looked at so far, sorted.
@@ -33,7 +36,14 @@ impl<'a> View<'a> {
     /// One object.
     pub(crate) fn get<T: Stored>(&self, id: &NamespacedName) -> Option<&'a Arc<T>> {
         self.note(Key::One(T::KIND, id.clone()));
-        self.snapshot.get(id)
+        let is_withheld = T::KIND == ResourceKind::Secret && self.secret_withheld(&id.namespace).is_some();
+        self.snapshot.get(id).filter(|_| !is_withheld)
+    }
+
+    /// Why Secrets of a namespace are not read, if they are not.
+    pub(crate) fn secret_withheld(&self, namespace: &Arc<str>) -> Option<String> {
+        let own = self.secrets_with_routes.as_ref().filter(|own| *own != namespace)?;
+        self.has_routes().then(|| format!("secret handling is restricted to {own} namespace only"))
     }
 
     /// All objects of a kind, by name.

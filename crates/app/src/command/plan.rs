@@ -7,7 +7,7 @@ use std::time::Duration;
 use ako_avi_io::ClaimedBy;
 use ako_core::{Catalogue, Delta, Look, ResourceId, ResourceKind};
 use ako_engine::{DryRun, Event, Reading, dry_run};
-use ako_kube_io::{Pace, Source, SourceEvent};
+use ako_kube_io::{Pace, SecretsOf, Source, SourceEvent};
 use ako_translate::Translator;
 use anyhow::Context as _;
 use serde_json::json;
@@ -107,7 +107,8 @@ async fn read_cluster(client: kube::Client, translator: &Translator) -> anyhow::
     let (sender, mut events) = mpsc::channel(1024);
     let mut left = ResourceKind::read_with(translator.config());
     let (_, kinds) = watch::channel(left.clone());
-    let watches = Source::run(client, kinds, sender, Pace::idle(clock::boot_time()));
+    let secrets = SecretsOf::configured(translator.config());
+    let watches = Source::run(client, kinds, secrets, sender, Pace::idle(clock::boot_time()));
     let reading = async {
         let mut cluster = Vec::new();
         while !left.is_empty() {

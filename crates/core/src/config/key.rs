@@ -79,6 +79,7 @@ pub fn keys() -> &'static [KeySpec] {
         restart("vrfName", "VRF_NAME"),
         restart("nsxtT1LR", "NSXT_T1_LR"),
         restart("vpcMode", "VPC_MODE"),
+        restart("useDefaultSecretsOnly", "USE_DEFAULT_SECRETS_ONLY"),
         live("serviceEngineGroupName", "SEG_NAME"),
         restart("primaryInstance", "PRIMARY_AKO_FLAG"),
         restart("enableEVH", "ENABLE_EVH"),
@@ -122,7 +123,6 @@ pub fn keys() -> &'static [KeySpec] {
         refused("servicesAPI", "SERVICES_API"),
         refused("istioEnabled", "ISTIO_ENABLED"),
         refused("enableMCI", "MCI_ENABLED"),
-        not_yet("useDefaultSecretsOnly", "USE_DEFAULT_SECRETS_ONLY"),
         not_yet("akoCRDOperatorEnabled", "AKO_CRD_OPERATOR_ENABLED"),
     ];
     KEYS

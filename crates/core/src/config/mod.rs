@@ -225,6 +225,9 @@ pub struct Config {
     pub tier1_router: Arc<str>,
     /// `vpcMode`: `tier1_router` is the path of a VPC, which addresses come from.
     pub vpc_mode: bool,
+    /// `useDefaultSecretsOnly`: where Routes are served, no Secrets are read but those of the
+    /// operator's own namespace.
+    pub default_secrets_only: bool,
     /// `fullSyncFrequency` in seconds; 0 means never.
     pub full_sync_s: u64,
     /// `apiServerPort`
@@ -280,6 +283,7 @@ impl Default for Config {
             auto_annotate: true,
             tier1_router: "".into(),
             vpc_mode: false,
+            default_secrets_only: false,
             full_sync_s: 1800,
             admin_port: 8080,
             log_level: LogLevel::Warn,

@@ -90,6 +90,7 @@ impl Parser<'_> {
         c.primary = self.flag("primaryInstance", true);
         c.tier1_router = self.text("nsxtT1LR", "");
         c.vpc_mode = self.flag("vpcMode", false);
+        c.default_secrets_only = self.flag("useDefaultSecretsOnly", false);
         if c.vpc_mode && vpc_of(&c.tier1_router).is_none() {
             self.fatal(
                 "nsxtT1LR",
@@ -548,7 +549,7 @@ mod tests {
             ("fullSyncFrequency", "soon"),
             ("istioEnabled", "true"),
             ("servicesAPI", "false"),
-            ("useDefaultSecretsOnly", "true"),
+            ("akoCRDOperatorEnabled", "true"),
             ("enableevh", "true"),
         ]);
         assert_eq!(
@@ -563,7 +564,7 @@ mod tests {
                 "fullSyncFrequency=\"soon\": is not a number in range; taken as 1800",
                 "! istioEnabled=\"true\": is not supported by this version, which would change or delete what was \
                  made with it; remove the key, or keep the version that supports it",
-                "useDefaultSecretsOnly=\"true\": is understood but has no effect yet",
+                "akoCRDOperatorEnabled=\"true\": is understood but has no effect yet",
                 "enableevh=\"true\": is not a key of this operator; did you mean enableEVH?",
             ]
         );

@@ -152,7 +152,7 @@ fn the_notes_name_what_has_no_effect_and_what_is_missing() {
         "ControllerSettings": {"controllerHost": "10.10.10.10"},
         "image": {"repository": "projects.packages.broadcom.com/ako/ako"},
         "AKOSettings": {
-            "useDefaultSecretsOnly": "true", "vipPerNamespace": "true", "enableEndpointSlice": false,
+            "vipPerNamespace": "true", "enableEndpointSlice": false,
             "namespaceSelector": {"labelKey": "app"}, "deleteConfig": "true",
         },
         "L7Settings": {"fqdnReusePolicy": "Strict"},
@@ -165,7 +165,6 @@ fn the_notes_name_what_has_no_effect_and_what_is_missing() {
     for words in [
         "NetworkSettings.vipNetworkList",
         "image.repository",
-        "AKOSettings.useDefaultSecretsOnly",
         "AKOSettings.vipPerNamespace",
         "AKOSettings.enableEndpointSlice",
         "labelKey",

@@ -11,6 +11,7 @@ use std::collections::VecDeque;
 use std::fmt::Debug;
 use std::time::Duration;
 
+use ako_core::ResourceKind;
 use ako_kube_types::Convert;
 use kube::api::WatchEvent;
 use kube::core::DeserializeGuard;
@@ -146,6 +147,9 @@ where
     pub(super) async fn tell_served(&mut self, served: bool) -> Result<(), Interrupted> {
         if !K::KIND.may_be_unserved() || self.served.replace(served) == Some(served) {
             return Ok(());
+        }
+        if K::KIND == ResourceKind::Route {
+            self.feed.has_routes.send_replace(Some(served));
         }
         self.send([SourceEvent::Served { kind: K::KIND, served }]).await
     }

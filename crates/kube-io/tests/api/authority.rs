@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ako_core::{Authority, Delta, Resource, ResourceKind};
-use ako_kube_io::{Demand, Source, SourceEvent};
+use ako_kube_io::{Demand, SecretsOf, Source, SourceEvent};
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, watch as signal};
 use tokio::task::JoinSet;
@@ -38,7 +38,7 @@ impl Watched {
         let kinds = signal::channel([ResourceKind::StatefulSet].into()).1;
         let demand = signal::Sender::new(Demand::default());
         let mut tasks = JoinSet::new();
-        tasks.spawn(Source::run(fake.client(), kinds, sender, pace(&demand)));
+        tasks.spawn(Source::run(fake.client(), kinds, SecretsOf::All, sender, pace(&demand)));
         Self { fake, events, demand, _tasks: tasks }
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use ako_core::id::NamespacedName;
 use ako_core::{Delta, Resource, ResourceKind, Snapshot};
 use ako_elect::Moment;
-use ako_kube_io::{Demand, Source, SourceEvent};
+use ako_kube_io::{Demand, SecretsOf, Source, SourceEvent};
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, watch as signal};
 use tokio::task::JoinHandle;
@@ -34,7 +34,7 @@ impl Watched {
         let (sender, events) = mpsc::channel(8);
         let kinds = signal::channel(ResourceKind::always()).1;
         let demand = signal::Sender::new(Demand::default());
-        let task = tokio::spawn(Source::run(fake.client(), kinds, sender, pace(&demand)));
+        let task = tokio::spawn(Source::run(fake.client(), kinds, SecretsOf::All, sender, pace(&demand)));
         Self { fake, events, task, demand }
     }
 

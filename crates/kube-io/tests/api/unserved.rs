@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use ako_core::{Delta, ResourceKind};
 use ako_elect::Moment;
-use ako_kube_io::{Demand, Source, SourceEvent};
+use ako_kube_io::{Demand, SecretsOf, Source, SourceEvent};
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, watch as signal};
 use tokio::task::JoinHandle;
@@ -40,7 +40,13 @@ impl Watched {
         let (sender, events) = mpsc::channel(8);
         let kinds = signal::Sender::new(BTreeSet::from([KIND]));
         let demand = signal::Sender::new(Demand::default());
-        let task = tokio::spawn(Source::run(fake.client(), kinds.subscribe(), sender, pace(&demand)));
+        let task = tokio::spawn(Source::run(
+            fake.client(),
+            kinds.subscribe(),
+            SecretsOf::All,
+            sender,
+            pace(&demand),
+        ));
         Self { fake, events, task, _demand: demand, _kinds: kinds }
     }
 

@@ -1,17 +1,17 @@
 //! Watches, statuses, configuration and events.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use ako_core::annotation::TENANT;
 use ako_core::id::NamespacedName;
-use ako_core::resource::{Published, PublishedAddress};
+use ako_core::resource::{Published, PublishedAddress, Secret};
 use ako_core::{Delta, ResourceId, ResourceKind, Snapshot};
 use ako_elect::{Moment, rehearsal};
 use ako_kube_io::{
-    About, Asker, ClusterWriter, ConfigEvent, ConfigSource, EventWriter, Occurrence, Outcome, Pace, Severity,
-    Source, SourceEvent, missing_rules, needed_rules,
+    About, Asker, ClusterWriter, ConfigEvent, ConfigSource, EventWriter, Occurrence, Outcome, Pace,
+    SecretsOf, Severity, Source, SourceEvent, missing_rules, needed_rules,
 };
 use ako_sim_kube::{Cut, Options, SimKube};
 use serde_json::{Value, json};
@@ -51,18 +51,23 @@ pub(crate) struct Watched {
 
 impl Watched {
     pub(crate) fn start(sim: &SimKube) -> Self {
+        Self::of(sim, ResourceKind::always(), SecretsOf::All)
+    }
+
+    fn of(sim: &SimKube, kinds: BTreeSet<ResourceKind>, secrets: SecretsOf) -> Self {
         let (sender, events) = mpsc::channel(64);
         let mut task = JoinSet::new();
-        let kinds = signal::channel(ResourceKind::always()).1;
-        task.spawn(Source::run(sim.client_as("admin-token", "operator/1"), kinds, sender, standby()));
+        let client = sim.client_as("admin-token", "operator/1");
+        task.spawn(Source::run(client, signal::channel(kinds).1, secrets, sender, standby()));
         Self { events, snapshot: Snapshot::default(), resets: 0, _task: task }
     }
 
     /// Follows the watches until what they told is as wanted.
     pub(crate) async fn until(&mut self, wanted: impl Fn(&Snapshot) -> bool) {
+        let end = tokio::time::Instant::now() + Duration::from_mins(20);
         while !wanted(&self.snapshot) {
-            let event = tokio::time::timeout(Duration::from_mins(20), self.events.recv()).await;
-            if let SourceEvent::Delta(delta) = event.expect("an event").expect("a source that runs") {
+            let event = tokio::time::timeout_at(end, self.events.recv()).await;
+            if let SourceEvent::Delta(delta) = event.expect("it comes in time").expect("a source that runs") {
                 self.resets += usize::from(matches!(delta, Delta::Reset(..)));
                 self.snapshot.apply(delta);
             }
@@ -94,6 +99,41 @@ async fn the_source_follows_the_cluster() {
     watched.until(|snapshot| !has("one")(snapshot)).await;
     let begun = sim.requests().into_iter().filter(|request| request.verb == "watch").count();
     assert!(begun > ResourceKind::always().len() * 25, "{begun}");
+}
+
+/// Whose Secrets are watched follows from whether Routes are served.
+#[tokio::test(start_paused = true)]
+async fn where_routes_are_served_only_the_own_secrets_are_watched() {
+    let sim = sim();
+    for namespace in ["default", "kube-system"] {
+        let metadata = json!({"name": "s", "namespace": namespace});
+        let data = json!({"tls.crt": "YQ==", "tls.key": "YQ=="});
+        apply(&sim, json!({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": data})).await;
+    }
+    let definition = json!({
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": "routes.route.openshift.io"},
+        "spec": {
+            "group": "route.openshift.io", "scope": "Namespaced",
+            "names": {"kind": "Route", "plural": "routes", "singular": "route", "listKind": "RouteList"},
+            "versions": [{"name": "v1", "served": true, "storage": true,
+                "schema": {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": true}}}],
+        },
+    });
+    let kinds = ResourceKind::always().into_iter().chain([ResourceKind::Route]).collect();
+    let mut watched = Watched::of(&sim, kinds, SecretsOf::OneWithRoutes("default".into()));
+    let in_namespaces = |snapshot: &Snapshot| {
+        let has = |namespace: &str| snapshot.get::<Secret>(&NamespacedName::new(namespace, "s")).is_some();
+        (has("default"), has("kube-system"))
+    };
+    watched.until(|snapshot| in_namespaces(snapshot) == (true, true)).await;
+    apply(&sim, definition.clone()).await;
+    watched.until(|snapshot| in_namespaces(snapshot) == (true, false)).await;
+    let mut gone = definition;
+    gone["$delete"] = true.into();
+    apply(&sim, gone).await;
+    watched.until(|snapshot| in_namespaces(snapshot) == (true, true)).await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -132,6 +132,13 @@ fn certificate_of<'a>(
         Some(name) => NamespacedName::new(route.id.namespace.clone(), name.clone()),
         None => tls::default_secret(context),
     };
+    if let Some(why) = view.secret_withheld(&secret.namespace) {
+        let message = format!(
+            "Secret {secret} for host {host} is not read, as useDefaultSecretsOnly is true: {why}; give the certificate in \
+             the Route"
+        );
+        return Err((Reason::InvalidSecret, message));
+    }
     let found = tls::of_secret(view.get::<Secret>(&secret), &secret, host)?;
     Ok(Tls { is_default: asked.external_certificate.is_none(), ..found })
 }

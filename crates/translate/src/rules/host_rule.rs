@@ -123,7 +123,10 @@ fn alias_mistake(context: &Context, view: &View<'_>, rule: &HostRule) -> Option<
 fn secret_mistake(view: &View<'_>, rule: &HostRule) -> Option<String> {
     let tls = rule.tls.as_ref()?;
     let all = std::iter::once(&tls.certificate).chain(&tls.alternate);
-    let mut secrets = all.filter(|certificate| certificate.source == CertificateSource::Secret);
+    let mut secrets = all.filter(|certificate| certificate.source == CertificateSource::Secret).peekable();
+    if let Some(why) = secrets.peek().and_then(|_| view.secret_withheld(&rule.id.namespace)) {
+        return Some(why);
+    }
     secrets.find_map(|certificate| {
         let name = &certificate.name;
         let id = NamespacedName::new(rule.id.namespace.clone(), name.clone());

@@ -132,7 +132,7 @@ mod tests {
             let brief = Brief { object_type: object_type.map(Into::into), ..Brief::default() };
             snapshot.learn(&profile(name), Look::Found(brief));
         }
-        let view = View::new(&snapshot);
+        let view = View::new(&context.config, &snapshot);
         let check = |name, wanted| check(&context, &view, profile(name), Wants::Type(wanted));
         assert_eq!(check("web", "APPLICATION_PROFILE_TYPE_HTTP"), Found::Fine);
         let wrong = |name: &str| {

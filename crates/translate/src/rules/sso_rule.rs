@@ -127,6 +127,9 @@ pub(crate) fn secret_of<'a>(
 ) -> Result<&'a Redacted, String> {
     let NamedSecret { what, key, name } = named;
     let id = NamespacedName::new(rule.id.namespace.clone(), (*name).clone());
+    if let Some(why) = view.secret_withheld(&id.namespace) {
+        return Err(why);
+    }
     let Some(secret) = view.get::<Secret>(&id) else {
         return Err(format!("Got error while fetching {name} secret : secret \"{name}\" not found"));
     };
