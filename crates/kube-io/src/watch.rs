@@ -201,6 +201,17 @@ where
         Ok(())
     }
 
+    /// Ends when others may have to be watched than now.
+    fn reached_anew(&self) -> impl Future<Output = ()> + use<K> {
+        let is_confined = self.confined_to().is_some();
+        let mut has_routes = self.feed.has_routes.subscribe();
+        async move {
+            if !is_confined || has_routes.changed().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+
     /// Lists everything. Half a list is never handed on.
     async fn list(&mut self) -> Result<(), Interrupted> {
         let asked = (self.feed.clock)();
@@ -257,9 +268,7 @@ where
         let mut parameters =
             WatchParams::default().timeout(u32::try_from(lasts.as_secs()).unwrap_or(u32::MAX));
         parameters.field_selector = self.selector();
-        let mut has_routes = self.feed.has_routes.subscribe();
-        has_routes.mark_unchanged();
-        let is_confined = self.confined_to().is_some();
+        let mut reached_anew = pin!(self.reached_anew());
         let started = Instant::now();
         let answer = timeout(BEGINS_WITHIN, self.api.watch(&parameters, version)).await;
         let stream = answer.map_err(|_| failed("watch: no answer"))?.map_err(|error| watch_failed(&error))?;
@@ -290,8 +299,7 @@ where
                         None => look_at = Instant::now() + LIST_AGAIN,
                     }
                 }
-                // Whose objects are watched may be another question now.
-                Ok(()) = has_routes.changed(), if is_confined => return Ok(()),
+                () = &mut reached_anew => return Ok(()),
                 Ok(()) = self.feed.demand.changed() => {
                     self.heed();
                     if self.proofs.is_asked() {
