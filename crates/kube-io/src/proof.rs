@@ -1,7 +1,6 @@
 //! What proves that a watch shows the cluster as it is.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 use std::time::Duration;
 
 use ako_elect::Moment;
@@ -9,7 +8,7 @@ use kube::Client;
 use tokio::sync::{mpsc, watch};
 
 use crate::leadership::BootClock;
-use crate::source::SecretsOf;
+use crate::reach::Reach;
 use crate::source_event::SourceEvent;
 
 /// The most versions that a watch has still to reach. The newest one is what
@@ -41,9 +40,7 @@ pub(crate) struct Feed {
     pub(crate) events: mpsc::Sender<SourceEvent>,
     pub(crate) demand: watch::Receiver<Demand>,
     pub(crate) clock: BootClock,
-    pub(crate) secrets: SecretsOf,
-    /// Whether the API server has Routes, once that is known.
-    pub(crate) has_routes: Arc<watch::Sender<Option<bool>>>,
+    pub(crate) reach: Reach,
 }
 
 /// Versions that the cluster had, each with the moment before that was asked, and

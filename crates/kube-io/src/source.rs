@@ -1,10 +1,9 @@
 //! The cluster as a stream of changes.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::time::Duration;
 
-use ako_core::{Config, ResourceKind};
+use ako_core::ResourceKind;
 use kube::Client;
 use tokio::sync::{mpsc, watch as signal};
 use tokio::task::JoinSet;
@@ -12,6 +11,7 @@ use tokio::task::JoinSet;
 use crate::authority::watch_installations;
 use crate::leadership::BootClock;
 use crate::proof::{Demand, Feed};
+use crate::reach::{Reach, SecretsOf};
 use crate::source_event::SourceEvent;
 use crate::watch::watch;
 
@@ -40,27 +40,6 @@ impl std::fmt::Debug for Pace {
     }
 }
 
-/// Whose Secrets are watched.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum SecretsOf {
-    /// Those of all namespaces.
-    #[default]
-    All,
-    /// Where the API server has Routes, those of this namespace alone.
-    OneWithRoutes(Arc<str>),
-}
-
-impl SecretsOf {
-    /// As a configuration asks for it: the namespace is then the operator's own.
-    pub fn configured(config: &Config) -> Self {
-        if config.default_secrets_only {
-            Self::OneWithRoutes(config.operator_namespace.clone())
-        } else {
-            Self::All
-        }
-    }
-}
-
 /// One watch for each kind that the configuration asks for.
 ///
 /// They survive everything that an API server does: errors, disconnects,
@@ -85,8 +64,7 @@ impl Source {
         pace: Pace,
     ) {
         let Pace { demand, clock } = pace;
-        let has_routes = Arc::new(signal::Sender::new(None));
-        let feed = Feed { client, events: events.clone(), demand, clock, secrets, has_routes };
+        let feed = Feed { client, events: events.clone(), demand, clock, reach: Reach::new(secrets) };
         let (mut tasks, mut begun) = (JoinSet::new(), BTreeSet::new());
         loop {
             for kind in kinds.borrow_and_update().difference(&begun.clone()).copied() {

@@ -37,7 +37,6 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use crate::error::{code_of, describe};
 use crate::proof::{Demand, Feed, Proofs};
-use crate::source::SecretsOf;
 use crate::source_event::SourceEvent;
 use crate::tracker::Tracker;
 use unserved::Withheld;
@@ -177,39 +176,17 @@ impl<K> Watch<K>
 where
     K: Convert + DeserializeOwned + Clone + Debug + Send + Sync + 'static,
 {
-    /// The namespace whose objects alone may be watched, if there is one.
-    fn confined_to(&self) -> Option<Arc<str>> {
-        match &self.feed.secrets {
-            SecretsOf::OneWithRoutes(namespace) if K::KIND == ResourceKind::Secret => Some(namespace.clone()),
-            _ => None,
-        }
-    }
-
     /// Waits until it is known whose objects are to be watched; others than before are listed anew.
     async fn reach(&mut self) -> Result<(), Interrupted> {
-        let Some(confined) = self.confined_to() else { return Ok(()) };
-        let mut has_routes = self.feed.has_routes.subscribe();
-        let is_confined = tokio::select! {
-            known = has_routes.wait_for(Option::is_some) => known.is_ok_and(|known| *known == Some(true)),
+        let namespace = tokio::select! {
+            namespace = self.feed.reach.namespace(K::KIND) => namespace,
             () = self.feed.events.closed() => return Err(Interrupted::Closed),
         };
-        let namespace = is_confined.then_some(confined);
         if self.namespace != namespace {
             self.namespace = namespace;
             self.version = None;
         }
         Ok(())
-    }
-
-    /// Ends when others may have to be watched than now.
-    fn reached_anew(&self) -> impl Future<Output = ()> + use<K> {
-        let is_confined = self.confined_to().is_some();
-        let mut has_routes = self.feed.has_routes.subscribe();
-        async move {
-            if !is_confined || has_routes.changed().await.is_err() {
-                std::future::pending::<()>().await;
-            }
-        }
     }
 
     /// Lists everything. Half a list is never handed on.
@@ -268,7 +245,7 @@ where
         let mut parameters =
             WatchParams::default().timeout(u32::try_from(lasts.as_secs()).unwrap_or(u32::MAX));
         parameters.field_selector = self.selector();
-        let mut reached_anew = pin!(self.reached_anew());
+        let mut reach_changed = pin!(self.feed.reach.changed(K::KIND));
         let started = Instant::now();
         let answer = timeout(BEGINS_WITHIN, self.api.watch(&parameters, version)).await;
         let stream = answer.map_err(|_| failed("watch: no answer"))?.map_err(|error| watch_failed(&error))?;
@@ -299,7 +276,7 @@ where
                         None => look_at = Instant::now() + LIST_AGAIN,
                     }
                 }
-                () = &mut reached_anew => return Ok(()),
+                () = &mut reach_changed => return Ok(()),
                 Ok(()) = self.feed.demand.changed() => {
                     self.heed();
                     if self.proofs.is_asked() {

@@ -45,8 +45,13 @@ const BY_NAME: [(&str, &[&str], &str); 17] = [
     ),
     (
         "crates/translate/src/view.rs",
-        &["Route"],
-        "where there are Routes, they are served instead of Ingresses",
+        &["Route", "Secret"],
+        "where there are Routes, they are served instead of Ingresses, and useDefaultSecretsOnly acts",
+    ),
+    (
+        "crates/kube-io/src/reach.rs",
+        &["Route", "Secret"],
+        "useDefaultSecretsOnly acts where there are Routes",
     ),
     (
         "crates/translate/src/static_routes.rs",

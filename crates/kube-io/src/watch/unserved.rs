@@ -11,7 +11,6 @@ use std::collections::VecDeque;
 use std::fmt::Debug;
 use std::time::Duration;
 
-use ako_core::ResourceKind;
 use ako_kube_types::Convert;
 use kube::api::WatchEvent;
 use kube::core::DeserializeGuard;
@@ -148,9 +147,7 @@ where
         if !K::KIND.may_be_unserved() || self.served.replace(served) == Some(served) {
             return Ok(());
         }
-        if K::KIND == ResourceKind::Route {
-            self.feed.has_routes.send_replace(Some(served));
-        }
+        self.feed.reach.served(K::KIND, served);
         self.send([SourceEvent::Served { kind: K::KIND, served }]).await
     }
 }
