@@ -14,7 +14,7 @@ const TABLE: &str = "crates/core/src/kinds/table.rs";
 const CRATES: [&str; 6] = ["core", "translate", "engine", "kube-types", "kube-io", "app"];
 
 /// What kinds are named where, and why.
-const BY_NAME: [(&str, &[&str], &str); 17] = [
+const BY_NAME: [(&str, &[&str], &str); 18] = [
     ("crates/core/src/kinds/key.rs", &["Namespace"], "whether a namespace is served depends on it"),
     (
         "crates/core/src/snapshot.rs",

@@ -8,12 +8,20 @@ use ako_avi_types::{Brief, Kind, Object, Referred, VirtualService};
 use ako_core::config::ShardSize;
 use ako_core::kinds::host_rule::{Certificate, CertificateSource, HostTls};
 use ako_core::kinds::http_rule::{HttpRulePath, LoadBalancerPolicy};
-use ako_core::resource::{HostRule, HttpRule, Ingress, ObjectMeta};
-use ako_core::{Config, Delta, Look, NamespacedName, Resource, ResourceId, ResourceKind, Snapshot};
+use ako_core::kinds::sso_rule::{AcsType, Saml, SignIn};
+use ako_core::resource::{
+    AviInfraSetting, HostRule, HttpRule, Ingress, IngressClass, L4Rule, L7Rule, ObjectMeta, ServiceType,
+    SsoRule,
+};
+use ako_core::{
+    CONTROLLER_NAME, Config, Delta, Look, NamespacedName, Resource, ResourceId, ResourceKind, Snapshot,
+    annotation,
+};
 use ako_engine::{Desired, Event};
 
 use crate::cluster::{
-    base, config, host, ingress, namespace, pem, plain_ingress, rule, secret, secure_ingress, translator,
+    base, config, host, ingress, namespace, pem, plain_ingress, plain_service, rule, secret, secure_ingress,
+    slice, translator,
 };
 use crate::world::World;
 
@@ -260,6 +268,137 @@ fn a_rule_that_changes_has_only_its_own_host_translated() {
             let counts = (changes.translated, changes.assembled);
             assert!(counts.0 == 2 && counts.1 <= 1, "rule {n}: {counts:?} units and fronts");
             desired.answering(&mut snapshot, &|_| Look::Found(Brief::default()));
+        }
+    }
+}
+
+/// A rule of each kind, two of some, that act on hosts 1 and 2 and on Service `lb`, or are wrong.
+fn one_of_each() -> Vec<Resource> {
+    let name = |name: &str| NamespacedName::new("red", name);
+    let sign_in = SignIn::Saml(Saml {
+        acs: AcsType::Url,
+        acs_index: None,
+        entity_id: "e".into(),
+        single_sign_on_url: "https://sso".into(),
+        cookie_name: None,
+        cookie_timeout: 60,
+        signing_certificate: None,
+        use_idp_session_timeout: None,
+    });
+    let Resource::HostRule(by) = host_rule("h", &host(1), CertificateSource::Secret, &["cert"]) else {
+        panic!("no HostRule")
+    };
+    vec![
+        Resource::HostRule(HostRule {
+            l7_rule: Some("l".into()),
+            aliases: vec![host("alias")],
+            ..by.clone()
+        }),
+        Resource::HostRule(HostRule { id: name("twin"), meta: ObjectMeta::created(9), ..by }),
+        host_rule("wrong", &host(2), CertificateSource::Secret, &["missing"]),
+        Resource::L7Rule(L7Rule { id: name("l"), min_pools_up: Some(2), ..L7Rule::default() }),
+        http_rule("red", "p", "/", "LB", 1),
+        Resource::L4Rule(L4Rule {
+            id: name("r"),
+            load_balancer_ip: Some("10.0.0.9".into()),
+            ..L4Rule::default()
+        }),
+        Resource::SSORule(SsoRule {
+            id: name("s"),
+            fqdn: host(1),
+            sso_policy: "policy".into(),
+            sign_in: Some(sign_in),
+            ..SsoRule::default()
+        }),
+        Resource::AviInfraSetting(AviInfraSetting {
+            id: NamespacedName::cluster("s"),
+            se_group: Some("gold".into()),
+            ..AviInfraSetting::default()
+        }),
+    ]
+}
+
+/// What there is beside the rules: hosts of a class with a setting, and a Service with a rule.
+fn without_rules() -> Vec<Resource> {
+    let mut balancer = plain_service("lb", ServiceType::LoadBalancer);
+    balancer.annotations = BTreeMap::from([(annotation::L4_RULE.into(), "r".into())]);
+    let class = Resource::IngressClass(IngressClass {
+        name: "avi".into(),
+        controller: CONTROLLER_NAME.into(),
+        is_default: true,
+        setting: Some("s".into()),
+    });
+    let mut all: Vec<_> = base().into_iter().filter(|object| object.id() != class.id()).collect();
+    all.extend([class, Resource::Service(balancer), slice("lb", &[1])]);
+    all.extend([ingress("a", &[host(1)]), secure_ingress("b", &[host(2), host(3)])]);
+    all
+}
+
+/// Everything that is wanted, found and said.
+fn graph(desired: &Desired) -> String {
+    let objects: Vec<_> = desired.objects().map(|(key, object)| (key.to_string(), object.body())).collect();
+    let findings: Vec<_> = desired.diagnostics().collect();
+    let said: Vec<_> =
+        desired.subjects().map(|id| (id, desired.statements(id).collect::<Vec<_>>())).collect();
+    format!("{objects:#?} {findings:#?} {said:#?}")
+}
+
+/// A world whose controller has what is asked for, but for what is called `missing`.
+struct Graph {
+    snapshot: Snapshot,
+    desired: Desired,
+}
+
+impl Graph {
+    fn of(config: Config, objects: impl IntoIterator<Item = Resource>) -> Self {
+        let mut graph = Self { snapshot: Snapshot::default(), desired: Desired::new(translator(config)) };
+        objects.into_iter().for_each(|object| graph.take(Delta::Apply(object)));
+        graph
+    }
+
+    fn take(&mut self, delta: Delta) {
+        let touched = self.snapshot.apply(delta);
+        self.desired.update(&self.snapshot, &touched);
+        self.desired.answering(&mut self.snapshot, &|_| Look::Found(Brief::default()));
+    }
+}
+
+fn all_modes() -> [Config; 4] {
+    let dedicated = Config { shard_size: ShardSize::Dedicated, ..config() };
+    [config(), Config { evh: true, ..config() }, Config { evh: true, ..dedicated.clone() }, dedicated]
+}
+
+/// Whatever comes and goes again leaves nothing behind.
+#[test]
+fn a_rule_that_comes_and_goes_leaves_nothing_behind() {
+    for config in all_modes() {
+        let all: Vec<_> = without_rules().into_iter().chain(one_of_each()).collect();
+        for rule in one_of_each() {
+            let id = rule.id();
+            let without = all.iter().filter(|object| object.id() != id).cloned();
+            let mut running = Graph::of(config.clone(), without);
+            let before = graph(&running.desired);
+            running.take(Delta::Apply(rule));
+            assert_ne!(graph(&running.desired), before, "{id} does nothing");
+            running.take(Delta::Delete(id.clone()));
+            assert!(graph(&running.desired) == before, "{id} leaves something behind");
+        }
+    }
+}
+
+/// Whatever order things come in, the end is the same.
+#[test]
+fn the_order_in_which_rules_come_does_not_matter() {
+    for config in all_modes() {
+        let all: Vec<_> = one_of_each().into_iter().chain(without_rules()).collect();
+        let expected = graph(&Graph::of(config.clone(), all.clone()).desired);
+        for at in 0..all.len() {
+            let mut turned = all.clone();
+            turned.rotate_left(at);
+            assert!(graph(&Graph::of(config.clone(), turned.clone()).desired) == expected, "from {at}");
+            turned.reverse();
+            let backwards = graph(&Graph::of(config.clone(), turned).desired);
+            assert!(backwards == expected, "backwards from {at}");
         }
     }
 }
