@@ -99,12 +99,16 @@ const RULES: [&str; 8] = [
 /// The definitions of the chart.
 const DEFINITIONS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../charts/ako/crds");
 
+/// The definitions of AKO's rules.
+pub(crate) fn definitions() -> Vec<Value> {
+    let files = std::fs::read_dir(DEFINITIONS).unwrap();
+    let texts = files.map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap());
+    texts.map(|text| serde_saphyr::from_str(&text).unwrap()).collect()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn every_step_of_cases_with_rules_comes_to_the_recorded_end() {
-    let definitions: Vec<Value> = std::fs::read_dir(DEFINITIONS)
-        .unwrap()
-        .map(|file| serde_saphyr::from_str(&std::fs::read_to_string(file.unwrap().path()).unwrap()).unwrap())
-        .collect();
+    let definitions = definitions();
     let cases = golden::cases().unwrap();
     for name in RULES {
         let case = cases.iter().find(|case| case.name == name).expect("a recorded case is missing");

@@ -23,5 +23,6 @@ mod protection;
 mod refused;
 mod replicas;
 mod routes;
+mod rules;
 mod twins;
 mod world;
