@@ -136,7 +136,7 @@ fn what_a_host_rule_gave_stays_while_it_is_rejected() {
         let fqdn = host(1);
         let objects =
             [host_rule(&fqdn, "strict", Some("cert")), ingress("a", &[host(1)]), slice("web", &[1])];
-        let mut world = at_rest(config, objects);
+        let mut world = at_rest(config.clone(), objects);
         let name = own(&world);
         let before = (waf(&world, &name), dns_names(&world), world.fake.keys());
         assert_eq!(before.0.as_deref(), Some("strict"));
@@ -166,10 +166,23 @@ fn what_a_host_rule_gave_stays_while_it_is_rejected() {
         world.run(Duration::from_mins(10));
         assert_eq!(waf(&world, &name).as_deref(), Some("strict"));
         assert!(world.fake.keys().len() > before.2.len());
+        // Its names go on, so that the virtual service is written, with what it keeps.
+        let Resource::HostRule(other) = host_rule(&fqdn, "missing", Some("cert")) else {
+            panic!("no HostRule")
+        };
+        world.apply(Resource::HostRule(HostRule { aliases: vec![host("other")], ..other }));
+        world.run(Duration::from_mins(10));
+        assert!(dns_names(&world).contains(&host("other")));
+        assert_eq!(waf(&world, &name).as_deref(), Some("strict"));
+        if config.shard_size != ShardSize::Dedicated {
+            let VirtualService { vh_domain_name, vh_matches, .. } = service(&world, &name);
+            let names = vh_domain_name.into_iter().chain(vh_matches.into_iter().map(|matched| matched.host));
+            assert!(names.collect::<Vec<_>>().contains(&host("other")));
+        }
         world.delete(&rule(ResourceKind::HostRule));
         world.run(Duration::from_mins(10));
         assert!(!world.fake.names(Kind::VirtualService).iter().any(|name| waf(&world, name).is_some()));
-        assert!(!dns_names(&world).contains(&host("alias")));
+        assert!(!dns_names(&world).contains(&host("other")));
     }
 }
 
