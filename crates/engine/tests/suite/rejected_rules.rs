@@ -300,6 +300,23 @@ fn sso_rule(policy: &str) -> Resource {
     })
 }
 
+/// A host whose virtual service stays under another name than it would have keeps its address, too.
+#[test]
+fn the_address_of_a_host_that_signs_in_stays() {
+    let config = Config { evh: true, ..config() };
+    let objects = [sso_rule("strict"), ingress("a", &[host(1), host(2)]), slice("web", &[1])];
+    let mut world = at_rest(config.clone(), objects);
+    let hosts = |world: &World| -> BTreeSet<Arc<str>> {
+        let id = ResourceId { kind: ResourceKind::Ingress, name: NamespacedName::new("red", "a") };
+        world.status(&id).addresses.into_iter().map(|address| address.hostname).collect()
+    };
+    assert_eq!(hosts(&world), BTreeSet::from([host(1), host(2)]));
+    world.apply(sso_rule("missing"));
+    world.restart_as(Config { shard_size: ShardSize::Dedicated, ..config });
+    world.run(Duration::from_mins(10));
+    assert_eq!(hosts(&world), BTreeSet::from([host(1), host(2)]));
+}
+
 /// Nobody gets in without signing in who could not before.
 #[test]
 fn a_host_goes_on_asking_people_to_sign_in() {

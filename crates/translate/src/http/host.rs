@@ -17,6 +17,7 @@ use crate::output::{Keep, Output};
 use crate::placement::Chosen;
 use crate::rules::infra_setting::{self, Unusable};
 use crate::rules::sso_rule::{self, Choice};
+use crate::statement::{Statement, What};
 use crate::view::View;
 
 /// The claims to a host that are served together: objects in different tenants, or with the names
@@ -172,10 +173,11 @@ fn keep_sign_in(context: &Context, site: &Site<'_>, out: &mut Output) {
     for claim in &site.claims {
         let message = format!(
             "the SSORule for host {} is rejected: if the host is served already, its virtual service stays as it is, with \
-             its sign-in; if the host is new, everybody gets in; correct the rule, or remove it",
+             its sign-in, where it is; if the host is new, everybody gets in; correct the rule, or remove it",
             site.host
         );
         out.tell(&claim.by.id(), Reason::RuleNotApplied, message);
+        out.statements.push(Statement { object: claim.by.id(), what: What::AddressStays(site.host.clone()) });
     }
 }
 
