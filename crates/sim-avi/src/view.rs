@@ -104,6 +104,9 @@ fn hide_secrets(kind: &Kind, fields: &mut Fields, written: bool) {
                 *key = SENSITIVE.into();
             }
         }
+        "virtualservice" => {
+            fields.get_mut("oauth_vs_config").into_iter().for_each(hide_passwords);
+        }
         "cloud" | "cloudconnectoruser" | "user" => {
             fields.values_mut().for_each(hide_passwords);
             fields
@@ -119,7 +122,10 @@ fn hide_passwords(value: &mut Value) {
     match value {
         Value::Object(map) => {
             for (key, value) in map.iter_mut() {
-                if matches!(key.as_str(), "password" | "secret_access_key") {
+                if matches!(
+                    key.as_str(),
+                    "password" | "secret_access_key" | "client_secret" | "server_secret"
+                ) {
                     *value = SENSITIVE.into();
                 } else {
                     hide_passwords(value);

@@ -47,9 +47,18 @@ fn of_host(dump: &Value) -> Value {
     marked(dump, "virtualservice", "\"foo.com\"")
 }
 
-fn sign_in(policy: &str, entity: &str) -> Value {
+/// By OAuth, with a secret that the controller shows to nobody.
+fn oauth(client: &str) -> Value {
+    let app = json!({"clientID": client, "clientSecret": "oauth"});
+    let settings = json!([{"authProfileRef": "custom-authprofile", "appSettings": app}]);
+    json!({
+        "fqdn": "foo.com", "ssoPolicyRef": "custom-ssopolicy", "oauthVsConfig": {"oauthSettings": settings},
+    })
+}
+
+fn saml(policy: &str) -> Value {
     let saml = json!({
-        "authnReqAcsType": "SAML_AUTHN_REQ_ACS_TYPE_URL", "entityID": entity,
+        "authnReqAcsType": "SAML_AUTHN_REQ_ACS_TYPE_URL", "entityID": "e",
         "singleSignonURL": "https://foo.com/sso",
     });
     json!({"fqdn": "foo.com", "ssoPolicyRef": policy, "samlSpConfig": saml})
@@ -90,10 +99,14 @@ fn lives() -> [Life; 4] {
         Life {
             kind: "SSORule",
             version: "v1alpha2",
-            right: sign_in("custom-ssopolicy", "one"),
-            changed: sign_in("custom-ssopolicy", "two"),
-            broken: sign_in("gone", "three"),
-            shown: |dump| of_host(dump)["saml_sp_config"]["entity_id"].clone(),
+            right: saml("custom-ssopolicy"),
+            changed: oauth("client"),
+            broken: saml("gone"),
+            shown: |dump| {
+                let service = of_host(dump);
+                let client = &service["oauth_vs_config"]["oauth_settings"][0]["app_settings"]["client_id"];
+                json!([service["saml_sp_config"]["entity_id"], client])
+            },
         },
         Life {
             kind: "L4Rule",
@@ -117,7 +130,11 @@ async fn start() -> Option<(World, Case)> {
     world.restart_operator().await;
     let mut balancer = service("lb", "LoadBalancer", &["10.244.1.6"]);
     balancer[0]["metadata"]["annotations"] = json!({"ako.vmware.com/l4rule": "r"});
-    world.apply(&[ingress_class()]).await;
+    let secret = json!({
+        "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "oauth", "namespace": "default"},
+        "stringData": {"clientSecret": "throw-away"},
+    });
+    world.apply(&[ingress_class(), secret]).await;
     world.apply(&balancer).await;
     world.apply(&service("web", "ClusterIP", &["10.244.1.5"])).await;
     world.apply(&[ingress("shop", "foo.com", "/", "web")]).await;

@@ -272,6 +272,28 @@ async fn certificates_are_read_and_keys_are_hidden() {
     assert_eq!(client.put(&path(&created), read).await.status, StatusCode::OK);
 }
 
+/// The secrets of sign-in are shown to nobody.
+#[tokio::test]
+async fn secrets_of_a_virtual_service_are_hidden() {
+    let (_sim, client) = Client::fresh().await;
+    client.create("vsvip", json!({"name": "v", "vip": [{"vip_id": "0", "auto_allocate_ip": true}]})).await;
+    let settings = json!([{
+        "app_settings": {"client_id": "c", "client_secret": "hunter2"},
+        "resource_server": {"opaque_token_params": {"server_secret": "hunter3"}},
+    }]);
+    let body = json!({
+        "name": "vs", "vsvip_ref": VIP, "services": [{"port": 80}],
+        "oauth_vs_config": {"oauth_settings": settings},
+    });
+    let created = client.create("virtualservice", body).await;
+    let read = client.get(&path(&created)).await.json();
+    for shown in [created, read] {
+        let settings = &shown["oauth_vs_config"]["oauth_settings"][0];
+        assert_eq!(settings["app_settings"], json!({"client_id": "c", "client_secret": "<sensitive>"}));
+        assert!(!shown.to_string().contains("hunter"), "{shown}");
+    }
+}
+
 #[tokio::test]
 async fn a_slug_names_the_uuid() {
     let (_sim, client) = Client::fresh().await;
