@@ -7,7 +7,7 @@ use std::time::Duration;
 use ako_avi_types::{Brief, Kind, Object, Referred};
 use ako_core::config::ShardSize;
 use ako_core::resource::{
-    AviInfraSetting, Ingress, IngressClass, Namespace, ObjectMeta, Protocol, ServiceType,
+    AviInfraSetting, InfraNetwork, Ingress, IngressClass, Namespace, ObjectMeta, Protocol, ServiceType,
 };
 use ako_core::{CONTROLLER_NAME, Config, NamespacedName, Resource, ResourceId, ResourceKind, annotation};
 
@@ -463,4 +463,31 @@ fn a_shared_vip_follows_the_configuration_whatever_setting_its_namespace_has() {
     world.restart_as(regrouped);
     world.run(Duration::from_mins(10));
     assert!(groups(&world).values().all(|group| &**group == "gold"), "{:?}", groups(&world));
+}
+
+/// Routes to the addresses of a namespace are announced while its setting says so, on every virtual
+/// service alike.
+#[test]
+fn the_announcement_of_routes_is_taken_back() {
+    let announcing = Resource::AviInfraSetting(AviInfraSetting {
+        id: NamespacedName::cluster("s"),
+        network: Some(InfraNetwork { enable_rhi: Some(true), ..InfraNetwork::default() }),
+        ..AviInfraSetting::default()
+    });
+    let through = Resource::Ingress(Ingress { passthrough: true, ..plain_ingress("p", &[host(1)]) });
+    for config in modes() {
+        let objects = [announcing.clone(), class(None), namespace(None, Some("s")), through.clone()];
+        let mut world = at_rest(config, objects);
+        let announced = |world: &World| -> BTreeSet<_> {
+            let services = everything(world).into_iter().filter_map(|object| match object {
+                Object::VirtualService(vs) => Some(vs.enable_rhi == Some(true)),
+                _ => None,
+            });
+            services.collect()
+        };
+        assert_eq!(announced(&world), BTreeSet::from([true]));
+        world.apply(namespace(None, None));
+        world.run(Duration::from_mins(10));
+        assert_eq!(announced(&world), BTreeSet::from([false]));
+    }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use ako_avi_types::{ErrorClass, Kind};
 use ako_core::resource::{Ingress, IngressClass, Published, PublishedAddress, ServiceType};
-use ako_core::{Reason, Resource, ResourceKind};
+use ako_core::{Reason, Resource, ResourceKind, annotation};
 use ako_engine::{Event, Unpublished};
 
 use crate::cluster::{base, config, host, id, ingress, plain_ingress, service};
@@ -38,6 +38,46 @@ fn statuses_appear_when_virtual_service_and_address_are_there() {
     world.restart();
     world.settle();
     assert_eq!(world.published, published, "a new process finds them as they should be");
+}
+
+/// AMKO makes names for several clusters of these: the address with its host, and the three
+/// annotations, which come and go with it, also when leaders change.
+#[test]
+fn what_amko_reads_comes_and_goes_as_a_whole() {
+    let mut world = world();
+    world.start();
+    world.settle();
+    let ids = [id(ResourceKind::Ingress, "a"), id(ResourceKind::Service, "lb")];
+    let read = |world: &World| ids.each_ref().map(|id| world.status(id));
+    let before = read(&world);
+    for status in &before {
+        let names: Vec<_> = status.annotations.keys().map(|name| &**name).collect();
+        assert_eq!(names, [annotation::CLUSTER_UUID, annotation::VS_UUID_MAP, annotation::TENANT]);
+        assert_eq!(&*status.annotations[annotation::TENANT], "admin");
+        let [address] = &*status.addresses else { panic!("{status:?}") };
+        assert!(!address.hostname.is_empty() && !address.ip.is_empty());
+        // The uuid is under the same name as the address.
+        let uuids = &status.annotations[annotation::VS_UUID_MAP];
+        assert!(uuids.contains(&format!("{:?}:", &*address.hostname)), "{uuids}");
+    }
+    for _ in 0..2 {
+        world.event(Event::Leads(None));
+        world.run(Duration::from_mins(1));
+        assert_eq!(read(&world), before);
+        world.restart();
+        world.settle();
+        assert_eq!(read(&world), before);
+    }
+    world.apply(Resource::IngressClass(IngressClass {
+        name: "avi".into(),
+        controller: "somebody/else".into(),
+        is_default: true,
+        setting: None,
+    }));
+    world.settle();
+    let after = read(&world);
+    assert!(after[0].is_empty(), "{:?}", after[0]);
+    assert_eq!(after[1], before[1]);
 }
 
 #[test]
