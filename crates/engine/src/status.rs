@@ -51,6 +51,9 @@ impl Known<'_> {
     /// The addresses that should stand on an object, and what goes with them; `None` if what
     /// stands there stays.
     fn addresses(&self, resource: &ResourceId, current: &Published, is_known: bool) -> Option<Published> {
+        if self.is_half_written(resource, current) {
+            return None;
+        }
         let (served, is_open) = self.served(resource, current);
         if served.is_empty() {
             // Still being made: what stood there stays until it is known better.
@@ -81,6 +84,18 @@ impl Known<'_> {
         }
         wanted.annotations.insert(annotation::VS_UUID_MAP.into(), go_json::marshal(&all).into());
         wanted
+    }
+
+    /// Whether an object shows by its annotations alone that a host was served whose address stays:
+    /// the address is on its way, or is not understood.
+    fn is_half_written(&self, resource: &ResourceId, current: &Published) -> bool {
+        let mut staying = self.staying(resource).peekable();
+        if staying.peek().is_none() {
+            return false;
+        }
+        let uuids = uuids(current);
+        let has_address = |host: &Arc<str>| current.addresses.iter().any(|address| address.hostname == *host);
+        staying.any(|host| uuids.contains_key(host) && !has_address(host))
     }
 
     /// The hosts for which an object keeps the addresses that it has.

@@ -7,7 +7,8 @@ use std::time::Duration;
 use ako_avi_types::{Brief, Kind, Object, Referred};
 use ako_core::config::ShardSize;
 use ako_core::resource::{
-    AviInfraSetting, InfraNetwork, Ingress, IngressClass, Namespace, ObjectMeta, Protocol, ServiceType,
+    AviInfraSetting, InfraNetwork, Ingress, IngressClass, Namespace, ObjectMeta, Protocol, Published,
+    ServiceType,
 };
 use ako_core::{CONTROLLER_NAME, Config, NamespacedName, Resource, ResourceId, ResourceKind, annotation};
 
@@ -161,6 +162,21 @@ fn what_a_setting_placed_stays_while_it_cannot_be_used() {
             assert_eq!((world.desired().diagnostics().count(), addresses(&world, "a")), (0, 1));
         }
     }
+}
+
+/// The annotations of an object and its addresses are written one after the other: while only one of
+/// them is there, an address that stays is not taken for none.
+#[test]
+fn an_address_that_stays_is_not_lost_between_two_writes() {
+    let mut world = placed(modes()[0].clone(), false);
+    world.apply(setting("s", "missing"));
+    world.run(Duration::from_mins(10));
+    let Resource::Ingress(shown) = ingress("a", &[host(1), host(2)]) else { panic!("no Ingress") };
+    let published = world.status(&id(ResourceKind::Ingress, "a"));
+    let half = Published { addresses: Vec::new(), ..published };
+    world.apply(Resource::Ingress(Ingress { published: half.clone(), ..shown }));
+    world.run(Duration::from_mins(10));
+    assert_eq!(world.status(&id(ResourceKind::Ingress, "a")), half);
 }
 
 /// A class that is edited to name a setting that is not there, or not right, takes nothing away.
