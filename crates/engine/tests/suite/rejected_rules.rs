@@ -7,12 +7,12 @@ use std::time::Duration;
 use ako_avi_types::{Brief, Kind, Object, Referred, VirtualService};
 use ako_core::config::ShardSize;
 use ako_core::kinds::host_rule::{Certificate, CertificateSource, HostTls};
-use ako_core::kinds::http_rule::HttpRulePath;
+use ako_core::kinds::http_rule::{HttpRulePath, Reencryption};
 use ako_core::kinds::sso_rule::{AcsType, Saml, SignIn};
 use ako_core::resource::{HostRule, HttpRule, L4Rule, L7Rule, Protocol, ServiceType, SsoRule};
 use ako_core::{Config, NamespacedName, Resource, ResourceId, ResourceKind, annotation};
 
-use crate::cluster::{base, config, host, ingress, plain_ingress, plain_service, port, slice};
+use crate::cluster::{base, config, host, ingress, pem, plain_ingress, plain_service, port, slice};
 use crate::world::World;
 
 /// A world on whose controller policy `strict` is.
@@ -279,6 +279,27 @@ fn what_an_http_rule_gave_pools_stays_while_it_is_rejected() {
         world.run(Duration::from_mins(10));
         assert_eq!(monitors(&world), ["System-TCP".into()]);
     }
+}
+
+/// A certificate that an HTTPRule gave pools to trust stays with them.
+#[test]
+fn what_pools_trust_by_an_http_rule_stays_while_it_is_rejected() {
+    let rule = |monitor: &str| {
+        let Resource::HTTPRule(mut rule) = http_rule(monitor) else { panic!("no HTTPRule") };
+        let tls = Reencryption { destination_ca: Some(pem(0).into()), ..Reencryption::default() };
+        rule.paths[0].tls = Some(tls);
+        Resource::HTTPRule(rule)
+    };
+    let mut world = at_rest(config(), [rule("strict"), ingress("a", &[host(1)]), slice("web", &[1])]);
+    let before = world.fake.keys();
+    assert_eq!(world.fake.names(Kind::PkiProfile).len(), 1);
+    world.apply(rule("missing"));
+    world.run(Duration::from_mins(10));
+    assert_eq!((world.fake.keys(), world.take_writes()), (before, Vec::new()));
+    assert!(world.engine.is_settled());
+    world.delete(&ResourceId { kind: ResourceKind::HTTPRule, name: NamespacedName::new("red", "r") });
+    world.run(Duration::from_mins(10));
+    assert_eq!(world.fake.names(Kind::PkiProfile), Vec::<String>::new());
 }
 
 fn sso_rule(policy: &str) -> Resource {
