@@ -294,8 +294,8 @@ impl Object {
     }
 
     /// The same object with what rules gave an older version of it: of a pool how servers are chosen,
-    /// watched and spoken to; of a virtual service what only rules ask for, its ports and profiles, and what it refers to
-    /// that is not ours; of a VsVip the addresses. The checksum is as in [`Self::placed_as`].
+    /// watched and spoken to; of a virtual service what only rules ask for, its ports and profiles,
+    /// and what it refers to that is not ours; of a VsVip the addresses. The checksum is as in [`Self::placed_as`].
     #[must_use]
     pub fn shaped_as(&self, old: &Object, is_ours: &dyn Fn(&Ref) -> bool) -> Object {
         let mut shaped = self.clone();

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ako_core::config::VipNetwork;
+use ako_core::kinds::sso_rule::{AcsType, Saml, SignIn};
 use ako_core::resource::{
     Backend, Endpoint, EndpointSlice, Ingress, IngressClass, IngressPath, IngressRule, IngressTls, Namespace,
     PathType, PortRef, Protocol, Secret, Service, ServicePort, ServiceType, SlicePort,
@@ -163,4 +164,18 @@ pub(crate) fn base() -> Vec<Resource> {
         slice("web", &[1, 2]),
         secret("cert", 0),
     ]
+}
+
+/// How people sign in by SAML.
+pub(crate) fn saml() -> SignIn {
+    SignIn::Saml(Saml {
+        acs: AcsType::Url,
+        acs_index: None,
+        entity_id: "e".into(),
+        single_sign_on_url: "https://sso".into(),
+        cookie_name: None,
+        cookie_timeout: 60,
+        signing_certificate: None,
+        use_idp_session_timeout: None,
+    })
 }

@@ -8,11 +8,10 @@ use ako_avi_types::{Brief, Kind, Object, Referred, VirtualService};
 use ako_core::config::ShardSize;
 use ako_core::kinds::host_rule::{Certificate, CertificateSource, HostTls};
 use ako_core::kinds::http_rule::{HttpRulePath, Reencryption};
-use ako_core::kinds::sso_rule::{AcsType, Saml, SignIn};
 use ako_core::resource::{HostRule, HttpRule, L4Rule, L7Rule, Protocol, ServiceType, SsoRule};
 use ako_core::{Config, NamespacedName, Resource, ResourceId, ResourceKind, annotation};
 
-use crate::cluster::{base, config, host, ingress, pem, plain_ingress, plain_service, port, slice};
+use crate::cluster::{base, config, host, ingress, pem, plain_ingress, plain_service, port, saml, slice};
 use crate::world::World;
 
 /// A world on whose controller policy `strict` is.
@@ -307,16 +306,7 @@ fn sso_rule(policy: &str) -> Resource {
         id: rule(ResourceKind::SSORule).name,
         fqdn: host(1),
         sso_policy: policy.into(),
-        sign_in: Some(SignIn::Saml(Saml {
-            acs: AcsType::Url,
-            acs_index: None,
-            entity_id: "e".into(),
-            single_sign_on_url: "https://sso".into(),
-            cookie_name: None,
-            cookie_timeout: 60,
-            signing_certificate: None,
-            use_idp_session_timeout: None,
-        })),
+        sign_in: Some(saml()),
         ..SsoRule::default()
     })
 }

@@ -8,7 +8,6 @@ use ako_avi_types::{Brief, Kind, Object, Referred, VirtualService};
 use ako_core::config::ShardSize;
 use ako_core::kinds::host_rule::{Certificate, CertificateSource, HostTls};
 use ako_core::kinds::http_rule::{HttpRulePath, LoadBalancerPolicy};
-use ako_core::kinds::sso_rule::{AcsType, Saml, SignIn};
 use ako_core::resource::{
     AviInfraSetting, HostRule, HttpRule, Ingress, IngressClass, L4Rule, L7Rule, ObjectMeta, ServiceType,
     SsoRule,
@@ -20,8 +19,8 @@ use ako_core::{
 use ako_engine::{Desired, Event};
 
 use crate::cluster::{
-    base, config, host, ingress, namespace, pem, plain_ingress, plain_service, rule, secret, secure_ingress,
-    slice, translator,
+    base, config, host, ingress, namespace, pem, plain_ingress, plain_service, rule, saml, secret,
+    secure_ingress, slice, translator,
 };
 use crate::world::World;
 
@@ -275,16 +274,7 @@ fn a_rule_that_changes_has_only_its_own_host_translated() {
 /// A rule of each kind, two of some, that act on hosts 1 and 2 and on Service `lb`, or are wrong.
 fn one_of_each() -> Vec<Resource> {
     let name = |name: &str| NamespacedName::new("red", name);
-    let sign_in = SignIn::Saml(Saml {
-        acs: AcsType::Url,
-        acs_index: None,
-        entity_id: "e".into(),
-        single_sign_on_url: "https://sso".into(),
-        cookie_name: None,
-        cookie_timeout: 60,
-        signing_certificate: None,
-        use_idp_session_timeout: None,
-    });
+    let sign_in = saml();
     let Resource::HostRule(by) = host_rule("h", &host(1), CertificateSource::Secret, &["cert"]) else {
         panic!("no HostRule")
     };
