@@ -18,12 +18,16 @@ pub struct Losses {
     pub ports: usize,
     /// Static routes of ours.
     pub routes: usize,
+    /// What protects it and goes without a replacement: a policy of a rule, sign-in, TLS with its
+    /// servers.
+    pub protections: usize,
 }
 
 impl Losses {
     /// Whether nothing is taken away.
     pub fn is_empty(&self) -> bool {
-        self.servers + self.hosts.len() + self.references + self.ports + self.routes == 0
+        let Self { servers, of_servers: _, hosts, references, ports, routes, protections } = self;
+        servers + hosts.len() + references + ports + routes + protections == 0
     }
 
     /// Whether a pool loses more servers than it keeps.
@@ -65,6 +69,30 @@ mod tests {
         let kept = new.keeping_everything(&old).unwrap();
         let all = pool(&[("10.0.0.1", true), ("10.0.0.2", true), ("10.0.0.4", true)]);
         assert_eq!(kept.differences(&all), []);
+    }
+
+    #[test]
+    fn what_protects_is_a_loss_unless_something_else_takes_its_place() {
+        let service = |waf: &str, sign_in: &str| {
+            let body = json!({"name": "s", "waf_policy_ref": waf, "sso_policy_ref": sign_in});
+            read(Kind::VirtualService, body)
+        };
+        let none = read(Kind::VirtualService, json!({"name": "s"}));
+        let [strict, lax] = ["strict", "lax"]
+            .map(|name| service(&format!("/api/wafpolicy?name={name}"), "/api/ssopolicy?name=s"));
+        assert_eq!((none.losses(&strict).protections, lax.losses(&strict).protections), (2, 0));
+        let kept = none.keeping_everything(&strict).unwrap();
+        assert_eq!((kept.losses(&strict).is_empty(), kept.differences(&strict)), (true, Vec::new()));
+        let encrypted = |profile: &str| {
+            let profile = format!("/api/sslprofile?name={profile}");
+            read(Kind::Pool, json!({"name": "p", "sni_enabled": true, "ssl_profile_ref": profile}))
+        };
+        let plain = read(Kind::Pool, json!({"name": "p"}));
+        assert_eq!(encrypted("b").losses(&encrypted("a")).protections, 0);
+        let encrypted = encrypted("a");
+        assert_eq!(plain.losses(&encrypted).protections, 1);
+        let kept = plain.keeping_everything(&encrypted).unwrap();
+        assert_eq!(kept.differences(&encrypted), []);
     }
 
     #[test]

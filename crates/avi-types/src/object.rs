@@ -290,7 +290,9 @@ impl Object {
     pub fn placed_as(&self, old: &Object) -> Object {
         let mut placed = self.clone();
         both!((&mut placed, old), new, old => new.keep_place(old), else {});
-        placed.with_checksum_unless_changed(old)
+        // Its own checksum tells more than the fields: those that are not sent are not compared.
+        let is_placed_so = placed.differences(self).is_empty() && self.differences(&placed).is_empty();
+        if is_placed_so { placed } else { placed.with_checksum_unless_changed(old) }
     }
 
     /// The same object with what rules gave an older version of it: of a pool how servers are chosen,
@@ -345,6 +347,17 @@ impl Object {
         let mut kept = self.keeping(observed, &|_| true, &|_| true);
         both!((&mut kept, observed), new, old => new.keep_serving(old), else {});
         kept.losses(observed).is_empty().then_some(kept)
+    }
+
+    /// The DNS names that it carries, if it is a VsVip.
+    pub fn dns_names(&self) -> impl Iterator<Item = &Arc<str>> {
+        let infos = if let Self::VsVip(vip) = self { &*vip.dns_info } else { &[] };
+        infos.iter().map(|info| &info.fqdn)
+    }
+
+    /// Whether it is a VsVip that carries a DNS name.
+    pub fn has_dns_name(&self, name: &str) -> bool {
+        self.dns_names().any(|other| **other == *name)
     }
 
     /// The references to what traffic passes on its way to a pod.

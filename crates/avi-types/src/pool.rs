@@ -166,11 +166,17 @@ impl Body for Pool {
         self.servers.retain(|server| !lost.iter().any(|lost| lost.is_at(server)));
         self.servers.extend(lost);
         self.servers.sort();
+        if self.loses_tls_of(old) {
+            self.sni_enabled = old.sni_enabled;
+            self.ssl_profile_ref.clone_from(&old.ssl_profile_ref);
+            self.pki_profile_ref.clone_from(&old.pki_profile_ref);
+        }
     }
 
     fn count_losses(&self, old: &Self, losses: &mut Losses) {
         losses.of_servers = old.serving().count();
         losses.servers = old.serving().filter(|server| !self.serves(server)).count();
+        losses.protections = usize::from(self.loses_tls_of(old));
     }
 }
 
@@ -178,6 +184,11 @@ impl Pool {
     /// The servers that get new connections.
     fn serving(&self) -> impl Iterator<Item = &Server> {
         self.servers.iter().filter(|server| server.enabled != Some(false))
+    }
+
+    /// Whether servers are spoken to in plain text that were spoken to in TLS.
+    fn loses_tls_of(&self, old: &Self) -> bool {
+        self.ssl_profile_ref.is_none() && old.ssl_profile_ref.is_some()
     }
 
     fn serves(&self, server: &Server) -> bool {

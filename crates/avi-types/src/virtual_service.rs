@@ -163,6 +163,30 @@ pub struct Shaped {
     pub saml_sp_config: Option<SignIn>,
 }
 
+impl Shaped {
+    /// The policies that keep somebody out.
+    fn protections(&self) -> [&Option<Ref>; 5] {
+        [
+            &self.waf_policy_ref,
+            &self.network_security_policy_ref,
+            &self.security_policy_ref,
+            &self.bot_policy_ref,
+            &self.sso_policy_ref,
+        ]
+    }
+
+    /// The same, in the same order.
+    fn protections_mut(&mut self) -> [&mut Option<Ref>; 5] {
+        [
+            &mut self.waf_policy_ref,
+            &mut self.network_security_policy_ref,
+            &mut self.security_policy_ref,
+            &mut self.bot_policy_ref,
+            &mut self.sso_policy_ref,
+        ]
+    }
+}
+
 /// What a virtual service records of its clients.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -339,7 +363,26 @@ impl Body for VirtualService {
         matched.chain(&self.vh_domain_name).cloned().collect()
     }
 
+    fn keep_serving(&mut self, old: &Self) {
+        let Some(old) = &old.shaped else { return };
+        let mut shaped = self.shaped.take().unwrap_or_default();
+        if shaped.sso_policy_ref.is_none() {
+            shaped.oauth_vs_config.clone_from(&old.oauth_vs_config);
+            shaped.saml_sp_config.clone_from(&old.saml_sp_config);
+        }
+        for (own, old) in shaped.protections_mut().into_iter().zip(old.protections()) {
+            if own.is_none() {
+                own.clone_from(old);
+            }
+        }
+        self.shaped = Some(shaped);
+    }
+
     fn count_losses(&self, old: &Self, losses: &mut Losses) {
+        let none = Shaped::default();
+        let [own, old_ones] = [self, old].map(|service| service.shaped.as_deref().unwrap_or(&none));
+        let both = own.protections().into_iter().zip(old_ones.protections());
+        losses.protections = both.filter(|(own, old)| own.is_none() && old.is_some()).count();
         let is_lost = |port: &&Listener| !self.services.iter().any(|new| new.port == port.port);
         losses.ports = old.services.iter().filter(is_lost).count();
     }

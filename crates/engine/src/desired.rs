@@ -178,7 +178,7 @@ impl Desired {
     }
 
     /// What stays on the controller as it is, though nobody may ask for it.
-    pub(crate) fn left_alone(&self) -> impl Iterator<Item = &Arc<str>> + Clone {
+    pub fn left_alone(&self) -> impl Iterator<Item = &Arc<str>> + Clone {
         self.left_alone.keys()
     }
 
@@ -187,6 +187,12 @@ impl Desired {
         let makers = self.wanted.get(key).into_iter().flat_map(|wanted| &wanted.makers);
         let mut kept = makers.filter_map(|(maker, _)| self.output(maker)).flat_map(|output| &output.kept);
         kept.find(|(kept, _)| kept == key).map(|(_, keep)| *keep)
+    }
+
+    /// Every object of which something stays as it is on the controller, and what.
+    pub fn all_kept(&self) -> impl Iterator<Item = (&ObjectKey, &Keep)> {
+        let outputs = self.units.values().chain(self.fronts.values().map(|front| &front.output));
+        outputs.flat_map(|output| &output.kept).map(|(key, keep)| (key, keep))
     }
 
     /// Whether a unit leaves something as it is on the controller, as it cannot be told how it is to be.
@@ -216,6 +222,14 @@ impl Desired {
     /// All objects, in order of creation.
     pub fn objects(&self) -> impl Iterator<Item = (&ObjectKey, &Arc<Object>)> {
         self.wanted.iter().filter_map(|(key, wanted)| Some((key, wanted.object()?)))
+    }
+
+    /// The VsVips that are to carry a DNS name.
+    pub(crate) fn vsvips_named<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a ObjectKey> {
+        let first = ObjectKey::new(Kind::VsVip, "", "");
+        let all = self.wanted.range(first..).take_while(|(key, _)| key.kind == Kind::VsVip);
+        let carries = move |wanted: &Wanted| wanted.object().is_some_and(|object| object.has_dns_name(name));
+        all.filter(move |(_, wanted)| carries(wanted)).map(|(key, _)| key)
     }
 
     /// What is wanted of borrowed objects.

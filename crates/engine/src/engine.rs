@@ -492,9 +492,10 @@ impl Engine {
         // That everything goes is what `deleteConfig` says.
         let by_edit = cause == Cause::Edit || self.policy.removing;
         self.note_names(by_edit);
-        let left_alone = self.inventory.leave_alone(self.desired.left_alone());
-        let connected = self.inventory.connected(&left_alone);
-        changes.objects.extend(left_alone);
+        let news = self.inventory.leave_alone(self.desired.left_alone());
+        let mut affected = self.inventory.connected(&news.objects);
+        affected.extend(news.hosts.iter().flat_map(|host| self.desired.vsvips_named(host)).cloned());
+        changes.objects.extend(news.objects);
         // Before both sides are known, there is nothing to be lost, and one write for
         // everything.
         for key in &changes.objects {
@@ -509,7 +510,7 @@ impl Engine {
             self.paces.changed(&changes.objects, now);
         }
         self.want(changes, now, effects);
-        self.look(connected, now);
+        self.look(affected, now);
     }
 
     /// Looks at what is wanted differently, whatever that comes from.

@@ -137,6 +137,7 @@ impl Inventory {
         is_ours: &dyn Fn(&str) -> bool,
     ) -> BTreeSet<ObjectKey> {
         let mut changed = BTreeSet::new();
+        let stood = self.standing();
         let newer = |at: Option<&Moment>| at.is_some_and(|at| *at >= observation.started);
         let mut seen = BTreeSet::new();
         for (key, observed) in observation.objects {
@@ -158,6 +159,7 @@ impl Inventory {
             self.take(&key);
             changed.insert(key);
         }
+        changed.extend(self.released_of(&stood));
         self.deleted.retain(|_, at| *at >= observation.started);
         self.read = self.read.max(Some(observation.started));
         changed
@@ -228,6 +230,13 @@ impl Inventory {
         let Some(entry) = self.entries.get(key) else { return Vec::new() };
         let targets = targets(key, &entry.observed.body).into_iter();
         targets.filter(|target| target.kind == Kind::VsVip).collect()
+    }
+
+    /// The VsVips that carry a DNS name.
+    pub(crate) fn vsvips_named<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a ObjectKey> {
+        let first = ObjectKey::new(Kind::VsVip, "", "");
+        let all = self.entries.range(first..).take_while(|(key, _)| key.kind == Kind::VsVip);
+        all.filter(move |(_, entry)| entry.observed.body.has_dns_name(name)).map(|(key, _)| key)
     }
 
     /// One object.

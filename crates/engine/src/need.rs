@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ako_avi_types::{Change, Object, ObjectKey, Observed, Operation};
+use ako_avi_types::{Change, DnsInfo, Object, ObjectKey, Observed, Operation, VsVip};
 use ako_translate::Keep;
 
 use crate::agenda::Agenda;
@@ -77,6 +77,7 @@ pub(crate) fn of(
         return need(missing.into_iter().next().map_or(Need::Nothing, Need::After));
     };
     let body = shield::keep_left_alone(key, body, desired, inventory);
+    let body = shield::keep_names_where_they_are(key, body, inventory);
     let body = shield::keep_vips(key, body, desired, inventory);
     let kept = shield::kept(key, desired, inventory);
     let body = shield::keep(&kept, key, body, inventory);
@@ -103,13 +104,19 @@ fn deletion(
     key: &ObjectKey,
     policy: &Policy,
     desired: &Desired,
-    inventory: &Inventory,
+    inventory: &mut Inventory,
     agenda: &Agenda,
 ) -> Need {
     let Some(observed) = inventory.get(key) else { return Need::Nothing };
     let may_delete = inventory.may_delete(key, desired.translator().shared_prefix());
-    if key.kind.is_borrowed() || !may_delete || is_held(key, policy, desired, inventory) {
+    if key.kind.is_borrowed() || !may_delete {
         return Need::Nothing;
+    }
+    if is_held(key, policy, desired, inventory) {
+        return match &*observed.body.clone() {
+            Object::VsVip(vip) => names_moved_away(key, vip, policy, desired, inventory, agenda),
+            _ => Need::Nothing,
+        };
     }
     if is_of_the_former_role(observed, policy)
         && let Some(coming) = agenda.keys().find(|other| is_coming(other, desired, agenda))
@@ -119,6 +126,37 @@ fn deletion(
     match inventory.referrers(key).next() {
         Some(referrer) => Need::After(referrer.clone()),
         None => Need::Ready(Operation { key: key.clone(), change: Change::Delete(observed.meta.clone()) }),
+    }
+}
+
+/// What becomes of a VsVip that nobody asks for and that stays: the names that another one is to have
+/// go as soon as that has them. A name in two places would lead people to pods that are gone.
+fn names_moved_away(
+    key: &ObjectKey,
+    vip: &VsVip,
+    policy: &Policy,
+    desired: &Desired,
+    inventory: &mut Inventory,
+    agenda: &Agenda,
+) -> Need {
+    let mut rest = vip.clone();
+    for DnsInfo { fqdn } in &vip.dns_info {
+        if inventory.is_left_alone(fqdn) {
+            continue;
+        }
+        let Some(other) = desired.vsvips_named(fqdn).find(|other| *other != key) else { continue };
+        if inventory.get(other).is_some_and(|observed| observed.body.has_dns_name(fqdn)) {
+            rest.dns_info.retain(|info| info.fqdn != *fqdn);
+        } else if of(other, policy, desired, inventory, agenda).need != Need::Nothing {
+            return Need::After(other.clone());
+        }
+    }
+    match inventory.get(key).filter(|_| rest != *vip) {
+        Some(Observed { meta, .. }) => {
+            let change = Change::Update(meta.clone(), Arc::new(Object::VsVip(rest)));
+            Need::Ready(Operation { key: key.clone(), change })
+        }
+        None => Need::Nothing,
     }
 }
 

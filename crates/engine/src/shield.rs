@@ -1,6 +1,5 @@
 //! What objects keep of what the controller holds, whoever asks for its end.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use ako_avi_types::{Object, ObjectKey, Ref};
@@ -22,14 +21,31 @@ pub(crate) fn keep_left_alone(
         inventory.leaves_something_alone() && (desired.is_shared(key) || inventory.is_left_alone_itself(key));
     let Some(observed) = inventory.get(key).filter(|_| has_parts) else { return body };
     let is_kept = |target: &ObjectKey| inventory.why_left_alone(target).is_some();
-    let bodies = inventory.left_alone().filter_map(|(key, _)| inventory.get(key));
-    let hosts: BTreeSet<_> = bodies.flat_map(|observed| observed.body.hosts()).cloned().collect();
     let kept = body.keeping(
         &observed.body,
         &|reference| inventory::target(key, reference).is_some_and(|target| is_kept(&target)),
-        &|host| hosts.contains(host),
+        &|host| inventory.is_left_alone(host),
     );
     if kept == body.keeping(&observed.body, &|_| false, &|_| false) { body } else { Arc::new(kept) }
+}
+
+/// A VsVip without the names of hosts that are left alone and that another one carries: they are served
+/// there for as long as they are left alone.
+pub(crate) fn keep_names_where_they_are(
+    key: &ObjectKey,
+    body: Arc<Object>,
+    inventory: &Inventory,
+) -> Arc<Object> {
+    let Object::VsVip(vip) = &*body else { return body };
+    let is_here = |name: &str| inventory.get(key).is_some_and(|observed| observed.body.has_dns_name(name));
+    let is_elsewhere = |name: &str| inventory.vsvips_named(name).next().is_some();
+    let is_kept_there = |name: &str| inventory.is_left_alone(name) && !is_here(name) && is_elsewhere(name);
+    if !vip.dns_info.iter().any(|info| is_kept_there(&info.fqdn)) {
+        return body;
+    }
+    let mut rest = vip.clone();
+    rest.dns_info.retain(|info| !is_kept_there(&info.fqdn));
+    Arc::new(Object::VsVip(rest))
 }
 
 /// A VsVip with the addresses that it has, where another system gave them: the controller

@@ -51,10 +51,10 @@ impl Known<'_> {
     /// The addresses that should stand on an object, and what goes with them; `None` if what
     /// stands there stays.
     fn addresses(&self, resource: &ResourceId, current: &Published, is_known: bool) -> Option<Published> {
-        if self.is_half_written(resource, current) {
+        let (served, is_open) = self.served(resource, current);
+        if self.is_half_written(resource, current, &served) {
             return None;
         }
-        let (served, is_open) = self.served(resource, current);
         if served.is_empty() {
             // Still being made: what stood there stays until it is known better.
             let is_ours = || is_known || is_ours(resource, self.desired, self.snapshot, current);
@@ -87,9 +87,15 @@ impl Known<'_> {
     }
 
     /// Whether an object shows by its annotations alone that a host was served whose address stays:
-    /// the address is on its way, or is not understood.
-    fn is_half_written(&self, resource: &ResourceId, current: &Published) -> bool {
-        let mut staying = self.staying(resource).peekable();
+    /// the address is on its way, or is not understood. That of a host that is served is known.
+    fn is_half_written(
+        &self,
+        resource: &ResourceId,
+        current: &Published,
+        served: &[(&Binding, ServedBy)],
+    ) -> bool {
+        let is_served = |host: &Arc<str>| served.iter().any(|(binding, _)| binding.hostname == *host);
+        let mut staying = self.staying(resource).filter(|host| !is_served(host)).peekable();
         if staying.peek().is_none() {
             return false;
         }

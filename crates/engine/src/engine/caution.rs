@@ -71,7 +71,6 @@ impl Engine {
         let held = self.guards.held_in_statuses(self.holding());
         let held = held.filter_map(|key| self.inventory.get(key));
         let held = Served::by(held.map(|observed| observed.body.markers()));
-        let others = self.snapshot.may_share_controller();
         let with_status = ResourceKind::ALL.into_iter().filter(|kind| kind.has_status());
         let known_until: BTreeMap<_, _> = with_status
             .map(|kind| {
@@ -84,14 +83,9 @@ impl Engine {
                 return Err(Wait::Held);
             }
             let (seen, proven) = known_until.get(&resource.kind).copied().unwrap_or_default();
-            let until = match (loses, others) {
-                (false, false) => return Ok(None),
-                // What is written replaces what stands there, also the address of another
-                // instance that was never seen.
-                (false, true) => seen,
-                (true, false) => proven,
-                (true, true) => seen.min(proven),
-            };
+            // What is written replaces what stands there, also an address that was never seen: that
+            // of another instance, or of who led until now.
+            let until = if loses { seen.min(proven) } else { seen };
             until.map(Some).ok_or(Wait::Unproven)
         };
         let known = Known {

@@ -49,17 +49,20 @@ impl Engine {
         let Some(observed) = self.inventory.get(key) else { return 0 };
         match need {
             Need::Nothing => 0,
-            _ if self.desired.get(key).is_none() => weight(&observed.body),
             Need::Ready(Operation { change: Change::Update(_, body), .. }) => {
                 let losses = body.losses(&observed.body);
-                match key.kind {
-                    Kind::Pool => usize::from(losses.is_most_of_a_pool()),
-                    Kind::VsVip if self.desired.is_shared(key) => losses.hosts.len(),
-                    _ if self.desired.is_shared(key) => usize::from(!losses.hosts.is_empty()),
+                let is_shared = || self.desired.is_shared(key);
+                let is_much = match key.kind {
+                    Kind::VsVip if is_shared() || self.desired.get(key).is_none() => {
+                        return losses.hosts.len();
+                    }
+                    Kind::Pool => losses.is_most_of_a_pool(),
                     // Routes have limits of their own.
-                    _ => 0,
-                }
+                    _ => is_shared() && !losses.hosts.is_empty(),
+                };
+                usize::from(is_much || losses.protections > 0)
             }
+            _ if self.desired.get(key).is_none() => weight(&observed.body),
             Need::Ready(_) | Need::After(_) => 0,
         }
     }

@@ -26,18 +26,41 @@ pub(super) struct LeftAlone {
     objects: BTreeMap<ObjectKey, Why>,
     /// These, and what they need; worked out when it is asked for.
     needed: OnceLock<BTreeMap<ObjectKey, Why>>,
+    /// The hosts that the objects are for; worked out when it is asked for.
+    served: OnceLock<BTreeSet<Arc<str>>>,
+}
+
+/// What stands for the sake of what is left alone.
+#[derive(Debug, Default)]
+pub(super) struct Standing {
+    /// The objects that are left alone, and what they need.
+    needed: BTreeMap<ObjectKey, Why>,
+    /// The hosts that are left alone.
+    served: BTreeSet<Arc<str>>,
+}
+
+/// What is left alone and was not, or the other way round.
+#[derive(Debug, Default)]
+pub(crate) struct News {
+    /// The hosts of which it cannot be told how they are to be.
+    pub(crate) hosts: BTreeSet<Arc<str>>,
+    /// The objects that are there.
+    pub(crate) objects: BTreeSet<ObjectKey>,
 }
 
 impl LeftAlone {
     /// Why an object is left alone for its own sake.
     fn why(&self, body: &Object) -> Option<Why> {
-        let is_for_host = || !self.hosts.is_empty() && body.hosts().any(|host| self.hosts.contains(host));
-        body.unread_kind().map(Why::NotRead).or_else(|| is_for_host().then_some(Why::CannotBeTold))
+        let mut hosts = body.hosts().chain(body.dns_names());
+        let is_for_host = !self.hosts.is_empty() && hosts.any(|host| self.hosts.contains(host));
+        body.unread_kind().map(Why::NotRead).or_else(|| is_for_host.then_some(Why::CannotBeTold))
     }
 
     /// An object is not there any more.
     pub(super) fn remove(&mut self, key: &ObjectKey, body: &Object) {
-        self.objects.remove(key);
+        if self.objects.remove(key).is_some() {
+            self.served = OnceLock::new();
+        }
         self.work_out_anew(key, body);
     }
 
@@ -55,13 +78,10 @@ impl LeftAlone {
 }
 
 impl Inventory {
-    /// Says of which hosts all stays as it is. Answers the objects for which that is news.
-    pub(crate) fn leave_alone<'a>(
-        &mut self,
-        hosts: impl Iterator<Item = &'a Arc<str>> + Clone,
-    ) -> BTreeSet<ObjectKey> {
+    /// Says of which hosts all stays as it is.
+    pub(crate) fn leave_alone<'a>(&mut self, hosts: impl Iterator<Item = &'a Arc<str>> + Clone) -> News {
         if hosts.clone().eq(&self.left_alone.hosts) {
-            return BTreeSet::new();
+            return News::default();
         }
         let before = std::mem::take(&mut self.left_alone);
         self.left_alone.hosts = hosts.cloned().collect();
@@ -72,13 +92,15 @@ impl Inventory {
         let is_new = |key: &&ObjectKey| objects.contains_key(*key) != before.objects.contains_key(*key);
         let news = objects.keys().chain(before.objects.keys()).filter(is_new).cloned().collect();
         self.left_alone.objects = objects;
-        news
+        let hosts = self.left_alone.hosts.symmetric_difference(&before.hosts).cloned().collect();
+        News { hosts, objects: news }
     }
 
     /// Takes over that an object is there.
     pub(super) fn note_left_alone(&mut self, key: &ObjectKey, body: &Object) {
         if let Some(why) = self.left_alone.why(body) {
             self.left_alone.objects.insert(key.clone(), why);
+            self.left_alone.served = OnceLock::new();
         }
         self.left_alone.work_out_anew(key, body);
     }
@@ -89,7 +111,11 @@ impl Inventory {
         if self.left_alone.objects.is_empty() {
             return None;
         }
-        self.left_alone.needed.get_or_init(|| self.needed_by_left_alone()).get(key).copied()
+        self.needed().get(key).copied()
+    }
+
+    fn needed(&self) -> &BTreeMap<ObjectKey, Why> {
+        self.left_alone.needed.get_or_init(|| self.needed_by_left_alone())
     }
 
     /// Whether it cannot be told how an object is to be, or one that needs it.
@@ -132,9 +158,37 @@ impl Inventory {
         self.left_alone.objects.keys().any(serves)
     }
 
+    /// What stands for the sake of what is left alone.
+    pub(super) fn standing(&self) -> Standing {
+        if !self.leaves_something_alone() {
+            return Standing::default();
+        }
+        Standing { needed: self.needed().clone(), served: self.served().clone() }
+    }
+
+    /// The objects of which less stands for that sake than before. They have to be looked at.
+    pub(super) fn released_of(&self, before: &Standing) -> BTreeSet<ObjectKey> {
+        let now = self.standing();
+        let needless = before.needed.keys().filter(|key| !now.needed.contains_key(*key));
+        let carrying = before.served.difference(&now.served).flat_map(|host| self.vsvips_named(host));
+        let affected = needless.flat_map(|key| self.referrers(key).chain([key])).chain(carrying);
+        affected.cloned().collect()
+    }
+
     /// Whether anything is left alone.
     pub(crate) fn leaves_something_alone(&self) -> bool {
         !self.left_alone.objects.is_empty()
+    }
+
+    /// Whether a host is left alone, or something that is for it.
+    pub(crate) fn is_left_alone(&self, host: &str) -> bool {
+        self.left_alone.hosts.contains(host) || self.served().contains(host)
+    }
+
+    fn served(&self) -> &BTreeSet<Arc<str>> {
+        let LeftAlone { objects, served, .. } = &self.left_alone;
+        let bodies = || objects.keys().filter_map(|key| self.get(key)).map(|observed| &observed.body);
+        served.get_or_init(|| bodies().flat_map(|body| body.hosts()).cloned().collect())
     }
 
     /// Whether an object is left alone for its own sake.

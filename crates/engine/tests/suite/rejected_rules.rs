@@ -4,12 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use ako_avi_types::{Brief, Kind, Object, Referred, VirtualService};
+use ako_avi_types::{Brief, DnsInfo, Kind, Object, Referred, VirtualService};
 use ako_core::config::ShardSize;
 use ako_core::kinds::host_rule::{Certificate, CertificateSource, HostTls};
 use ako_core::kinds::http_rule::{HttpRulePath, Reencryption};
-use ako_core::resource::{HostRule, HttpRule, L4Rule, L7Rule, Protocol, ServiceType, SsoRule};
-use ako_core::{Config, NamespacedName, Resource, ResourceId, ResourceKind, annotation};
+use ako_core::kinds::l4_rule::L4Backend;
+use ako_core::resource::{
+    AviInfraSetting, HostRule, HttpRule, Ingress, IngressClass, L4Rule, L7Rule, Protocol, Published,
+    ServiceType, SsoRule,
+};
+use ako_core::{CONTROLLER_NAME, Config, NamespacedName, Resource, ResourceId, ResourceKind, annotation};
 
 use crate::cluster::{base, config, host, ingress, pem, plain_ingress, plain_service, port, saml, slice};
 use crate::world::World;
@@ -17,7 +21,13 @@ use crate::world::World;
 /// A world on whose controller policy `strict` is.
 fn at_rest(config: Config, objects: impl IntoIterator<Item = Resource>) -> World {
     let mut world = World::new(config, base().into_iter().chain(objects).collect());
-    let kinds = [Kind::SecurityPolicy, Kind::SsoPolicy, Kind::WafPolicy, Kind::HealthMonitor];
+    let kinds = [
+        Kind::ApplicationPersistenceProfile,
+        Kind::HealthMonitor,
+        Kind::SecurityPolicy,
+        Kind::SsoPolicy,
+        Kind::WafPolicy,
+    ];
     let strict = kinds.map(|kind| Referred::named(kind, "admin", "strict"));
     world.fake.others = strict.into_iter().map(|name| (name, Brief::default())).collect();
     world.start();
@@ -87,6 +97,46 @@ fn the_virtual_service_of_an_l4_rule_stays_and_its_pools_follow_the_pods() {
     let pools: Vec<_> = world.fake.names(Kind::Pool).into_iter().filter(|name| name.contains("lb")).collect();
     assert_eq!(pools, ["c1--red-lb-TCP-81"]);
     world.check_rest();
+}
+
+/// What a rule gave goes with it, also where its Service stays in its place, as its setting cannot be used.
+#[test]
+fn what_an_l4_rule_gave_goes_with_it_where_the_place_stays() {
+    let persistent = L4Backend {
+        port: 80,
+        protocol: Protocol::Tcp,
+        enabled: true,
+        min_servers_up: None,
+        realtime_metrics: None,
+        application_persistence: Some("strict".into()),
+        pki_profile: None,
+        certificate: None,
+        ssl_profile: None,
+        health_monitors: Vec::new(),
+        health_monitor_objects: Vec::new(),
+        lb_algorithm: "LB_ALGORITHM_ROUND_ROBIN".into(),
+        lb_algorithm_hash: None,
+        lb_algorithm_header: None,
+    };
+    let l4_rule =
+        L4Rule { id: rule(ResourceKind::L4Rule).name, backends: [persistent].into(), ..L4Rule::default() };
+    let mut balancer = plain_service("lb", ServiceType::LoadBalancer);
+    balancer.ports = vec![port("http", 80, Protocol::Tcp)];
+    balancer.annotations = BTreeMap::from([
+        (annotation::L4_RULE.into(), "r".into()),
+        (annotation::INFRA_SETTING.into(), "missing".into()),
+    ]);
+    let objects = [Resource::L4Rule(l4_rule), Resource::Service(balancer), slice("lb", &[1])];
+    let mut world = at_rest(config(), objects);
+    let persistence = |world: &World| match world.fake.get(&world.fake.find(Kind::Pool, "red-lb")) {
+        Some(Object::Pool(pool)) => pool.application_persistence_profile_ref.clone(),
+        other => panic!("{other:?}"),
+    };
+    assert!(persistence(&world).is_some());
+    world.delete(&rule(ResourceKind::L4Rule));
+    world.run(Duration::from_mins(10));
+    assert_eq!(persistence(&world), None);
+    assert!(world.engine.is_settled());
 }
 
 /// A HostRule for a host, or for a shared virtual service, with a certificate and another name.
@@ -326,6 +376,79 @@ fn the_address_of_a_host_that_signs_in_stays() {
     world.restart_as(Config { shard_size: ShardSize::Dedicated, ..config });
     world.run(Duration::from_mins(10));
     assert_eq!(hosts(&world), BTreeSet::from([host(1), host(2)]));
+}
+
+/// Where annotations and addresses are written one after the other, a host that is served although its
+/// rule is rejected gets both.
+#[test]
+fn a_new_host_whose_sign_in_is_rejected_gets_its_address_in_two_writes() {
+    let config = Config { evh: true, ..config() };
+    let Resource::Ingress(claim) = ingress("a", &[host(1)]) else { panic!("no Ingress") };
+    let objects = [sso_rule("missing"), Resource::Ingress(claim.clone()), slice("web", &[1])];
+    let mut world = at_rest(config, objects);
+    let id = ResourceId { kind: ResourceKind::Ingress, name: NamespacedName::new("red", "a") };
+    let whole = world.status(&id);
+    assert_eq!(whole.addresses.len(), 1);
+    let half = Published { addresses: Vec::new(), ..whole.clone() };
+    world.apply(Resource::Ingress(Ingress { published: half, ..claim }));
+    world.run(Duration::from_mins(10));
+    assert_eq!(world.status(&id), whole);
+}
+
+/// A host that asks people to sign in stays on its shared virtual service while its rule is rejected, and
+/// so does its name, though its Ingress asks for another one.
+#[test]
+fn the_name_of_a_host_that_signs_in_stays_where_the_host_is() {
+    let config = Config { evh: true, shard_size: ShardSize::Shared(1), ..config() };
+    let gold = IngressClass {
+        name: "gold".into(),
+        controller: CONTROLLER_NAME.into(),
+        is_default: false,
+        setting: Some("s".into()),
+    };
+    let setting = AviInfraSetting { id: NamespacedName::cluster("s"), ..AviInfraSetting::default() };
+    let Resource::Ingress(claim) = ingress("a", &[host(1)]) else { panic!("no Ingress") };
+    let objects = [
+        Resource::IngressClass(gold),
+        Resource::AviInfraSetting(setting),
+        Resource::Ingress(claim.clone()),
+        ingress("b", &[host(2)]),
+        sso_rule("strict"),
+        slice("web", &[1]),
+    ];
+    let mut world = at_rest(config, objects);
+    let places = |world: &World| -> Vec<Arc<str>> {
+        let keys = world.fake.keys().into_iter().filter(|key| {
+            matches!(world.fake.get(key), Some(Object::VsVip(_)) if world.fake.get(key).unwrap().has_dns_name(&host(1)))
+        });
+        keys.map(|key| key.name).collect()
+    };
+    let before = places(&world);
+    assert_eq!(before.len(), 1);
+    world.apply(sso_rule("missing"));
+    world.run(Duration::from_mins(10));
+    world.apply(Resource::Ingress(Ingress { class: Some("gold".into()), ..claim }));
+    world.run(Duration::from_mins(10));
+    assert_eq!(places(&world), before);
+    world.take_writes();
+    world.restart();
+    world.run(Duration::from_mins(10));
+    assert_eq!((world.take_writes(), places(&world)), (Vec::new(), before.clone()));
+    assert!(world.engine.is_settled());
+    // Nor does it go from there where nobody else is on that virtual service, and both carry it.
+    let new = world.fake.find(Kind::VsVip, "-s-");
+    let Some(Object::VsVip(mut vip)) = world.fake.get(&new).cloned() else { panic!("no VsVip") };
+    vip.dns_info.push(DnsInfo { fqdn: host(1) });
+    world.fake.edit(Object::VsVip(vip));
+    world.delete(&ResourceId { kind: ResourceKind::Ingress, name: NamespacedName::new("red", "b") });
+    world.restart();
+    world.run(Duration::from_mins(10));
+    assert!(places(&world).contains(&before[0]), "{:?}", places(&world));
+    world.apply(sso_rule("strict"));
+    world.run(Duration::from_mins(10));
+    let [after] = places(&world).try_into().unwrap();
+    assert!(after != before[0] && after.contains("-s-"), "{after}");
+    assert!(world.engine.is_settled());
 }
 
 /// Nobody gets in without signing in who could not before.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use ako_avi_types::{Brief, Kind, Object, Referred};
+use ako_avi_types::{Brief, Kind, Object, ObjectKey, Referred};
 use ako_core::config::ShardSize;
 use ako_core::resource::{
     AviInfraSetting, InfraNetwork, Ingress, IngressClass, Namespace, ObjectMeta, Protocol, Published,
@@ -177,6 +177,79 @@ fn an_address_that_stays_is_not_lost_between_two_writes() {
     world.apply(Resource::Ingress(Ingress { published: half.clone(), ..shown }));
     world.run(Duration::from_mins(10));
     assert_eq!(world.status(&id(ResourceKind::Ingress, "a")), half);
+}
+
+/// A host that moved while nobody led is served in one place only, though what it left stays for a host
+/// that is left alone.
+#[test]
+fn a_host_that_moves_takes_its_name_along() {
+    let [sni, evh, _] = modes();
+    for config in [sni, evh] {
+        let Resource::IngressClass(gold) = class(Some("s")) else { panic!("no class") };
+        let gold = IngressClass { name: "gold".into(), is_default: false, ..gold };
+        let objects = [setting("s", "gold"), class(None), Resource::IngressClass(gold)];
+        let objects = objects.into_iter().chain([ingress("a", &[host(1)]), ingress("b", &[host(2)])]);
+        let mut world = at_rest(config, objects);
+        let names = |world: &World| -> BTreeMap<Arc<str>, Vec<Arc<str>>> {
+            let vips = everything(world).into_iter().filter_map(|object| match object {
+                Object::VsVip(vip) => {
+                    Some((vip.name, vip.dns_info.into_iter().map(|info| info.fqdn).collect()))
+                }
+                _ => None,
+            });
+            vips.collect()
+        };
+        let [before] = names(&world).into_values().collect::<Vec<_>>().try_into().unwrap();
+        world.stop();
+        world.apply(class(Some("missing")));
+        let Resource::Ingress(moved) = ingress("b", &[host(2)]) else { panic!("no Ingress") };
+        world.apply(Resource::Ingress(Ingress { class: Some("gold".into()), ..moved }));
+        world.start();
+        world.run(Duration::from_mins(10));
+        let mut rest = before;
+        rest.retain(|name| *name != host(2));
+        let [old, new] = names(&world).into_values().collect::<Vec<_>>().try_into().unwrap();
+        assert!(rest.contains(&host(1)) && new.contains(&host(2)), "{rest:?} {new:?}");
+        assert_eq!(old, rest);
+        assert!(world.engine.is_settled());
+    }
+}
+
+/// What stayed for hosts that are left alone goes when somebody removes those by hand, as it would with
+/// the next start.
+#[test]
+fn what_is_removed_by_hand_while_it_is_left_alone_leaves_nothing_behind() {
+    // Where they share one.
+    let [sni, evh, _] = modes();
+    for (config, has_tls) in [(sni.clone(), false), (sni, true), (evh.clone(), false), (evh, true)] {
+        let asks = if has_tls { secure_ingress } else { ingress };
+        let Resource::IngressClass(plain) = class(None) else { panic!("no class") };
+        let plain = IngressClass { name: "plain".into(), is_default: false, ..plain };
+        let Resource::Ingress(other) = asks("b", &[host(3)]) else { panic!("no Ingress") };
+        let other = Ingress { class: Some("plain".into()), ..other };
+        let objects = [class(None), Resource::IngressClass(plain), Resource::Ingress(other)];
+        let objects = objects.into_iter().chain([secret("cert", 1), asks("a", &[host(1), host(2)])]);
+        let mut world = at_rest(config, objects);
+        world.apply(class(Some("missing")));
+        world.run(Duration::from_mins(10));
+        assert_eq!(hosts(&world), BTreeSet::from([host(1), host(2), host(3)]));
+        // Nothing is left that refers to these.
+        let stays = |key: &ObjectKey| {
+            let object = world.fake.get(key).unwrap();
+            key.kind == Kind::VsVip || key.kind == Kind::HttpPolicySet && object.hosts().next().is_none()
+        };
+        let removed: Vec<_> = world.fake.keys().into_iter().filter(|key| !stays(key)).collect();
+        for key in &removed {
+            world.fake.remove(key);
+        }
+        world.observe();
+        world.run(Duration::from_mins(10));
+        assert_eq!(hosts(&world), BTreeSet::from([host(3)]));
+        world.take_writes();
+        world.restart();
+        world.run(Duration::from_mins(10));
+        assert_eq!(world.take_writes(), Vec::<String>::new());
+    }
 }
 
 /// A class that is edited to name a setting that is not there, or not right, takes nothing away.
