@@ -254,9 +254,14 @@ impl SimAvi {
         self.with(|controller| dump::dump(&controller.configuration.store, false))
     }
 
-    /// An object in full, as it is now.
+    /// An object in full, with its version, as it is now.
     pub fn object(&self, uuid: &str) -> Option<Value> {
-        self.with(|controller| Some(Value::Object(controller.configuration.store.get(uuid)?.full.clone())))
+        self.with(|controller| {
+            let object = controller.configuration.store.get(uuid)?;
+            let mut fields = object.full.clone();
+            fields.insert("_last_modified".to_owned(), object.modified.to_string().into());
+            Some(Value::Object(fields))
+        })
     }
 
     /// An object as it is in a dump: its type, its key and its canonical form.

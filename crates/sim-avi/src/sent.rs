@@ -22,9 +22,15 @@ pub(crate) const READ_ONLY: &[&str] = &[
     "marked_for_delete",
 ];
 
-/// Whether a body was read from the Controller: it carries what only that sets.
-pub(crate) fn is_read_back(body: &Fields) -> bool {
-    ["_last_modified", "uuid", "url"].iter().any(|key| body.contains_key(*key))
+/// Whether a body was read from the Controller: it carries what only that sets, and most of what
+/// that added to what was sent before. A client that knows the version of an object may well build
+/// the rest itself.
+pub(crate) fn is_read_back(body: &Fields, earlier: &Fields, full: &Fields) -> bool {
+    let knows_version = ["_last_modified", "uuid", "url"].iter().any(|key| body.contains_key(*key));
+    let is_added = |key: &&String| !READ_ONLY.contains(&key.as_str()) && !earlier.contains_key(*key);
+    let added: Vec<_> = full.keys().filter(is_added).collect();
+    let carried = added.iter().filter(|key| body.contains_key(**key)).count();
+    knows_version && 2 * carried >= added.len()
 }
 
 /// The body without what merely repeats an addition of the Controller: a field that
@@ -58,6 +64,17 @@ fn value_words(value: &Value, said: Option<&Value>, had: Option<&Value>) -> Valu
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn a_body_with_little_of_what_was_added_was_not_read_back() {
+        let fields = |value: &Value| value.as_object().cloned().expect("an object");
+        let said = fields(&json!({"name": "a"}));
+        let full = fields(&json!({"name": "a", "uuid": "u", "enabled": true, "x": 1, "y": 2}));
+        let read_back = |body: &Value| is_read_back(&fields(body), &said, &full);
+        assert!(read_back(&json!({"name": "b", "uuid": "u", "enabled": true, "x": 1})));
+        assert!(!read_back(&json!({"name": "b", "uuid": "u", "enabled": true})));
+        assert!(!read_back(&json!({"name": "b", "enabled": true, "x": 1})));
+    }
 
     #[test]
     fn echoes_are_dropped_and_changes_are_kept() {

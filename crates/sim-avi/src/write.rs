@@ -105,7 +105,7 @@ impl Configuration {
         require_current(old, &body)?;
         let kind = old.kind;
         let mut body = body;
-        let echoes = is_read_back(&body);
+        let echoes = is_read_back(&body, &old.sent, &old.full);
         if kind.path == "sslkeyandcertificate" && body.get("key").is_some_and(|key| key == "<sensitive>") {
             let key = old.full.get("key").cloned().unwrap_or_default();
             body.insert("key".to_owned(), key);
