@@ -3,19 +3,21 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use ako_core::annotation::INFRA_SETTING;
 use ako_core::config::keys;
 use ako_elect::{LEASE_NAME, RECORD_NAME};
 use ako_harness::{Network, cluster, stateful_set};
 use ako_kube_io::CONFIG_MAP;
 use ako_sim_kube::{Action, Cut, Fault};
 use k8s_openapi::api::coordination::v1::Lease;
-use k8s_openapi::api::core::v1::ConfigMap;
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
 use kube::api::{Api, Patch, PatchParams};
 use serde_json::{Map, Value, json};
 use tokio::time::{Instant, sleep};
 
 use crate::instance::Instance;
 use crate::replica::Replica;
+use crate::rules::{self, Form, Namer, Rule};
 use crate::script::{Connection, Step};
 use crate::setup::{LIVELY, Member};
 use crate::workload;
@@ -72,6 +74,10 @@ impl World {
             | Step::Delete(_)
             | Step::Endpoints(..)
             | Step::Balance(..)
+            | Step::ApplyGold(..)
+            | Step::BalanceBy(..)
+            | Step::Rule(..)
+            | Step::Name(..)
             | Step::Certificate
             | Step::Node(..)
             | Step::Label(..) => self.change(step).await?,
@@ -83,12 +89,8 @@ impl World {
     /// Changes what the cluster asks for.
     async fn change(&mut self, step: &Step) -> anyhow::Result<()> {
         match step {
-            Step::Apply(number, path) => {
-                self.apply(&workload::ingress(self.setup.lively(*number), *number, path)).await
-            }
-            Step::Delete(number) => {
-                self.apply(&deleted(workload::ingress(self.setup.lively(*number), *number, "/"))).await
-            }
+            Step::Apply(number, path) => self.apply(&self.claim(*number, path)).await,
+            Step::Delete(number) => self.apply(&deleted(self.claim(*number, "/"))).await,
             Step::Endpoints(number, count) => {
                 self.apply(&workload::slice(self.setup.lively(*number), *number, *count)).await
             }
@@ -96,6 +98,24 @@ impl World {
                 let objects = workload::balanced(LIVELY, *number, kind, *ports);
                 let objects = if *ports == 0 { objects.map(deleted) } else { objects };
                 cluster::apply_all(&self.kube.client(), &objects).await
+            }
+            Step::ApplyGold(number, path, setting) => {
+                self.apply(&workload::of_setting(self.claim(*number, path), *setting)).await
+            }
+            Step::BalanceBy(number, rule, setting) => {
+                let [mut service, slice] = workload::balanced(LIVELY, *number, "LoadBalancer", 1);
+                service["metadata"]["annotations"] = workload::naming(*rule, *setting);
+                cluster::apply_all(&self.kube.client(), &[service, slice]).await
+            }
+            Step::Rule(rule, number, form) => self.apply(&rule.object(self.setup, *number, *form)).await,
+            Step::Name(Namer::Class, setting) => self.apply(&rules::class(*setting)).await,
+            Step::Name(Namer::Namespace(name), setting) => {
+                let annotations = json!({INFRA_SETTING: setting.map(rules::setting)});
+                let patch = Patch::Merge(json!({"metadata": {"annotations": annotations}}));
+                let namespaces: Api<Namespace> = Api::all(self.kube.client());
+                // A patch, as what is applied does not know of the annotation.
+                namespaces.patch(name, &PatchParams::default(), &patch).await?;
+                Ok(())
             }
             Step::Certificate => {
                 let namespace = self.setup.moving().first().copied().unwrap_or(LIVELY);
@@ -111,6 +131,25 @@ impl World {
             }
             _ => Ok(()),
         }
+    }
+
+    /// What claims a lively host.
+    fn claim(&self, number: usize, path: &str) -> Value {
+        workload::claim(self.served, self.setup.lively(number), number, path)
+    }
+
+    /// Whatever rules and settings there are, and those that somebody may name, are right.
+    pub(crate) async fn repair_rules(&self) -> anyhow::Result<()> {
+        for rule in Rule::ALL {
+            for number in 0..rule.most() {
+                let object = rule.object(self.setup, number, Form::Right(0));
+                let is_named = matches!(rule, Rule::AviInfraSetting | Rule::L4Rule);
+                if is_named || cluster::get(&self.kube.client(), &object).await?.is_some() {
+                    self.apply(&object).await?;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Ends a process, or its leadership.

@@ -2,20 +2,28 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ako_app::offline::{Environment, Input, translate};
+use ako_app::offline::{Environment, Input, Output, translate};
 use ako_core::ResourceKind;
-use ako_core::kinds::table::Selected;
+use ako_core::kinds::table::{Read, Selected};
 use ako_sim_avi::RequestRecord;
+use ako_translate::Keep;
 use serde_json::Value;
 
-use crate::judge::{addresses, parts, served};
+use crate::judge::{Kept, addresses, below, parts, served, staying};
+use crate::rules::Rule;
 use crate::setup::{Member, Setup};
 use crate::workload;
 use crate::world::World;
 
 /// The kinds that are translated.
 pub fn translated() -> impl Iterator<Item = ResourceKind> {
-    let kinds = ResourceKind::always().into_iter();
+    let is_served = |kind: &ResourceKind| match kind.spec().read {
+        Read::Always => true,
+        Read::If(_) => false,
+        // The simulated cluster has no CNI that keeps subnets.
+        Read::IfServed(_) => !kind.tells_subnets(),
+    };
+    let kinds = ResourceKind::ALL.into_iter().filter(is_served);
     kinds.filter(|kind| !matches!(kind.spec().selected, Selected::Named(_)))
 }
 
@@ -100,6 +108,7 @@ pub fn unfinished(world: &World) -> anyhow::Result<Option<String>> {
 fn judge(world: &World, objects: &[Value]) -> anyhow::Result<Option<String>> {
     let dump = world.avi.dump();
     let (mut wanted, mut different) = (BTreeSet::new(), None);
+    let (mut kept, mut stays, mut mistold) = (Kept::default(), BTreeSet::new(), None);
     let mut published: BTreeMap<String, BTreeSet<(String, String)>> = BTreeMap::new();
     for member in world.setup.members() {
         let output = translate(Input {
@@ -110,7 +119,11 @@ fn judge(world: &World, objects: &[Value]) -> anyhow::Result<Option<String>> {
         })?;
         let asked = output.avi();
         wanted.extend(ours(&asked));
-        different = different.or_else(|| difference(&asked, &dump));
+        let its = Kept::of(&output);
+        different = different.or_else(|| difference(&asked, &dump, &its));
+        kept.extend(its);
+        stays.extend(staying(&output));
+        mistold = mistold.or_else(|| misjudged(world.setup, member, objects, &output));
         for resource in output.desired.subjects() {
             let name = format!("{} {}", resource.kind.as_str(), resource.name);
             let shown = published.entry(name).or_default();
@@ -130,14 +143,43 @@ fn judge(world: &World, objects: &[Value]) -> anyhow::Result<Option<String>> {
             object.0 != "vsvip" || wanted.contains(object) || is_referred_to(&dump, &object.1)
         });
     }
-    if wanted != there {
-        let missing: Vec<_> = wanted.difference(&there).collect();
-        let surplus: Vec<_> = there.difference(&wanted).collect();
+    let standing = kept.standing(&dump);
+    let key = |object: &Ours| (object.0.clone(), format!("admin/{}", object.1));
+    // Whether another virtual service serves the host, under which this one is not made, is told by
+    // the controller alone.
+    let may_lack = |object: &&Ours| kept.keep(&object.0, &key(object).1) == Some(Keep::All);
+    let missing: Vec<_> = wanted.difference(&there).filter(|object| !may_lack(object)).collect();
+    let empty = empty_fronts(&dump);
+    let may_be = |object: &&Ours| {
+        standing.contains(&key(object)) || empty.contains(&(object.0.clone(), object.1.clone()))
+    };
+    let (stays_there, mut surplus): (Vec<_>, Vec<_>) = there.difference(&wanted).partition(may_be);
+    // What nobody asks for stays as a whole, with what it refers to.
+    let held = below(&dump, stays_there.into_iter().map(key));
+    surplus.retain(|object| !held.contains(&key(object)));
+    if !(missing.is_empty() && surplus.is_empty()) {
         return Ok(Some(format!("missing {missing:?}, surplus {surplus:?}")));
     }
     Ok(different
-        .or_else(|| misplaced(world.setup, objects, &dump))
-        .or_else(|| unpublished(objects, &published)))
+        .or_else(|| misplaced(world.setup, objects, &dump, &kept))
+        .or_else(|| unpublished(objects, &published, &stays))
+        .or(mistold))
+}
+
+/// The objects of shared virtual services on which no host is any more: such a one stays until the
+/// next start, which deletes it, as AKO does.
+pub fn empty_fronts(dump: &Value) -> BTreeSet<(String, String)> {
+    let name = |object: &Value| object["name"].as_str().unwrap_or_default().to_owned();
+    let is_empty = |vsvip: &Value| {
+        // One that has a DNS name of its own begins with its name.
+        let is_own = |info: &Value| info["fqdn"].as_str().is_some_and(|fqdn| fqdn.starts_with(&name(vsvip)));
+        vsvip["dns_info"].as_array().into_iter().flatten().all(is_own)
+    };
+    let vsvips = objects(dump).filter(|(kind, vsvip)| *kind == "vsvip" && is_empty(vsvip));
+    let names: BTreeSet<_> = vsvips.map(|(_, vsvip)| name(vsvip)).collect();
+    let names = names.into_iter().filter(|name| name.contains("-Shared-L7-")).collect::<BTreeSet<_>>();
+    let all = objects(dump).map(|(kind, object)| (kind.to_owned(), name(object)));
+    all.filter(|(_, name)| names.contains(name)).collect()
 }
 
 /// Whether a virtual service uses a VsVip.
@@ -150,10 +192,13 @@ fn is_referred_to(dump: &Value, vsvip: &str) -> bool {
 }
 
 /// A server, host, rule, route or reference of an object that is not as it is asked for.
-fn difference(asked: &Value, dump: &Value) -> Option<String> {
+fn difference(asked: &Value, dump: &Value, kept: &Kept) -> Option<String> {
+    let staying = kept.staying(dump);
     objects(asked).find_map(|(kind, object)| {
         let there = objects(dump).find(|(other, o)| *other == kind && o["name"] == object["name"])?.1;
-        let (asked, there) = (parts(kind, object), parts(kind, there));
+        let key = format!("admin/{}", object["name"].as_str().unwrap_or_default());
+        let comparable = |parts| kept.comparable(dump, &staying, (kind, &key), parts);
+        let (asked, there) = (comparable(parts(kind, object)), comparable(parts(kind, there)));
         let (missing, surplus) = (asked.difference(&there), there.difference(&asked));
         let named: (Vec<_>, Vec<_>) = (missing.take(2).collect(), surplus.take(2).collect());
         let name = &object["name"];
@@ -182,7 +227,7 @@ fn member_of(setup: Setup, objects: &[Value], object: &Value) -> Option<&'static
 }
 
 /// A host that is not in one place only, that of the instance it belongs to.
-fn misplaced(setup: Setup, cluster: &[Value], dump: &Value) -> Option<String> {
+fn misplaced(setup: Setup, cluster: &[Value], dump: &Value, kept: &Kept) -> Option<String> {
     let owners: BTreeMap<&str, &str> = objects(dump)
         .filter(|(kind, _)| *kind == "virtualservice")
         .filter_map(|(_, service)| Some((service["name"].as_str()?, service["created_by"].as_str()?)))
@@ -196,8 +241,14 @@ fn misplaced(setup: Setup, cluster: &[Value], dump: &Value) -> Option<String> {
         let names = vsvips.filter(has).filter_map(|vsvip| vsvip["name"].as_str());
         names.map(|name| owners.get(name).copied()).collect::<Vec<_>>()
     };
-    cluster.iter().filter(|object| object["kind"] == "Ingress").find_map(|ingress| {
-        let host = ingress["spec"]["rules"][0]["host"].as_str()?;
+    let claims = cluster.iter().filter(|object| object["kind"] == "Ingress" || object["kind"] == "Route");
+    claims.into_iter().find_map(|ingress| {
+        let host =
+            ingress["spec"]["host"].as_str().or_else(|| ingress["spec"]["rules"][0]["host"].as_str())?;
+        // One that is left alone stays wherever it was served, or is not served anew.
+        if kept.leaves_alone(host) {
+            return None;
+        }
         let expected: Vec<_> =
             member_of(setup, cluster, ingress).map(|member| Some(member.owner)).into_iter().collect();
         let found = places(host);
@@ -246,16 +297,44 @@ fn reach<'a>(dump: &'a Value, from: &'a Value, reached: &mut BTreeMap<&'a str, &
 fn unpublished(
     cluster: &[Value],
     published: &BTreeMap<String, BTreeSet<(String, String)>>,
+    stays: &BTreeSet<(String, String)>,
 ) -> Option<String> {
-    let has_address = |o: &&Value| o["kind"] == "Ingress" || o["spec"]["type"] == "LoadBalancer";
+    let has_address =
+        |o: &&Value| o["kind"] == "Ingress" || o["kind"] == "Route" || o["spec"]["type"] == "LoadBalancer";
     let none = BTreeSet::new();
     cluster.iter().filter(has_address).find_map(|object| {
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let [kind, namespace, name] =
             [&object["kind"], &object["metadata"]["namespace"], &object["metadata"]["name"]].map(text);
         let name = format!("{kind} {namespace}/{name}");
-        let (shown, wanted) = (addresses(object), published.get(&name).unwrap_or(&none));
+        let (mut shown, wanted) = (addresses(object), published.get(&name).unwrap_or(&none));
+        // None of those that stay is taken away (`Judge::unasked_status`); which ones those are is told
+        // by the status alone.
+        shown.retain(|address| {
+            wanted.contains(address) || !stays.contains(&(name.clone(), address.1.clone()))
+        });
         (shown != *wanted).then(|| format!("{name} shows {shown:?} instead of {wanted:?}"))
+    })
+}
+
+/// A rule whose status does not say what a translation of the cluster says of it.
+fn misjudged(setup: Setup, me: &Member, cluster: &[Value], output: &Output) -> Option<String> {
+    let statuses = output.status();
+    cluster.iter().find_map(|object| {
+        let kind = object["kind"].as_str()?;
+        Rule::ALL.iter().find(|rule| rule.kind() == kind)?;
+        let name = object["metadata"]["name"].as_str()?;
+        let path = match object["metadata"]["namespace"].as_str() {
+            // Of one in no namespace the first primary instance writes the status.
+            None if *me != setup.members()[0] => return None,
+            None => format!("{}s/{name}", kind.to_lowercase()),
+            Some(_) if member_of(setup, cluster, object).is_none_or(|member| member != me) => return None,
+            Some(namespace) => format!("{}s/{namespace}/{name}", kind.to_lowercase()),
+        };
+        let wanted = &statuses[&path]["status"];
+        let shown = &object["status"];
+        let differs = ["status", "error"].iter().any(|field| shown[*field] != wanted[*field]);
+        (differs || wanted.is_null()).then(|| format!("{path} shows {shown} instead of {wanted}"))
     })
 }
 

@@ -37,6 +37,7 @@ pub mod judgement;
 pub mod network;
 pub mod quiet;
 pub mod replica;
+pub mod rules;
 pub mod run;
 pub mod scene;
 pub mod script;

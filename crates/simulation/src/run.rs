@@ -103,7 +103,7 @@ async fn perform(setup: Setup, seed: u64) -> anyhow::Result<Outcome> {
     let still = judgement::still(&world);
     let moving = if setup.moving().is_empty() { &[LIVELY] } else { setup.moving() };
     for namespace in moving {
-        cluster::apply_all(&world.kube.client(), &workload::furniture(namespace)?).await?;
+        cluster::apply_all(&world.kube.client(), &workload::furniture(world.served, namespace)?).await?;
     }
 
     let begun = Instant::now();
@@ -126,11 +126,12 @@ async fn perform(setup: Setup, seed: u64) -> anyhow::Result<Outcome> {
     sleep(workload::FULL_SYNC + LATEST).await;
     let settled = last(&world);
     sleep(QUIET_FOR).await;
-    nothing_written(&mut world, settled, "after it had settled").await?;
+    nothing_written(&mut world, settled, &BTreeSet::new(), "after it had settled").await?;
     let settled = last(&world);
+    let empty = judgement::empty_fronts(&world.avi.dump());
     world.start_anew().await?;
     sleep(QUIET_FOR).await;
-    nothing_written(&mut world, settled, "by processes that started anew").await?;
+    nothing_written(&mut world, settled, &empty, "by processes that started anew").await?;
     judge(&world, &still, untouched_until.unwrap_or(u64::MAX));
     Ok(Outcome {
         seed,
@@ -163,14 +164,23 @@ fn last(world: &World) -> u64 {
     world.avi.requests().last().map_or(0, |request| request.seq)
 }
 
-/// Complains about writes since a request.
-async fn nothing_written(world: &mut World, before: u64, when: &str) -> anyhow::Result<()> {
+/// Complains about writes since a request, but for deletions of these.
+async fn nothing_written(
+    world: &mut World,
+    before: u64,
+    may_go: &BTreeSet<(String, String)>,
+    when: &str,
+) -> anyhow::Result<()> {
     supervise(world).await?;
     // Where nobody leads, nothing is written either.
     if !world.is_led().await {
         world.complain(&format!("nobody leads and is at rest {when}"));
     }
-    let written: Vec<RequestRecord> = judgement::writes(&world.avi.requests_since(before)).cloned().collect();
+    let is_complained_of = |request: &&RequestRecord| {
+        request.method != "DELETE" || !may_go.contains(&(request.kind.clone(), request.name.clone()))
+    };
+    let requests = world.avi.requests_since(before);
+    let written: Vec<_> = judgement::writes(&requests).filter(is_complained_of).cloned().collect();
     if let Some(first) = written.first() {
         world.complain(&format!("{} writes {when}, the first: {first:?}", written.len()));
     }

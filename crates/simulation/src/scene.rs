@@ -21,7 +21,15 @@ const LOOK: Duration = Duration::from_millis(100);
 /// # Errors
 /// What the scene fails with.
 pub fn play(setup: Setup, scene: impl AsyncFnOnce(World) -> anyhow::Result<()>) -> anyhow::Result<()> {
-    let run = async { scene(World::new(1, &Script::empty(setup)).await?).await };
+    play_in(&Script::empty(setup), scene)
+}
+
+/// The same in a world that a script tells of.
+///
+/// # Errors
+/// What the scene fails with.
+pub fn play_in(script: &Script, scene: impl AsyncFnOnce(World) -> anyhow::Result<()>) -> anyhow::Result<()> {
+    let run = async { scene(World::new(1, script).await?).await };
     on_virtual_time(Box::pin(run))?
 }
 

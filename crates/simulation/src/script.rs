@@ -2,6 +2,7 @@
 
 mod faults;
 mod keys;
+mod rules;
 
 use std::fmt;
 use std::time::Duration;
@@ -25,6 +26,10 @@ const LONGEST_PAUSE_MS: u64 = 8_000;
 const MOVES: f64 = 0.1;
 /// How often an instance selects something else instead.
 const SELECTIONS: f64 = 0.15;
+/// How many scripts have AKO's rules.
+const HAS_RULES: f64 = 0.5;
+/// How many are about OpenShift.
+const IS_OPENSHIFT: f64 = 0.25;
 /// How wrong a clock may run, in parts per million.
 const WRONG_PPM: i64 = 10_000;
 
@@ -39,6 +44,8 @@ pub struct Script {
     pub routes: bool,
     /// Whether namespaces change hands.
     pub moves: bool,
+    /// What else the API server serves.
+    pub served: Served,
     /// How many objects the controller shows on a page, if that is less than usual.
     pub page_size: Option<usize>,
     /// How wrong each replica's clock runs, those of the first instance first.
@@ -58,11 +65,29 @@ pub struct Event {
     pub step: Step,
 }
 
+/// The kinds that not every API server serves.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Served {
+    /// AKO's rules, which change then.
+    pub rules: bool,
+    /// The Routes of OpenShift, by which hosts are claimed instead of by Ingresses.
+    pub routes: bool,
+}
+
 impl Script {
     /// Nothing changes and nothing fails.
     pub fn empty(setup: Setup) -> Self {
         let fast_ppm = vec![0; setup.members().len() * setup.replicas()];
-        Self { setup, evh: false, routes: false, moves: false, page_size: None, fast_ppm, events: Vec::new() }
+        Self {
+            setup,
+            evh: false,
+            routes: false,
+            moves: false,
+            served: Served::default(),
+            page_size: None,
+            fast_ppm,
+            events: Vec::new(),
+        }
     }
 
     /// What the seed decides.
@@ -72,7 +97,10 @@ impl Script {
         let routes = setup == Setup::One && rng.random_bool(0.4);
         let moves = setup != Setup::One && rng.random();
         let page_size = rng.random_bool(0.3).then(|| rng.random_range(3..20));
-        let mut script = Self { evh, routes, moves, page_size, ..Self::empty(setup) };
+        // Drawn apart, so that the rest of a seed is the same with rules and without.
+        let mut apart = StdRng::seed_from_u64(!seed);
+        let served = Served { rules: apart.random_bool(HAS_RULES), routes: apart.random_bool(IS_OPENSHIFT) };
+        let mut script = Self { evh, routes, moves, served, page_size, ..Self::empty(setup) };
         script.fast_ppm.fill_with(|| rng.random_range(-WRONG_PPM..=WRONG_PPM));
         let mut at = Duration::ZERO;
         while at < FAULTS_FOR {
@@ -86,6 +114,9 @@ impl Script {
             };
             script.events.push(Event { at, instance, step: now });
             script.events.extend(then.map(|step| Event { at: later, instance, step }));
+            if served.rules && apart.random_bool(rules::OFTEN) {
+                script.events.push(Event { at, instance, step: rules::draw(&mut apart, setup) });
+            }
         }
         script.events.sort_by_key(|event| event.at);
         script
@@ -155,7 +186,7 @@ impl Step {
             75..84 => (Self::Controller(faults::of_controller(rng)), None),
             84..90 => {
                 let client = faults::client(script.setup, instance, replica);
-                (Self::Kube(faults::of_requests(rng, &client)), None)
+                (Self::Kube(faults::of_requests(rng, script, &client)), None)
             }
             90..91 => (Self::StaleLists, None),
             91..92 => (Self::ExpireSessions, None),
@@ -183,8 +214,8 @@ impl Step {
         let client = faults::client(script.setup, instance, replica);
         let namespace = script.setup.members()[instance].namespace;
         match roll {
-            ..112 => (Self::Kube(faults::silence(rng, namespace, &client)), None),
-            112..117 => (Self::Kube(faults::refusal(rng, &client)), None),
+            ..112 => (Self::Kube(faults::silence(rng, script, namespace, &client)), None),
+            112..117 => (Self::Kube(faults::refusal(rng, script, &client)), None),
             117..120 => {
                 let cut = if rng.random() { Cut::Refuse } else { Cut::Silence };
                 let one = if rng.random() { Connection::Election } else { Connection::Cluster };
@@ -222,8 +253,9 @@ impl Step {
 
 impl fmt::Display for Script {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { evh, routes, page_size, fast_ppm, .. } = self;
-        writeln!(f, "evh {evh}, routes {routes}, pages of {page_size:?}, clocks {fast_ppm:?} ppm")?;
+        let Self { evh, routes, served, page_size, fast_ppm, .. } = self;
+        writeln!(f, "evh {evh}, routes {routes}, {served:?}")?;
+        writeln!(f, "pages of {page_size:?}, clocks {fast_ppm:?} ppm")?;
         for Event { at, instance, step } in &self.events {
             let whose = self.setup.members()[*instance].namespace;
             writeln!(f, "{:>9.3}  {whose}: {step:?}", at.as_secs_f64())?;

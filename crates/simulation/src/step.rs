@@ -6,6 +6,8 @@ use ako_harness::Network;
 use ako_sim_avi::Fault as AviFault;
 use ako_sim_kube::{Cut, Fault as KubeFault};
 
+use crate::rules::{Form, Namer, Rule};
+
 /// A connection of a replica to the API server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Connection {
@@ -39,6 +41,15 @@ pub enum Step {
     Endpoints(usize, usize),
     /// A Service of its own address has this type and so many ports; with none it goes.
     Balance(usize, &'static str, usize),
+    /// An Ingress of the class that names an AviInfraSetting appears or changes; of Routes, one
+    /// that names the setting itself.
+    ApplyGold(usize, &'static str, usize),
+    /// A Service has an address of its own, and names an L4Rule and an AviInfraSetting, or none.
+    BalanceBy(usize, Option<usize>, Option<usize>),
+    /// A rule of that number has this form now.
+    Rule(Rule, usize, Form),
+    /// Something names this AviInfraSetting now, or none.
+    Name(Namer, Option<usize>),
     /// The certificate of the lively hosts is another one.
     Certificate,
     /// The password of the controller is another one.
@@ -127,6 +138,17 @@ impl Step {
             Self::Delete(_) => "change: Ingress deleted",
             Self::Endpoints(..) => "change: endpoints of a Service",
             Self::Balance(..) => "change: Service of type LoadBalancer",
+            Self::ApplyGold(..) => "change: host of an AviInfraSetting",
+            Self::BalanceBy(..) => "change: Service that names rules",
+            Self::Rule(rule, _, form) => {
+                let what = match form {
+                    Form::Right(_) => "right",
+                    Form::Wrong(_) => "wrong",
+                    Form::Gone => "deleted",
+                };
+                return format!("change: {} {what}", rule.kind());
+            }
+            Self::Name(..) => "change: AviInfraSetting of a class or a namespace",
             Self::Certificate => "change: TLS Secret",
             Self::Password => "change: password of the controller",
             Self::Node(..) => "change: Node",

@@ -15,6 +15,7 @@ use crate::borders::Borders;
 use crate::complaints::Complaints;
 use crate::instance::Leadership;
 use crate::judge::Judge;
+use crate::rules::Rule;
 use crate::setup::Member;
 
 /// Writes at most that a process may send to the API server in a second; more are a loop
@@ -134,10 +135,17 @@ impl Witness {
             }
             [_, "configmaps"] | [_, "configmaps", RECORD_NAME] => self.wrong_record(method, &body),
             [_, "leases"] | [_, "leases", LEASE_NAME] => self.wrong_lease(method, &body),
-            [_, "statefulsets" | "ingresses" | "services", _] if method == "PATCH" => self.wrong_writer(),
-            [namespace, plural @ ("ingresses" | "services"), name, "status"] if method == "PATCH" => {
+            [_, "statefulsets" | "ingresses" | "services" | "routes", _] if method == "PATCH" => {
+                self.wrong_writer()
+            }
+            [namespace, plural @ ("ingresses" | "services" | "routes"), name, "status"]
+                if method == "PATCH" =>
+            {
                 self.wrong_writer().or_else(|| self.wrong_status(namespace, plural, name, &body))
             }
+            [_, plural, _, "status"] if method == "PATCH" && is_of_rules(plural) => self.wrong_writer(),
+            // It is in no namespace.
+            [] if method == "PATCH" && parts.contains(&"aviinfrasettings") => self.wrong_writer(),
             // Reviews change nothing.
             _ if parts.last().is_some_and(|last| last.ends_with("subjectaccessreviews")) => None,
             _ => Some("is a write that nobody knows of".to_owned()),
@@ -163,8 +171,11 @@ impl Witness {
     }
 
     fn wrong_status(&self, namespace: &str, plural: &str, name: &str, patch: &Value) -> Option<String> {
-        let (group, kind) =
-            if plural == "services" { ("", "Service") } else { ("networking.k8s.io", "Ingress") };
+        let (group, kind) = match plural {
+            "services" => ("", "Service"),
+            "routes" => ("route.openshift.io", "Route"),
+            _ => ("networking.k8s.io", "Ingress"),
+        };
         let object = self.kube.get(group, plural, namespace, name)?;
         let is_ambiguous = self.set_back.load(Ordering::Relaxed);
         self.judge.unasked_status(self.member, kind, &object, patch).filter(|_| !is_ambiguous)
@@ -222,6 +233,11 @@ impl Witness {
         (is_current && !is_ambiguous && !holder.is_empty() && !self.is_me(holder))
             .then(|| format!("takes {holder} out of the Lease"))
     }
+}
+
+/// Whether the objects of that name in paths are rules.
+fn is_of_rules(plural: &str) -> bool {
+    Rule::ALL.iter().any(|rule| format!("{}s", rule.kind().to_lowercase()) == plural)
 }
 
 /// Whether a write is about one exact object in one exact version.

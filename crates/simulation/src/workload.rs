@@ -3,9 +3,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use ako_core::annotation;
 use serde_json::{Value, json};
 
-use crate::setup::{LIVELY, Member, STILL, Setup};
+use crate::rules::{self, GOLD};
+use crate::script::{Script, Served};
+use crate::setup::{LIVELY, Member, STILL};
 
 /// How many lively Ingresses there are at most.
 pub const MOST: usize = 8;
@@ -47,7 +50,8 @@ pub fn config(member: &Member, evh: bool, routes: bool) -> BTreeMap<String, Stri
 
 /// The ConfigMap and Secret of each instance, namespaces, the class, and the
 /// applications that never change.
-pub fn beginning(setup: Setup, evh: bool, routes: bool) -> Vec<Value> {
+pub fn beginning(script: &Script) -> Vec<Value> {
+    let Script { setup, evh, routes, served, .. } = *script;
     let mut objects: Vec<Value> =
         setup.members().iter().flat_map(|member| installation(member, evh, routes)).collect();
     objects.extend(setup.namespaces().iter().map(|(name, team)| namespace(name, *team)));
@@ -59,12 +63,15 @@ pub fn beginning(setup: Setup, evh: bool, routes: bool) -> Vec<Value> {
     for still in setup.still() {
         for number in 0..3 {
             objects.extend(service(still, number, "ClusterIP", 2));
-            objects.push(ingress(still, number, "/"));
+            objects.push(claim(served, still, number, "/"));
         }
         objects.extend(service(still, 9, "LoadBalancer", 1));
     }
     for number in 0..MOST {
         objects.extend(service(setup.lively(number), number, "ClusterIP", 2));
+    }
+    if served.rules {
+        objects.push(rules::class(Some(0)));
     }
     if routes {
         objects.extend((0..3).map(|number| node(number, 0)));
@@ -158,12 +165,55 @@ pub fn ingress(namespace: &str, number: usize, path: &str) -> Value {
     })
 }
 
+/// A Route for the Service of that number.
+fn route(namespace: &str, number: usize, path: &str) -> Value {
+    json!({
+        "apiVersion": "route.openshift.io/v1", "kind": "Route",
+        "metadata": {"name": format!("shop-{number}"), "namespace": namespace},
+        "spec": {
+            "host": host(namespace, number), "path": path,
+            "to": {"kind": "Service", "name": format!("web-{number}"), "weight": 100},
+        },
+    })
+}
+
+/// What claims a host: an Ingress, or a Route.
+pub fn claim(served: Served, namespace: &str, number: usize, path: &str) -> Value {
+    if served.routes { route(namespace, number, path) } else { ingress(namespace, number, path) }
+}
+
+/// The same, served by an AviInfraSetting: that of its class, or a Route's own one.
+pub fn of_setting(mut claim: Value, setting: usize) -> Value {
+    if claim["kind"] == "Route" {
+        claim["metadata"]["annotations"] = naming(None, Some(setting));
+    } else {
+        claim["spec"]["ingressClassName"] = GOLD.into();
+    }
+    claim
+}
+
+/// The annotations that name an L4Rule and an AviInfraSetting.
+pub fn naming(rule: Option<usize>, setting: Option<usize>) -> Value {
+    let rule = rule.map(|number| (annotation::L4_RULE, rules::name(number)));
+    let setting = setting.map(|number| (annotation::INFRA_SETTING, rules::setting(number)));
+    rule.into_iter()
+        .chain(setting)
+        .collect::<BTreeMap<_, _>>()
+        .into_iter()
+        .map(|(key, name)| (key.to_owned(), name))
+        .collect()
+}
+
 /// What moves with a namespace as it is: a Service with an address of its own,
 /// and a host with a certificate.
-pub fn furniture(namespace: &str) -> anyhow::Result<Vec<Value>> {
+pub fn furniture(served: Served, namespace: &str) -> anyhow::Result<Vec<Value>> {
     let number = MOST + 2;
-    let mut secure = ingress(namespace, number, "/");
-    secure["spec"]["tls"] = json!([{"hosts": [host(namespace, number)], "secretName": "certificate"}]);
+    let mut secure = claim(served, namespace, number, "/");
+    secure["spec"]["tls"] = if served.routes {
+        json!({"termination": "edge", "externalCertificate": {"name": "certificate"}})
+    } else {
+        json!([{"hosts": [host(namespace, number)], "secretName": "certificate"}])
+    };
     let mut objects = vec![certificate(namespace)?];
     objects.extend(service(namespace, MOST + 1, "LoadBalancer", 1));
     objects.extend(service(namespace, number, "ClusterIP", 2));

@@ -16,7 +16,8 @@ use crate::instance::Instance;
 use crate::judge::{BOUND, Judge};
 use crate::network::Link;
 use crate::replica::{Replica, WrongClock};
-use crate::script::Script;
+use crate::rules;
+use crate::script::{Script, Served};
 use crate::setup::Setup;
 use crate::witness::Witness;
 use crate::workload;
@@ -38,6 +39,10 @@ pub struct World {
     pub evh: bool,
     /// Whether static routes are written.
     pub routes: bool,
+    /// Whether namespaces change hands.
+    moves: bool,
+    /// What else the API server serves.
+    pub(crate) served: Served,
     /// How often each step was taken.
     pub steps: BTreeMap<String, u64>,
     pub(crate) borders: Borders,
@@ -68,12 +73,13 @@ impl World {
             ..Options::default()
         };
         let (kube, avi) = (SimKube::new(options), SimAvi::new(ako_sim_avi::Options::default()));
-        let Script { setup, evh, routes, page_size, .. } = *script;
+        let Script { setup, evh, routes, moves, served, page_size, .. } = *script;
         let complaints = Complaints::new();
         for problem in prepare(&avi, page_size, routes) {
             complaints.add(&problem);
         }
-        cluster::apply_all(&kube.client(), &workload::beginning(setup, evh, routes)).await?;
+        cluster::apply_all(&kube.client(), &rules::definitions(served)).await?;
+        cluster::apply_all(&kube.client(), &workload::beginning(script)).await?;
         let members = setup.members().iter();
         let borders = Borders::new(setup, kube.clone(), avi.clone());
         let judge = Judge::new(kube.clone(), avi.clone(), borders.clone(), script);
@@ -86,6 +92,8 @@ impl World {
             setup,
             evh,
             routes,
+            moves,
+            served,
             steps: BTreeMap::new(),
             complaints,
             fast_ppm: script.fast_ppm.clone(),
@@ -208,6 +216,11 @@ impl World {
         self.set_back_configuration().await?;
         self.borders.select_own();
         self.claim_name(false);
+        // A namespace of which something is kept, as a rule is rejected, stays with its former owner
+        // (docs/decisions/024): it changes hands when the rule is right again.
+        if self.moves && self.served.rules {
+            self.repair_rules().await?;
+        }
         self.forge(false).await?;
         for instance in 0..self.instances.len() {
             self.stand_beside(instance, false).await?;
@@ -265,7 +278,8 @@ impl World {
 
 /// Puts onto the controller what is not the usual; answers what was wrong with it.
 fn prepare(avi: &SimAvi, page_size: Option<usize>, routes: bool) -> Vec<String> {
-    let problems = avi.plant(&workload::premises());
+    let mut problems = avi.plant(&workload::premises());
+    problems.extend(avi.plant(&rules::referred()));
     avi.edit("ipamdnsproviderprofile", "admin", "ipam", &workload::usable_networks());
     if routes {
         let routes = serde_json::json!({ "static_routes": workload::foreign_routes() });

@@ -7,8 +7,9 @@ use std::time::Duration;
 use ako_harness::cluster;
 use ako_simulation::judge::BOUND;
 use ako_simulation::judgement::unfinished;
-use ako_simulation::scene::play;
-use ako_simulation::script::Step;
+use ako_simulation::rules::{Form, Rule};
+use ako_simulation::scene::{play, play_in};
+use ako_simulation::script::{Script, Served, Step};
 use ako_simulation::setup::Setup;
 use ako_simulation::workload::{self, OTHER_GROUP, host};
 use ako_simulation::world::World;
@@ -108,6 +109,53 @@ fn what_a_write_takes_away_has_to_be_asked_for_like_a_deletion() {
         assert!(verdict(&world, "PUT", "vsvip", name, without).is_some());
         world.take(0, &Step::Delete(0)).await?;
         assert_eq!(verdict(&world, "PUT", "vsvip", name, without), None);
+        Ok(())
+    })
+    .unwrap();
+}
+
+/// The name of the first object of a type that is made for a host.
+fn made_for(world: &World, kind: &str, host: &str) -> String {
+    let dump = world.avi.dump();
+    let mut objects = dump[kind].as_object().unwrap().values();
+    let found = objects.find(|object| object["markers"].to_string().contains(host)).unwrap();
+    found["name"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn what_a_setting_or_a_rule_gave_stays_while_it_cannot_be_used() {
+    let served = Served { rules: true, routes: false };
+    let script = Script { evh: true, served, ..Script::empty(Setup::One) };
+    play_in(&script, async |mut world| {
+        world.take(0, &Step::Rule(Rule::AviInfraSetting, 0, Form::Right(0))).await?;
+        world.take(0, &Step::Rule(Rule::HostRule, 1, Form::Right(0))).await?;
+        world.take(0, &Step::ApplyGold(2, "/shop", 0)).await?;
+        world.take(0, &Step::Apply(1, "/shop")).await?;
+        at_rest(&mut world).await?;
+        let (placed, ruled) = (host("lively", 2), host("lively", 1));
+        let pool = made_for(&world, "pool", &placed);
+        let vsvip = "Shared-L7-EVH-setting-0-";
+        let nameless = |vsvip: &mut Value| {
+            vsvip["dns_info"].as_array_mut().unwrap().retain(|info| info["fqdn"] != placed.as_str());
+        };
+        let child = made_for(&world, "virtualservice", &ruled);
+        let without_rule = |service: &mut Value| service["waf_policy_ref"] = Value::Null;
+        let losses = |world: &World| {
+            [
+                verdict(world, "DELETE", "pool", &pool, nothing).is_some(),
+                verdict(world, "PUT", "vsvip", vsvip, nameless).is_some(),
+                verdict(world, "PUT", "virtualservice", &child, without_rule).is_some(),
+            ]
+        };
+        assert_eq!(losses(&world), [true; 3], "all of it is asked for");
+        world.take(0, &Step::Rule(Rule::AviInfraSetting, 0, Form::Wrong(1))).await?;
+        world.take(0, &Step::Rule(Rule::HostRule, 1, Form::Wrong(0))).await?;
+        sleep(BOUND * 2).await;
+        assert_eq!(losses(&world), [true; 3], "it cannot be told, so it stays");
+        world.take(0, &Step::Delete(2)).await?;
+        assert_eq!(losses(&world), [false, false, true], "the Ingress is gone");
+        world.take(0, &Step::Rule(Rule::HostRule, 1, Form::Gone)).await?;
+        assert_eq!(losses(&world), [false; 3], "the rule is gone");
         Ok(())
     })
     .unwrap();

@@ -6,6 +6,7 @@
 //! API server itself, not from what the process saw. Each kind is watched for itself,
 //! so the kinds of such a state may be of different moments.
 
+mod kept;
 mod parts;
 mod past;
 mod wanted;
@@ -23,8 +24,11 @@ use crate::borders::{Borders, MARGIN, is_refused};
 use crate::script::Script;
 use crate::setup::Member;
 use crate::workload::FULL_SYNC;
+pub(crate) use kept::{Kept, below};
+use parts::lost;
 pub(crate) use parts::parts;
 use past::{Past, States};
+pub(crate) use wanted::staying;
 use wanted::{Translations, Wanted};
 
 /// How old the state of the cluster may be that a process goes by: the duration of a
@@ -56,7 +60,7 @@ impl Judge {
     /// One for a world as it is in the beginning, with what its script says of the
     /// configuration.
     pub fn new(kube: SimKube, avi: SimAvi, borders: Borders, script: &Script) -> Self {
-        let translations = Translations::new(&avi.dump_all(), script.evh, script.routes);
+        let translations = Translations::new(avi.dump_all(), script.evh, script.routes);
         let members = script.setup.members();
         let translations = Arc::new(Mutex::new(translations));
         Self { kube, avi, borders, members, translations, restored: Arc::default() }
@@ -83,11 +87,13 @@ impl Judge {
             return Some(format!("{line} deletes what {to} has not taken over yet, and asks for"));
         }
         let loss = self.loss(me, line, body)?;
+        let dump = self.avi.dump();
         let keeps = |wanted: &Wanted| {
             let object = wanted.object(loss.kind, &loss.key);
-            object.is_some_and(|object| {
+            let is_asked = object.is_some_and(|object| {
                 loss.parts.is_empty() || !loss.parts.is_disjoint(&parts(loss.kind, object))
-            })
+            });
+            is_asked || wanted.kept.keeps(&dump, loss.kind, &loss.key, &loss.parts)
         };
         let Verdict::Unasked(latest) = self.search(me, keeps) else { return None };
         let Loss { kind, key, parts: gone } = loss;
@@ -97,7 +103,9 @@ impl Judge {
             ));
         };
         let object = latest.object(kind, &key).map(|object| parts(kind, object)).unwrap_or_default();
-        let named: Vec<_> = gone.intersection(&object).take(3).collect();
+        // What is not asked for is kept, as a rule or a setting cannot be used.
+        let (asked, kept): (Vec<_>, Vec<_>) = gone.iter().partition(|part| object.contains(*part));
+        let named: Vec<_> = asked.into_iter().chain(kept).take(3).collect();
         let what = if gone.is_empty() { "the object".to_owned() } else { format!("{named:?}") };
         Some(format!("{line} takes {what} from {kind} {key}, which no state of the last {BOUND:?} asks for"))
     }
@@ -125,12 +133,14 @@ impl Judge {
         let name = format!("{kind} {}/{}", text(&metadata["namespace"]), text(&metadata["name"]));
         let dumps = self.dumps();
         let keeps = |wanted: &Wanted| {
-            wanted.bindings(&name).any(|binding| {
-                let is_held = |ip: &String| {
-                    dumps.iter().all(|dump| served(dump, &binding.vs, &binding.vsvip).contains(ip))
-                };
-                lost.iter().any(|(ip, host)| *host == binding.host && is_held(ip))
-            })
+            let stays = |(_, host): &(String, String)| wanted.address_stays(&name, host);
+            lost.iter().any(stays)
+                || wanted.bindings(&name).any(|binding| {
+                    let is_held = |ip: &String| {
+                        dumps.iter().all(|dump| served(dump, &binding.vs, &binding.vsvip).contains(ip))
+                    };
+                    lost.iter().any(|(ip, host)| *host == binding.host && is_held(ip))
+                })
         };
         let is_asked = |member: &Member| match self.search(member, keeps) {
             Verdict::Asked => true,
@@ -160,7 +170,7 @@ impl Judge {
             _ if is_refused(method, body, &full) => None,
             "PUT" | "PATCH" => {
                 let left = parts(kind, &self.avi.by_name(body));
-                let lost: BTreeSet<_> = parts(kind, &object).difference(&left).cloned().collect();
+                let lost = lost(&parts(kind, &object), &left);
                 (!lost.is_empty()).then_some(Loss { kind, key, parts: lost })
             }
             _ => None,
@@ -209,7 +219,20 @@ pub(crate) fn served(dump: &Value, vs: &str, vsvip: &str) -> BTreeSet<String> {
 
 /// The addresses of a status, each with its host.
 pub(crate) fn addresses(object: &Value) -> BTreeSet<(String, String)> {
+    if object["status"]["ingress"].is_array() {
+        return addresses_of_route(object);
+    }
     let entries = object["status"]["loadBalancer"]["ingress"].as_array().into_iter().flatten();
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     entries.map(|entry| (text(&entry["ip"]), text(&entry["hostname"]))).collect()
+}
+
+/// Those of a Route: an entry of ours has an address for its message.
+fn addresses_of_route(route: &Value) -> BTreeSet<(String, String)> {
+    let entries = route["status"]["ingress"].as_array().into_iter().flatten();
+    let ours = entries
+        .filter(|entry| entry["routerName"].as_str().is_some_and(|router| router.starts_with("ako-")))
+        .filter(|entry| entry["conditions"][0]["status"] == "True");
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    ours.map(|entry| (text(&entry["conditions"][0]["message"]), text(&entry["host"]))).collect()
 }

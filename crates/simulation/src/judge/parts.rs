@@ -8,6 +8,52 @@ use serde_json::Value;
 /// What says where an object is and whose it is, but serves nobody.
 const NOT_JUDGED: [&str; 5] = ["markers", "tenant_ref", "cloud_ref", "url", "labels"];
 
+/// What the controller chooses where nothing is said: it is the same, said or not.
+const DEFAULTS: [&str; 1] = ["/api/analyticsprofile?name=System-Analytics-Profile"];
+
+/// What nobody loses anything by, whatever becomes of it: how something is tuned, and the networks
+/// that it is in.
+const TUNING: [&str; 8] = [
+    "analytics_profile_ref",
+    "application_persistence_profile_ref",
+    "error_page_profile_ref",
+    "health_monitor_refs",
+    "network_ref",
+    "placement_networks",
+    "subnet",
+    "vip",
+];
+
+/// What may be replaced by another one: where something is, how it is spoken to, who is let in.
+const REPLACEABLE: [&str; 11] = [
+    "application_profile_ref",
+    "bot_policy_ref",
+    "network_profile_ref",
+    "network_security_policy_ref",
+    "se_group_ref",
+    "security_policy_ref",
+    "ssl_profile_ref",
+    "sso_policy_ref",
+    "vrf_context_ref",
+    "vrf_ref",
+    "waf_policy_ref",
+];
+
+/// What of an object is lost where these parts are left.
+pub(crate) fn lost(before: &BTreeSet<String>, left: &BTreeSet<String>) -> BTreeSet<String> {
+    let is_left = |field: &str| left.iter().any(|part| field_of(part) == field);
+    let is_lost = |part: &&String| {
+        let field = field_of(part);
+        // Of a rule its hosts, paths and references count: it may have more of them.
+        !(field == "rules" || TUNING.contains(&field) || REPLACEABLE.contains(&field) && is_left(field))
+    };
+    before.difference(left).filter(is_lost).cloned().collect()
+}
+
+fn field_of(part: &str) -> &str {
+    part.split_once(' ').map_or(part, |(field, _)| field)
+}
+
 /// The parts of an object of a type, in canonical form.
 pub(crate) fn parts(kind: &str, object: &Value) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
@@ -34,7 +80,7 @@ fn collect(field: &str, value: &Value, found: &mut BTreeSet<String>) {
                 collect(field, item, found);
             }
         }
-        Value::String(text) if field.ends_with("_ref") => {
+        Value::String(text) if field.ends_with("_ref") && !DEFAULTS.contains(&text.as_str()) => {
             found.insert(format!("{field} {text}"));
         }
         _ => {}
@@ -48,6 +94,9 @@ fn identity(field: &str, item: &Value) -> String {
         "servers" => format!("{}:{}", text(&item["ip"]["addr"]), item["port"]),
         "dns_info" => text(&item["fqdn"]),
         "members" => text(&item["pool_ref"]),
+        "http_policies" => text(&item["http_policy_set_ref"]),
+        "vs_datascripts" => text(&item["vs_datascript_set_ref"]),
+        "l4_policies" => text(&item["l4_policy_set_ref"]),
         "services" => item["port"].to_string(),
         "vip" => text(&item["vip_id"]),
         "static_routes" => {
@@ -81,7 +130,7 @@ mod tests {
     use super::*;
 
     fn lost(kind: &str, before: &Value, after: &Value) -> Vec<String> {
-        parts(kind, before).difference(&parts(kind, after)).cloned().collect()
+        super::lost(&parts(kind, before), &parts(kind, after)).into_iter().collect()
     }
 
     #[test]
@@ -91,6 +140,8 @@ mod tests {
         let after = json!({"servers": [server("10.0.0.1", 5)], "vrf_ref": "v"});
         assert_eq!(lost("pool", &before, &after), ["servers 10.0.0.2:80"]);
         assert_eq!(lost("pool", &before, &json!({"servers": before["servers"]})), ["vrf_ref v"]);
+        let placed = json!({"vrf_ref": "w", "application_persistence_profile_ref": "p"});
+        assert_eq!(lost("pool", &placed, &json!({"vrf_ref": "v"})), Vec::<String>::new());
         let vsvip = json!({"dns_info": [{"fqdn": "a"}, {"fqdn": "b"}]});
         assert_eq!(lost("vsvip", &vsvip, &json!({"dns_info": [{"fqdn": "b", "ttl": 1}]})), ["dns_info a"]);
         let rule = |host: &str| json!({"match": {"host_hdr": {"value": [host]}}});
@@ -98,6 +149,9 @@ mod tests {
             let rules: Vec<_> = hosts.iter().map(|host| rule(host)).collect();
             json!({"http_request_policy": {"rules": rules}})
         };
+        let named =
+            |index: u32| json!({"rules": [{"index": index, "name": format!("{index}"), "match": "a"}]});
+        assert_eq!(lost("httppolicyset", &named(0), &named(1)), Vec::<String>::new());
         let gone = lost("httppolicyset", &policy(&["a", "b"]), &policy(&["a"]));
         assert!(gone.iter().any(|part| part == "value \"b\""), "{gone:?}");
     }

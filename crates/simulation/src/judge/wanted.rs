@@ -1,13 +1,15 @@
 //! What a state of the cluster asks for: the translation, which knows nothing of
 //! processes.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use ako_app::offline::{Environment, Input, Output, translate};
 use ako_core::config::keys;
-use serde_json::{Map, Value};
+use ako_translate::What;
+use serde_json::Value;
 
+use super::kept::Kept;
 use super::past::{Past, State};
 use crate::setup::Member;
 use crate::workload;
@@ -15,13 +17,13 @@ use crate::workload;
 /// Translations at most that are remembered.
 const MOST_REMEMBERED: usize = 256;
 
-/// What translation has to know of a controller.
-const FACTS: [&str; 6] =
-    ["tenant", "cloud", "network", "ipamdnsproviderprofile", "vrfcontext", "serviceenginegroup"];
-
 /// What a state asks for.
 pub(super) struct Wanted {
     objects: Value,
+    /// What stays as it is.
+    pub(super) kept: Kept,
+    /// By kind and path, and by host: whose addresses stay as they are.
+    staying: BTreeSet<(String, String)>,
     /// By kind and path: under which hosts, and where.
     bindings: BTreeMap<String, Vec<Binding>>,
 }
@@ -45,7 +47,12 @@ impl Wanted {
             });
             bindings.insert(format!("{} {}", resource.kind.as_str(), resource.name), all.collect());
         }
-        Self { objects: output.avi(), bindings }
+        Self { objects: output.avi(), kept: Kept::of(output), staying: staying(output), bindings }
+    }
+
+    /// Whether the addresses that an object of the cluster has for a host stay as they are.
+    pub(super) fn address_stays(&self, object: &str, host: &str) -> bool {
+        self.staying.contains(&(object.to_owned(), host.to_owned()))
     }
 
     /// An object by its type and its key, if it is wanted.
@@ -59,6 +66,19 @@ impl Wanted {
     }
 }
 
+/// The objects of the cluster and the hosts whose addresses stay as they are.
+pub(crate) fn staying(output: &Output) -> BTreeSet<(String, String)> {
+    let all = output.desired.subjects().flat_map(|resource| {
+        let name = format!("{} {}", resource.kind.as_str(), resource.name);
+        let statements = output.desired.statements(resource);
+        statements.filter_map(move |what| match what {
+            What::AddressStays(host) => Some((name.clone(), host.to_string())),
+            _ => None,
+        })
+    });
+    all.collect()
+}
+
 /// Translations of the last states.
 pub(super) struct Translations {
     environment: Value,
@@ -70,10 +90,8 @@ pub(super) struct Translations {
 impl Translations {
     /// None yet. What the controller holds is that of the beginning: what an instance
     /// adds to it later is not its own reason.
-    pub(super) fn new(controller: &Value, evh: bool, routes: bool) -> Self {
-        let facts = FACTS.into_iter().map(|kind| (kind.to_owned(), controller[kind].clone()));
-        let environment = Value::Object(facts.collect::<Map<_, _>>());
-        Self { environment, evh, routes, remembered: HashMap::new() }
+    pub(super) fn new(controller: Value, evh: bool, routes: bool) -> Self {
+        Self { environment: controller, evh, routes, remembered: HashMap::new() }
     }
 
     /// What a state asks an instance for; `None` if its configuration cannot be used.

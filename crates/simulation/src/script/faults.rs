@@ -10,6 +10,7 @@ use rand::Rng as _;
 use rand::rngs::StdRng;
 use serde_json::Value;
 
+use super::Script;
 use crate::setup::Setup;
 use crate::step::Connection;
 
@@ -31,6 +32,21 @@ const WATCHED: [&str; 9] = [
 
 /// Those of them that are patched.
 const PATCHED: [&str; 3] = ["ingresses", "services", "statefulsets"];
+
+/// AKO's rules, which are watched and patched.
+const RULES: [&str; 6] = ["aviinfrasettings", "hostrules", "httprules", "l4rules", "l7rules", "ssorules"];
+
+/// What claims hosts.
+fn claimants(script: &Script) -> &'static str {
+    if script.served.routes { "routes" } else { "ingresses" }
+}
+
+/// Kinds of which the first ones are these.
+fn kinds(script: &Script, first: &[&'static str]) -> Vec<&'static str> {
+    let rules: &[_] = if script.served.rules { &RULES } else { &[] };
+    let kinds = first.iter().map(|kind| if *kind == "ingresses" { claimants(script) } else { kind });
+    kinds.chain(rules.iter().copied()).collect()
+}
 
 /// What the API server knows a replica by.
 pub(super) fn client(setup: Setup, instance: usize, replica: usize) -> String {
@@ -62,7 +78,7 @@ pub(super) fn of_controller(rng: &mut StdRng) -> AviFault {
 }
 
 /// Some requests or events of a replica.
-pub(super) fn of_requests(rng: &mut StdRng, client: &str) -> KubeFault {
+pub(super) fn of_requests(rng: &mut StdRng, script: &Script, client: &str) -> KubeFault {
     let (action, resource) = match rng.random_range(0..8) {
         0 => (KubeAction::Status { code: 503, message: "busy".to_owned(), retry_after: None }, "configmaps"),
         1 => (KubeAction::DropAfter, "configmaps"),
@@ -70,10 +86,10 @@ pub(super) fn of_requests(rng: &mut StdRng, client: &str) -> KubeFault {
         3 => (KubeAction::Delay { ms: rng.random_range(100..12_000) }, "configmaps"),
         // An event is lost only with its watch: a server that loses one and goes on
         // breaks its promise, and no client can notice.
-        4 => (KubeAction::BreakWatch, "ingresses"),
+        4 => (KubeAction::BreakWatch, claimants(script)),
         5 => (KubeAction::DuplicateEvent, "endpointslices"),
-        6 => (KubeAction::DelayEvent { ms: rng.random_range(100..20_000) }, "ingresses"),
-        _ => (KubeAction::Break, "ingresses"),
+        6 => (KubeAction::DelayEvent { ms: rng.random_range(100..20_000) }, claimants(script)),
+        _ => (KubeAction::Break, claimants(script)),
     };
     let fault =
         KubeFault::new(action.clone()).resource(resource).client(client).times(rng.random_range(1..4));
@@ -82,13 +98,14 @@ pub(super) fn of_requests(rng: &mut StdRng, client: &str) -> KubeFault {
 }
 
 /// One connection, one watch or one sort of request is silent for a while.
-pub(super) fn silence(rng: &mut StdRng, namespace: &str, client: &str) -> KubeFault {
+pub(super) fn silence(rng: &mut StdRng, script: &Script, namespace: &str, client: &str) -> KubeFault {
+    let watched = kinds(script, &WATCHED);
     let fault = KubeFault::new(KubeAction::Silence { breaks: rng.random() });
     let watch = |resource: &str| fault.clone().verb("watch").resource(resource);
     let own = |resource: &str, name: &str| watch(resource).namespace(namespace).name(name);
     let cluster = Connection::Cluster.of(client);
     let fault = match rng.random_range(0..16) {
-        0..9 => watch(WATCHED[rng.random_range(0..WATCHED.len())]).namespace("").client(&cluster),
+        0..9 => watch(watched[rng.random_range(0..watched.len())]).namespace("").client(&cluster),
         9 => own("configmaps", CONFIG_MAP).client(&cluster),
         10 => own("secrets", CREDENTIALS_SECRET).client(&cluster),
         11 => own("configmaps", RECORD_NAME).client(&Connection::Election.of(client)),
@@ -105,7 +122,7 @@ pub(super) fn silence(rng: &mut StdRng, namespace: &str, client: &str) -> KubeFa
 }
 
 /// Lists, watches or writes of a replica are refused or slow for a while.
-pub(super) fn refusal(rng: &mut StdRng, client: &str) -> KubeFault {
+pub(super) fn refusal(rng: &mut StdRng, script: &Script, client: &str) -> KubeFault {
     let refuse = |code: u16| KubeAction::Status { code, message: "a fault".to_owned(), retry_after: None };
     let action = match rng.random_range(0..5) {
         0 | 1 => refuse(403),
@@ -113,12 +130,13 @@ pub(super) fn refusal(rng: &mut StdRng, client: &str) -> KubeFault {
         _ => KubeAction::Delay { ms: rng.random_range(100..15_000) },
     };
     let fault = KubeFault::new(action).client(&Connection::Cluster.of(client)).lasting(a_while(rng));
-    let (verb, resources): (_, &[&str]) = match rng.random_range(0..5) {
+    let (verb, resources): (_, &[&'static str]) = match rng.random_range(0..5) {
         0 => (None, &WATCHED),
         1 | 2 => (Some("list"), &WATCHED),
         3 => (Some("watch"), &WATCHED),
         _ => (Some("patch"), &PATCHED),
     };
+    let resources = kinds(script, resources);
     let fault = if let Some(verb) = verb { fault.verb(verb) } else { fault };
     if rng.random() { fault.resource(resources[rng.random_range(0..resources.len())]) } else { fault }
 }
