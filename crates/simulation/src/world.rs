@@ -42,7 +42,7 @@ pub struct World {
     /// Whether namespaces change hands.
     moves: bool,
     /// What else the API server serves.
-    pub(crate) served: Served,
+    pub served: Served,
     /// How often each step was taken.
     pub steps: BTreeMap<String, u64>,
     pub(crate) borders: Borders,
