@@ -56,11 +56,12 @@ fn a_write_that_arrives_late_is_repaired() {
         let first = world.leader().await?;
         world.finished().await?;
         // A write leaves in time, and the controller executes it when another
-        // leads, for whom there is nothing to write any more.
+        // leads, for whom there is nothing to write any more. It is not sent a second time.
         world.avi.inject(Fault::new(Action::Delay { ms: 28_000 }).method("POST").kind("pool").times(1));
         world.take(0, &Step::Apply(1, "/")).await.unwrap();
         sleep(Duration::from_secs(1)).await;
         world.kube.partition(&world.instances[0].replicas[first].client(), Cut::Silence);
+        world.instances[0].replicas[first].link.set(Network::Silent);
         world.take(0, &Step::Delete(1)).await.unwrap();
         while world.leader().await? == first {
             sleep(Duration::from_secs(1)).await;
