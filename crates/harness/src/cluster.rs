@@ -56,6 +56,24 @@ pub async fn apply(client: &Client, object: &Value) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// The definition of OpenShift's Routes, for an API server that is not one of OpenShift. It takes
+/// whatever fields a Route has.
+pub fn definition_of_routes() -> Value {
+    let schema = json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true});
+    json!({
+        "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+        "metadata": {"name": "routes.route.openshift.io"},
+        "spec": {
+            "group": "route.openshift.io", "scope": "Namespaced",
+            "names": {"kind": "Route", "listKind": "RouteList", "plural": "routes", "singular": "route"},
+            "versions": [{
+                "name": "v1", "served": true, "storage": true, "subresources": {"status": {}},
+                "schema": {"openAPIV3Schema": schema},
+            }],
+        },
+    })
+}
+
 /// Applies objects in their order.
 pub async fn apply_all(client: &Client, objects: &[Value]) -> anyhow::Result<()> {
     for object in objects {

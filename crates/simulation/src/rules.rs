@@ -1,6 +1,7 @@
 //! AKO's rules as they are put into the cluster, right and wrong, and what they refer to on
 //! the controller.
 
+use ako_harness::cluster;
 use serde_json::{Value, json};
 
 use crate::script::Served;
@@ -259,21 +260,5 @@ pub fn referred() -> Value {
 /// What the API server has to be told before it serves the kinds: AKO's, and OpenShift's Routes.
 pub fn definitions(served: Served) -> Vec<Value> {
     let rules = if served.rules { ako_kube_types::schema::definitions() } else { Vec::new() };
-    rules.into_iter().chain(served.routes.then(definition_of_routes)).collect()
-}
-
-fn definition_of_routes() -> Value {
-    let schema = json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true});
-    json!({
-        "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
-        "metadata": {"name": "routes.route.openshift.io"},
-        "spec": {
-            "group": "route.openshift.io", "scope": "Namespaced",
-            "names": {"kind": "Route", "listKind": "RouteList", "plural": "routes", "singular": "route"},
-            "versions": [{
-                "name": "v1", "served": true, "storage": true, "subresources": {"status": {}},
-                "schema": {"openAPIV3Schema": schema},
-            }],
-        },
-    })
+    rules.into_iter().chain(served.routes.then(cluster::definition_of_routes)).collect()
 }

@@ -7,6 +7,7 @@
 
 mod browser;
 mod page;
+mod rules;
 mod world;
 
 use std::sync::atomic::{AtomicUsize, Ordering};

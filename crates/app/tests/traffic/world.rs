@@ -56,6 +56,11 @@ impl Certificate {
         Arc::new(builder.unwrap().with_no_client_auth().with_single_cert(vec![certificate], key).unwrap())
     }
 
+    /// What a Route has that ends TLS with it.
+    pub(crate) fn edge(&self) -> Value {
+        json!({"termination": "edge", "certificate": self.pem, "key": self.key})
+    }
+
     pub(crate) fn secret(&self, name: &str) -> Value {
         json!({
             "apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/tls",

@@ -72,6 +72,19 @@ impl Application {
         ])
     }
 
+    fn host(self) -> String {
+        format!("{}.avi.internal", self.name())
+    }
+
+    /// A HostRule for its host.
+    pub(crate) fn rule(self) -> Value {
+        json!({
+            "apiVersion": "ako.vmware.com/v1beta1", "kind": "HostRule",
+            "metadata": {"name": self.name(), "namespace": self.namespace()},
+            "spec": {"virtualhost": {"fqdn": self.host(), "analyticsPolicy": {"logAllHeaders": false}}},
+        })
+    }
+
     pub(crate) fn ingress(self) -> Value {
         let name = self.name();
         let backend = json!({"service": {"name": name, "port": {"number": 80}}});
@@ -81,7 +94,7 @@ impl Application {
             "spec": {
                 "ingressClassName": "avi-lb",
                 "rules": [{
-                    "host": format!("{name}.avi.internal"),
+                    "host": self.host(),
                     "http": {"paths": [{"path": "/", "pathType": "Prefix", "backend": backend}]},
                 }],
             },
@@ -142,6 +155,17 @@ pub(crate) async fn change_endpoints(
 ) -> anyhow::Result<()> {
     let path = format!("{}/{}", collection(&application.slice())?, application.name());
     merge(client, &path, &json!({"endpoints": application.endpoints(changes)})).await
+}
+
+/// Changes the HostRule of an application; each number is another change.
+pub(crate) async fn change_rule(
+    client: &Client,
+    application: Application,
+    number: usize,
+) -> anyhow::Result<()> {
+    let path = format!("{}/{}", collection(&application.rule())?, application.name());
+    let policy = json!({"fullClientLogs": {"enabled": true, "throttle": "HIGH", "duration": number}});
+    merge(client, &path, &json!({"spec": {"virtualhost": {"analyticsPolicy": policy}}})).await
 }
 
 /// Takes everything off the Ingresses that an operator published.
@@ -224,6 +248,7 @@ fn collection(object: &Value) -> anyhow::Result<String> {
         "Service" => ("/api/v1", "services"),
         "EndpointSlice" => ("/apis/discovery.k8s.io/v1", "endpointslices"),
         "Ingress" => ("/apis/networking.k8s.io/v1", "ingresses"),
+        "HostRule" => ("/apis/ako.vmware.com/v1beta1", "hostrules"),
         other => anyhow::bail!("nothing creates a {other} here"),
     };
     let namespace = object["metadata"]["namespace"].as_str().context("an object without namespace")?;

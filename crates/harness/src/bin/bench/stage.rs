@@ -60,6 +60,12 @@ impl Stage {
         Ok(())
     }
 
+    /// Adds AKO's kinds, and HostRules for so many applications.
+    pub(crate) async fn add_rules(&self, number: usize) -> anyhow::Result<()> {
+        cluster::apply_all(&self.client, &ako_kube_types::schema::definitions()).await?;
+        population::create(&self.client, (0..number).map(Application).map(Application::rule)).await
+    }
+
     /// Replaces the endpoints of an application by others.
     pub(crate) async fn change_endpoints(&mut self, application: Application) -> anyhow::Result<()> {
         self.changes += 1;

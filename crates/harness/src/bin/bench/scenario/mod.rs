@@ -1,6 +1,6 @@
 //! What is measured.
 
-mod endpoint_change;
+mod change;
 mod handover;
 mod instances;
 mod live;
@@ -28,6 +28,8 @@ pub(crate) enum Scenario {
     StartSni,
     /// One EndpointSlice changes, many times
     EndpointChange,
+    /// One HostRule changes, many times, where a fifth of the Ingresses has one (EVH)
+    RuleChange,
     /// The operator starts again, and nothing changed
     Restart,
     /// The operator starts on a cluster and an empty controller (EVH)
@@ -49,11 +51,12 @@ pub(crate) enum Scenario {
 impl Scenario {
     /// In the order in which they run: the cluster only grows, and what one
     /// leaves behind is the next one's start.
-    pub(crate) const ALL: [Self; 12] = [
+    pub(crate) const ALL: [Self; 13] = [
         Self::Translate,
         Self::Nodes,
         Self::Instances,
         Self::Moves,
+        Self::RuleChange,
         Self::Live300,
         Self::StartSni,
         Self::EndpointChange,
@@ -70,6 +73,7 @@ impl Scenario {
             Self::Live300 => "live-300",
             Self::StartSni => "start-sni",
             Self::EndpointChange => "endpoint-change",
+            Self::RuleChange => "rule-change",
             Self::Restart => "restart",
             Self::StartEvh => "start-evh",
             Self::Handover => "handover",
@@ -84,7 +88,7 @@ impl Scenario {
     /// Whether it needs a cluster that no other scenario sees: what it creates
     /// would be the others' work, too.
     fn is_apart(self) -> bool {
-        matches!(self, Self::Instances | Self::Moves | Self::Nodes)
+        matches!(self, Self::Instances | Self::Moves | Self::Nodes | Self::RuleChange)
     }
 }
 
@@ -122,6 +126,11 @@ async fn run_apart(scenarios: &[Scenario], arguments: &Arguments, report: &mut R
     if scenarios.contains(&Scenario::Moves) {
         report.scenario(Scenario::Moves.name(), moves::SIZE, moves::run(arguments).await);
     }
+    if scenarios.contains(&Scenario::RuleChange) {
+        for size in &arguments.sizes {
+            report.scenario(Scenario::RuleChange.name(), *size, change::of_rules(*size, arguments).await);
+        }
+    }
     if scenarios.contains(&Scenario::Instances) {
         for size in &arguments.sizes {
             report.scenario(Scenario::Instances.name(), *size, instances::run(*size, arguments).await);
@@ -144,9 +153,8 @@ impl Runs<'_> {
             Scenario::StartSni => self.start(Mode::Sni).await,
             Scenario::StartEvh => self.start(Mode::Evh).await,
             Scenario::EndpointChange => {
-                let mut world = self.at_rest().await?;
-                let figures =
-                    endpoint_change::run(self.stage, &mut world, self.size, self.arguments.changes).await;
+                let world = self.at_rest().await?;
+                let figures = change::run(self.stage, &world, self.size, self.arguments.changes).await;
                 self.world = Some(world);
                 figures
             }
@@ -172,6 +180,7 @@ impl Runs<'_> {
             | Scenario::Live300
             | Scenario::Instances
             | Scenario::Moves
+            | Scenario::RuleChange
             | Scenario::Nodes => Ok(Vec::new()),
         }
     }

@@ -1,4 +1,4 @@
-//! One EndpointSlice changes, many times.
+//! One object of the cluster changes, many times: an EndpointSlice, or a HostRule.
 
 use std::time::Duration;
 
@@ -8,11 +8,13 @@ use anyhow::Context as _;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
+use crate::Arguments;
 use crate::journal::{is_write, quantile};
-use crate::population::Application;
+use crate::population::{self, Application};
 use crate::report::{Figure, Target};
 use crate::simulated::LATENCY;
 use crate::stage::Stage;
+use crate::translation::Mode;
 use crate::world::World;
 
 /// How long a change may take before it counts as lost.
@@ -22,21 +24,52 @@ const GLANCE: Duration = Duration::from_millis(2);
 /// The changes are so far apart that each is handled by itself.
 const APART: Duration = Duration::from_millis(40);
 
-/// Measures a world at rest.
+/// A stride that leads through all shards and namespaces.
+const STRIDE: usize = 7919;
+
+/// Measures changes of endpoints in a world at rest.
 pub(super) async fn run(
     stage: &mut Stage,
-    world: &mut World,
+    world: &World,
     size: usize,
     changes: usize,
+) -> anyhow::Result<Vec<Figure>> {
+    let change = async |number: usize| stage.change_endpoints(Application((number * STRIDE) % size)).await;
+    measure(world, size, changes, 1.0, change).await
+}
+
+/// Measures changes of HostRules with a cluster of its own, in which a fifth of the applications has one.
+pub(super) async fn of_rules(size: usize, arguments: &Arguments) -> anyhow::Result<Vec<Figure>> {
+    let mut stage = Stage::new().await?;
+    let rules = size / 5;
+    stage.add_rules(rules).await?;
+    stage.prepare(size).await?;
+    let mut world = World::start(&stage, Mode::Evh).await?;
+    world.settled(&stage, size).await?;
+    let change = async |number: usize| {
+        let rule = Application((number * STRIDE) % rules);
+        population::change_rule(&stage.client, rule, number).await
+    };
+    // The rule itself, and its host.
+    let figures = measure(&world, size, arguments.changes, 2.0, change).await;
+    world.keep_log(arguments.logs.as_deref(), &format!("rule-change-{size}"))?;
+    figures
+}
+
+/// Makes changes of which each leads to one write and so many translations.
+async fn measure(
+    world: &World,
+    size: usize,
+    changes: usize,
+    units: f64,
+    mut make: impl AsyncFnMut(usize) -> anyhow::Result<()>,
 ) -> anyhow::Result<Vec<Figure>> {
     let before = world.translated().await?;
     let begun = world.turn_page();
     let mut position = begun;
     let mut delays = Vec::with_capacity(changes);
     for change in 0..changes {
-        // A stride that leads through all shards and namespaces.
-        let application = Application((change * 7919) % size);
-        stage.change_endpoints(application).await?;
+        make(change).await?;
         let answered = Timestamp::now();
         let write = next_write(world, position).await.with_context(|| format!("change {change}"))?;
         position = write.seq;
@@ -57,7 +90,7 @@ pub(super) async fn run(
         Figure::new("change to first write, max", ms(1.0), "ms"),
         Figure::new("controller writes for each change", each(writes as u64), "")
             .target(Target::Exactly(1.0)),
-        Figure::new("units translated for each change", each(translated), "").target(Target::Exactly(1.0)),
+        Figure::new("units translated for each change", each(translated), "").target(Target::Exactly(units)),
     ])
 }
 
