@@ -104,12 +104,12 @@ fn route(name: &str, backends: &[(&str, u32)], tls: &Value) -> Value {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn routes_weigh_backends_and_say_what_becomes_of_plain_text() {
-    let mut world = World::start(20_000 + 38 * 500, &[]).await;
+    let mut world = World::start(20_000 + 38 * 500, &[("enableEVH", "true"), ("shardVSSize", "SMALL")]).await;
     world.apply(&[cluster::definition_of_routes()]).await;
     world.serve("blue", "ClusterIP", &[pod("blue", 38, 1)]).await;
     world.serve("green", "ClusterIP", &[pod("green", 38, 2)]).await;
     world.apply(&[route("weighed", &[("blue", 75), ("green", 25)], &Value::Null)]).await;
-    let at = world.listener("Shared-L7-", 80).await;
+    let at = world.listener("Shared-L7-EVH-", 80).await;
     for backend in ["blue", "green"] {
         world.answered(at, "weighed.avi.internal", "/", backend).await;
     }
@@ -121,16 +121,14 @@ async fn routes_weigh_backends_and_say_what_becomes_of_plain_text() {
     }
     assert_eq!(answers, BTreeMap::from([("blue", 60), ("green", 20)]));
 
-    let certificates =
-        ["none", "allow", "redirect"].map(|name| (name, Certificate::of(&format!("{name}.avi.internal"))));
-    for (name, certificate) in &certificates {
+    let certificates = [("none", "None"), ("allow", "Allow"), ("redirect", "Redirect")]
+        .map(|(name, policy)| (name, policy, Certificate::of(&format!("{name}.avi.internal"))));
+    for (name, policy, certificate) in &certificates {
         let mut tls = certificate.edge();
-        if *name != "none" {
-            tls["insecureEdgeTerminationPolicy"] = if *name == "allow" { "Allow" } else { "Redirect" }.into();
-        }
+        tls["insecureEdgeTerminationPolicy"] = (*policy).into();
         world.apply(&[route(name, &[("blue", 100)], &tls)]).await;
         let host = format!("{name}.avi.internal");
-        let secure = world.listener("Shared-L7-", 443).await;
+        let secure = world.listener("Shared-L7-EVH-", 443).await;
         world.answered_securely(secure, &host, certificate, "blue").await;
         match *name {
             "allow" => drop(world.answered(at, &host, "/", "blue").await),
