@@ -50,8 +50,8 @@ pub(super) async fn of_rules(size: usize, arguments: &Arguments) -> anyhow::Resu
         let rule = Application((number * STRIDE) % rules);
         population::change_rule(&stage.client, rule, number).await
     };
-    // The rule itself, and its host.
-    let figures = measure(&world, size, arguments.changes, 2.0, change).await;
+    // The rule, its host, and the rule again when its new status is seen.
+    let figures = measure(&world, size, arguments.changes, 3.0, change).await;
     world.keep_log(arguments.logs.as_deref(), &format!("rule-change-{size}"))?;
     figures
 }
