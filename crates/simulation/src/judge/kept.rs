@@ -73,17 +73,17 @@ impl Kept {
         })
     }
 
-    /// Both of them.
-    pub(crate) fn staying(&self, dump: &Value) -> Staying {
-        Staying { standing: self.standing(dump), untouched: self.untouched(dump) }
-    }
-
     /// Those of them that stay as they are.
     pub(crate) fn untouched(&self, dump: &Value) -> BTreeSet<Key> {
         self.around(dump, &|key, object| {
             let is_whole = self.objects.get(key) == Some(&Keep::AllButServers);
             is_whole || hosts(object).iter().any(|host| self.hosts.contains(host))
         })
+    }
+
+    /// Both of them.
+    pub(crate) fn staying(&self, dump: &Value) -> Staying {
+        Staying { standing: self.standing(dump), untouched: self.untouched(dump) }
     }
 
     fn around(&self, dump: &Value, is_left: &dyn Fn(&Key, &Value) -> bool) -> BTreeSet<Key> {
@@ -230,13 +230,7 @@ fn marked_hosts(object: &Value) -> BTreeSet<String> {
         other => other.clone(),
     };
     let named = named["hostnames"].as_array().into_iter().flatten();
-    let resolved = object["dns_info"].as_array().into_iter().flatten().map(|info| &info["fqdn"]);
-    marked
-        .flatten()
-        .chain(named)
-        .chain(resolved)
-        .filter_map(|host| host.as_str().map(str::to_owned))
-        .collect()
+    marked.flatten().chain(named).filter_map(|host| host.as_str().map(str::to_owned)).collect()
 }
 
 fn objects(dump: &Value) -> impl Iterator<Item = (Key, &Value)> {
