@@ -176,8 +176,8 @@ pub fn empty_fronts(dump: &Value) -> BTreeSet<(String, String)> {
         vsvip["dns_info"].as_array().into_iter().flatten().all(is_own)
     };
     let vsvips = objects(dump).filter(|(kind, vsvip)| *kind == "vsvip" && is_empty(vsvip));
-    let names: BTreeSet<_> = vsvips.map(|(_, vsvip)| name(vsvip)).collect();
-    let names = names.into_iter().filter(|name| name.contains("-Shared-L7-")).collect::<BTreeSet<_>>();
+    let names = vsvips.map(|(_, vsvip)| name(vsvip)).filter(|name| name.contains("-Shared-L7-"));
+    let names: BTreeSet<_> = names.collect();
     let all = objects(dump).map(|(kind, object)| (kind.to_owned(), name(object)));
     all.filter(|(_, name)| names.contains(name)).collect()
 }
@@ -242,15 +242,14 @@ fn misplaced(setup: Setup, cluster: &[Value], dump: &Value, kept: &Kept) -> Opti
         names.map(|name| owners.get(name).copied()).collect::<Vec<_>>()
     };
     let claims = cluster.iter().filter(|object| object["kind"] == "Ingress" || object["kind"] == "Route");
-    claims.into_iter().find_map(|ingress| {
-        let host =
-            ingress["spec"]["host"].as_str().or_else(|| ingress["spec"]["rules"][0]["host"].as_str())?;
+    claims.into_iter().find_map(|claim| {
+        let host = claim["spec"]["host"].as_str().or_else(|| claim["spec"]["rules"][0]["host"].as_str())?;
         // One that is left alone stays wherever it was served, or is not served anew.
         if kept.leaves_alone(host) {
             return None;
         }
         let expected: Vec<_> =
-            member_of(setup, cluster, ingress).map(|member| Some(member.owner)).into_iter().collect();
+            member_of(setup, cluster, claim).map(|member| Some(member.owner)).into_iter().collect();
         let found = places(host);
         (found != expected).then(|| format!("{host} is in {found:?} instead of {expected:?}"))
     })
