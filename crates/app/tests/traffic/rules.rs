@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use ako_harness::{cluster, visitor};
+use ako_harness::{cluster, pods, visitor};
 use serde_json::{Value, json};
 
-use crate::world::{Certificate, World, from, ingress, pod, secured};
+use crate::world::{Certificate, World, from, ingress, pod, secured, service_of, slice};
 
 fn rule(kind: &str, version: &str, spec: &Value) -> Value {
     json!({
@@ -82,6 +82,65 @@ async fn a_host_rule_gives_aliases() {
     cluster::remove_all(&world.client, &[host_rule]).await.unwrap();
     unanswered(&world, at, "alias.avi.internal").await;
     world.answered(at, "shop.avi.internal", "/", "web").await;
+}
+
+/// A pod that speaks TLS alone, and the Service that leads to it.
+async fn serve_tls(world: &mut World, kind: &str, test: u8, certificate: &Certificate) {
+    let tls_pod = [pod("tls", test, 1)];
+    let mut tasks = pods::serve(&tls_pod, Some(certificate.server())).await.unwrap();
+    world.pods.spawn(async move { while tasks.join_next().await.is_some() {} });
+    world.apply(&[service_of("tls", kind, "TCP", 80), slice("tls", "TCP", &tls_pod)]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_http_rule_speaks_tls_to_pods_that_are_who_they_say() {
+    let mut world = with_rules(39, &[]).await;
+    let (front, pod_certificate) = (Certificate::of("safe.avi.internal"), Certificate::of("pod.internal"));
+    serve_tls(&mut world, "ClusterIP", 39, &pod_certificate).await;
+    let trusting = |authority: &str| {
+        let tls = json!({"type": "reencrypt", "destinationCA": authority});
+        let paths = json!([{"target": "/", "tls": tls}]);
+        rule("HTTPRule", "v1beta1", &json!({"fqdn": "safe.avi.internal", "paths": paths}))
+    };
+    let safe = secured(ingress("safe", "safe.avi.internal", &[("/", "Prefix", "tls")]), "safe");
+    world.apply(&[front.secret("safe"), safe, trusting(&pod_certificate.pem)]).await;
+    let at = world.listener("Shared-L7-", 443).await;
+    world.answered_securely(at, "safe.avi.internal", &front, "tls").await;
+
+    // Pods whose certificate nobody vouches for get nothing, nor do they without TLS.
+    world.apply(&[trusting(&front.pem)]).await;
+    world.unreached_securely(at, "safe.avi.internal", &front).await;
+    world.apply(&[trusting(&pod_certificate.pem)]).await;
+    world.answered_securely(at, "safe.avi.internal", &front, "tls").await;
+    cluster::remove_all(&world.client, &[trusting("")]).await.unwrap();
+    world.unreached_securely(at, "safe.avi.internal", &front).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_l4_rule_gives_listeners_tls_on_both_sides() {
+    let mut world = with_rules(40, &[]).await;
+    let (front, pod_certificate) = (Certificate::of("lb.avi.internal"), Certificate::of("pod.internal"));
+    world.plant(
+        &json!({"sslkeyandcertificate": {"admin/lb-certificate": front.on_controller("lb-certificate")}}),
+    );
+    serve_tls(&mut world, "LoadBalancer", 40, &pod_certificate).await;
+    let l4_rule = rule(
+        "L4Rule",
+        "v1alpha2",
+        &json!({
+            "listenerProperties": [{"port": 80, "protocol": "TCP", "enableSsl": true}],
+            "sslKeyAndCertificateRefs": ["lb-certificate"],
+            "backendProperties": [{"port": 80, "protocol": "TCP", "sslProfileRef": "System-Standard"}],
+        }),
+    );
+    let mut service = service_of("tls", "LoadBalancer", "TCP", 80);
+    service["metadata"]["annotations"] = json!({"ako.vmware.com/l4rule": "rule"});
+    world.apply(&[l4_rule.clone(), service]).await;
+    let at = world.listener("default-tls", 80).await;
+    world.answered_securely(at, "lb.avi.internal", &front, "tls").await;
+    cluster::remove_all(&world.client, &[l4_rule]).await.unwrap();
+    // Without the rule, bytes go through as they are: to the pod's own certificate.
+    world.answered_securely(at, "pod.internal", &pod_certificate, "tls").await;
 }
 
 fn route(name: &str, backends: &[(&str, u32)], tls: &Value) -> Value {

@@ -61,6 +61,14 @@ impl Certificate {
         json!({"termination": "edge", "certificate": self.pem, "key": self.key})
     }
 
+    /// The object of the controller that has it.
+    pub(crate) fn on_controller(&self, name: &str) -> Value {
+        json!({
+            "name": name, "type": "SSL_CERTIFICATE_TYPE_VIRTUALSERVICE",
+            "certificate": {"certificate": self.pem}, "key": self.key,
+        })
+    }
+
     pub(crate) fn secret(&self, name: &str) -> Value {
         json!({
             "apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/tls",
@@ -139,6 +147,11 @@ impl World {
         self.avi.inject(Fault::new(action).method("POST").kind("pool").name(&format!("*{part}*")));
     }
 
+    /// Somebody makes objects on the controller.
+    pub(crate) fn plant(&self, objects: &Value) {
+        assert_eq!(self.avi.plant(objects), Vec::<String>::new());
+    }
+
     pub(crate) async fn apply(&self, objects: &[Value]) {
         cluster::apply_all(&self.client, objects).await.unwrap();
     }
@@ -188,6 +201,16 @@ impl World {
             if answer.contains(&from(pod)) { Ok(answer) } else { Err(format!("{host}: {answer}")) }
         })
         .await
+    }
+
+    /// Waits until the load balancer answers over TLS that it reaches no pod.
+    pub(crate) async fn unreached_securely(&self, at: SocketAddr, host: &str, certificate: &Certificate) {
+        self.eventually(async || {
+            let answer = visitor::get_secure(at, host, "/", &certificate.pem).await;
+            let answer = answer.map_err(|e| format!("{host}: {e:#}"))?;
+            if answer.starts_with("HTTP/1.1 50") { Ok(()) } else { Err(format!("{host}: {answer}")) }
+        })
+        .await;
     }
 
     /// Waits until something succeeds; the operator's log is shown if it does

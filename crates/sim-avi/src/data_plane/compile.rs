@@ -18,6 +18,7 @@ use super::plan::{
     Application, Front, Hosting, Passthrough, Place, Plan, Service, Site, Transport, VirtualService,
 };
 use super::pool::{Credit, Member, Pool, PoolGroup, Server, ServerState, Target};
+use super::server_tls::{ServerTls, ServerTlsFields};
 use super::traffic::Meter;
 use crate::store::Object;
 
@@ -31,6 +32,7 @@ pub(super) struct Memory {
     credit: HashMap<Arc<str>, Arc<Credit>>,
     /// By the PEM texts, as reading keys is expensive.
     identities: HashMap<String, Arc<Identity>>,
+    server_tls: HashMap<ServerTlsFields, Arc<ServerTls>>,
 }
 
 /// What was known under a key, or something new; it is kept for the next time.
@@ -378,16 +380,34 @@ impl Compiler<'_> {
                 state: recall(&self.old.servers, &mut self.new.servers, key),
             });
         }
-        if object.full.get("ssl_profile_ref").is_some_and(|profile| profile != "") {
-            self.tell(format!("{label}: TLS to servers is not simulated, they are spoken to plainly"));
-        }
+        let tls = self.server_tls(object, &label);
         let mut monitors = self.objects.list("healthmonitor", &object.full, "health_monitor_refs");
         let probed = monitors.any(|monitor| text(&monitor.full, "type") == "HEALTH_MONITOR_TCP");
         let turn = recall(&self.old.turns, &mut self.new.turns, object.uuid.clone());
-        let pool = Pool { label, enabled: is_on(object.full.get("enabled")), servers, probed, turn };
+        let pool = Pool { label, enabled: is_on(object.full.get("enabled")), servers, probed, tls, turn };
         let pool = Arc::new(pool);
         self.pools.insert(object.uuid.clone(), pool.clone());
         pool
+    }
+
+    /// How the servers of a pool are spoken to by TLS; `None` without an SSL profile.
+    fn server_tls(&mut self, pool: &Object, label: &str) -> Option<Result<Arc<ServerTls>, String>> {
+        pool.full.get("ssl_profile_ref").filter(|profile| *profile != "")?;
+        let flag = |key| pool.full.get(key).and_then(Value::as_bool).unwrap_or_default();
+        let profile = self.objects.field("pkiprofile", &pool.full, "pki_profile_ref");
+        let fields = ServerTlsFields {
+            authorities: profile.map(|profile| authorities(profile)),
+            names_sent: flag("sni_enabled"),
+            hosts_checked: flag("host_check_enabled"),
+            hosts: texts(pool.full.get("domain_name")).map(str::to_owned).collect(),
+        };
+        let known = self.old.server_tls.get(&fields).or_else(|| self.new.server_tls.get(&fields)).cloned();
+        let tls = known.map_or_else(|| ServerTls::new(&fields).map(Arc::new), Ok);
+        match &tls {
+            Ok(tls) => drop(self.new.server_tls.insert(fields, tls.clone())),
+            Err(why) => self.tell(format!("{label}: its servers cannot be spoken to: {why}")),
+        }
+        Some(tls)
     }
 
     fn identities(&mut self, object: &Object) -> Vec<Arc<Identity>> {
@@ -426,6 +446,12 @@ fn is_open(object: &Object) -> bool {
 
 fn pem(certificate: &Object) -> Option<&str> {
     certificate.full.get("certificate")?.get("certificate")?.as_str()
+}
+
+/// The certificates of the authorities of a PKI profile.
+fn authorities(profile: &Object) -> Vec<String> {
+    let entries = list(profile.full.get("ca_certs"));
+    entries.filter_map(|entry| entry["certificate"].as_str()).map(str::to_owned).collect()
 }
 
 /// The text that a script puts before the server name: `avi.poolgroup.select("<prefix>" .. `

@@ -37,16 +37,17 @@ pub(super) struct Failure {
     pub(super) text: String,
 }
 
-/// Sends a request on a connection of its own, and its answer back as it comes.
+/// Sends a request to `host` on a connection of its own, and its answer back as it comes.
 pub(super) async fn forward(
     mut request: Request<Incoming>,
+    host: &str,
     pool: &Pool,
     edits: Vec<HeaderEdit>,
     client: &Client,
     port: u16,
     shared: &Shared,
 ) -> Result<Response<Body>, Failure> {
-    let server = pool.connect().await.map_err(|error| Failure {
+    let server = pool.connect(host).await.map_err(|error| Failure {
         status: StatusCode::SERVICE_UNAVAILABLE,
         text: format!("pool {}: {error}", pool.label),
     })?;

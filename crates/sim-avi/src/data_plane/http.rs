@@ -17,7 +17,8 @@ use super::forward::forward;
 use super::http_policy::Question;
 use super::limits::{LARGEST_HEAD, MOST_HEADERS, PATIENCE};
 use super::plan::{Application, Decision, Service};
-use super::stream::{Duplex, closed};
+use super::pool::Duplex;
+use super::stream::closed;
 
 /// Who is at the other end of a connection.
 #[derive(Clone, Debug)]
@@ -95,7 +96,7 @@ async fn answer(
             Ok(plain(StatusCode::SERVICE_UNAVAILABLE, "there is no pool"))
         }
         Decision::Forward(pool, edits) => {
-            let answered = forward(request, &pool, edits, client, service.port, shared).await;
+            let answered = forward(request, &host, &pool, edits, client, service.port, shared).await;
             Ok(answered.unwrap_or_else(|failure| {
                 site.meter.failure();
                 plain(failure.status, &failure.text)

@@ -18,6 +18,7 @@ use super::http::{Client, converse};
 use super::identity::Presenter;
 use super::limits::{MOST_CONNECTIONS, PATIENCE, RECOVERY};
 use super::plan::{Application, Place, Plan, Service, Transport};
+use super::pool::Duplex;
 use super::tasks::Task;
 use super::{datagram, stream};
 
@@ -237,7 +238,7 @@ impl Connection {
         }
     }
 
-    async fn talk(self, stream: impl stream::Duplex, service: &Service, server_name: Option<String>) {
+    async fn talk(self, stream: impl Duplex, service: &Service, server_name: Option<String>) {
         match &service.application {
             Application::Layer4(target, _) => {
                 stream::relay(stream, target.as_ref(), &service.meter, self.service).await;

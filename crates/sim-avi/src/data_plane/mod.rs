@@ -26,6 +26,7 @@ mod objects;
 mod plan;
 mod pool;
 mod probe;
+mod server_tls;
 mod stream;
 mod tasks;
 mod traffic;

@@ -24,6 +24,7 @@ const KINDS: &[&str] = &[
     "applicationprofile",
     "networkprofile",
     "healthmonitor",
+    "pkiprofile",
 ];
 
 /// Objects by uuid. Taking them holds the Controller's lock only for as long as it

@@ -6,10 +6,12 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 
 use super::limits::{CONNECT, PENALTY};
+use super::server_tls::ServerTls;
 use super::traffic::{Meter, Open};
 
 /// Servers that are tried for one request.
@@ -79,10 +81,13 @@ pub(super) struct Server {
     pub(super) state: Arc<ServerState>,
 }
 
+/// A connection, plain or through TLS.
+pub(super) trait Duplex: AsyncRead + AsyncWrite + Unpin + Send + 'static {}
+impl<T: AsyncRead + AsyncWrite + Unpin + Send + 'static> Duplex for T {}
+
 /// A connection to a server.
-#[derive(Debug)]
 pub(super) struct Reached {
-    pub(super) stream: TcpStream,
+    pub(super) stream: Box<dyn Duplex>,
     pub(super) meter: Arc<Meter>,
     pub(super) open: Open,
 }
@@ -96,6 +101,8 @@ pub(super) struct Pool {
     pub(super) servers: Vec<Server>,
     /// Whether it has a TCP health monitor.
     pub(super) probed: bool,
+    /// How its servers are spoken to, or why they cannot be; `None` is plainly.
+    pub(super) tls: Option<Result<Arc<ServerTls>, String>>,
     pub(super) turn: Arc<AtomicUsize>,
 }
 
@@ -121,13 +128,12 @@ impl Pool {
         usable
     }
 
-    /// Connects to the next server that accepts.
-    pub(super) async fn connect(&self) -> io::Result<Reached> {
+    /// Connects to the next server that accepts, for a client that asks for `host`.
+    pub(super) async fn connect(&self, host: &str) -> io::Result<Reached> {
         let mut last = io::Error::new(io::ErrorKind::NotConnected, "no server is up");
         for server in self.candidates() {
-            match timeout(CONNECT, TcpStream::connect(server.address)).await {
+            match timeout(CONNECT, self.reach(server, host)).await {
                 Ok(Ok(stream)) => {
-                    let _ = stream.set_nodelay(true);
                     let meter = server.state.meter.clone();
                     return Ok(Reached { stream, open: meter.connection(), meter });
                 }
@@ -138,6 +144,16 @@ impl Pool {
             server.state.rest();
         }
         Err(last)
+    }
+
+    async fn reach(&self, server: &Server, host: &str) -> io::Result<Box<dyn Duplex>> {
+        let stream = TcpStream::connect(server.address).await?;
+        let _ = stream.set_nodelay(true);
+        Ok(match &self.tls {
+            Some(Ok(tls)) => Box::new(tls.secure(stream, host).await?),
+            Some(Err(why)) => return Err(io::Error::other(why.clone())),
+            None => Box::new(stream),
+        })
     }
 }
 
@@ -226,7 +242,8 @@ mod tests {
         let address = SocketAddr::from(([127, 0, 0, 1], 1));
         let server = Server { label: String::new(), address, enabled: up, state: Arc::default() };
         let turn = Arc::default();
-        Arc::new(Pool { label: name.into(), enabled: true, servers: vec![server], probed: false, turn })
+        let servers = vec![server];
+        Arc::new(Pool { label: name.into(), enabled: true, servers, probed: false, tls: None, turn })
     }
 
     fn group(members: &[(&str, u32, Option<&str>)]) -> PoolGroup {

@@ -44,7 +44,8 @@ mod tests {
         let address = SocketAddr::from(([127, 99, 0, 1], 1));
         let server = Server { label: String::new(), address, enabled: true, state: state.clone() };
         let (label, turn) = ("pool".into(), Arc::default());
-        let pool = Arc::new(Pool { label, enabled: true, servers: vec![server], probed: true, turn });
+        let servers = vec![server];
+        let pool = Arc::new(Pool { label, enabled: true, servers, probed: true, tls: None, turn });
         assert!(pool.is_up());
         let plan = Plan { pools: [("uuid".into(), pool.clone())].into(), ..Plan::default() };
         let (_sender, plan) = watch::channel(Arc::new(plan));

@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, copy_bidirectional};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::timeout;
@@ -11,12 +11,8 @@ use tokio::time::timeout;
 use super::client_hello::{self, Hello};
 use super::limits::{LARGEST_HELLO, PATIENCE};
 use super::plan::{Passthrough, Service};
-use super::pool::{Pool, Target};
+use super::pool::{Duplex, Pool, Target};
 use super::traffic::Meter;
-
-/// A connection, plain or through TLS.
-pub(super) trait Duplex: AsyncRead + AsyncWrite + Unpin + Send + 'static {}
-impl<T: AsyncRead + AsyncWrite + Unpin + Send + 'static> Duplex for T {}
 
 /// Waits until the service is closed.
 pub(super) async fn closed(mut service: watch::Receiver<Arc<Service>>) {
@@ -73,7 +69,7 @@ async fn carry(
     meter: &Meter,
     service: watch::Receiver<Arc<Service>>,
 ) {
-    let Ok(mut server) = pool.connect().await else { return meter.failure() };
+    let Ok(mut server) = pool.connect("").await else { return meter.failure() };
     if server.stream.write_all(first).await.is_err() {
         return meter.failure();
     }
