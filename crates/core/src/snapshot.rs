@@ -123,6 +123,22 @@ impl Snapshot {
         self.stores.ids(kind)
     }
 
+    /// Whether an object is there.
+    pub fn contains(&self, id: &ResourceId) -> bool {
+        self.stores.contains(id)
+    }
+
+    /// The keys under which whoever depends on an object read it.
+    pub fn keys_of(&self, id: &ResourceId) -> BTreeSet<Key> {
+        let mut keys = self.stores.keys_of(id, &self.domains);
+        if id.kind == ResourceKind::Pod
+            && let Some(pod) = self.get::<Pod>(&id.name)
+        {
+            self.touch_services_of(pod, &mut keys);
+        }
+        keys
+    }
+
     /// How many objects of a kind there are.
     pub fn count(&self, kind: ResourceKind) -> usize {
         self.stores.count(kind)

@@ -106,6 +106,18 @@ impl<T: Stored> Store<T> {
         }
     }
 
+    /// The keys under which whoever depends on an object read it.
+    fn keys_of(&self, id: &NamespacedName, domains: &Domains) -> BTreeSet<Key> {
+        let mut keys = BTreeSet::from([Key::One(T::KIND, id.clone())]);
+        if let Some(object) = self.objects.get(id) {
+            keys.insert(Key::All(T::KIND));
+            object.found_under(domains, &mut |key| {
+                keys.insert(key);
+            });
+        }
+        keys
+    }
+
     fn find(&mut self, object: &T, id: &NamespacedName, domains: &Domains, touched: &mut BTreeSet<Key>) {
         object.found_under(domains, &mut |key| {
             self.found.insert(key.clone(), id.clone());
@@ -209,6 +221,20 @@ macro_rules! stores {
             pub(crate) fn count(&self, kind: ResourceKind) -> usize {
                 match kind {
                     $(ResourceKind::$kind => self.$kind.objects.len(),)*
+                }
+            }
+
+            /// The keys under which whoever depends on an object read it.
+            pub(crate) fn keys_of(&self, id: &ResourceId, domains: &Domains) -> BTreeSet<Key> {
+                match id.kind {
+                    $(ResourceKind::$kind => self.$kind.keys_of(&id.name, domains),)*
+                }
+            }
+
+            /// Whether an object is there.
+            pub(crate) fn contains(&self, id: &ResourceId) -> bool {
+                match id.kind {
+                    $(ResourceKind::$kind => self.$kind.objects.contains_key(&id.name),)*
                 }
             }
 

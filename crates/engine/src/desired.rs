@@ -335,6 +335,33 @@ impl Desired {
         self.output(maker).map(|output| &*output.objects).unwrap_or_default()
     }
 
+    /// The units and fronts that depend on something of the cluster.
+    pub(crate) fn makers_reading(&self, key: &Key) -> &[Maker] {
+        self.readers.get(key)
+    }
+
+    /// The rules and settings that a unit or a front is to go by.
+    pub(crate) fn rules_of(&self, maker: &Maker) -> &[ResourceId] {
+        self.output(maker).map(|output| &*output.rules).unwrap_or_default()
+    }
+
+    /// Whether a unit or a front is more than findings and statements.
+    pub(crate) fn makes_something(&self, maker: &Maker) -> bool {
+        self.output(maker).is_some_and(|output| {
+            !(output.objects.is_empty() && output.contributions.is_empty() && output.rules.is_empty())
+        })
+    }
+
+    /// What a unit or a front found wrong.
+    pub(crate) fn diagnostics_of(&self, maker: &Maker) -> &[Diagnostic] {
+        self.output(maker).map(|output| &*output.diagnostics).unwrap_or_default()
+    }
+
+    /// The Kubernetes objects on which the addresses of a unit are published.
+    pub(crate) fn published_on(&self, maker: &Maker) -> BTreeSet<ResourceId> {
+        self.output(maker).into_iter().flat_map(Output::served).cloned().collect()
+    }
+
     /// The units that depend on something of the cluster.
     pub(crate) fn readers_of(&self, key: &Key) -> impl Iterator<Item = &UnitKey> {
         self.readers.get(key).iter().filter_map(|reader| match reader {

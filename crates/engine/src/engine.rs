@@ -1,6 +1,7 @@
 //! The state machine: events in, effects out.
 
 mod caution;
+mod explain;
 mod findings;
 mod handover;
 mod looks;
@@ -38,6 +39,7 @@ use crate::unserved::Unserved;
 use crate::verdict::Verdict;
 use crate::voice::Voice;
 
+pub use explain::{Explained, ExplainedObject, Explanation, RuleVerdict, Subject};
 pub use looks::Awaited;
 pub use report::{Pending, VirtualServiceReport};
 

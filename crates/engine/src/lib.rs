@@ -44,7 +44,10 @@ mod voice;
 pub use counters::Counters;
 pub use desired::{Changes, Desired};
 pub use dry_run::{Action, DryRun, Planned, dry_run};
-pub use engine::{Awaited, Engine, Pending, VirtualServiceReport};
+pub use engine::{
+    Awaited, Engine, Explained, ExplainedObject, Explanation, Pending, RuleVerdict, Subject,
+    VirtualServiceReport,
+};
 pub use event::{Effect, Event, Leadership, Notice, Unpublished};
 pub use guard::{Held, SHOWN, WINDOW};
 pub use inventory::{Inventory, Reading, WhyLeftAlone};

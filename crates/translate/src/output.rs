@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use ako_avi_types::{Kind, Object, ObjectKey};
-use ako_core::{Diagnostic, Key, NamespacedName, Reason, ResourceId};
+use ako_core::{Diagnostic, Key, NamespacedName, Reason, ResourceId, Stored};
 
 use crate::context::Context;
 use crate::contribution::Contribution;
@@ -25,6 +25,9 @@ pub struct Output {
     pub diagnostics: Vec<Diagnostic>,
     /// Everything that it looked at, sorted.
     pub reads: Vec<Key>,
+    /// The rules and the settings that it is to go by, sorted. Of those that cannot be used, what they
+    /// gave stays.
+    pub rules: Vec<ResourceId>,
     /// Hosts for which what is on the controller stays as it is, as how it is to be cannot be told.
     /// Whatever AviInfraSetting placed it: the one that is asked for now need not be the one it was
     /// made with.
@@ -87,6 +90,8 @@ impl Output {
     pub(crate) fn finish(mut self, view: View<'_>) -> Self {
         self.reads = view.into_reads();
         self.diagnostics.sort();
+        self.rules.sort();
+        self.rules.dedup();
         self.shrink();
         self
     }
@@ -101,6 +106,7 @@ impl Output {
         }
         self.statements.shrink_to_fit();
         self.reads.shrink_to_fit();
+        self.rules.shrink_to_fit();
         self.left_alone.shrink_to_fit();
         self.kept.shrink_to_fit();
     }
@@ -109,6 +115,11 @@ impl Output {
     pub fn served(&self) -> impl Iterator<Item = &ResourceId> {
         let addresses = self.statements.iter().filter(|statement| statement.what.binding().is_some());
         addresses.map(|statement| &statement.object)
+    }
+
+    /// Remembers a rule or a setting that it is to go by.
+    pub(crate) fn goes_by<T: Stored>(&mut self, name: &NamespacedName) {
+        self.rules.push(ResourceId { kind: T::KIND, name: name.clone() });
     }
 
     /// Asks for node ports of a Service's pods.

@@ -1,6 +1,7 @@
 //! What a running operator serves: status, health, metrics, and the few
 //! commands that change something.
 
+mod explain;
 pub mod metrics;
 mod order;
 mod page;
@@ -20,6 +21,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::run::explain::Question;
 use crate::run::input::{Answer, Input};
 use crate::run::permissions;
 use crate::run::state::Startup;
@@ -44,6 +46,7 @@ pub fn router(startup: Startup, inputs: mpsc::Sender<Input>) -> Router {
         .route("/events", get(page::events))
         .route("/api/status", get(status))
         .route("/api/v1/state", get(state))
+        .route("/api/v1/explain", get(explained))
         .route("/api/v1/release-deletions", post(release))
         .route("/api/v1/yield", post(hand_over))
         .route("/api/v1/take-cluster-name", post(take_cluster_name))
@@ -93,6 +96,27 @@ async fn state(
         shared.reports.recent().await
     };
     Json(state::json(&shared.startup, report.as_deref()))
+}
+
+/// What comes of an object. That is work for the driver, so that only those on this machine may ask.
+async fn explained(
+    State(shared): State<Shared>,
+    ConnectInfo(caller): ConnectInfo<SocketAddr>,
+    headers: HeaderMap,
+    Query(question): Query<Question>,
+) -> Response {
+    if !order::may_ask_for_fresh(caller, &headers) {
+        let why = "only from within the pod, or through a port-forward, with header X-Ako-Fresh: use `ako explain`\n";
+        return (StatusCode::FORBIDDEN, why).into_response();
+    }
+    if let Some(what) = shared.startup.waiting_for() {
+        return (StatusCode::SERVICE_UNAVAILABLE, format!("waiting for {what}\n")).into_response();
+    }
+    match ask(&shared.inputs, |answer| Input::Explain(question, answer)).await {
+        Some(Ok(answer)) => Json(explain::json(&answer)).into_response(),
+        Some(Err(why)) => (StatusCode::NOT_FOUND, format!("{why}\n")).into_response(),
+        None => (StatusCode::SERVICE_UNAVAILABLE, "the driver does not answer\n").into_response(),
+    }
 }
 
 /// Alive: the driver answers, or there is none yet. It is asked for no report:

@@ -49,6 +49,9 @@ fn operator() -> (Router, Startup, Arc<Asked>) {
                     counted.orders.fetch_add(1, SeqCst);
                     drop(answer.send(Ok("done".to_owned())));
                 }
+                Input::Explain(question, answer) => {
+                    drop(answer.send(Err(format!("no {} {}", question.kind, question.name))));
+                }
                 _ => {}
             }
         }
@@ -77,6 +80,21 @@ async fn call(
 
 const HERE: [u8; 4] = [127, 0, 0, 1];
 const AFAR: [u8; 4] = [10, 1, 2, 3];
+
+#[tokio::test(start_paused = true)]
+async fn only_those_on_this_machine_have_something_explained() {
+    let (router, ..) = operator();
+    let path = "/api/v1/explain?kind=ingress&name=shop";
+    for (caller, headers) in [(AFAR, &[(FRESH_HEADER, "1")][..]), (HERE, &[])] {
+        let (status, body) = call(&router, caller, Method::GET, path, headers).await;
+        assert_eq!(status, StatusCode::FORBIDDEN, "{body}");
+    }
+    let fresh = [(FRESH_HEADER, "1")];
+    let (status, body) = call(&router, HERE, Method::GET, path, &fresh).await;
+    assert_eq!((status, &*body), (StatusCode::NOT_FOUND, "no ingress shop\n"));
+    let (status, body) = call(&router, HERE, Method::GET, "/api/v1/explain?kind=ingress", &fresh).await;
+    assert_eq!(status, StatusCode::BAD_REQUEST, "{body}");
+}
 
 #[tokio::test(start_paused = true)]
 async fn any_number_of_readers_costs_one_report_a_second() {

@@ -2,6 +2,7 @@
 
 mod check;
 mod dry_run;
+mod explain;
 mod order;
 mod plan;
 mod status;
@@ -46,6 +47,12 @@ enum Command {
     Plan(plan::Arguments),
     /// Show what a running operator does.
     Status(status::Arguments),
+    /// Show what comes of an object of the cluster, or of a host: what serves it on the controller,
+    /// which rules and settings it goes by, and what is wrong.
+    ///
+    /// Asks a running operator, any replica. Exits with 0 if all is as it is wanted, with 3 if
+    /// something is not or is found wrong, and with 1 if there is no answer.
+    Explain(explain::Arguments),
     /// Let deletions and losses pass that the deletion guard holds.
     ///
     /// Look at them first with `ako status`, which shows a digest of them: exactly
@@ -104,6 +111,7 @@ impl Cli {
                     check::run(&arguments).await
                 }
                 Command::Status(arguments) => status::run(&arguments).await,
+                Command::Explain(arguments) => explain::run(&arguments).await,
                 Command::ReleaseDeletions(arguments) => order::release(&arguments).await,
                 Command::TakeClusterName(arguments) => order::take_cluster_name(&arguments).await,
                 Command::Yield(arguments) => order::run(&arguments, "/api/v1/yield").await,

@@ -22,6 +22,7 @@ use super::attempt::Attempt;
 use super::cluster_name;
 use super::conflicts::Conflicts;
 use super::connection::Connection;
+use super::explain;
 use super::history::History;
 use super::input::{Answer, Input};
 use super::latency::Latencies;
@@ -262,6 +263,10 @@ impl Driver {
             Input::Alive(answer) => drop(answer.send(())),
             Input::Report(answer) => {
                 let _ = answer.send(self.report());
+            }
+            Input::Explain(question, answer) => {
+                let findings = self.findings.values().flatten();
+                let _ = answer.send(explain::answer(&self.engine, findings, &question));
             }
             Input::Release(digest, answer) => {
                 let _ = answer.send(self.release(&digest));

@@ -4,6 +4,7 @@ use ako_engine::Event;
 use ako_kube_io::SourceEvent;
 use tokio::sync::oneshot;
 
+use super::explain;
 use super::report::Report;
 use super::settings::Settings;
 
@@ -22,6 +23,8 @@ pub enum Input {
     Alive(oneshot::Sender<()>),
     /// Somebody asks how things are.
     Report(oneshot::Sender<Report>),
+    /// Somebody asks what comes of an object of the cluster; an error says why that is not told.
+    Explain(explain::Question, oneshot::Sender<Result<explain::Answer, String>>),
     /// Somebody releases what is held, as it was shown with this digest; answered
     /// with what becomes of that.
     Release(String, oneshot::Sender<Answer>),

@@ -6,6 +6,7 @@ pub(crate) mod cluster_name;
 pub(crate) mod conflicts;
 pub(crate) mod connection;
 pub(crate) mod driver;
+pub(crate) mod explain;
 pub(crate) mod history;
 pub(crate) mod input;
 pub(crate) mod latency;

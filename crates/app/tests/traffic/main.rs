@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on should stop")]
 
 mod browser;
+mod explain;
 mod page;
 mod rules;
 mod world;

@@ -8,14 +8,14 @@ use serde_json::{Value, json};
 
 use crate::world::{Certificate, World, from, ingress, pod, secured, service_of, slice};
 
-fn rule(kind: &str, version: &str, spec: &Value) -> Value {
+pub(crate) fn rule(kind: &str, version: &str, spec: &Value) -> Value {
     json!({
         "apiVersion": format!("ako.vmware.com/{version}"), "kind": kind,
         "metadata": {"name": "rule", "namespace": "default"}, "spec": spec,
     })
 }
 
-async fn with_rules(test: u16, changes: &[(&str, &str)]) -> World {
+pub(crate) async fn with_rules(test: u16, changes: &[(&str, &str)]) -> World {
     let world = World::start(20_000 + test * 500, changes).await;
     world.apply(&ako_kube_types::schema::definitions()).await;
     world
@@ -45,8 +45,8 @@ async fn redirected(world: &World, at: SocketAddr, host: &str) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_host_rule_gives_ports() {
-    let mut world = with_rules(36, &[("shardVSSize", "DEDICATED")]).await;
-    world.serve("web", "ClusterIP", &[pod("web", 36, 1)]).await;
+    let mut world = with_rules(41, &[("shardVSSize", "DEDICATED")]).await;
+    world.serve("web", "ClusterIP", &[pod("web", 41, 1)]).await;
     let certificate = Certificate::of("shop.avi.internal");
     let shop = secured(ingress("shop", "shop.avi.internal", &[("/", "Prefix", "web")]), "shop");
     let host_rule = rule(

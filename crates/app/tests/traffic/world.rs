@@ -135,6 +135,16 @@ impl World {
         }
     }
 
+    /// Runs a command of the operator's program against the operator that runs here: its exit code,
+    /// and what it prints.
+    pub(crate) async fn ask(&self, arguments: &[&str]) -> (Option<i32>, String) {
+        let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_ako"));
+        command.args(arguments).args(["--local", "--port", &self.page.to_string()]);
+        let output = command.output().await.unwrap();
+        let text = [output.stdout, output.stderr].concat();
+        (output.status.code(), String::from_utf8_lossy(&text).into_owned())
+    }
+
     /// The address of the status page.
     pub(crate) fn page(&self) -> String {
         format!("http://127.0.0.1:{}/", self.page)

@@ -8,6 +8,7 @@ mod world;
 mod changes;
 mod crashes;
 mod dry_run;
+mod explain;
 mod failures;
 mod foreign_ipam;
 mod freshness;

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use ako_avi_types::Kind;
-use ako_core::resource::HostRule;
-use ako_core::{Reason, name};
+use ako_core::resource::{AviInfraSetting, HostRule};
+use ako_core::{NamespacedName, Reason, name};
 
 use crate::context::Context;
 use crate::contribution::{Contribution, PlacedBy};
@@ -38,12 +38,16 @@ pub(crate) fn translate(context: &Context, view: &View<'_>, host: &Arc<str>, out
         let chosen = match place {
             Ok(chosen) => chosen,
             Err(unusable) => {
+                out.goes_by::<AviInfraSetting>(&NamespacedName::cluster(unusable.name.clone()));
                 for claim in &claims {
                     claim.leave_alone(host, &unusable, out);
                 }
                 continue;
             }
         };
+        if let Some(chosen) = chosen {
+            out.goes_by::<AviInfraSetting>(&chosen.setting.id);
+        }
         let context = &context.in_tenant(&tenant).placed(view, chosen.as_ref());
         tell_other_settings(host, chosen, &claims, out);
         let before = out.contributions.len();
@@ -129,6 +133,9 @@ fn in_one_place(
         Choice::None
     };
     let rules = rule_fields::of_host(context, view, host);
+    if let Some(rules) = &rules {
+        rules.note(out);
+    }
     let site = Site { host: host.clone(), claims: ended, rules, sign_in };
     tell_unsupported(context, &site, parent.is_some(), out);
     match parent {

@@ -8,7 +8,7 @@ use ako_core::checksum::sha1_hex;
 use ako_core::config::ServiceMode;
 use ako_core::kinds::http_rule::HttpRulePath;
 use ako_core::name::PathName;
-use ako_core::resource::{PathType, PortRef, Protocol, Service, ServiceType, UnusedField};
+use ako_core::resource::{HttpRule, PathType, PortRef, Protocol, Service, ServiceType, UnusedField};
 use ako_core::{NamespacedName, Reason};
 
 use crate::context::Context;
@@ -113,9 +113,11 @@ pub(crate) fn of_backend(
             rejected.id, of.host, of.path.path
         );
         out.tell(&of.claim.by.id(), Reason::RuleNotApplied, message);
+        out.goes_by::<HttpRule>(&rejected.id);
         out.kept.push((context.key(Kind::Pool, made.name.as_str()), Keep::Shape));
     }
     if let Some((rule, target)) = best.target {
+        out.goes_by::<HttpRule>(&rule.id);
         metadata.crd_status = CrdStatus {
             kind: "HTTPRule".into(),
             value: format!("{}/{}", rule.id, target.target).into(),

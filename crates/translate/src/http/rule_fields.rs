@@ -111,6 +111,14 @@ impl Rules<'_> {
         ResourceId { kind: HostRule::KIND, name: self.host.id.clone() }
     }
 
+    /// Remembers that somebody goes by them.
+    pub(crate) fn note(&self, out: &mut Output) {
+        out.goes_by::<HostRule>(&self.host.id);
+        for l7 in self.l7.iter().chain(&self.rejected_l7) {
+            out.goes_by::<L7Rule>(&l7.id);
+        }
+    }
+
     /// What is rejected of them, for people. Of what that gave a virtual service what is there stays.
     pub(crate) fn rejected(&self) -> Option<String> {
         match self.rejected_l7 {

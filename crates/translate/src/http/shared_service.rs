@@ -10,6 +10,7 @@ use ako_core::Reason;
 use ako_core::checksum::hash;
 use ako_core::config::{AutoFqdn, FqdnReuse};
 use ako_core::name::dns_label_of_tenant;
+use ako_core::resource::AviInfraSetting;
 
 use crate::context::Context;
 use crate::contribution::{Contribution, PlacedBy};
@@ -38,6 +39,9 @@ pub(crate) fn translate<'a>(
         // Hosts that stay as they were translated may still ask for it.
         return out.left_alone.extend(parts.into_iter().flat_map(|part| part.fqdns.iter().cloned()));
     };
+    if let Some(chosen) = &chosen {
+        out.goes_by::<AviInfraSetting>(&chosen.setting.id);
+    }
     let context = &context.placed(view, chosen.as_ref());
     let sum = sum(parts.into_iter().inspect(|part| {
         if part.placed_by.as_ref() != placed_by {
@@ -54,8 +58,11 @@ pub(crate) fn translate<'a>(
         FrontKind::Evh => evh(context, view, key, sum),
         FrontKind::Passthrough => passthrough(context, view, key, sum),
     };
-    if rules_of(context, view, key).is_some_and(|rules| rules.rejected().is_some()) {
-        out.kept.extend([key.vs(), key.vsvip()].map(|key| (key, Keep::Shape)));
+    if let Some(rules) = rules_of(context, view, key) {
+        rules.note(out);
+        if rules.rejected().is_some() {
+            out.kept.extend([key.vs(), key.vsvip()].map(|key| (key, Keep::Shape)));
+        }
     }
     objects.iter_mut().for_each(Object::normalise);
     out.objects.extend(objects.into_iter().map(Arc::new));

@@ -14,7 +14,7 @@ use ako_avi_types::{
 use ako_core::annotation;
 use ako_core::config::ServiceMode;
 use ako_core::kinds::service::shared_vip_key;
-use ako_core::resource::{L4Rule, Protocol, Service, ServicePort, UnusedField};
+use ako_core::resource::{AviInfraSetting, L4Rule, Protocol, Service, ServicePort, UnusedField};
 use ako_core::{NamespacedName, Reason, ServiceRule};
 
 use crate::context::Context;
@@ -126,8 +126,16 @@ pub(crate) fn ruled_by<'a>(
             out.tell(&service_id(&service.id), Reason::RuleNotApplied, message);
             (None, true)
         }
-        Ok(rule) => (rule.map(|rule| &**rule), true),
+        Ok(rule) => {
+            if let Some(rule) = rule {
+                out.goes_by::<L4Rule>(&rule.id);
+            }
+            (rule.map(|rule| &**rule), true)
+        }
         Err(unusable) => {
+            if let Some(name) = l4_rule::named_by(service) {
+                out.goes_by::<L4Rule>(&name);
+            }
             let so = if unusable.is_there {
                 "it is served without its L4Rule if it is new, else it is served as it was, with the same ports"
             } else {
@@ -148,8 +156,14 @@ pub(crate) fn placed_by<'a>(
     out: &mut Output,
 ) -> (Option<Chosen<'a>>, bool) {
     match infra_setting::of_service(context, view, service) {
-        Ok(chosen) => (chosen, true),
+        Ok(chosen) => {
+            if let Some(chosen) = chosen {
+                out.goes_by::<AviInfraSetting>(&chosen.setting.id);
+            }
+            (chosen, true)
+        }
         Err(unusable) => {
+            out.goes_by::<AviInfraSetting>(&NamespacedName::cluster(unusable.name.clone()));
             let message = format!(
                 "it is placed as the configuration of the operator says if it is new, else it stays where it is, with the \
                  address that it has: {}",

@@ -172,8 +172,16 @@ pub(crate) fn of_host<'a>(
     }
     own.sort_by(|a, b| age(a).cmp(&age(b)));
     match own.iter().find(|rule| !verdict(context, view, rule).is_rejected()) {
-        Some(rule) => Choice::Rule(rule),
+        Some(rule) => {
+            out.goes_by::<SsoRule>(&rule.id);
+            Choice::Rule(rule)
+        }
         None if own.is_empty() => Choice::None,
-        None => Choice::Rejected,
+        None => {
+            for rule in own {
+                out.goes_by::<SsoRule>(&rule.id);
+            }
+            Choice::Rejected
+        }
     }
 }
