@@ -85,7 +85,11 @@ fn shown(output: &Output) -> Value {
             .values_mut()
             .for_each(|object| shorten(object.as_object_mut().unwrap()));
     }
-    avi.as_object_mut().unwrap().retain(|kind, _| kind != "serviceenginegroup" && kind != "vrfcontext");
+    // The VRF and the SE group of the configuration are the same in all examples.
+    let is_common = |kind: &str, objects: &Value| {
+        kind == "serviceenginegroup" || kind == "vrfcontext" && objects.as_object().unwrap().len() == 1
+    };
+    avi.as_object_mut().unwrap().retain(|kind, objects| !is_common(kind, objects));
     let mut statuses = output.status();
     statuses.as_object_mut().unwrap().values_mut().for_each(shorten_status);
     let findings: Vec<_> = output.diagnostics.iter().map(|finding| json!(finding.to_string())).collect();

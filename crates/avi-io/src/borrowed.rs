@@ -5,8 +5,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use ako_avi_types::{ErrorClass, Failure, Kind, ObjectKey, Observed, Ref};
+use ako_avi_types::{ErrorClass, Failure, Kind, ObjectKey, Observed, Ref, Referred, vrf_context};
 use futures::future::join_all;
+use futures::join;
 use serde_json::Value;
 
 use crate::body::{Unreadable, read, tenant_of};
@@ -24,6 +25,8 @@ pub struct Borrowed {
     pub cloud: Arc<str>,
     /// The objects' names; empty if nothing is borrowed.
     pub names: BTreeMap<Kind, Arc<str>>,
+    /// Whether there may be a part of ours in each VRF that NSX-T maps to a tier-1 router.
+    pub tier1_vrfs: bool,
 }
 
 /// An object that was found, or why it cannot be read.
@@ -37,7 +40,34 @@ impl AviClient {
             let body = self.find_borrowed(what, *kind, name).await;
             (*kind, body.map(|body| body.map(|body| read(Some(&what.tenant), *kind, body))))
         });
-        join_all(readings).await
+        let (mut found, mapped) = join!(join_all(readings), self.tier1_vrfs(what));
+        let kind = Kind::VrfContext;
+        match mapped {
+            Ok(mapped) => {
+                // The configured one is read by its name, where there are several of it.
+                let others = mapped
+                    .into_iter()
+                    .filter(|vrf| what.names.get(&kind).is_none_or(|name| !is_named(vrf, name)));
+                found.extend(others.map(|vrf| (kind, Ok(Some(read(Some(&what.tenant), kind, vrf))))));
+            }
+            Err(failure) => found.push((kind, Err(failure))),
+        }
+        found
+    }
+
+    /// The VRFs that NSX-T maps to tier-1 routers, if there may be a part of ours in them. What the
+    /// account may not read counts as not there.
+    async fn tier1_vrfs(&self, what: &Borrowed) -> Result<Vec<Value>, Failure> {
+        if !what.tier1_vrfs {
+            return Ok(Vec::new());
+        }
+        let filters = vec![("cloud_ref.name".to_owned(), what.cloud.to_string())];
+        let mut found = match self.shared(&what.tenant, Kind::VrfContext, filters).await {
+            Err(failure) if failure.class == ErrorClass::Denied => return Ok(Vec::new()),
+            found => found?,
+        };
+        found.retain(|vrf| is_of_cloud(vrf, &what.cloud) && is_mapped(vrf));
+        Ok(found)
     }
 
     /// Reads one object that is borrowed; `None` if it is not there or may not be
@@ -63,18 +93,15 @@ impl AviClient {
         Ok(found.into_iter().next())
     }
 
-    /// The VRF that NSX-T maps to a tier-1 router. Source: L4 and network, B3.
+    /// The name of the VRF that NSX-T maps to a tier-1 router. Source: L4 and network, B3.
     ///
     /// # Errors
     /// If the controller does not answer.
     pub async fn vrf_of_tier1(&self, what: &Borrowed, router: &str) -> Result<Option<Arc<str>>, Failure> {
-        let filters = vec![("cloud_ref.name".to_owned(), what.cloud.to_string())];
-        let found = match self.shared(&what.tenant, Kind::VrfContext, filters).await {
-            Err(failure) if failure.class == ErrorClass::Denied => return Ok(None),
-            found => found?,
-        };
-        let mut mapped = found.iter().filter(|vrf| is_of_cloud(vrf, &what.cloud) && is_of_tier1(vrf, router));
-        Ok(mapped.find_map(|vrf| vrf.get("name")?.as_str()).map(Arc::from))
+        match self.look_up_one(&Referred::vrf_of_tier1(&*what.tenant, router), &what.cloud).await {
+            Err(failure) if failure.class == ErrorClass::Denied => Ok(None),
+            found => Ok(found?.map(|vrf| vrf.name)),
+        }
     }
 
     /// The tenant of an object that is borrowed; `admin` if it is not there.
@@ -101,17 +128,14 @@ fn is_named(body: &Value, name: &str) -> bool {
     body.get("name").and_then(Value::as_str) == Some(name)
 }
 
-fn is_of_tier1(vrf: &Value, router: &str) -> bool {
-    let mut attributes = vrf.get("attrs").and_then(Value::as_array).into_iter().flatten();
-    attributes.any(|attribute| {
-        let text = |field| attribute.get(field).and_then(Value::as_str);
-        text("key") == Some("tier1path") && text("value") == Some(router)
-    })
+/// Whether NSX-T maps a VRF to a tier-1 router.
+fn is_mapped(vrf: &Value) -> bool {
+    vrf_context::tier1_router(vrf).is_some()
 }
 
-/// A controller ignores parameters that it does not know, so this is checked
-/// once more.
-fn is_of_cloud(body: &Value, cloud: &str) -> bool {
+/// Whether an object is of a cloud, or of none. A controller ignores parameters that it does not know,
+/// so this is checked once more.
+pub(crate) fn is_of_cloud(body: &Value, cloud: &str) -> bool {
     let named = body.get("cloud_ref").and_then(Value::as_str).and_then(|cloud| Ref::parse(cloud).name);
     named.is_none_or(|name| &*name == cloud)
 }

@@ -1,6 +1,5 @@
 //! What the controller says about itself and about what we need of it.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ako_avi_types::network::{Hosts, Network, hosts, nearest, undecided, with_subnets};
@@ -412,7 +411,7 @@ impl Search<'_> {
     /// the cloud.
     async fn management_network(&self) -> Result<Option<Arc<str>>, Failure> {
         let (tenant, cloud) = (self.wanted.tenant.clone(), self.wanted.cloud.clone());
-        let place = Borrowed { tenant, cloud, names: BTreeMap::new() };
+        let place = Borrowed { tenant, cloud, ..Borrowed::default() };
         let group =
             self.client.find_borrowed(&place, Kind::ServiceEngineGroup, &self.wanted.se_group).await?;
         let own = group.as_ref().and_then(|group| text(group, "mgmt_network_ref"));

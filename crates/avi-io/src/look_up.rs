@@ -6,13 +6,14 @@ use ako_avi_types::{Brief, By, ErrorClass, Failure, Kind, Referred};
 use futures::stream::{self, StreamExt as _};
 
 use crate::body::tenant_of;
+use crate::borrowed;
 use crate::client::AviClient;
 
 /// How many objects are looked up at a time; the client's own limits hold beside this.
 const AT_A_TIME: usize = 8;
 
 /// What is read of an object: what matters of it, and what tells it from others of its name.
-const FIELDS: &str = "name,type,profile,labels,created_by,uuid,tenant_ref";
+const FIELDS: &str = "name,type,profile,labels,created_by,uuid,tenant_ref,cloud_ref,attrs";
 
 impl AviClient {
     /// Looks up objects of a cloud by what they are referred to. One that fails costs no other.
@@ -29,11 +30,16 @@ impl AviClient {
     }
 
     /// Looks up one object; `None` if it is not there.
-    async fn look_up_one(&self, referred: &Referred, cloud: &str) -> Result<Option<Brief>, Failure> {
+    pub(crate) async fn look_up_one(
+        &self,
+        referred: &Referred,
+        cloud: &str,
+    ) -> Result<Option<Brief>, Failure> {
         let Referred { kind, by, tenant, name } = referred;
-        let mut filters =
-            vec![(by.field().to_owned(), name.to_string()), ("fields".to_owned(), FIELDS.to_owned())];
-        if is_of_cloud(*kind) && *by == By::Name {
+        let mut filters = vec![("fields".to_owned(), FIELDS.to_owned())];
+        filters.extend(by.field().map(|field| (field.to_owned(), name.to_string())));
+        let is_of_cloud = has_cloud(*kind) && *by != By::Uuid;
+        if is_of_cloud {
             filters.push(("cloud_ref.name".to_owned(), cloud.to_owned()));
         }
         let mut found = match self.shared(tenant, *kind, filters).await {
@@ -41,7 +47,8 @@ impl AviClient {
             Err(failure) if failure.class == ErrorClass::Gone => return Ok(None),
             found => found?,
         };
-        found.retain(|body| referred.is(body));
+        // A controller ignores parameters that it does not know, so this is checked once more.
+        found.retain(|body| referred.is(body) && (!is_of_cloud || borrowed::is_of_cloud(body, cloud)));
         // The tenant's own goes before one that it shares with others.
         found.sort_by_key(|body| tenant_of(body).is_none_or(|owner| *owner != **tenant));
         // A tenant may have an object of the same name as one that it shares.
@@ -51,6 +58,6 @@ impl AviClient {
 }
 
 /// Whether there may be one of a name in each cloud.
-fn is_of_cloud(kind: Kind) -> bool {
+fn has_cloud(kind: Kind) -> bool {
     kind == Kind::Network || kind.has_cloud()
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use ako_avi_io::{Borrowed, Observation, Observer, Scope, ScopeTenant, Written};
 use ako_avi_types::pool::Subnet;
 use ako_avi_types::{
-    Change, ErrorClass, Failure, IpAddress, Kind, Label, Meta, Object, ObjectKey, Operation,
+    Change, ErrorClass, Failure, IpAddress, Kind, Label, Meta, Object, ObjectKey, Operation, Referred,
     ServiceEngineGroup, StaticRoute, VrfContext,
 };
 use ako_elect::rehearsal;
@@ -26,7 +26,7 @@ fn scope(names: &[(Kind, &str)]) -> Scope {
         name_prefix: "c1--".into(),
         cloud: "Default-Cloud".into(),
         tenant: ScopeTenant::All,
-        borrowed: Borrowed { tenant: "blue".into(), cloud: "Default-Cloud".into(), names },
+        borrowed: Borrowed { tenant: "blue".into(), cloud: "Default-Cloud".into(), names, tier1_vrfs: false },
     }
 }
 
@@ -91,6 +91,39 @@ async fn they_are_found_by_name_and_cloud_in_the_tenant_that_they_belong_to() {
     let vrf = asked.iter().find(|s| s.path == "/api/vrfcontext").unwrap();
     assert_eq!((&*vrf.query["name"], &*vrf.query["cloud_ref.name"]), ("global", "Default-Cloud"));
     assert_eq!((&*vrf.query["include_name"], vrf.header("x-avi-tenant")), ("true", "blue"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_vrf_of_a_tier1_router_is_read_once() {
+    let mapped = |uuid: &str, name: &str, cloud: &str| {
+        let mut vrf = vrf(uuid, "admin", cloud);
+        vrf["name"] = name.into();
+        vrf["attrs"] = json!([{"key": "tier1path", "value": format!("/t1/{name}")}]);
+        vrf
+    };
+    let double = Double::new(move |s| match &*s.path {
+        "/api/vrfcontext" => one_page(&[
+            mapped("vrf-1", "global", "Default-Cloud"),
+            mapped("vrf-2", "red", "Default-Cloud"),
+            mapped("vrf-3", "blue", "Other-Cloud"),
+            vrf("vrf-4", "admin", "Default-Cloud"),
+        ]),
+        _ => one_page(&[]),
+    });
+    let mut scope = scope(&[(Kind::VrfContext, "global")]);
+    scope.borrowed.tier1_vrfs = true;
+    let observation = Observer::new(double.client()).observe(&scope).await.unwrap();
+    assert_eq!(keys(&observation), ["vrfcontext admin/global", "vrfcontext admin/red"]);
+    let Object::VrfContext(red) = &*observation.objects[1].1.body else { panic!("no VRF") };
+    assert_eq!(red.tier1_router.as_deref(), Some("/t1/red"));
+
+    let router = Referred::vrf_of_tier1("blue", "/t1/red");
+    let looks = double.client().look_up([router].into(), "Default-Cloud").await;
+    let found = looks[0].1.as_ref().unwrap().as_ref().unwrap();
+    assert_eq!((&*found.name, found.tenant.as_deref()), ("red", Some("admin")));
+    let elsewhere = Referred::vrf_of_tier1("blue", "/t1/blue");
+    let looks = double.client().look_up([elsewhere].into(), "Default-Cloud").await;
+    assert_eq!(looks[0].1, Ok(None));
 }
 
 #[tokio::test(start_paused = true)]

@@ -41,6 +41,8 @@ async fn what_matters_of_an_object_is_read_and_nothing_else() {
     let looks = look_up(&double, [profile.clone()]).await;
     let expected = Brief {
         uuid: "a-1".into(),
+        name: "a & b/#1".into(),
+        tenant: None,
         object_type: Some("APPLICATION_PROFILE_TYPE_HTTP".into()),
         created_by: Some("ako-c1".into()),
         labels: vec![Label::of_cluster("c1")],

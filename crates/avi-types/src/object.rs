@@ -355,6 +355,15 @@ impl Object {
         infos.iter().map(|info| &info.fqdn)
     }
 
+    /// The path of the tier-1 router that it is connected to, if it is to one.
+    pub fn tier1_router(&self) -> Option<&str> {
+        match self {
+            Self::Pool(pool) => pool.tier1_lr.as_deref(),
+            Self::VsVip(vip) => vip.tier1_lr.as_deref(),
+            _ => None,
+        }
+    }
+
     /// Whether it is a VsVip that carries a DNS name.
     pub fn has_dns_name(&self, name: &str) -> bool {
         self.dns_names().any(|other| **other == *name)

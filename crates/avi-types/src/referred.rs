@@ -6,7 +6,9 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::kind::Kind;
+use crate::reference::Ref;
 use crate::service_engine_group::Label;
+use crate::vrf_context;
 
 /// By what an object is referred to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -15,14 +17,18 @@ pub enum By {
     Name,
     /// By its uuid.
     Uuid,
+    /// As the VRF that NSX-T maps to a tier-1 router, by the path of that.
+    /// Source: L4 and network, B3.
+    Tier1Router,
 }
 
 impl By {
-    /// The field that holds it.
-    pub fn field(self) -> &'static str {
+    /// The field that holds it, if the controller finds objects by that.
+    pub fn field(self) -> Option<&'static str> {
         match self {
-            Self::Name => "name",
-            Self::Uuid => "uuid",
+            Self::Name => Some("name"),
+            Self::Uuid => Some("uuid"),
+            Self::Tier1Router => None,
         }
     }
 }
@@ -36,7 +42,7 @@ pub struct Referred {
     pub by: By,
     /// The tenant that it is referred to in.
     pub tenant: Arc<str>,
-    /// Its name, or its uuid.
+    /// Its name, its uuid, or the path of its tier-1 router.
     pub name: Arc<str>,
 }
 
@@ -51,15 +57,27 @@ impl Referred {
         Self { kind, by: By::Uuid, tenant: tenant.into(), name: uuid.into() }
     }
 
+    /// The VRF that NSX-T maps to a tier-1 router, which is given by its path.
+    pub fn vrf_of_tier1(tenant: impl Into<Arc<str>>, router: impl Into<Arc<str>>) -> Self {
+        Self { kind: Kind::VrfContext, by: By::Tier1Router, tenant: tenant.into(), name: router.into() }
+    }
+
     /// Whether a body is that of such an object. Names are compared to the letter.
     pub fn is(&self, body: &Value) -> bool {
-        body.get(self.by.field()).and_then(Value::as_str) == Some(&*self.name)
+        let found = match self.by.field() {
+            Some(field) => body.get(field).and_then(Value::as_str),
+            None => vrf_context::tier1_router(body),
+        };
+        found == Some(&*self.name)
     }
 }
 
 impl fmt::Display for Referred {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}/{}", self.kind, self.tenant, self.name)
+        match self.by {
+            By::Name | By::Uuid => write!(f, "{} {}/{}", self.kind, self.tenant, self.name),
+            By::Tier1Router => write!(f, "{} {} of tier-1 router {}", self.kind, self.tenant, self.name),
+        }
     }
 }
 
@@ -68,6 +86,10 @@ impl fmt::Display for Referred {
 pub struct Brief {
     /// Its uuid.
     pub uuid: Arc<str>,
+    /// Its name.
+    pub name: Arc<str>,
+    /// The tenant that it is in, if the controller tells.
+    pub tenant: Option<Arc<str>>,
     /// The attribute `type`, such as `APPLICATION_PROFILE_TYPE_HTTP`; of network profiles that of
     /// `profile`.
     pub object_type: Option<Arc<str>>,
@@ -92,6 +114,8 @@ impl Brief {
         let labels = body.get("labels").cloned().map(serde_json::from_value);
         Self {
             uuid: text("uuid").unwrap_or_default(),
+            name: text("name").unwrap_or_default(),
+            tenant: text("tenant_ref").and_then(|tenant| Ref::parse(&tenant).name),
             // Network profiles have it one level below.
             object_type: text("type").or_else(|| body.pointer("/profile/type")?.as_str().map(Arc::from)),
             created_by: text("created_by"),

@@ -27,6 +27,9 @@ pub struct VrfContext {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[allow(missing_docs)]
     pub cloud_ref: Option<Ref>,
+    /// Read: the path of the tier-1 router that NSX-T maps it to, if it is one of those.
+    #[serde(skip_serializing, default, rename = "attrs", deserialize_with = "mapped_to")]
+    pub tier1_router: Option<Arc<str>>,
     /// The cluster whose routes are wanted; nobody's in what was read.
     #[serde(skip)]
     pub cluster: Arc<str>,
@@ -190,6 +193,24 @@ impl Body for VrfContext {
         fields.insert("static_routes".to_owned(), Value::Array(others.chain(ours).collect()));
         Ok(read)
     }
+}
+
+/// The path of the tier-1 router that NSX-T maps a VRF to, if it is one of those.
+/// Source: L4 and network, B3.
+pub fn tier1_router(vrf: &Value) -> Option<&str> {
+    router_of(vrf.get("attrs")?)
+}
+
+fn router_of(attributes: &Value) -> Option<&str> {
+    let mut attributes = attributes.as_array().into_iter().flatten();
+    let mapping =
+        attributes.find(|attribute| attribute.get("key").and_then(Value::as_str) == Some("tier1path"));
+    mapping?.get("value")?.as_str()
+}
+
+fn mapped_to<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Arc<str>>, D::Error> {
+    let attributes = Option::<Value>::deserialize(deserializer)?.unwrap_or_default();
+    Ok(router_of(&attributes).map(Arc::from))
 }
 
 /// The routes that can be understood. Whatever the others are, they are not

@@ -238,9 +238,16 @@ impl Desired {
         self.objects().take_while(|(key, _)| key.kind.is_borrowed())
     }
 
-    /// The VRF with the wanted routes, if they are this instance's to write.
-    pub fn vrf(&self) -> Option<(&ObjectKey, &Arc<Object>)> {
-        self.borrowed().find(|(key, _)| key.kind == Kind::VrfContext)
+    /// The VRFs with the wanted routes, if they are this instance's to write.
+    pub fn vrfs(&self) -> impl Iterator<Item = (&ObjectKey, &Arc<Object>)> {
+        self.borrowed().filter(|(key, _)| key.kind == Kind::VrfContext)
+    }
+
+    /// Whether the routes are this instance's to write, and it is known to which VRFs: in others there
+    /// is to be none.
+    pub(crate) fn knows_all_vrfs(&self) -> bool {
+        let unit = self.units.get(&UnitKey::StaticRoutes);
+        unit.is_some_and(|output| !output.is_partial) && self.vrfs().next().is_some()
     }
 
     /// How many objects there are.

@@ -535,8 +535,22 @@ impl Engine {
         }
         let keys: Vec<_> = changes.objects.iter().cloned().collect();
         self.look(changes.objects, now);
+        self.read_newly_borrowed(&keys, now, effects);
         for key in &keys {
             self.agenda.promote(key);
+        }
+    }
+
+    /// Reads what comes to be borrowed, and was not there yet when everything was read last.
+    fn read_newly_borrowed(&mut self, changed: &[ObjectKey], now: Moment, effects: &mut Vec<Effect>) {
+        if !self.begun {
+            return;
+        }
+        for key in changed.iter().filter(|key| key.kind.is_borrowed()) {
+            let is_there = self.inventory.contains(key) || self.missing.contains(key);
+            if !is_there && self.desired.get(key).is_some() {
+                self.read_again(key, now, effects);
+            }
         }
     }
 

@@ -87,12 +87,13 @@ pub(crate) enum Loss {
     },
 }
 
-/// Decides on losses, each by what it is a loss of. Routes have limits of their own, as
-/// one VRF has them all.
+/// Decides on losses, each by what it is a loss of. Routes have limits of their own for each VRF,
+/// which has them all.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Guards {
     objects: ObjectGuard,
-    routes: RouteGuard,
+    /// By VRF.
+    routes: BTreeMap<ObjectKey, RouteGuard>,
 }
 
 /// Whether an object has static routes.
@@ -115,8 +116,9 @@ impl Guards {
     /// These objects are wanted differently; `by_edit` says that an edit explains which
     /// routes are wanted now.
     pub(crate) fn note(&mut self, changed: &BTreeSet<ObjectKey>, desired: &Desired, by_edit: bool) {
-        if changed.iter().any(has_routes) {
-            self.routes.note(desired.vrf().map(|(key, vrf)| (key, &**vrf)), by_edit);
+        for key in changed.iter().filter(|key| has_routes(key)) {
+            let wanted = desired.get(key).map(|vrf| &**vrf);
+            self.routes.entry(key.clone()).or_default().note(wanted, by_edit);
         }
     }
 
@@ -130,11 +132,15 @@ impl Guards {
         if !has_routes(key) {
             return;
         }
-        match (need, observed) {
-            (Need::Ready(Operation { change: Change::Update(_, wanted), .. }), Some(observed)) => {
-                self.routes.judge(wanted, observed);
+        if let (Need::Ready(Operation { change: Change::Update(_, wanted), .. }), Some(observed)) =
+            (need, observed)
+        {
+            self.routes.entry(key.clone()).or_default().judge(wanted, observed);
+        } else {
+            if let Some(routes) = self.routes.get_mut(key) {
+                routes.settled();
             }
-            _ => self.routes.settled(key),
+            self.routes.retain(|_, routes| !routes.is_empty());
         }
     }
 
@@ -152,7 +158,7 @@ impl Guards {
     pub(crate) fn holding(&self, by: &Circumstances<'_>) -> Holding {
         Holding {
             objects: self.objects.holds(by.limits, by.observed, by.is_partial),
-            routes: self.routes.holds(by.limits, by.lacks_nodes),
+            routes: self.routes.values().any(|routes| routes.holds(by.limits, by.lacks_nodes)),
         }
     }
 
@@ -172,7 +178,8 @@ impl Guards {
             return (!self.is_suspect(key)).then_some(operation);
         };
         *body = if has_routes(key) {
-            self.routes.keep(body, observed)?
+            let Some(routes) = self.routes.get(key) else { return Some(operation) };
+            routes.keep(body, observed)?
         } else {
             self.objects.keep(key, body, observed, inventory)?
         };
@@ -185,7 +192,7 @@ impl Guards {
             self.objects.release();
         }
         if holding.routes {
-            self.routes.release();
+            self.routes.values_mut().for_each(RouteGuard::release);
         }
     }
 
@@ -206,11 +213,12 @@ impl Guards {
                 }
             }
         }
-        if let Some(vrf) = self.routes.vrf().filter(|_| holding.routes) {
-            let (count, of) = self.routes.counts();
+        let with_suspects = self.routes.iter().filter(|(_, routes)| holding.routes && routes.has_suspects());
+        for (vrf, routes) in with_suspects {
+            let (count, of) = routes.counts();
             (held.count, held.of) = (held.count + count, held.of + of);
             held.examples.push(vrf.clone());
-            self.routes.suspects().for_each(|prefix| digest.update(format!("{vrf} {prefix:?}\n")));
+            routes.suspects().for_each(|prefix| digest.update(format!("{vrf} {prefix:?}\n")));
         }
         for byte in &digest.finalize()[..DIGEST] {
             let _ = write!(held.digest, "{byte:02x}");
@@ -225,12 +233,12 @@ impl Guards {
 
     /// Whether an object loses something that nothing explains.
     pub(crate) fn is_suspect(&self, key: &ObjectKey) -> bool {
-        self.objects.is_suspect(key) || has_routes(key) && self.routes.has_suspects()
+        self.objects.is_suspect(key) || self.routes.get(key).is_some_and(RouteGuard::has_suspects)
     }
 
     /// Whether something is lost that nothing explains, held or not.
     pub(crate) fn has_suspects(&self) -> bool {
-        self.objects.suspects().len() > 0 || self.routes.has_suspects()
+        self.objects.suspects().len() > 0 || self.routes.values().any(RouteGuard::has_suspects)
     }
 
     /// The objects whose losses something explains.
@@ -249,7 +257,7 @@ impl Guards {
         if self.objects.len() > 0 {
             found.push(format!("the guard remembers {} deletions that are done", self.objects.len()));
         }
-        if !self.routes.is_clear() {
+        if !self.routes.values().all(RouteGuard::is_clear) {
             found.push("the guard remembers routes that are gone".to_owned());
         }
         found

@@ -239,6 +239,12 @@ impl Inventory {
         all.filter(move |(_, entry)| entry.observed.body.has_dns_name(name)).map(|(key, _)| key)
     }
 
+    /// An object of ours that is connected to a tier-1 router.
+    pub(crate) fn connected_to(&self, router: &str) -> Option<&ObjectKey> {
+        let mut entries = self.entries.iter();
+        entries.find(|(_, entry)| entry.observed.body.tier1_router() == Some(router)).map(|(key, _)| key)
+    }
+
     /// One object.
     pub fn get(&self, key: &ObjectKey) -> Option<&Observed> {
         self.entries.get(key).map(|entry| &entry.observed)

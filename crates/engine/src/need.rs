@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ako_avi_types::{Change, DnsInfo, Object, ObjectKey, Observed, Operation, VsVip};
+use ako_avi_types::{Change, DnsInfo, Meta, Object, ObjectKey, Observed, Operation, VrfContext, VsVip};
 use ako_translate::Keep;
 
 use crate::agenda::Agenda;
@@ -40,7 +40,7 @@ pub(crate) struct Finding {
 /// refers to them already: then they are there, whatever else is known of them.
 ///
 /// What is borrowed is not ours to create or delete, so there is nothing to be
-/// done where it is not there, or not wanted.
+/// done where it is not there, or not wanted, but for routes of ours in it.
 pub(crate) fn of(
     key: &ObjectKey,
     policy: &Policy,
@@ -108,6 +108,9 @@ fn deletion(
     agenda: &Agenda,
 ) -> Need {
     let Some(observed) = inventory.get(key) else { return Need::Nothing };
+    if let Object::VrfContext(vrf) = &*observed.body {
+        return routes_left_behind(key, vrf, &observed.meta, desired, inventory, agenda);
+    }
     let may_delete = inventory.may_delete(key, desired.translator().shared_prefix());
     if key.kind.is_borrowed() || !may_delete {
         return Need::Nothing;
@@ -126,6 +129,34 @@ fn deletion(
     match inventory.referrers(key).next() {
         Some(referrer) => Need::After(referrer.clone()),
         None => Need::Ready(Operation { key: key.clone(), change: Change::Delete(observed.meta.clone()) }),
+    }
+}
+
+/// What becomes of the VRF of a tier-1 router that nobody names any more: our routes in it go, once
+/// nothing of ours is connected to the router.
+fn routes_left_behind(
+    key: &ObjectKey,
+    vrf: &VrfContext,
+    meta: &Meta,
+    desired: &Desired,
+    inventory: &Inventory,
+    agenda: &Agenda,
+) -> Need {
+    let Some(router) = vrf.tier1_router.as_ref().filter(|_| desired.knows_all_vrfs()) else {
+        return Need::Nothing;
+    };
+    let cluster = desired.translator().config().cluster_name.clone();
+    let without = VrfContext { cluster, static_routes: Vec::new(), ..vrf.clone() };
+    if without.ours(vrf).next().is_none() {
+        return Need::Nothing;
+    }
+    match inventory.connected_to(router) {
+        Some(user) if agenda.contains(user) => Need::After(user.clone()),
+        Some(_) => Need::Nothing,
+        None => {
+            let change = Change::Update(meta.clone(), Arc::new(Object::VrfContext(without)));
+            Need::Ready(Operation { key: key.clone(), change })
+        }
     }
 }
 

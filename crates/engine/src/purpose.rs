@@ -48,7 +48,8 @@ impl Purpose {
             // Whatever else there is, what is this instance's is not wanted.
             _ if config.delete_config => {}
             Self::Routes => {
-                kinds.insert(Kind::Node);
+                // They name the tier-1 routers whose VRFs get routes.
+                kinds.extend([Kind::Node, Kind::AviInfraSetting]);
                 kinds.extend(ResourceKind::of_subnets(config));
             }
             Self::Layer4 => {

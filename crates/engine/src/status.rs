@@ -360,5 +360,5 @@ pub(crate) fn same_addresses(a: &Published, b: &Published) -> bool {
         addresses.sort();
         addresses
     };
-    sorted(a) == sorted(b) && a.annotations == b.annotations
+    sorted(a) == sorted(b) && a.annotations == b.annotations && a.is_mixed == b.is_mixed
 }

@@ -469,7 +469,7 @@ fn patches(
 
 /// Whether the statuses are not the same.
 fn differ_in_status(one: &Published, other: &Published) -> bool {
-    address_set(one) != address_set(other) || !one.tells_same(other)
+    address_set(one) != address_set(other) || one.is_mixed != other.is_mixed || !one.tells_same(other)
 }
 
 fn address_set(published: &Published) -> BTreeSet<&PublishedAddress> {

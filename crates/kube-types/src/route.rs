@@ -252,11 +252,9 @@ fn published(meta: &ObjectMeta, status: Status) -> Published {
                 continue;
             }
             if condition.status == Truth::True {
-                // With another reason than that of the annotations it is to be written again.
-                if *condition.reason == *reason(&published) {
-                    let ip = condition.message;
-                    published.addresses.push(PublishedAddress { hostname: host.clone(), ip });
-                }
+                published.is_mixed |= *condition.reason != *reason(&published);
+                let ip = condition.message;
+                published.addresses.push(PublishedAddress { hostname: host.clone(), ip });
                 continue;
             }
             told.conditions.insert((part, kind), condition);
@@ -442,9 +440,12 @@ mod tests {
     }
 
     #[test]
-    fn an_admission_for_another_reason_is_written_again() {
-        let (_, mut object) = written(&published("1.2.3.4"), &object(&json!({})));
+    fn an_admission_for_another_reason_is_written_again_and_keeps_its_address() {
+        let (read, mut object) = written(&published("1.2.3.4"), &object(&json!({})));
+        assert!(!read.is_mixed);
         object["metadata"]["annotations"][annotation::TENANT] = json!("other");
-        assert!(route(&object).published.addresses.is_empty());
+        let mixed = route(&object).published;
+        assert!(mixed.is_mixed);
+        assert_eq!(mixed.addresses, published("1.2.3.4").addresses);
     }
 }

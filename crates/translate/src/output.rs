@@ -34,6 +34,8 @@ pub struct Output {
     pub left_alone: Vec<Arc<str>>,
     /// What of its objects stays as it is, as how that is to be cannot be told.
     pub kept: Vec<(ObjectKey, Keep)>,
+    /// Whether it cannot be told what all of its objects are: none that it had is given up.
+    pub is_partial: bool,
     /// The oldest object that asks for a unit, and when it was created: of two units that ask
     /// for one name the older one has it.
     pub age: Option<(i64, ResourceId)>,

@@ -7,9 +7,10 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use ako_avi_types::pool::Subnet;
-use ako_avi_types::{IpAddress, Kind, Label, Object, Ref, StaticRoute, VrfContext};
-use ako_core::resource::{Node, NodeSubnets};
-use ako_core::{Reason, ResourceKind, annotation};
+use ako_avi_types::{IpAddress, Kind, Label, Object, Ref, Referred, StaticRoute, VrfContext};
+use ako_core::facts::has_tier1_vrf;
+use ako_core::resource::{AviInfraSetting, Node, NodeSubnets};
+use ako_core::{Look, Reason, ResourceId, ResourceKind, Stored as _, annotation};
 
 use crate::context::Context;
 use crate::endpoints::address_of_family;
@@ -23,8 +24,8 @@ struct Candidate<'a> {
     route: StaticRoute,
 }
 
-/// The VRF with all routes of the cluster. If they are not this instance's to
-/// write, the VRF is not wanted, and so left exactly as it is.
+/// The VRFs with all routes of the cluster. If they are not this instance's to
+/// write, no VRF is wanted, and so each is left exactly as it is.
 pub(crate) fn translate(context: &Context, view: &View<'_>, out: &mut Output) {
     if !context.config.needs_routes(context.facts.cloud)
         || !view.owns_routes(&context.config.operator_namespace)
@@ -38,16 +39,52 @@ pub(crate) fn translate(context: &Context, view: &View<'_>, out: &mut Output) {
             settle(&mut routes, network, candidate, out);
         }
     }
-    let vrf = VrfContext {
-        name: context.facts.vrf.clone(),
-        tenant_ref: Some(Ref::named(Kind::Tenant, context.facts.vrf_tenant.clone())),
-        cloud_ref: Some(context.cloud_ref.clone()),
-        cluster: context.config.cluster_name.clone(),
-        static_routes: routes.into_values().map(|candidate| candidate.route).collect(),
-    };
-    let mut vrf = Object::VrfContext(vrf);
-    vrf.normalise();
-    out.objects.push(Arc::new(vrf));
+    let routes: Vec<_> = routes.into_values().map(|candidate| candidate.route).collect();
+    for (name, tenant) in vrfs(context, view, out) {
+        let vrf = VrfContext {
+            name,
+            tenant_ref: Some(Ref::named(Kind::Tenant, tenant)),
+            cloud_ref: Some(context.cloud_ref.clone()),
+            cluster: context.config.cluster_name.clone(),
+            static_routes: routes.clone(),
+            tier1_router: None,
+        };
+        let mut vrf = Object::VrfContext(vrf);
+        vrf.normalise();
+        out.objects.push(Arc::new(vrf));
+    }
+}
+
+/// The VRFs that the routes are for, by name, each with its tenant: that of the configuration, and
+/// those that NSX-T maps to the tier-1 routers of AviInfraSettings, rejected or not, as what is
+/// placed there stays.
+fn vrfs(context: &Context, view: &View<'_>, out: &mut Output) -> BTreeMap<Arc<str>, Arc<str>> {
+    let Context { config, facts, .. } = context;
+    let mut vrfs = BTreeMap::from([(facts.vrf.clone(), facts.vrf_tenant.clone())]);
+    if !has_tier1_vrf(config, facts.cloud) {
+        return vrfs;
+    }
+    for setting in view.all::<AviInfraSetting>() {
+        let Some(router) = setting.t1lr.as_ref().filter(|router| **router != config.tier1_router) else {
+            continue;
+        };
+        match view.look_up(Referred::vrf_of_tier1(config.tenant.clone(), router.clone())) {
+            Look::Found(vrf) => {
+                let tenant = vrf.tenant.clone().unwrap_or_else(|| config.tenant.clone());
+                vrfs.entry(vrf.name.clone()).or_insert(tenant);
+            }
+            Look::Missing => {
+                let message = format!(
+                    "no VRF of cloud {:?} is that of tier-1 router {router}, so that no static routes to pods are written                      for it: correct nsxSettings.t1lr, or map the router in the cloud",
+                    &*config.cloud_name
+                );
+                let setting = ResourceId { kind: AviInfraSetting::KIND, name: setting.id.clone() };
+                out.tell(&setting, Reason::SettingNotApplied, message);
+            }
+            Look::NotAsked | Look::Unreadable(_) => out.is_partial = true,
+        }
+    }
+    vrfs
 }
 
 /// Of two nodes with the same subnet the younger has it: a node that was

@@ -277,7 +277,7 @@ impl Connection {
     /// If it cannot be read.
     pub(crate) async fn read(&self, key: &ObjectKey, cloud: &Arc<str>) -> Result<Option<Observed>, Failure> {
         let found = if key.kind.is_borrowed() {
-            let place = Borrowed { tenant: key.tenant.clone(), cloud: cloud.clone(), names: BTreeMap::new() };
+            let place = Borrowed { tenant: key.tenant.clone(), cloud: cloud.clone(), ..Borrowed::default() };
             self.client.find_borrowed(&place, key.kind, &key.name).await?
         } else {
             self.client.find(key.kind, &Tenant::Named(key.tenant.clone()), &key.name).await?
@@ -311,7 +311,8 @@ fn borrowed(config: &Config, cloud: CloudType, vrf: &Arc<str>) -> Borrowed {
             names.insert(Kind::VrfContext, vrf.clone());
         }
     }
-    Borrowed { tenant: config.tenant.clone(), cloud: config.cloud_name.clone(), names }
+    let tier1_vrfs = names.contains_key(&Kind::VrfContext) && has_tier1_vrf(config, cloud);
+    Borrowed { tenant: config.tenant.clone(), cloud: config.cloud_name.clone(), names, tier1_vrfs }
 }
 
 /// What has to be there, or be otherwise, before anything can be done.

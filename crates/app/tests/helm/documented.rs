@@ -30,9 +30,13 @@ enum Run {
 }
 
 /// All of them, in an order in which they can be run.
-const KNOWN: [(&str, Run); 9] = [
+const KNOWN: [(&str, Run); 10] = [
     ("kubectl -n avi-system exec ako-0 -- ako status", Run::Prints("Served namespaces")),
     ("kubectl -n avi-system exec ako-1 -- ako status", Run::Prints("Served namespaces")),
+    (
+        "kubectl -n avi-system exec ako-0 -- ako explain ingress/shop",
+        Run::Prints("its addresses are published on Ingress red/shop"),
+    ),
     ("kubectl -n avi-system exec ako-0 -- ako check", Run::Prints("✔ Conflicts")),
     ("helm -n avi-system test ako", Run::Prints("Succeeded")),
     ("kubectl -n avi-system logs ako-test", Run::Prints("no changes\n")),

@@ -18,6 +18,9 @@ pub struct Published {
     pub node_ports: Option<Arc<str>>,
     /// What else its status tells; only some kinds have such.
     pub told: Option<Box<Told>>,
+    /// Whether the status repeats the annotations, on Routes, and has others than the object: one of two
+    /// writes is missing, and all of it is to be written again.
+    pub is_mixed: bool,
     /// On Routes, what others wrote to the status, if somebody did.
     pub others: Option<Box<Others>>,
 }

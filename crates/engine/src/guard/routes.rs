@@ -5,17 +5,15 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use ako_avi_types::vrf_context::Prefix;
-use ako_avi_types::{Object, ObjectKey, VrfContext};
+use ako_avi_types::{Object, VrfContext};
 use ako_core::config::GuardLimits;
 
 use super::objects::is_beyond;
 
-/// Decides on routes of ours that are not wanted any more. An empty list of nodes
+/// Decides on routes of ours in a VRF that are not wanted any more. An empty list of nodes
 /// that is a mistake would cut every pod off.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct RouteGuard {
-    /// The VRF whose routes are wanted, if any are.
-    vrf: Option<ObjectKey>,
     /// Where the wanted routes led to when they last changed.
     wanted: BTreeSet<Prefix>,
     /// Those that an edit took away, or somebody released.
@@ -26,11 +24,9 @@ pub(crate) struct RouteGuard {
 }
 
 impl RouteGuard {
-    /// The wanted routes changed.
-    pub(crate) fn note(&mut self, wanted: Option<(&ObjectKey, &Object)>, by_edit: bool) {
-        self.vrf = wanted.map(|(key, _)| key.clone());
-        let now =
-            wanted.and_then(|(_, object)| vrf(object)).map(VrfContext::destinations).unwrap_or_default();
+    /// The wanted routes changed; `None` if no routes are wanted in the VRF any more.
+    pub(crate) fn note(&mut self, wanted: Option<&Object>, by_edit: bool) {
+        let now = wanted.and_then(vrf).map(VrfContext::destinations).unwrap_or_default();
         let before = std::mem::replace(&mut self.wanted, now);
         if by_edit {
             self.explained.extend(before.difference(&self.wanted).cloned());
@@ -46,14 +42,15 @@ impl RouteGuard {
         self.unexplained.retain(|prefix| !self.explained.contains(prefix));
     }
 
-    /// The routes of a VRF are as they are wanted, or nobody wants them. One that is not
-    /// this instance's any more says nothing about another one.
-    pub(crate) fn settled(&mut self, key: &ObjectKey) {
-        if self.vrf.as_ref().is_some_and(|vrf| vrf != key) {
-            return;
-        }
+    /// The routes are as they are wanted, or are not this instance's to decide on.
+    pub(crate) fn settled(&mut self) {
         self.explained.clear();
         self.unexplained.clear();
+    }
+
+    /// Whether nothing is known that would matter later.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.is_clear() && self.wanted.is_empty()
     }
 
     pub(crate) fn is_clear(&self) -> bool {
@@ -68,12 +65,7 @@ impl RouteGuard {
     /// Whether the unexplained losses are held back.
     pub(crate) fn holds(&self, limits: GuardLimits, is_partial: bool) -> bool {
         let count = self.unexplained.len();
-        self.vrf.is_some() && (is_beyond(limits, count, self.observed) || (is_partial && count > 0))
-    }
-
-    /// The VRF whose routes are wanted, if any are.
-    pub(crate) fn vrf(&self) -> Option<&ObjectKey> {
-        self.vrf.as_ref()
+        is_beyond(limits, count, self.observed) || (is_partial && count > 0)
     }
 
     /// Whether routes would be lost that nothing explains.
@@ -125,12 +117,7 @@ mod tests {
     }
 
     fn guard(unexplained: u8, observed: usize) -> RouteGuard {
-        let vrf = Some(vrf_key());
-        RouteGuard { vrf, unexplained: destinations(unexplained), observed, ..RouteGuard::default() }
-    }
-
-    fn vrf_key() -> ObjectKey {
-        ObjectKey::new(ako_avi_types::Kind::VrfContext, "admin", "v")
+        RouteGuard { unexplained: destinations(unexplained), observed, ..RouteGuard::default() }
     }
 
     #[test]
@@ -152,7 +139,7 @@ mod tests {
         assert!(!guard.is_clear());
         guard.release();
         assert!(!guard.is_clear());
-        guard.settled(&vrf_key());
+        guard.settled();
         assert!(guard.is_clear());
     }
 }

@@ -25,10 +25,12 @@ pub(crate) fn config() -> Config {
 }
 
 pub(crate) fn translator(config: Config) -> Translator {
+    // Where there are tier-1 routers.
+    let cloud = if config.tier1_router.is_empty() { CloudType::VCenter } else { CloudType::NsxT };
     let facts = Facts {
         cluster_uuid: "cluster-uuid".into(),
         enterprise: true,
-        cloud: CloudType::VCenter,
+        cloud,
         vrf: "global".into(),
         vrf_tenant: "admin".into(),
         se_group_tenant: "admin".into(),

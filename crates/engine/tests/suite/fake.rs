@@ -223,9 +223,13 @@ impl Fake {
         }
         let mut body = body.clone();
         if body.kind().is_borrowed() {
-            let there = self.objects[&operation.key].body.body();
-            let after = body.lent_to(there).map_err(|why| failure(ErrorClass::Conflict, &why))?;
+            let there = self.objects[&operation.key].body.clone();
+            let after = body.lent_to(there.body()).map_err(|why| failure(ErrorClass::Conflict, &why))?;
             body = Object::read(operation.key.kind, after).unwrap();
+            // What is only read is in no body of ours.
+            if let (Object::VrfContext(vrf), Object::VrfContext(there)) = (&mut body, there) {
+                vrf.tier1_router = there.tier1_router;
+            }
         }
         if let Object::VsVip(vip) = &mut body {
             let known = match self.objects.get(&operation.key).map(|stored| &stored.body) {

@@ -25,6 +25,7 @@ mod pacing;
 mod properties;
 mod rejected_rules;
 mod removal;
+mod routers;
 mod routes;
 mod rules;
 mod settings;

@@ -11,7 +11,7 @@ use ako_core::kinds::http_rule::{HttpRulePath, Reencryption};
 use ako_core::kinds::l4_rule::L4Backend;
 use ako_core::resource::{
     AviInfraSetting, HostRule, HttpRule, Ingress, IngressClass, L4Rule, L7Rule, Protocol, Published,
-    ServiceType, SsoRule,
+    PublishedAddress, ServiceType, SsoRule,
 };
 use ako_core::{CONTROLLER_NAME, Config, NamespacedName, Resource, ResourceId, ResourceKind, annotation};
 
@@ -393,6 +393,22 @@ fn a_new_host_whose_sign_in_is_rejected_gets_its_address_in_two_writes() {
     world.apply(Resource::Ingress(Ingress { published: half, ..claim }));
     world.run(Duration::from_mins(10));
     assert_eq!(world.status(&id), whole);
+}
+
+/// Between the two writes the address that a host keeps is not lost.
+#[test]
+fn an_address_that_stays_survives_the_time_between_two_writes() {
+    let config = Config { evh: true, ..config() };
+    let Resource::Ingress(claim) = ingress("a", &[host(1)]) else { panic!("no Ingress") };
+    let objects = [sso_rule("missing"), Resource::Ingress(claim.clone()), slice("web", &[1])];
+    let mut world = at_rest(config, objects);
+    let id = ResourceId { kind: ResourceKind::Ingress, name: NamespacedName::new("red", "a") };
+    let mut both = world.status(&id);
+    both.addresses.push(PublishedAddress { hostname: host(1), ip: "192.0.2.9".into() });
+    let mixed = Published { is_mixed: true, ..both.clone() };
+    world.apply(Resource::Ingress(Ingress { published: mixed, ..claim }));
+    world.run(Duration::from_mins(10));
+    assert_eq!(world.status(&id), both);
 }
 
 /// A host that asks people to sign in stays on its shared virtual service while its rule is rejected, and

@@ -152,7 +152,11 @@ impl Judge {
         if self.members.iter().all(is_asked) {
             return None;
         }
-        Some(format!("the status of {name} loses {lost:?}, which no state of the last {BOUND:?} asks for"))
+        let (has, gets) = (addresses(object), addresses(patch));
+        Some(format!(
+            "the status of {name} loses {lost:?}, which no state of the last {BOUND:?} asks for: it has {has:?} and gets \
+             {gets:?}"
+        ))
     }
 
     /// What a write takes away of what is on the controller now.

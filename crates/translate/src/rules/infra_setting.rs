@@ -106,14 +106,6 @@ fn tell_undone(
             out.tell(rule, Reason::SettingNotApplied, message);
         }
     }
-    if let Some(router) = setting.t1lr.as_ref().filter(|router| **router != config.tier1_router) {
-        let message = format!(
-            "static routes to pods are written to the VRF of tier-1 router {} alone, and not to that of {router}: add \
-             them there, or use serviceType NodePort, where none are needed",
-            config.tier1_router
-        );
-        out.tell(rule, Reason::SettingNotApplied, message);
-    }
 }
 
 /// The setting that an Ingress or a Route is placed by: that of its class, or that its annotation
