@@ -122,8 +122,16 @@ impl Guards {
         }
     }
 
-    /// It was found out what an object needs, and what it loses by that.
-    pub(crate) fn judge(&mut self, key: &ObjectKey, need: &Need, observed: Option<&Object>, loss: Loss) {
+    /// It was found out what an object needs, and what it loses by that. `removing` says that everything
+    /// of this instance is to be removed, which explains the loss of its routes.
+    pub(crate) fn judge(
+        &mut self,
+        key: &ObjectKey,
+        need: &Need,
+        observed: Option<&Object>,
+        loss: Loss,
+        removing: bool,
+    ) {
         match loss {
             Loss::Nothing => self.objects.clear(key),
             Loss::Explained => self.objects.explain(key),
@@ -135,7 +143,11 @@ impl Guards {
         if let (Need::Ready(Operation { change: Change::Update(_, wanted), .. }), Some(observed)) =
             (need, observed)
         {
-            self.routes.entry(key.clone()).or_default().judge(wanted, observed);
+            let routes = self.routes.entry(key.clone()).or_default();
+            routes.judge(wanted, observed);
+            if removing {
+                routes.release();
+            }
         } else {
             if let Some(routes) = self.routes.get_mut(key) {
                 routes.settled();

@@ -16,7 +16,7 @@ impl Engine {
     pub(crate) fn judge(&mut self, key: &ObjectKey, need: &Need) {
         let loss = self.loss(key, need);
         let observed = self.inventory.get(key).map(|observed| &*observed.body);
-        self.guards.judge(key, need, observed, loss);
+        self.guards.judge(key, need, observed, loss, self.policy.removing);
     }
 
     /// What an object loses that needs this.

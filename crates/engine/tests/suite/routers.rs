@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use ako_avi_types::{Brief, ErrorClass, Kind, Object, ObjectKey, Referred};
+use ako_avi_types::{Brief, ErrorClass, Kind, Object, ObjectKey, Referred, VrfContext};
 use ako_core::resource::{AviInfraSetting, Node, ObjectMeta, ServiceType};
 use ako_core::{Config, Delta, NamespacedName, Reason, Resource, ResourceId, ResourceKind, annotation};
 use ako_engine::Event;
 use serde_json::json;
 
-use crate::cluster::{base, config, plain_service, slice};
+use crate::cluster::{base, config, plain_service, slice, translator};
 use crate::fake::Fault;
 use crate::world::World;
 
@@ -156,4 +156,25 @@ fn a_router_without_a_vrf_is_told_and_served_when_it_has_one() {
     map(&mut world, "new");
     world.run(Duration::from_mins(30));
     assert_eq!((told(&world), routes(&world, "new")), (None, NODES.into()));
+}
+
+#[test]
+fn everything_goes_with_delete_config_whenever_that_was_set() {
+    let removing = Config { delete_config: true, ..routed() };
+    for before_the_start in [false, true] {
+        let mut world = at_rest(MANY, [setting("red")]);
+        // A router whose setting went while nobody ran.
+        let Some(Object::VrfContext(red)) = world.fake.get(&vrf("red")).cloned() else { panic!("no VRF") };
+        let path = Some("/t1/blue".into());
+        world.fake.edit(Object::VrfContext(VrfContext { name: vrf("blue").name, tier1_router: path, ..red }));
+        if before_the_start {
+            world.restart_as(removing.clone());
+        } else {
+            world.event(Event::Configured(Box::new(translator(removing.clone()))));
+            world.observe();
+        }
+        world.run(Duration::from_mins(10));
+        let left = ["red", "blue"].map(|router| routes(&world, router));
+        assert_eq!(left, [0, 0], "before the start: {before_the_start}");
+    }
 }
