@@ -375,7 +375,7 @@ impl Body for VirtualService {
                 own.clone_from(old);
             }
         }
-        self.shaped = Some(shaped);
+        self.shaped = Some(shaped).filter(|shaped| **shaped != Shaped::default());
     }
 
     fn count_losses(&self, old: &Self, losses: &mut Losses) {

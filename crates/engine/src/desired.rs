@@ -182,11 +182,11 @@ impl Desired {
         self.left_alone.keys()
     }
 
-    /// What of a wanted object stays as it is on the controller.
+    /// What of a wanted object stays as it is on the controller: the most that one of its makers says.
     pub(crate) fn kept(&self, key: &ObjectKey) -> Option<Keep> {
         let makers = self.wanted.get(key).into_iter().flat_map(|wanted| &wanted.makers);
-        let mut kept = makers.filter_map(|(maker, _)| self.output(maker)).flat_map(|output| &output.kept);
-        kept.find(|(kept, _)| kept == key).map(|(_, keep)| *keep)
+        let kept = makers.filter_map(|(maker, _)| self.output(maker)).flat_map(|output| &output.kept);
+        kept.filter(|(kept, _)| kept == key).map(|(_, keep)| *keep).max()
     }
 
     /// Every object of which something stays as it is on the controller, and what.

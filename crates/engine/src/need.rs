@@ -211,7 +211,7 @@ fn is_held(key: &ObjectKey, policy: &Policy, desired: &Desired, inventory: &Inve
         if is_unwanted(key) {
             !policy.removing && inventory.why_left_alone(key).is_some()
         } else {
-            matches!(desired.kept(key), Some(Keep::Shape | Keep::AllButServers | Keep::All))
+            desired.kept(key) >= Some(Keep::Shape)
         }
     };
     inventory.leading_to(key, &is_unwanted).iter().any(stays)

@@ -41,8 +41,8 @@ pub struct Output {
     pub age: Option<(i64, ResourceId)>,
 }
 
-/// What of an object that is there stays as it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What of an object that is there stays as it is, the least first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Keep {
     /// Where it is placed; what is new is placed as the configuration says.
     Place,
