@@ -14,6 +14,7 @@ pub mod canonical;
 mod check;
 mod cluster;
 pub mod command;
+mod definitions;
 pub mod logging;
 pub mod offline;
 pub mod operate;

@@ -66,3 +66,6 @@ pub const HANDOVER: &str = "ako-rs.io/handover";
 /// On a Service: who may connect. It has no effect, and is told.
 /// Source: Kubernetes documentation, "Well-Known Labels, Annotations and Taints".
 pub const SOURCE_RANGES: &str = "service.beta.kubernetes.io/load-balancer-source-ranges";
+
+/// On our CustomResourceDefinitions: the release that they are of.
+pub const RELEASE: &str = "ako-rs.io/release";

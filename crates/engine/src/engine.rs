@@ -496,7 +496,11 @@ impl Engine {
         self.note_names(by_edit);
         let news = self.inventory.leave_alone(self.desired.left_alone());
         let mut affected = self.inventory.connected(&news.objects);
-        affected.extend(news.hosts.iter().flat_map(|host| self.desired.vsvips_named(host)).cloned());
+        // Those that are to have the names, and those that have them.
+        for host in &news.hosts {
+            affected.extend(self.desired.vsvips_named(host).cloned());
+            affected.extend(self.inventory.vsvips_named(host).cloned());
+        }
         changes.objects.extend(news.objects);
         // Before both sides are known, there is nothing to be lost, and one write for
         // everything.

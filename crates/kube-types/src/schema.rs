@@ -1,8 +1,8 @@
 //! The CustomResourceDefinitions of AKO's rules, made of the types that read them.
 //! Source: Custom resources, §0.
 
-use ako_core::ResourceKind;
 use ako_core::kinds::table::KindScope;
+use ako_core::{ResourceKind, annotation};
 use schemars::generate::SchemaSettings;
 use schemars::transform::RecursiveTransform;
 use schemars::{JsonSchema, Schema};
@@ -78,7 +78,11 @@ impl Definition {
         json!({
             "apiVersion": "apiextensions.k8s.io/v1",
             "kind": "CustomResourceDefinition",
-            "metadata": {"name": spec.full_name()},
+            // By that, an older release knows that it has to leave it alone.
+            "metadata": {
+                "name": spec.full_name(),
+                "annotations": {annotation::RELEASE: env!("CARGO_PKG_VERSION")},
+            },
             "spec": {
                 "conversion": {"strategy": "None"},
                 "group": spec.group,

@@ -1,6 +1,7 @@
 //! The command line.
 
 mod check;
+mod crds;
 mod dry_run;
 mod explain;
 mod order;
@@ -53,6 +54,11 @@ enum Command {
     /// Asks a running operator, any replica. Exits with 0 if all is as it is wanted, with 3 if
     /// something is not or is found wrong, and with 1 if there is no answer.
     Explain(explain::Arguments),
+    /// The CustomResourceDefinitions of AKO's rules.
+    ///
+    /// helm installs them and never changes them again: with `crds.upgrade`, the chart has them
+    /// applied before each upgrade.
+    Crds(crds::Arguments),
     /// Let deletions and losses pass that the deletion guard holds.
     ///
     /// Look at them first with `ako status`, which shows a digest of them: exactly
@@ -111,6 +117,7 @@ impl Cli {
                     check::run(&arguments).await
                 }
                 Command::Status(arguments) => status::run(&arguments).await,
+                Command::Crds(arguments) => crds::run(&arguments).await,
                 Command::Explain(arguments) => explain::run(&arguments).await,
                 Command::ReleaseDeletions(arguments) => order::release(&arguments).await,
                 Command::TakeClusterName(arguments) => order::take_cluster_name(&arguments).await,

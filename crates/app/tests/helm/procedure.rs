@@ -77,7 +77,14 @@ async fn scale(world: &mut World, release: &str) {
     world.edit("ako/values.yaml", &selector);
     world.edit("ako/values.yaml", &[("replicaCount: 1", "replicaCount: 3")]);
     let since = Since::now(world).await;
+    // As an older release installed it: helm leaves it so.
+    let older = r#"{"metadata":{"annotations":{"ako-rs.io/release":"0.0.1"}},"spec":{"names":{"shortNames":["old"]}}}"#;
+    world.kubectl(&format!("patch crd httprules.ako.vmware.com --type merge -p {older}")).await;
     upgrade(world, release, "").await;
+    let definition = world.kubectl_json("get crd httprules.ako.vmware.com").await;
+    assert_eq!(definition["spec"]["names"]["shortNames"], json!(["httprule"]), "{definition}");
+    let left = world.kubectl("get pods,clusterroles,clusterrolebindings,serviceaccounts -A -o name").await;
+    assert!(!left.contains("ako-crds"), "{left}");
     rolled_out(world, NAMESPACE, 3).await;
     one_leads(world, NAMESPACE).await;
     since.nothing_was_written(world).await;

@@ -6,6 +6,7 @@
 
 mod check;
 mod conflicts;
+mod definitions;
 mod fields;
 mod findings;
 mod freshness;

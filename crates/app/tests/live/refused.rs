@@ -65,6 +65,7 @@ async fn a_certificate_that_is_refused_costs_its_own_host() {
     world.apply(&[immutable("bad", &certificate("bad.foo.com"))]).await;
     world.published("Ingress", "default", "bad").await;
     world.published("Ingress", "default", "good").await;
+    world.settled().await;
     let names = names(&world.sim.dump());
     assert!(names.contains(&"bad.foo.com".to_owned()) && names.contains(&"good.foo.com".to_owned()));
 }

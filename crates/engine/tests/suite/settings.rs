@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use ako_avi_types::{Brief, Kind, Object, ObjectKey, Referred};
+use ako_avi_types::{Brief, DnsInfo, Kind, Object, ObjectKey, Referred};
 use ako_core::config::ShardSize;
 use ako_core::resource::{
     AviInfraSetting, InfraNetwork, Ingress, IngressClass, Namespace, ObjectMeta, Protocol, Published,
@@ -112,6 +112,45 @@ fn hosts_move_when_their_class_loses_its_setting_and_back() {
         world.restart();
         world.run(Duration::from_mins(10));
         assert!(fronts(&world).iter().all(|name| name.contains("-s-")), "{:?}", fronts(&world));
+    }
+}
+
+/// The name of a host that is left alone goes with its Ingress, also where nothing else is left of the host:
+/// a controller that was restored from a backup may have just that.
+#[test]
+fn a_name_that_was_left_alone_goes_with_its_host() {
+    let blue = Resource::Namespace(Namespace {
+        name: "blue".into(),
+        setting: Some("missing".into()),
+        ..Namespace::default()
+    });
+    let of_blue = |name: &str, n: u8| {
+        let Resource::Ingress(claim) = ingress(name, &[host(n)]) else { panic!("no Ingress") };
+        Resource::Ingress(Ingress { id: NamespacedName::new("blue", name), ..claim })
+    };
+    for config in modes().into_iter().take(2) {
+        let objects = [blue.clone(), ingress("a", &[host(1)]), of_blue("b", 2), of_blue("c", 3)];
+        let mut world = at_rest(config, objects);
+        let names = |world: &World| {
+            let all = everything(world);
+            all.iter()
+                .flat_map(|object| object.dns_names().cloned().collect::<Vec<_>>())
+                .collect::<BTreeSet<_>>()
+        };
+        let vip = everything(&world).into_iter().find_map(|object| match object {
+            Object::VsVip(vip) => Some(vip),
+            _ => None,
+        });
+        let mut vip = vip.expect("a VsVip");
+        vip.dns_info.extend([host(2), host(3)].map(|fqdn| DnsInfo { fqdn }));
+        world.fake.edit(Object::VsVip(vip));
+        world.observe();
+        world.run(Duration::from_mins(10));
+        let has = |world: &World, n: u8| names(world).contains(&host(n));
+        assert_eq!([1, 2, 3].map(|n| has(&world, n)), [true; 3]);
+        world.delete(&ResourceId { kind: ResourceKind::Ingress, name: NamespacedName::new("blue", "b") });
+        world.run(Duration::from_mins(10));
+        assert_eq!([1, 2, 3].map(|n| has(&world, n)), [true, false, true]);
     }
 }
 
