@@ -63,7 +63,7 @@ impl fmt::Display for Planned {
 }
 
 /// What a process that starts now and leads would do, and what it would leave.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct DryRun {
     /// The writes to the controller, in the order in which they are sent. An object that is
     /// written twice is here twice, each time with what that write changes.

@@ -1,7 +1,7 @@
 //! What has to be there in the cluster.
 
 use ako_core::ResourceKind;
-use ako_kube_io::{Asker, missing_rules, needed_rules};
+use ako_kube_io::{Asker, Rule, missing_rules, needed_rules};
 use kube::Client;
 
 use super::Place;
@@ -70,6 +70,50 @@ pub(super) async fn permissions(
     settings: Option<&Settings>,
     report: &mut Report,
 ) {
+    let Some(Rules { who, needed, missing }) = rules(place, client, settings, report).await else { return };
+    if missing.is_empty() {
+        return report.ok(About::Permissions, format!("{who} has all {needed} rules that it needs"));
+    }
+    let named: Vec<_> = missing.iter().take(NAMED).map(|rule| format!("\"{rule}\"")).collect();
+    let more = missing.len().saturating_sub(NAMED);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    let found = format!("{who} lacks {}{more}", named.join(", "));
+    if missing.iter().any(|rule| rule.purpose.is_essential()) {
+        report.failed(About::Permissions, found, WAY_OUT);
+    } else {
+        report.warning(About::Permissions, found, WAY_OUT);
+    }
+}
+
+/// The same before a takeover: what is missing comes with the chart.
+pub(super) async fn permissions_to_come(
+    place: &Place,
+    client: &Client,
+    settings: Option<&Settings>,
+    report: &mut Report,
+) {
+    let Some(Rules { who, needed, missing }) = rules(place, client, settings, report).await else { return };
+    let lacks = missing.len();
+    let found = format!("of {needed} rules that it needs, {who} lacks {lacks}, which the chart brings");
+    report.ok(About::Permissions, found);
+}
+
+/// What an operator may do.
+struct Rules {
+    /// Who it is, for people.
+    who: String,
+    /// How many rules it needs.
+    needed: usize,
+    missing: Vec<Rule>,
+}
+
+/// The rules of the operator, if the API server tells; if not, that is noted.
+async fn rules(
+    place: &Place,
+    client: &Client,
+    settings: Option<&Settings>,
+    report: &mut Report,
+) -> Option<Rules> {
     let namespace = &place.cluster.namespace;
     let (kinds, token) = match settings {
         Some(settings) => (ResourceKind::read_with(&settings.config), !settings.credentials.token.is_empty()),
@@ -83,27 +127,13 @@ pub(super) async fn permissions(
         }
         None => (Asker::Me, "this process".to_owned()),
     };
-    let missing = match missing_rules(client, &asker, &rules).await {
-        Ok(missing) => missing,
+    match missing_rules(client, &asker, &rules).await {
+        Ok(missing) => Some(Rules { who, needed: rules.len(), missing }),
         Err(why) => {
             let found = format!("the API server does not say which rules {who} has: {why}");
-            return report.warning(
-                About::Permissions,
-                found,
-                "run this as somebody who may create SubjectAccessReviews",
-            );
+            let way_out = "run this as somebody who may create SubjectAccessReviews";
+            report.warning(About::Permissions, found, way_out);
+            None
         }
-    };
-    if missing.is_empty() {
-        return report.ok(About::Permissions, format!("{who} has all {} rules that it needs", rules.len()));
-    }
-    let named: Vec<_> = missing.iter().take(NAMED).map(|rule| format!("\"{rule}\"")).collect();
-    let more = missing.len().saturating_sub(NAMED);
-    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-    let found = format!("{who} lacks {}{more}", named.join(", "));
-    if missing.iter().any(|rule| rule.purpose.is_essential()) {
-        report.failed(About::Permissions, found, WAY_OUT);
-    } else {
-        report.warning(About::Permissions, found, WAY_OUT);
     }
 }

@@ -10,6 +10,8 @@ mod operator;
 mod report;
 mod role;
 
+#[cfg(test)]
+pub(crate) use self::report::About;
 pub(crate) use self::report::{Outcome, Report};
 
 use std::time::Duration;
@@ -32,6 +34,20 @@ pub(crate) struct Place {
     pub(crate) port: u16,
     /// Whether it runs on this machine, so that no port-forward is needed.
     pub(crate) is_here: bool,
+}
+
+/// Makes the checks that can be made before a release of AKO is taken over: all but those of a running
+/// operator.
+pub(crate) async fn check_before(place: &Place) -> Report {
+    let mut report = Report::default();
+    let Some(client) = cluster::client(place, &mut report).await else { return report };
+    let settings = cluster::settings(place, &client, &mut report).await;
+    cluster::permissions_to_come(place, &client, settings.as_ref(), &mut report).await;
+    if let Some(settings) = &settings {
+        controller::check(&client, settings, &mut report).await;
+    }
+    operator::predecessor(place, &client, &mut report).await;
+    report
 }
 
 /// Makes all checks once.

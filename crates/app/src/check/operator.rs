@@ -33,6 +33,33 @@ pub(super) async fn check(place: &Place, client: &Client, report: &mut Report) {
     }
 }
 
+/// What runs now, and would be taken over.
+pub(super) async fn predecessor(place: &Place, client: &Client, report: &mut Report) {
+    let namespace = &*place.cluster.namespace;
+    let sets: Api<StatefulSet> = Api::namespaced(client.clone(), namespace);
+    let set = match sets.get_opt(STATEFUL_SET).await {
+        Ok(Some(set)) => set,
+        Ok(None) => {
+            let way_out = "there is nothing to take over: install the chart; --namespace says where to look";
+            return report.warning(About::Operator, "it is not installed in this namespace", way_out);
+        }
+        Err(error) => {
+            let found = format!("StatefulSet {namespace}/{STATEFUL_SET} cannot be read: {error}");
+            return report.warning(About::Operator, found, "run this as somebody who may get StatefulSets");
+        }
+    };
+    let spec = set.spec.unwrap_or_default();
+    let images = spec.template.spec.into_iter().flat_map(|pod| pod.containers);
+    let images: Vec<_> = images.filter_map(|container| container.image).collect();
+    let replicas = spec.replicas.unwrap_or(1);
+    let found = format!(
+        "StatefulSet {namespace}/{STATEFUL_SET} runs {} with {replicas} replica(s); this is ako {}",
+        images.join(", "),
+        env!("CARGO_PKG_VERSION")
+    );
+    report.ok(About::Operator, found);
+}
+
 /// Whether there are replicas to be asked; if not, that is noted.
 async fn is_installed(client: &Client, namespace: &str, report: &mut Report) -> bool {
     let sets: Api<StatefulSet> = Api::namespaced(client.clone(), namespace);

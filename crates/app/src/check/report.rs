@@ -21,7 +21,7 @@ macro_rules! subjects {
             const ALL: &'static [Self] = &[$(Self::$subject),*];
 
             /// Its name, which its section in the document has, too.
-            fn name(self) -> &'static str {
+            pub(crate) fn name(self) -> &'static str {
                 match self {
                     $(Self::$subject => $name,)*
                 }

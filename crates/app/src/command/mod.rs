@@ -6,6 +6,7 @@ mod dry_run;
 mod explain;
 mod order;
 mod plan;
+mod preflight;
 mod status;
 mod translate;
 
@@ -39,6 +40,12 @@ enum Command {
     /// with 0 if all is in order, with 3 if something should be otherwise, and with 1 if the
     /// operator cannot work.
     Check(check::Arguments),
+    /// Find out what a release of AKO would come to if it were taken over now.
+    ///
+    /// All of `ako check` that needs no running operator, and what the first leader would write
+    /// then. Writes nothing. Exits with 0 if nothing stands against it, with 3 if something should be
+    /// looked at first, such as deletions, and with 1 if the operator could not work.
+    Preflight(preflight::Arguments),
     /// Show what the operator would change on the controller, and why.
     ///
     /// Reads the live cluster and the live controller, and writes nothing: it shows
@@ -111,6 +118,10 @@ impl Cli {
                 Command::Plan(arguments) => {
                     crate::logging::start(LogFormat::Text, None)?.set(ako_core::config::LogLevel::Error);
                     plan::run(&arguments).await
+                }
+                Command::Preflight(arguments) => {
+                    crate::logging::start(LogFormat::Text, None)?.set(ako_core::config::LogLevel::Error);
+                    preflight::run(&arguments).await
                 }
                 Command::Check(arguments) => {
                     crate::logging::start(LogFormat::Text, None)?.set(ako_core::config::LogLevel::Error);

@@ -37,8 +37,16 @@ pub(super) struct Arguments {
 }
 
 pub(super) async fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    let client = ako_kube_io::client(arguments.cluster.kubeconfig.as_deref()).await?;
-    let settings = settings_reader::read_once(&client, &arguments.cluster.namespace).await?;
+    let (run, name_taken) = rehearse(&arguments.cluster).await?;
+    print(&run, name_taken.as_deref(), arguments.output)?;
+    Ok(if run.writes.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(CHANGES) })
+}
+
+/// What an operator would write that starts now and leads, and why nothing is written if another
+/// cluster has this one's name.
+pub(super) async fn rehearse(place: &Cluster) -> anyhow::Result<(DryRun, Option<String>)> {
+    let client = ako_kube_io::client(place.kubeconfig.as_deref()).await?;
+    let settings = settings_reader::read_once(&client, &place.namespace).await?;
     // Nobody leads here: nothing is written.
     let (_, leads) = watch::channel(false);
     let uid = ako_kube_io::cluster_uid(&client).await.map_err(anyhow::Error::msg)?;
@@ -54,8 +62,7 @@ pub(super) async fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     if name_taken.is_some() {
         run.writes.clear();
     }
-    print(&run, name_taken.as_deref(), arguments.output)?;
-    Ok(if run.writes.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(CHANGES) })
+    Ok((run, name_taken))
 }
 
 /// Finds out what an operator would write, which may depend on other objects of the controller:

@@ -29,10 +29,12 @@ fn a_release_of_ako_is_taken_over_in_place() {
         take_over(&mut world).await;
         give_back(&mut world, 1, 1).await;
         assert_eq!(world.sim.dump(), before, "the objects are those that were there at first");
+        take_over_and_scale(&mut world).await;
+        give_back(&mut world, 1, 1).await;
         scale_former(&mut world).await;
         take_over_with_work(&mut world).await;
-        give_back(&mut world, 5, 2).await;
-        // The operator that made the objects, four times a stand-in, and in between the operator
+        give_back(&mut world, 7, 2).await;
+        // The operator that made the objects, five times a stand-in, and in between the operator
         // that had work to do.
         let writers = one_at_a_time(&world, |_| true).await;
         assert!(writers >= 6, "{writers} processes wrote");
@@ -116,8 +118,25 @@ fn ours_since(world: &World, position: u64) -> Vec<RequestRecord> {
     writes.filter(|write| write.user_agent != "ako-stand-in").collect()
 }
 
+/// What is found out beforehand: nothing speaks against it but that the connection is not encrypted, and
+/// nothing would be written.
+async fn look_ahead(world: &mut World) {
+    let (code, printed) = world.ako(&format!("preflight --namespace {NAMESPACE}")).await;
+    for line in [
+        "runs registry.example.com/ako:2.2.1 with 1 replica(s); this is ako ",
+        "which the chart brings\n",
+        "What the first leader would write:\nno changes\n",
+        "! not in order: TLS\nLook at these first.\n",
+    ] {
+        assert!(printed.contains(line), "{line:?} is not in {printed}");
+    }
+    assert_eq!(code, Some(3), "{printed}");
+    world.done("ako preflight");
+}
+
 /// One replica, which finds everything as it should be.
 async fn take_over(world: &mut World) {
+    look_ahead(world).await;
     let (since, position) = (Since::now(world).await, world.position());
     upgrade(world, 1).await;
     rolled_out(world, NAMESPACE, 1).await;
@@ -127,6 +146,19 @@ async fn take_over(world: &mut World) {
     let ours = ours_since(world, position);
     assert!(ours.is_empty(), "the operator wrote to objects that were as they should be: {ours:#?}");
     world.done("helm upgrade to this chart, one replica");
+}
+
+/// From one replica of AKO to two of ours at once: AKO's own documents scale to zero in between.
+async fn take_over_and_scale(world: &mut World) {
+    let (since, position) = (Since::now(world).await, world.position());
+    upgrade(world, 2).await;
+    rolled_out(world, NAMESPACE, 2).await;
+    one_leads(world, NAMESPACE).await;
+    are_served(world, "red").await;
+    since.nothing_was_lost(world).await;
+    let ours = ours_since(world, position);
+    assert!(ours.is_empty(), "the operator wrote to objects that were as they should be: {ours:#?}");
+    world.done("helm upgrade to this chart, from one replica to two");
 }
 
 /// Two replicas, which have something to write from their start on, while pods of AKO still run.

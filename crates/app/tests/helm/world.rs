@@ -102,6 +102,15 @@ impl World {
         }
     }
 
+    /// `ako <command>` from outside of the cluster: the exit code, and what it prints.
+    pub(crate) async fn ako(&self, command: &str) -> (Option<i32>, String) {
+        let mut ako = tokio::process::Command::new(env!("CARGO_BIN_EXE_ako"));
+        ako.args(command.split_whitespace()).arg("--kubeconfig").arg(self.plane.kubeconfig());
+        let output = ako.output().await.unwrap();
+        let printed = [output.stdout, output.stderr].concat();
+        (output.status.code(), String::from_utf8_lossy(&printed).into_owned())
+    }
+
     /// `kubectl <command>`: what it prints.
     pub(crate) async fn kubectl(&self, command: &str) -> String {
         let arguments: Vec<_> = command.split_whitespace().collect();
