@@ -101,13 +101,14 @@ impl Kept {
             };
             targets.iter().filter(leads).map(|(from, _)| (*from).clone()).collect()
         });
-        let is_for_others = |key: &Key| {
-            let object = all.iter().find(|(other, _)| other == key).map(|(_, object)| *object);
-            object.is_some_and(|object| !hosts(object).is_empty() && !is_left(key, object))
+        let by_key: BTreeMap<&Key, &Value> = all.iter().map(|(key, object)| (key, *object)).collect();
+        // A policy of the administrator is nobody's part: others may refer to it, or not.
+        let is_needed = |key: &Key| {
+            by_key.get(key).is_some_and(|object| hosts(object).is_empty() || is_left(key, object))
         };
         spread(&mut found, |known| {
             let below = known.iter().filter_map(|key| targets.get(key)).flatten();
-            below.filter(|to| !is_for_others(to)).cloned().collect()
+            below.filter(|to| is_needed(to)).cloned().collect()
         });
         found
     }
