@@ -101,14 +101,13 @@ impl Kept {
             };
             targets.iter().filter(leads).map(|(from, _)| (*from).clone()).collect()
         });
-        let by_key: BTreeMap<&Key, &Value> = all.iter().map(|(key, object)| (key, *object)).collect();
-        // A policy of the administrator is nobody's part: others may refer to it, or not.
-        let is_needed = |key: &Key| {
-            by_key.get(key).is_some_and(|object| hosts(object).is_empty() || is_left(key, object))
+        let is_for_others = |key: &Key| {
+            let object = all.iter().find(|(other, _)| other == key).map(|(_, object)| *object);
+            object.is_some_and(|object| !hosts(object).is_empty() && !is_left(key, object))
         };
         spread(&mut found, |known| {
             let below = known.iter().filter_map(|key| targets.get(key)).flatten();
-            below.filter(|to| is_needed(to)).cloned().collect()
+            below.filter(|to| !is_for_others(to)).cloned().collect()
         });
         found
     }
@@ -122,19 +121,25 @@ impl Kept {
             return self.standing(dump).contains(&(kind.to_owned(), key.to_owned()));
         }
         let untouched = self.untouched(dump);
+        let is_untouched = untouched.contains(&(kind.to_owned(), key.to_owned()));
         let keep = self.keep(kind, key);
         parts.iter().any(|part| {
-            self.is_of_untouched(part, &untouched) || keep.is_some_and(|keep| keeps(keep, dump, part))
+            self.is_of_untouched(part, &untouched, is_untouched)
+                || keep.is_some_and(|keep| keeps(keep, dump, part))
         })
     }
 
     /// Whether a part is that of a host that is left alone, or leads to what serves one. What is
-    /// made up of more than a name may be of several hosts.
-    fn is_of_untouched(&self, part: &str, untouched: &BTreeSet<Key>) -> bool {
+    /// made up of more than a name may be of several hosts. Only lists have parts for others: what an
+    /// object that is touched refers to by itself, a policy of the administrator for instance, it does
+    /// for its own sake.
+    fn is_of_untouched(&self, part: &str, untouched: &BTreeSet<Key>, is_untouched: bool) -> bool {
         let Some((field, name)) = part.split_once(' ') else { return false };
         let hosts = if field == "dns_info" { &self.names } else { &self.hosts };
+        let may_be_for_others = is_untouched || !field.ends_with("_ref");
         // A child leads to its parent for its own sake.
-        let leads = || field != "vh_parent_vs_ref" && target(name).is_some_and(|to| untouched.contains(&to));
+        let may_lead = may_be_for_others && field != "vh_parent_vs_ref";
+        let leads = || may_lead && target(name).is_some_and(|to| untouched.contains(&to));
         hosts.contains(name.trim_matches('"')) || leads()
     }
 
@@ -156,7 +161,7 @@ impl Kept {
             // Parents hold the certificates of those whose virtual service stays.
             let certifies = part.strip_prefix("ssl_key_and_certificate_refs ").and_then(target);
             let is_certificate = certifies.is_some_and(|certificate| standing.contains(&certificate));
-            !(is_kept || is_mixed || is_certificate || self.is_of_untouched(part, untouched))
+            !(is_kept || is_mixed || is_certificate || self.is_of_untouched(part, untouched, is_untouched))
         });
         parts
     }
