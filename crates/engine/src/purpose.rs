@@ -83,6 +83,11 @@ pub(crate) fn tells_routes(kind: ResourceKind) -> bool {
     kind == ResourceKind::Node || kind.tells_subnets()
 }
 
+/// Whether objects of a kind name the tier-1 routers whose VRFs get static routes.
+pub(crate) fn names_routers(kind: ResourceKind) -> bool {
+    kind == ResourceKind::AviInfraSetting
+}
+
 /// The kinds that the servers of pools come from.
 fn serving(config: &Config) -> [ResourceKind; 2] {
     let servers = match config.service_mode {

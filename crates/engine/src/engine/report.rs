@@ -12,7 +12,7 @@ use crate::desired::Desired;
 use crate::engine::Engine;
 use crate::guard::{Circumstances, Held, Holding};
 use crate::inventory::Inventory;
-use crate::purpose::tells_routes;
+use crate::purpose::{names_routers, tells_routes};
 
 /// The most refused objects that are told of one virtual service.
 const MOST_REFUSALS: usize = 20;
@@ -119,13 +119,14 @@ impl Engine {
         let lost = || self.unserved.lost().filter(is_required);
         let missing = self.unserved.missing().filter(is_required);
         let unreadable = || self.unreadable.iter().map(|resource| resource.kind);
+        let lacks_routers = unreadable().chain(lost()).any(names_routers);
         self.guards.holding(&Circumstances {
             limits: self.policy.limits,
             observed: self.inventory.counts(),
             // What is contested may be just what seems to be superfluous.
             // Neither is what objects of a kind asked for that is gone.
             is_partial: unreadable().next().is_some() || self.is_contested() || lost().next().is_some(),
-            lacks_nodes: unreadable().chain(missing).chain(lost()).any(tells_routes),
+            lacks_nodes: lacks_routers || unreadable().chain(missing).chain(lost()).any(tells_routes),
         })
     }
 

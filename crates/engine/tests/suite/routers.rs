@@ -135,6 +135,21 @@ fn a_loss_of_all_routes_that_nothing_explains_is_held() {
     assert_eq!(routes(&world, "red"), 0);
 }
 
+/// One that is not understood may name the router still, and so may those of a kind that is gone.
+#[test]
+fn no_route_goes_while_settings_are_not_understood() {
+    let mut world = at_rest(NODES, [setting("red")]);
+    world.event(Event::Unreadable(setting_id()));
+    world.event(Event::Cluster(Delta::Reset(ResourceKind::AviInfraSetting, Vec::new())));
+    world.run(Duration::from_mins(10));
+    assert_eq!(routes(&world, "red"), usize::from(NODES));
+    let mut world = at_rest(NODES, [setting("red")]);
+    world.event(Event::Served(ResourceKind::AviInfraSetting, false));
+    world.event(Event::Cluster(Delta::Reset(ResourceKind::AviInfraSetting, Vec::new())));
+    world.run(Duration::from_mins(10));
+    assert_eq!(routes(&world, "red"), usize::from(NODES));
+}
+
 #[test]
 fn nothing_is_taken_away_while_a_router_is_not_known() {
     let mut world = at_rest(NODES, [setting("red")]);
