@@ -12,7 +12,6 @@ use crate::contest::Contest;
 use crate::kinds::claim::{Claim, ServiceRule};
 use crate::kinds::installation::{Disregarded, Installation};
 use crate::owner;
-use crate::scope::Scope;
 
 /// Another instance on the same controller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,10 +99,9 @@ impl Instances {
         let configured = claims.iter().find(is_own).copied();
         let acting = own.cloned().map(|own| match configured {
             Some(claim) if own.acts_like(claim) => {
-                // Others go by what stands there, and that may be less than what it acts by.
-                let is_unreadable = claim.scope.is_unreadable;
-                let scope = Scope { is_unreadable, ..own.scope.clone() };
-                Claim { created: claim.created, scope, ..own }
+                // Others go by what stands there. What it does not select any more, they may have
+                // by now; what it selects in addition, they need not have let go.
+                Claim { created: claim.created, scope: own.scope.and(&claim.scope), ..own }
             }
             _ => own,
         });
@@ -175,6 +173,11 @@ impl Instances {
             first
         };
         Some(&owner.claim.namespace)
+    }
+
+    /// Whether an instance asks for a namespace, whoever it belongs to.
+    pub fn selects(&self, me: &str, namespace: &str, labels: Option<&BTreeMap<Arc<str>, Arc<str>>>) -> bool {
+        self.find(me).is_some_and(|own| own.claim.scope.accepts(namespace, labels))
     }
 
     /// The earlier instance that leaves an instance nothing at all, and why.

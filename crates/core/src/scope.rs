@@ -66,6 +66,14 @@ impl Scope {
         let labels = labels.unwrap_or(&none);
         !self.blocked.contains(namespace) && self.requirements.iter().all(|r| r.is_met(labels))
     }
+
+    /// What both ask for. It counts as unreadable where the other one does.
+    pub(crate) fn and(&self, other: &Self) -> Self {
+        let mut requirements = self.requirements.clone();
+        requirements.extend(other.requirements.iter().filter(|r| !self.requirements.contains(r)).cloned());
+        let blocked = self.blocked.union(&other.blocked).cloned().collect();
+        Self { requirements, blocked, is_unreadable: other.is_unreadable }
+    }
 }
 
 impl fmt::Display for Scope {
@@ -213,6 +221,24 @@ mod tests {
         {
             assert!(parse_selector(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn two_scopes_have_in_common_what_both_accept() {
+        let scope = |selector, blocked: &str| Scope {
+            requirements: parse_selector(selector).unwrap(),
+            blocked: BTreeSet::from([blocked.into()]),
+            is_unreadable: false,
+        };
+        let (one, other) = (scope("team in (a,b),env", "x"), scope("env,team in (b,c)", "y"));
+        let both = one.and(&other);
+        for (namespace, team) in ["x", "y", "z"].into_iter().flat_map(|n| ["a", "b", "c"].map(|t| (n, t))) {
+            let labels = BTreeMap::from([("team".into(), team.into()), ("env".into(), "prod".into())]);
+            let by_each = one.accepts(namespace, Some(&labels)) && other.accepts(namespace, Some(&labels));
+            assert_eq!(both.accepts(namespace, Some(&labels)), by_each, "{namespace} of {team}");
+        }
+        assert_eq!(both.to_string(), "team in (a,b),env,team in (b,c), but not x, y");
+        assert_eq!(one.and(&one), one);
     }
 
     #[test]

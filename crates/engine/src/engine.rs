@@ -656,6 +656,10 @@ impl Engine {
                 holding = None;
                 continue;
             };
+            if let Some(until) = self.may_be_anothers_until(&operation, now) {
+                self.agenda.put(Lane::Live, &key, Stage::Until(until), now);
+                continue;
+            }
             let held = *holding.get_or_insert_with(|| self.holding());
             match self.weigh(operation, held, now) {
                 Verdict::Held => self.agenda.put(Lane::Live, &key, Stage::Held, now),

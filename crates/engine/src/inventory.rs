@@ -95,11 +95,15 @@ impl Inventory {
     /// name has our instance in it. One whose virtual service was taken over went
     /// with it.
     pub(crate) fn may_delete(&self, key: &ObjectKey, shared_prefix: &str) -> bool {
-        key.kind != Kind::VsVip
-            || !self.is_shared
+        self.tells_owner(key, shared_prefix)
             || self.referrers(key).next().is_some()
             || self.released.contains_key(key)
-            || key.name.starts_with(shared_prefix)
+    }
+
+    /// Whether an object itself tells whose it is: all but VsVips where there are other
+    /// instances, and those VsVips whose name has our instance in it.
+    pub(crate) fn tells_owner(&self, key: &ObjectKey, shared_prefix: &str) -> bool {
+        key.kind != Kind::VsVip || !self.is_shared || key.name.starts_with(shared_prefix)
     }
 
     /// Objects, and all that references lead to from them in either direction.

@@ -9,7 +9,8 @@
 //!
 //! A former owner may have no word: it is AKO 2.2.1, or does not run. It cannot be
 //! writing any more after a margin, for then it either saw the change or lost its right,
-//! so the new owner begins after that. A new owner without a word has taken over nothing
+//! so the new owner begins after that. That goes, too, for an instance that asks for the
+//! namespace and gets nothing as far as is known: its process may go on as it was started. A new owner without a word has taken over nothing
 //! that anybody knows of: what the former one has stays, first as it is, then held by
 //! the deletion guard, until there is a word or a person decides.
 //!
@@ -96,6 +97,9 @@ pub(crate) struct Territory {
     /// see what happens in the cluster, are different connections.
     outdated: BTreeSet<ResourceKind>,
     tenures: BTreeMap<Arc<str>, Tenure>,
+    /// The others that ask for a namespace that is not ours and get nothing, as far as this
+    /// one sees: they may be writing for it, too.
+    left_out: BTreeMap<Arc<str>, BTreeSet<Arc<str>>>,
     arrivals: BTreeMap<Arc<str>, Arrival>,
     departures: BTreeMap<Arc<str>, Departure>,
     /// Those that were ours, or have something of ours, and were not taken over since.
@@ -136,6 +140,7 @@ impl Territory {
                 // Others go by that word until it is withdrawn.
                 self.arrivals.entry(name.clone()).or_default();
             }
+            self.note_left_out(snapshot, &name, &tenure);
             let awaited = tenure == Tenure::Own && self.arrivals.contains_key(&name);
             looked.touched.extend(snapshot.await_namespace(&name, awaited));
         }
@@ -144,8 +149,19 @@ impl Territory {
         looked
     }
 
+    fn note_left_out(&mut self, snapshot: &Snapshot, name: &Arc<str>, tenure: &Tenure) {
+        self.left_out.remove(name);
+        if *tenure != Tenure::Own {
+            let left_out: BTreeSet<_> = snapshot.left_out(name).cloned().collect();
+            if !left_out.is_empty() {
+                self.left_out.insert(name.clone(), left_out);
+            }
+        }
+    }
+
     fn forget_what_is_gone(&mut self, snapshot: &Snapshot) {
         self.tenures.retain(|name, _| snapshot.namespace(name).is_some());
+        self.left_out.retain(|name, _| snapshot.namespace(name).is_some());
         self.departures.retain(|name, _| snapshot.namespace(name).is_some());
         self.taken_over.retain(|name| snapshot.namespace(name).is_some());
         self.had.retain(|name| snapshot.namespace(name).is_some());
@@ -165,10 +181,16 @@ impl Territory {
         now: Moment,
     ) {
         self.taken_over.remove(name);
-        if let Some(Tenure::Foreign(former @ Some(_)) | Tenure::Contested(former)) = old {
+        let owner = match old {
+            Some(Tenure::Foreign(owner @ Some(_)) | Tenure::Contested(owner)) => Some(owner.clone()),
+            _ => None,
+        };
+        let left_out = self.left_out.get(name).into_iter().flatten().cloned().map(Some);
+        let former: BTreeSet<_> = owner.into_iter().chain(left_out).collect();
+        if !former.is_empty() {
             let arrival = self.arrivals.entry(name.clone()).or_default();
             arrival.until = Some(now + margin);
-            arrival.from.insert(former.clone());
+            arrival.from.extend(former);
         }
         if matches!(old, Some(Tenure::Own | Tenure::Contested(_))) {
             self.had.insert(name.clone());

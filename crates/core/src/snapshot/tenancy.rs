@@ -97,10 +97,28 @@ impl Snapshot {
         })
     }
 
-    /// Whether this instance asks for a namespace, whoever it belongs to.
+    /// The other instances that ask for a namespace and get nothing anywhere: an earlier one
+    /// bars them, or their claims do not count. Their processes may go on as they were
+    /// started, and have it in their own eyes.
+    pub fn left_out<'a>(&'a self, namespace: &'a str) -> impl Iterator<Item = &'a Arc<str>> {
+        let labels = self.namespace(namespace).map(|namespace| &namespace.labels);
+        let Tenancy { instances, own, .. } = &self.tenancy;
+        let others = own.iter().flat_map(|own| {
+            self.all::<Claim>().map(|claim| &**claim).filter(|claim| claim.namespace != own.namespace)
+        });
+        let gets_nothing = |claim: &&Claim| {
+            instances.barred(&claim.namespace).is_some()
+                || instances.disregarded().contains_key(&claim.namespace)
+        };
+        let asks = move |claim: &&Claim| claim.scope.accepts(namespace, labels);
+        others.filter(gets_nothing).filter(asks).map(|claim| &claim.namespace)
+    }
+
+    /// Whether this instance asks for a namespace, whoever it belongs to: by the configuration that
+    /// it acts by, and by its ConfigMap as the others see it.
     pub fn selects(&self, namespace: &str) -> bool {
         let labels = self.namespace(namespace).map(|namespace| &namespace.labels);
-        self.tenancy.own.as_ref().is_none_or(|own| own.scope.accepts(namespace, labels))
+        self.me().is_none_or(|me| self.tenancy.instances.selects(me, namespace, labels))
     }
 
     /// Whether this instance serves a namespace now: it is its own, and its

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ako_avi_types::{ErrorClass, Failure, Object, ObjectKey, Observed};
+use ako_avi_types::{Change, ErrorClass, Failure, Object, ObjectKey, Observed, Operation};
 use ako_core::{Reason, ResourceId, annotation};
 use ako_elect::Moment;
 
@@ -212,12 +212,29 @@ impl Engine {
     /// Until when another instance may still be writing an object that is ours
     /// to take over.
     fn unsure_until(&self, body: &Object, now: Moment) -> Option<Moment> {
-        let is_anothers = body.created_by().is_some_and(|owner| !self.policy.is_owner(owner));
-        if is_anothers && !self.belief.knows_territory(now) {
-            // Whose it is may have changed unseen.
-            return Some(now + UNSURE);
+        if body.created_by().is_none_or(|owner| self.policy.is_owner(owner)) {
+            return None;
         }
-        is_anothers.then(|| self.territory.unsure_until(self.policy.margin, now)).flatten()
+        // Whose it is may have changed unseen.
+        self.unknown_until(now).or_else(|| self.territory.unsure_until(self.policy.margin, now))
+    }
+
+    /// When to ask again whose the namespaces are, if that is not known now.
+    fn unknown_until(&self, now: Moment) -> Option<Moment> {
+        (!self.belief.knows_territory(now)).then(|| now + UNSURE)
+    }
+
+    /// Until when an object is left as it is because it may be another instance's, and its
+    /// version would not tell: a VsVip does not name its owner, and stays as it was when its
+    /// virtual service is taken over.
+    pub(crate) fn may_be_anothers_until(&self, operation: &Operation, now: Moment) -> Option<Moment> {
+        let Operation { key, change: Change::Update(..) } = operation else { return None };
+        if self.inventory.tells_owner(key, self.desired.translator().shared_prefix()) {
+            return None;
+        }
+        let is_used = self.inventory.referrers(key).next().is_some();
+        let unsure = || self.territory.unsure_until(self.policy.margin, now);
+        self.unknown_until(now).or_else(|| if is_used { None } else { unsure() })
     }
 
     /// Reads an object again later; until then it stays in doubt.

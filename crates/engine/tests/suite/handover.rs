@@ -4,12 +4,13 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use ako_avi_types::{Change, ErrorClass, Kind, ObjectKey, Operation};
-use ako_core::config::AutoFqdn;
+use ako_core::config::{AutoFqdn, ServiceMode};
 use ako_core::handover::Word;
 use ako_core::id::NamespacedName;
 use ako_core::kinds::host_rule::FqdnType;
 use ako_core::resource::{HostRule, ServiceType};
-use ako_core::{Claim, Config, Delta, Installation, Resource, ResourceId, ResourceKind};
+use ako_core::scope::Requirement;
+use ako_core::{Claim, Config, Delta, Installation, Resource, ResourceId, ResourceKind, Scope};
 use ako_engine::{Effect, Event, Source};
 
 use crate::cluster::{service, slice, translator};
@@ -506,6 +507,72 @@ fn without_a_stateful_set_it_is_handed_over_by_time() {
     assert!(town.take_writes().iter().all(|(i, _)| *i == 1));
     assert_eq!(town.least_served, 3);
     assert_ne!(town.instances[0].engine.held(), None);
+}
+
+/// An instance acts by what it has read of its own ConfigMap, and that may be old. The others go by
+/// what stands there.
+#[test]
+fn an_instance_lets_go_what_its_config_map_does_not_select_any_more_before_it_acts_by_that() {
+    let [primary, secondary] = two();
+    let both = Requirement::In("team".into(), ["a".into(), "b".into()].into());
+    let secondary = Config { scope: Scope { requirements: vec![both], ..Scope::default() }, ..secondary };
+    let mut town = Town::new(&[primary.clone(), secondary], objects());
+    town.run(MARGIN);
+    town.take_writes();
+    let elsewhere = Config { scope: serving("nobody"), ..primary };
+    town.apply(Resource::ConfigMap(Claim::of(&elsewhere, 1)));
+    town.run(Duration::from_secs(2));
+    let is_moved = |town: &Town| town.pools().iter().all(|(_, owner)| owner == OWNERS[1]);
+    assert!(is_moved(&town), "{:?}", town.pools());
+    town.take_writes();
+    town.run(MARGIN * 4);
+    assert!(town.take_writes().iter().all(|(_, write)| write.contains("/c1--Shared-")));
+    assert!(is_moved(&town), "{:?}", town.pools());
+}
+
+/// By its ConfigMap it gets nothing, but its process may go on as it was started.
+#[test]
+fn an_instance_that_is_to_get_nothing_is_waited_for_like_any_other() {
+    for runs in [false, true] {
+        let [_, secondary] = two();
+        let mut town = town();
+        town.label("red", "b");
+        town.run(Duration::from_secs(2));
+        let barred = Config { service_mode: ServiceMode::NodePort, ..secondary };
+        town.apply(Resource::ConfigMap(Claim::of(&barred, 2)));
+        town.run(MARGIN * 2);
+        if !runs {
+            town.stop(1);
+        }
+        town.take_writes();
+        town.label("red", "a");
+        town.run(if runs { Duration::from_secs(2) } else { MARGIN.saturating_sub(Duration::from_millis(1)) });
+        let writers: BTreeSet<_> = town.take_writes().into_iter().map(|(i, _)| i).collect();
+        assert_eq!(writers.contains(&0), runs, "{writers:?}");
+        town.run(MARGIN);
+        assert!(town.pools().iter().all(|(_, owner)| owner == OWNERS[0]), "{:?}", town.pools());
+    }
+}
+
+/// A VsVip names no owner, and is as it was when its virtual service is taken over.
+#[test]
+fn the_vsvip_of_a_service_is_left_alone_while_it_is_not_known_whose_it_is() {
+    let mut town = town();
+    let Resource::Service(mut balancer) = service("lb", ServiceType::LoadBalancer) else { panic!() };
+    balancer.load_balancer_ip = Some("10.9.9.9".into());
+    // The former owner does not see that the namespace goes.
+    let red = labelled("red", "a");
+    town.hidden = Some((0, red.id()));
+    town.tell(0, Event::Cluster(Delta::Reset(ResourceKind::Namespace, vec![red])));
+    town.label("red", "b");
+    town.run(MARGIN * 2);
+    assert!(town.pools().iter().all(|(_, owner)| owner == OWNERS[1]), "{:?}", town.pools());
+    town.take_writes();
+    town.observe(0);
+    town.tell(0, Event::Cluster(Delta::Apply(Resource::Service(balancer))));
+    town.run(MARGIN * 2);
+    let writes = town.take_writes();
+    assert!(writes.iter().all(|(i, _)| *i == 1), "{writes:?}");
 }
 
 /// The former owner removes nothing of what the new one has taken over by its name.
