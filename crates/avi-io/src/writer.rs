@@ -114,12 +114,7 @@ impl Writer {
     /// with a `DELETE`, so it is compared here: somebody may have taken the
     /// object over.
     async fn delete(&self, key: &ObjectKey, meta: &Meta, leave: Leave<'_>) -> Result<Reply, Failure> {
-        let body = self.read_before(key, meta, leave).await?;
-        let version = body.get("_last_modified").and_then(Value::as_str);
-        if meta.last_modified.as_deref() != version {
-            let message = format!("{key} was changed since it was read");
-            return Err(crate::answer::unanswered(ako_avi_types::ErrorClass::Conflict, message));
-        }
+        self.read_unchanged(key, meta, leave).await?;
         self.mutate(key, Some(meta), Verb::Delete(leave)).await
     }
 
@@ -133,7 +128,8 @@ impl Writer {
     ) -> Result<Value, Failure> {
         let mut body = object.body();
         if matches!(object, Object::VsVip(_)) {
-            let read = self.read_before(key, meta, leave).await?;
+            // What is read anew bears the newest version, which the wanted body is not about.
+            let read = self.read_unchanged(key, meta, leave).await?;
             return Ok(vsvip_update::onto(read, body));
         }
         if key.kind.is_borrowed() {
@@ -146,6 +142,17 @@ impl Writer {
             fields.insert("_last_modified".into(), Value::from(&**version));
         }
         Ok(body)
+    }
+
+    /// Reads an object that is to be written, if it is still as it was read before.
+    async fn read_unchanged(&self, key: &ObjectKey, meta: &Meta, leave: Leave<'_>) -> Result<Value, Failure> {
+        let body = self.read_before(key, meta, leave).await?;
+        let version = body.get("_last_modified").and_then(Value::as_str);
+        if meta.last_modified.as_deref() == version {
+            Ok(body)
+        } else {
+            Err(unanswered(ErrorClass::Conflict, format!("{key} was changed since it was read")))
+        }
     }
 
     /// Reads an object that is to be written.

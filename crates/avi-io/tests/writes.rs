@@ -117,9 +117,11 @@ async fn a_vsvip_is_read_changed_and_written() {
         vip: vec![vip],
         ..VsVip::default()
     };
-    let known = Meta { uuid: "vsvip-1".into(), last_modified: Some("50".into()) };
-    let update = operation("c--v", Change::Update(known, Arc::new(Object::VsVip(wanted))));
-    let written = send(&double, &update).await.unwrap();
+    let update = |version: &str| {
+        let known = Meta { uuid: "vsvip-1".into(), last_modified: Some(version.into()) };
+        operation("c--v", Change::Update(known, Arc::new(Object::VsVip(wanted.clone()))))
+    };
+    let written = send(&double, &update("99")).await.unwrap();
     let asked = double.asked();
     assert!(asked[0].is("GET", "/api/vsvip/vsvip-1") && asked[0].query.contains_key("include_name"));
     assert!(asked[1].is("PUT", "/api/vsvip/vsvip-1"));
@@ -129,6 +131,12 @@ async fn a_vsvip_is_read_changed_and_written() {
     assert_eq!(asked[1].body, expected);
     let Object::VsVip(got) = &*written.observed.unwrap().body else { panic!() };
     assert_eq!(got.published_addresses(), ["10.0.0.5".into()]);
+    // Somebody wrote it since it was read, as an operator or a restored backup does: what that
+    // added is not known.
+    let failure = send(&double, &update("50")).await.unwrap_err();
+    assert_eq!(failure.class, ErrorClass::Conflict);
+    assert!(failure.message.contains("was changed since it was read"), "{failure}");
+    assert!(double.asked()[2].is("GET", "/api/vsvip/vsvip-1") && double.asked().len() == 3);
 }
 
 #[tokio::test(start_paused = true)]
