@@ -5,6 +5,7 @@
 
 mod applications;
 mod documented;
+mod image_alone;
 mod instances;
 mod judges;
 mod procedure;

@@ -9,6 +9,7 @@ use ako_sim_avi::{RequestRecord, Tls};
 use serde_json::{Value, json};
 
 use crate::applications::{self, are_served, deploy, is_served};
+use crate::image_alone;
 use crate::judges::{Since, one_at_a_time};
 use crate::release::{self, CHART, account, lease_holder, one_leads, pods_are_gone, rolled_out};
 use crate::world::World;
@@ -34,10 +35,13 @@ fn a_release_of_ako_is_taken_over_in_place() {
         scale_former(&mut world).await;
         take_over_with_work(&mut world).await;
         give_back(&mut world, 7, 2).await;
-        // The operator that made the objects, five times a stand-in, and in between the operator
+        image_alone::replace(&mut world, NAMESPACE).await;
+        image_alone::set_back(&mut world, NAMESPACE, FORMER_IMAGE).await;
+        writes_again(&world).await;
+        // The operator that made the objects, six times a stand-in, and in between the operator
         // that had work to do.
         let writers = one_at_a_time(&world, |_| true).await;
-        assert!(writers >= 6, "{writers} processes wrote");
+        assert!(writers >= 7, "{writers} processes wrote");
         Ok(())
     })
     .unwrap();
@@ -113,7 +117,7 @@ async fn upgrade(world: &World, replicas: usize) {
 }
 
 /// What the operator wrote after a request.
-fn ours_since(world: &World, position: u64) -> Vec<RequestRecord> {
+pub(crate) fn ours_since(world: &World, position: u64) -> Vec<RequestRecord> {
     let writes = world.writes_since(position).into_iter();
     writes.filter(|write| write.user_agent != "ako-stand-in").collect()
 }
