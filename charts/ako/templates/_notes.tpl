@@ -44,12 +44,7 @@
 {{- $ako := .Values.AKOSettings -}}
 {{- $gates := .Values.featureGates | default dict -}}
 {{- if include "ako.isTrue" (index .Values "ako-crd-operator" | default dict).enabled }}
-- "ako-crd-operator.enabled: it does not serve anything yet, so nothing of it was installed"
-{{- end }}
-{{- range $key := (include "ako.keys" . | fromYaml).withoutEffect }}
-{{- if include "ako.isTrue" (get $ako $key) }}
-- {{ printf "AKOSettings.%s" $key | toJson }}
-{{- end }}
+- "ako-crd-operator.enabled: HealthMonitors that AKO's own CRD operator has programmed are served, but this chart does not bring one yet"
 {{- end }}
 {{- if include "ako.isTrue" $gates.GatewayAPI }}
 - {{ ternary "featureGates.GatewayAPI: GatewayClass avi-lb and its rules are there, but Gateways are not served yet" "featureGates.GatewayAPI: GatewayClass avi-lb belongs to the primary instance" (ne (include "ako.isNotFalse" $ako.primaryInstance) "") | toJson }}

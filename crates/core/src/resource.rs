@@ -2,6 +2,7 @@
 
 pub use crate::kinds::claim::Claim;
 pub use crate::kinds::endpoint_slice::{Endpoint, EndpointSlice, SlicePort};
+pub use crate::kinds::health_monitor::HealthMonitor;
 pub use crate::kinds::host_rule::HostRule;
 pub use crate::kinds::http_rule::HttpRule;
 pub use crate::kinds::infra_setting::{AviInfraSetting, InfraListener, InfraNetwork};

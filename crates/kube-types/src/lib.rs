@@ -15,6 +15,7 @@
 pub mod convert;
 mod endpoint_slice;
 mod finding;
+mod health_monitor;
 mod host_rule;
 mod http_rule;
 mod infra_setting;
@@ -40,6 +41,7 @@ mod syntax;
 pub use convert::{Convert, Converted, Stamp, status_patch};
 pub use endpoint_slice::EndpointSlice;
 pub use finding::{MAX_FINDINGS, MAX_MESSAGE};
+pub use health_monitor::HealthMonitor;
 pub use host_rule::HostRule;
 pub use http_rule::HTTPRule;
 pub use infra_setting::AviInfraSetting;

@@ -86,6 +86,12 @@ pub struct WireCondition {
     last_transition_time: Option<String>,
 }
 
+/// Whether a condition stands there and is true.
+pub(crate) fn is_true(conditions: &[WireCondition], kind: &str) -> bool {
+    let is_so = |condition: &WireCondition| condition.status.as_deref() == Some("True");
+    conditions.iter().any(|condition| condition.kind.as_deref() == Some(kind) && is_so(condition))
+}
+
 /// The conditions of a part of an object as they stand there.
 pub fn conditions_of(
     part: &Part,

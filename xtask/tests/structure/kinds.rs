@@ -157,10 +157,13 @@ fn kinds() -> BTreeMap<String, String> {
     kinds
 }
 
-/// The kinds that a text names as values of the enums of all kinds.
+/// The kinds that a text names as values of the enums of all kinds. Some have the names of kinds of
+/// the Avi Controller, which are values of another enum.
 fn named(text: &str, kinds: &BTreeMap<String, String>) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
-    for (at, path) in text.match_indices("Kind::").chain(text.match_indices("Resource::")) {
+    let renamed = text.contains("ResourceKind as Kind").then_some(" Kind::");
+    let paths = ["ResourceKind::", "Resource::"].into_iter().chain(renamed);
+    for (at, path) in paths.flat_map(|path| text.match_indices(path)) {
         let rest = &text[at + path.len()..];
         let names = match rest.strip_prefix('{') {
             Some(list) => list.split('}').next().unwrap_or_default(),

@@ -65,5 +65,5 @@ fn documented_rules() -> &'static str {
     let text = include_str!("../../../../docs/operations.md");
     let section = text.split_once("\n## Replacing AKO\n").map_or("", |(_, section)| section);
     let block = section.split_once("```yaml\n").and_then(|(_, rest)| rest.split_once("```"));
-    block.map(|(yaml, _)| yaml).expect("a block of YAML under \"Replacing AKO\"")
+    block.map(|(yaml, _)| yaml).unwrap()
 }

@@ -7,11 +7,8 @@ use std::collections::BTreeMap;
 pub enum Support {
     /// It has.
     Full,
-    /// It is understood, but what it asks for does not exist yet; a value
-    /// other than the default is warned about.
-    NotYet,
-    /// The same, but an installation that uses it holds objects on the
-    /// controller that this version would take for stale or change, so the
+    /// What it asks for does not exist yet, and an installation that uses it holds
+    /// objects on the controller that this version would take for stale or change: the
     /// operator does not run with it.
     Refused,
 }
@@ -40,10 +37,6 @@ const fn restart(name: &'static str, env: &'static str) -> KeySpec {
 
 const fn refused(name: &'static str, env: &'static str) -> KeySpec {
     KeySpec { name, env, live: false, support: Support::Refused }
-}
-
-const fn not_yet(name: &'static str, env: &'static str) -> KeySpec {
-    KeySpec { name, env, live: false, support: Support::NotYet }
 }
 
 /// How AKO's own operator (AKOConfig, on OpenShift) spells a key in the ConfigMap that it keeps.
@@ -96,6 +89,7 @@ pub fn keys() -> &'static [KeySpec] {
         live("defaultDomain", "DEFAULT_DOMAIN"),
         live("defaultLBController", "DEFAULT_LB_CONTROLLER"),
         live("defaultIngController", "DEFAULT_ING_CONTROLLER"),
+        live("akoCRDOperatorEnabled", "AKO_CRD_OPERATOR_ENABLED"),
         live("vipNetworkList", "VIP_NETWORK_LIST"),
         live("enableRHI", "ENABLE_RHI"),
         live("bgpPeerLabels", "BGP_PEER_LABELS"),
@@ -123,7 +117,6 @@ pub fn keys() -> &'static [KeySpec] {
         refused("servicesAPI", "SERVICES_API"),
         refused("istioEnabled", "ISTIO_ENABLED"),
         refused("enableMCI", "MCI_ENABLED"),
-        not_yet("akoCRDOperatorEnabled", "AKO_CRD_OPERATOR_ENABLED"),
     ];
     KEYS
 }

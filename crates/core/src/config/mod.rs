@@ -202,6 +202,8 @@ pub struct Config {
     pub default_domain: Arc<str>,
     /// `defaultLBController`: Services without a class are ours.
     pub default_lb_controller: bool,
+    /// `akoCRDOperatorEnabled`: there is somebody who makes objects of HealthMonitors.
+    pub crd_operator: bool,
     /// `vipNetworkList`
     pub vip_networks: Vec<VipNetwork>,
     /// `enableRHI`
@@ -272,6 +274,7 @@ impl Default for Config {
             auto_fqdn: AutoFqdn::Default,
             default_domain: "".into(),
             default_lb_controller: true,
+            crd_operator: false,
             vip_networks: Vec::new(),
             rhi: false,
             bgp_peer_labels: Vec::new(),

@@ -153,6 +153,7 @@ impl Parser<'_> {
     fn layer4(&mut self, c: &mut Config) {
         c.layer7_only = self.flag("layer7Only", false);
         c.default_lb_controller = self.flag("defaultLBController", true);
+        c.crd_operator = self.flag("akoCRDOperatorEnabled", false);
         c.default_domain = self.text("defaultDomain", "");
         // Anything else means that no names are made, in upstream too; but a
         // typing error should not pass without a word.
@@ -365,14 +366,10 @@ impl Parser<'_> {
         for key in keys().iter().filter(|k| k.support != Support::Full) {
             let Some(value) = self.get(key.name) else { continue };
             let inert = matches!(value, "[]" | "null") || parse_bool(value) == Some(false);
-            match key.support {
-                _ if inert => {}
-                Support::Refused => self.fatal(
-                    key.name,
-                    "is not supported by this version, which would change or delete what was made with it; \
-                     remove the key, or keep the version that supports it",
-                ),
-                _ => self.warn(key.name, "is understood but has no effect yet"),
+            if !inert {
+                let why = "is not supported by this version, which would change or delete what was made with it; \
+                           remove the key, or keep the version that supports it";
+                self.fatal(key.name, why);
             }
         }
     }
@@ -549,7 +546,7 @@ mod tests {
             ("fullSyncFrequency", "soon"),
             ("istioEnabled", "true"),
             ("servicesAPI", "false"),
-            ("akoCRDOperatorEnabled", "true"),
+            ("akoCRDOperatorEnabled", "perhaps"),
             ("enableevh", "true"),
         ]);
         assert_eq!(
@@ -558,13 +555,13 @@ mod tests {
                 "! clusterName=\"a b\": may hold letters, digits, - and _ only",
                 "enableEVH=\"maybe\": is not true or false; taken as false, as AKO does",
                 "shardVSSize=\"HUGE\": is none of LARGE, MEDIUM, SMALL, DEDICATED; taken as SMALL, as AKO does",
+                "akoCRDOperatorEnabled=\"perhaps\": is not true or false; taken as false, as AKO does",
                 "! vipNetworkList=\"[{\\\"cidr\\\":\\\"10.0.0.0/40\\\"}]\": each entry needs networkName or networkUUID",
                 "! vipNetworkList=\"[{\\\"cidr\\\":\\\"10.0.0.0/40\\\"}]\": cidr and v6cidr have the form <address>/<bits>",
                 "! bgpPeerLabels=\"[\\\"peer\\\"]\": need enableRHI=true",
                 "fullSyncFrequency=\"soon\": is not a number in range; taken as 1800",
                 "! istioEnabled=\"true\": is not supported by this version, which would change or delete what was \
                  made with it; remove the key, or keep the version that supports it",
-                "akoCRDOperatorEnabled=\"true\": is understood but has no effect yet",
                 "enableevh=\"true\": is not a key of this operator; did you mean enableEVH?",
             ]
         );

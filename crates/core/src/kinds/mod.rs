@@ -5,6 +5,7 @@
 
 pub mod claim;
 pub mod endpoint_slice;
+pub mod health_monitor;
 pub mod host_rule;
 pub mod http_rule;
 pub mod infra_setting;

@@ -33,6 +33,7 @@ macro_rules! for_each_kind {
             L4Rule l4_rule::L4Rule "ako.vmware.com" "v1alpha2" "l4rules" Namespaced All (IfServed(|_| true));
             L7Rule l7_rule::L7Rule "ako.vmware.com" "v1alpha2" "l7rules" Namespaced All (IfServed(|_| true));
             SSORule sso_rule::SsoRule "ako.vmware.com" "v1alpha2" "ssorules" Namespaced All (IfServed(|_| true));
+            HealthMonitor health_monitor::HealthMonitor "ako.vmware.com" "v1alpha1" "healthmonitors" Namespaced All (IfServed(|c| c.crd_operator));
             ConfigMap claim::Claim "" "v1" "configmaps" Namespaced (Named(CONFIG_MAP)) Always;
             StatefulSet installation::Installation "apps" "v1" "statefulsets" Namespaced (Named(STATEFUL_SET)) Always;
         }

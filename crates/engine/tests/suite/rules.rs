@@ -6,11 +6,13 @@ use std::time::Duration;
 
 use ako_avi_types::{Brief, Kind, Object, Referred, VirtualService};
 use ako_core::config::ShardSize;
+use ako_core::kinds::health_monitor::Made;
 use ako_core::kinds::host_rule::{Certificate, CertificateSource, HostTls};
 use ako_core::kinds::http_rule::{HttpRulePath, LoadBalancerPolicy};
+use ako_core::kinds::l4_rule::L4Backend;
 use ako_core::resource::{
-    AviInfraSetting, HostRule, HttpRule, Ingress, IngressClass, L4Rule, L7Rule, ObjectMeta, ServiceType,
-    SsoRule,
+    AviInfraSetting, HealthMonitor, HostRule, HttpRule, Ingress, IngressClass, L4Rule, L7Rule, ObjectMeta,
+    Protocol, ServiceType, SsoRule,
 };
 use ako_core::{
     CONTROLLER_NAME, Config, Delta, Look, NamespacedName, Resource, ResourceId, ResourceKind, Snapshot,
@@ -291,8 +293,10 @@ fn one_of_each() -> Vec<Resource> {
         Resource::L4Rule(L4Rule {
             id: name("r"),
             load_balancer_ip: Some("10.0.0.9".into()),
+            backends: vec![watched_by("hm")],
             ..L4Rule::default()
         }),
+        health_monitor(Some("healthmonitor-1")),
         Resource::SSORule(SsoRule {
             id: name("s"),
             fqdn: host(1),
@@ -306,6 +310,35 @@ fn one_of_each() -> Vec<Resource> {
             ..AviInfraSetting::default()
         }),
     ]
+}
+
+/// A HealthMonitor that was programmed, if it has a uuid.
+fn health_monitor(uuid: Option<&str>) -> Resource {
+    Resource::HealthMonitor(HealthMonitor {
+        id: NamespacedName::new("red", "hm"),
+        monitor_type: "HEALTH_MONITOR_TCP".into(),
+        made: Some(Made { tenant: "admin".into(), uuid: uuid.map(Into::into) }),
+    })
+}
+
+/// A backend whose servers are watched by a HealthMonitor.
+fn watched_by(name: &str) -> L4Backend {
+    L4Backend {
+        port: 80,
+        protocol: Protocol::Tcp,
+        enabled: true,
+        min_servers_up: None,
+        realtime_metrics: None,
+        application_persistence: None,
+        pki_profile: None,
+        certificate: None,
+        ssl_profile: None,
+        health_monitors: Vec::new(),
+        health_monitor_objects: vec![name.into()],
+        lb_algorithm: "LB_ALGORITHM_ROUND_ROBIN".into(),
+        lb_algorithm_hash: None,
+        lb_algorithm_header: None,
+    }
 }
 
 /// What there is beside the rules: hosts of a class with a setting, and a Service with a rule.
@@ -354,8 +387,35 @@ impl Graph {
 }
 
 fn all_modes() -> [Config; 4] {
+    let config = || Config { crd_operator: true, ..config() };
     let dedicated = Config { shard_size: ShardSize::Dedicated, ..config() };
     [config(), Config { evh: true, ..config() }, Config { evh: true, ..dedicated.clone() }, dedicated]
+}
+
+/// A HealthMonitor is programmed by somebody else, at any time.
+#[test]
+fn a_service_is_watched_by_the_health_monitor_that_its_rule_names_once_that_is_there() {
+    let balancer = without_rules().into_iter().filter(|object| object.id().name.name == "lb".into());
+    let rule =
+        L4Rule { id: NamespacedName::new("red", "r"), backends: vec![watched_by("hm")], ..L4Rule::default() };
+    let config = Config { crd_operator: true, ..config() };
+    let mut world = at_rest(config, balancer.chain([Resource::L4Rule(rule)]));
+    let mut monitors = |change: Option<Resource>| {
+        if let Some(change) = change {
+            world.apply(change);
+            world.run(Duration::from_secs(5));
+        }
+        let pool = world.fake.find(Kind::Pool, "lb");
+        let Some(Object::Pool(pool)) = world.fake.get(&pool) else { panic!("no pool") };
+        pool.health_monitor_refs.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    assert_eq!(monitors(None), ["/api/healthmonitor?name=System-TCP"], "the rule is rejected");
+    assert_eq!(monitors(Some(health_monitor(None))), ["/api/healthmonitor?name=System-TCP"]);
+    for uuid in ["healthmonitor-1", "healthmonitor-2"] {
+        assert_eq!(monitors(Some(health_monitor(Some(uuid)))), [format!("/api/healthmonitor/{uuid}")]);
+    }
+    // The rule is rejected again, and what it gave stays.
+    assert_eq!(monitors(Some(health_monitor(None))), ["/api/healthmonitor/healthmonitor-2"]);
 }
 
 /// Whatever comes and goes again leaves nothing behind.

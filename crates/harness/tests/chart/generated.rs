@@ -148,8 +148,6 @@ fn what_is_known_of_keys_follows_from_them() {
     text += &names(&|key| !key.live && key.support == Support::Full);
     text += "\n# The operator does not run with these.\nrefused:\n";
     text += &names(&|key| key.support == Support::Refused);
-    text += "\n# Are understood, and do nothing.\nwithoutEffect:\n";
-    text += &names(&|key| key.support == Support::NotYet);
     text += "\n# The variables by which AKO's StatefulSet has them.\nenvironment:\n";
     for key in keys().iter().filter(|key| !key.env.is_empty()) {
         let _ = writeln!(text, "  - {{name: {}, key: {}}}", key.env, key.name);

@@ -12,7 +12,8 @@ use ako_core::resource::{L4Rule, Protocol};
 
 use crate::context::Context;
 use crate::pool::Ruled;
-use crate::rules::l4_rule::L4_APPLICATION;
+use crate::rules::l4_rule::{self, L4_APPLICATION};
+use crate::view::View;
 use crate::virtual_service::{self as vs, Draft};
 
 /// The application profile of Services with TLS.
@@ -24,14 +25,19 @@ pub(crate) fn has_ssl(rule: &L4Rule) -> bool {
 }
 
 /// What the pool of a port is to be, if the rule says something of it.
-pub(crate) fn of_backend(rule: &L4Rule, protocol: Protocol, port: u16) -> Option<Ruled> {
+pub(crate) fn of_backend(
+    context: &Context,
+    view: &View<'_>,
+    rule: &L4Rule,
+    protocol: Protocol,
+    port: u16,
+) -> Option<Ruled> {
     let backend =
         rule.backends.iter().find(|backend| (backend.protocol, backend.port) == (protocol, port))?;
     let L4Backend { lb_algorithm, lb_algorithm_hash, lb_algorithm_header, .. } = backend;
     let by_name = |kind, name: &Option<Arc<str>>| name.clone().map(|name| Ref::named(kind, name));
-    let monitors = backend.health_monitors.iter();
     Some(Ruled {
-        health_monitors: monitors.map(|name| Ref::named(Kind::HealthMonitor, name.clone())).collect(),
+        health_monitors: l4_rule::health_monitors(context, view, rule, backend),
         lb_algorithm: Some(lb_algorithm.clone()),
         lb_algorithm_hash: lb_algorithm_hash.clone(),
         lb_algorithm_header: lb_algorithm_header.clone(),

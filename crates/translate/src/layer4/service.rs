@@ -274,7 +274,8 @@ pub(crate) fn pools(
         let names = context.names();
         let key = shared.map(|s| &**s.key);
         let name = names.l4_pool(&service.id.namespace, &service.id.name, key, port.protocol, port.port);
-        let ruled = rule.and_then(|rule| rule_fields::of_backend(rule, port.protocol, port.port));
+        let ruled =
+            rule.and_then(|rule| rule_fields::of_backend(context, view, rule, port.protocol, port.port));
         let object = port_pool(context, view, service, port, name.clone(), (shared, ruled.as_ref()), out);
         if out.add(Object::Pool(object), &service_id(&service.id)) {
             pools.push(PortPool {

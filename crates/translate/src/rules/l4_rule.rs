@@ -3,9 +3,9 @@
 
 use std::sync::Arc;
 
-use ako_avi_types::{Kind, Referred};
+use ako_avi_types::{Kind, Ref, Referred};
 use ako_core::kinds::l4_rule::L4Backend;
-use ako_core::resource::{L4Rule, Protocol, Service};
+use ako_core::resource::{HealthMonitor, L4Rule, Protocol, Service};
 use ako_core::{Look, NamespacedName, ResourceId, Stored as _, annotation};
 
 use crate::context::Context;
@@ -108,11 +108,12 @@ pub(crate) fn verdict(context: &Context, view: &View<'_>, rule: &L4Rule) -> Verd
     };
     let mut references = References::default();
     check_application_profile(context, view, rule, &mut references);
-    for monitor in rule.backends.iter().flat_map(|backend| &backend.health_monitor_objects) {
-        references.mistake(format!(
-            "HealthMonitor CRD {}/{monitor} referenced but AKO CRD Operator is not enabled",
-            rule.id.namespace
-        ));
+    for backend in &rule.backends {
+        for name in &backend.health_monitor_objects {
+            if let Err(why) = health_monitor(context, view, rule, backend, name) {
+                references.mistake(why);
+            }
+        }
     }
     for (kind, name) in references_of(rule) {
         references.check(context, view, (kind, name), Wants::Any);
@@ -121,6 +122,60 @@ pub(crate) fn verdict(context: &Context, view: &View<'_>, rule: &L4Rule) -> Verd
         references.mistake("RevokeVipRoute is only supported in NSX-T Cloud".to_owned());
     }
     references.verdict()
+}
+
+/// The uuid of the health monitor that the CRD operator made of a HealthMonitor of the rule's
+/// namespace, or why the rule cannot go by it. Source: Custom resources, §5, validation 4.
+fn health_monitor<'a>(
+    context: &Context,
+    view: &View<'a>,
+    rule: &L4Rule,
+    backend: &L4Backend,
+    name: &Arc<str>,
+) -> Result<&'a Arc<str>, String> {
+    if name.is_empty() {
+        return Err("Empty HealthMonitor name in healthMonitorCrdRefs".to_owned());
+    }
+    let id = NamespacedName::new(rule.id.namespace.clone(), name.clone());
+    if !context.config.crd_operator {
+        return Err(format!("HealthMonitor CRD {id} referenced but AKO CRD Operator is not enabled"));
+    }
+    let monitor = view.get::<HealthMonitor>(&id).ok_or_else(|| format!("HealthMonitor {id} not found"))?;
+    let made = monitor.made.as_ref().filter(|made| made.tenant == context.placement.tenant);
+    let made = made.ok_or_else(|| {
+        format!(
+            "HealthMonitor validation failed for {id}: healthMonitor {id} is not processed by AKO CRD Operator"
+        )
+    })?;
+    let uuid = made.uuid.as_ref().ok_or_else(|| format!("HealthMonitor {id} is not in ready state"))?;
+    let monitor_type = &monitor.monitor_type;
+    let protocol = backend.protocol.as_str();
+    let valid = format!("HEALTH_MONITOR_{protocol}");
+    if **monitor_type == *valid {
+        return Ok(uuid);
+    }
+    Err(format!(
+        "HealthMonitor {id} has type '{monitor_type}' which is not compatible with {protocol} protocol. \
+         Valid types: {valid}"
+    ))
+}
+
+/// The health monitors of the pool of a port: those that are named on the controller, else those of
+/// the cluster.
+pub(crate) fn health_monitors(
+    context: &Context,
+    view: &View<'_>,
+    rule: &L4Rule,
+    backend: &L4Backend,
+) -> Vec<Ref> {
+    if !backend.health_monitors.is_empty() {
+        let by_name = |name: &Arc<str>| Ref::named(Kind::HealthMonitor, name.clone());
+        return backend.health_monitors.iter().map(by_name).collect();
+    }
+    // Of a rule that is right, each is there.
+    let uuids = backend.health_monitor_objects.iter();
+    let uuids = uuids.filter_map(|name| health_monitor(context, view, rule, backend, name).ok());
+    uuids.map(|uuid| Ref::by_uuid(Kind::HealthMonitor, uuid.clone())).collect()
 }
 
 /// The application profile has to be of a type that goes with the rest.
