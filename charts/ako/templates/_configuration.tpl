@@ -68,6 +68,7 @@ autoFQDN: {{ include "ako.text" $l4.autoFQDN | quote }}
   (list "autoAnnotateService" $l7.autoAnnotateService)
   (list "deletionGuardMinimum" $ako.deletionGuardMinimum)
   (list "deletionGuardPercent" $ako.deletionGuardPercent)
+  (list "repairDisabled" $ako.repairDisabled)
   (list "leaderElectionProfile" $ako.leaderElectionProfile)
   (list "leaseDuration" $ako.leaseDuration)
   (list "renewDeadline" $ako.renewDeadline)

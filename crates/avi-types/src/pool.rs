@@ -181,6 +181,11 @@ impl Body for Pool {
 }
 
 impl Pool {
+    /// Whether it is enabled, as far as it says.
+    pub fn enabled(&self) -> Option<bool> {
+        self.shaped.as_ref()?.enabled
+    }
+
     /// The servers that get new connections.
     fn serving(&self) -> impl Iterator<Item = &Server> {
         self.servers.iter().filter(|server| server.enabled != Some(false))
@@ -198,7 +203,7 @@ impl Pool {
 
 impl Server {
     /// Whether it is at the same address and port as another one.
-    fn is_at(&self, other: &Self) -> bool {
+    pub(crate) fn is_at(&self, other: &Self) -> bool {
         self.ip.addr == other.ip.addr && self.port == other.port
     }
 }

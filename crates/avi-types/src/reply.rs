@@ -12,6 +12,15 @@ pub struct Meta {
     pub last_modified: Option<Arc<str>>,
 }
 
+impl Meta {
+    /// When it was changed last, if the version tells.
+    pub fn changed_at(&self) -> Option<jiff::Timestamp> {
+        let micros = self.last_modified.as_ref()?.parse().ok()?;
+        let at = jiff::Timestamp::from_microsecond(micros).ok()?;
+        at.round(jiff::Unit::Second).ok()
+    }
+}
+
 /// What a failed call means for what happens next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ErrorClass {

@@ -255,6 +255,11 @@ impl VirtualService {
         self.shaped.get_or_insert_default()
     }
 
+    /// Whether it is enabled, as far as it says.
+    pub fn enabled(&self) -> Option<bool> {
+        self.shaped.as_ref()?.enabled
+    }
+
     fn is_parent(&self) -> bool {
         self.vs_type.as_deref() == Some("VS_TYPE_VH_PARENT")
     }

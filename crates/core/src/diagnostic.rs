@@ -56,6 +56,7 @@ reasons! {
     PortConflict,
     InvalidAddress,
     AddressKept,
+    DisabledByHand,
     InvalidObject,
     StatusRefused,
     StatusOverwritten,

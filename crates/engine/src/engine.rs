@@ -134,6 +134,8 @@ pub struct Engine {
     pub(crate) missing: BTreeSet<ObjectKey>,
     /// VsVips that have another address than is asked for, and keep it.
     pub(crate) kept_addresses: BTreeSet<ObjectKey>,
+    /// What somebody disabled on the controller, and stays so.
+    pub(crate) disabled: BTreeSet<ObjectKey>,
     /// What was told last of borrowed objects.
     told: BTreeSet<Diagnostic>,
     touched: Option<Touched>,
@@ -179,6 +181,7 @@ impl Engine {
             voice: Voice::default(),
             missing: BTreeSet::new(),
             kept_addresses: BTreeSet::new(),
+            disabled: BTreeSet::new(),
             told: BTreeSet::new(),
             touched: None,
             pending: None,
@@ -337,6 +340,7 @@ impl Engine {
             // With `deleteConfig` other namespaces stay as they are than without.
             self.freeze(now);
         }
+        self.look(self.disabled.clone(), now);
         if self.translated && translator.translates_like(self.desired.translator()) {
             self.desired.replace_translator(translator);
             return;
@@ -600,6 +604,7 @@ impl Engine {
             self.inventory.lose(key, now);
         }
         self.note_kept_address(key);
+        self.note_disabled(key);
         let found = need::of(key, &self.policy, &self.desired, &mut self.inventory, &self.agenda);
         self.judge(key, &found.need);
         for other in &found.left_out {

@@ -295,9 +295,10 @@ impl Inventory {
         if agrees {
             entry.agreed = Some(wanted.clone());
             // One copy in memory is enough; of a VsVip the controller's is
-            // needed, as it holds the addresses, and of what is borrowed, as it
-            // holds what others put there.
-            if key.kind != Kind::VsVip && !key.kind.is_borrowed() {
+            // needed, as it holds the addresses, of what is borrowed, as it holds what
+            // others put there, and of what somebody disabled, as it tells that.
+            let tells_more = key.kind == Kind::VsVip || key.kind.is_borrowed();
+            if !tells_more && wanted.disabled_unasked(&entry.observed.body).is_none() {
                 entry.observed.body = wanted.clone();
             }
         }

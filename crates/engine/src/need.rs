@@ -79,6 +79,7 @@ pub(crate) fn of(
     let body = shield::keep_left_alone(key, body, desired, inventory);
     let body = shield::keep_names_where_they_are(key, body, inventory);
     let body = shield::keep_vips(key, body, desired, inventory);
+    let body = if policy.repairs_disabled { shield::enable(key, body, inventory) } else { body };
     let kept = shield::kept(key, desired, inventory);
     let body = shield::keep(&kept, key, body, inventory);
     let operation = |change| Need::Ready(Operation { key: key.clone(), change });

@@ -41,6 +41,8 @@ pub(crate) struct Policy {
     pub(crate) former_owner: Option<String>,
     /// Whether everything of this instance is to be removed, as `deleteConfig` says.
     pub(crate) removing: bool,
+    /// Whether what somebody disabled on the controller is enabled again.
+    pub(crate) repairs_disabled: bool,
     /// The ConfigMap that the configuration comes from.
     pub(crate) configuration: ResourceId,
     /// The kinds that are read.
@@ -62,6 +64,7 @@ impl Policy {
             owner: config.owner(),
             former_owner: config.former_owner(),
             removing: config.delete_config,
+            repairs_disabled: config.repair_disabled,
             configuration: ResourceId { kind: ResourceKind::ConfigMap, name: configuration },
             read: ResourceKind::read_with(config),
             layer7: Purpose::Layer7.sources(config),

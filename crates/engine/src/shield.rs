@@ -48,6 +48,12 @@ pub(crate) fn keep_names_where_they_are(
     Arc::new(Object::VsVip(rest))
 }
 
+/// The body that says of what somebody disabled that it is enabled.
+pub(crate) fn enable(key: &ObjectKey, body: Arc<Object>, inventory: &Inventory) -> Arc<Object> {
+    let enabling = inventory.get(key).and_then(|observed| body.enabling(&observed.body));
+    enabling.map_or(body, Arc::new)
+}
+
 /// A VsVip with the addresses that it has, where another system gave them: the controller
 /// changes neither them nor the labels under which they are announced.
 /// Source: L4 and network, B1.

@@ -116,6 +116,7 @@ fn of_translation(config: &Config) -> Config {
         events: nothing.events,
         prometheus: nothing.prometheus,
         guard: nothing.guard,
+        repair_disabled: nothing.repair_disabled,
         leader_election: nothing.leader_election,
         ..config.clone()
     }

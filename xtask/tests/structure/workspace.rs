@@ -44,9 +44,9 @@ const ARROWS: [(&str, &[&str]); 16] = [
 /// No I/O, no clock, no randomness: these may be built and tested without any.
 pub(crate) const PURE: [&str; 5] = ["ako-avi-types", "ako-core", "ako-translate", "ako-elect", "ako-engine"];
 
-/// What pure crates may depend on besides each other.
-const PURE_MAY_USE: [&str; 7] =
-    ["serde", "serde_json", "sha1", "thiserror", "base64", "x509-parser", "indexmap"];
+/// What pure crates may depend on besides each other; jiff is there to write moments for people.
+const PURE_MAY_USE: [&str; 8] =
+    ["serde", "serde_json", "sha1", "thiserror", "base64", "x509-parser", "indexmap", "jiff"];
 
 /// Only tests of these may use the crates that tests are built from.
 const MAY_TEST_WITH: [&str; 5] = ["ako-app", "ako-avi-io", "ako-kube-io", "ako-translate", "ako-engine"];

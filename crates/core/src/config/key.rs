@@ -110,6 +110,7 @@ pub fn keys() -> &'static [KeySpec] {
         live("enablePrometheus", "PROMETHEUS_ENABLED"),
         live("deletionGuardMinimum", ""),
         live("deletionGuardPercent", ""),
+        live("repairDisabled", ""),
         restart("leaderElectionProfile", ""),
         restart("leaseDuration", ""),
         restart("renewDeadline", ""),

@@ -244,6 +244,8 @@ pub struct Config {
     pub prometheus: bool,
     /// `deletionGuardMinimum`, `deletionGuardPercent`: keys of our own.
     pub guard: GuardLimits,
+    /// `repairDisabled`, a key of our own: what somebody disabled on the controller is enabled.
+    pub repair_disabled: bool,
     /// `leaderElectionProfile`, `leaseDuration`, `renewDeadline`,
     /// `retryPeriod`: keys of our own.
     pub leader_election: LeaderElection,
@@ -294,6 +296,7 @@ impl Default for Config {
             delete_config: false,
             prometheus: false,
             guard: GuardLimits { minimum: 20, share_percent: 30 },
+            repair_disabled: false,
             leader_election: LeaderElection::DEFAULT,
         }
     }

@@ -334,6 +334,7 @@ impl Parser<'_> {
         if c.guard.share_percent > 100 {
             self.warn("deletionGuardPercent", "is above 100: no plan is ever held");
         }
+        c.repair_disabled = self.flag("repairDisabled", false);
         self.leader_election(c);
     }
 

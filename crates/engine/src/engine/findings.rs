@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use ako_avi_types::{Kind, Object, ObjectKey};
+use ako_avi_types::{Disabled, Kind, Object, ObjectKey};
 use ako_core::{Diagnostic, Look, Reason, ResourceId, ResourceKind};
 
 use crate::engine::Engine;
@@ -30,10 +30,11 @@ impl Engine {
             Some(Diagnostic { object: self.policy.configuration.clone(), reason, message: message.into() })
         });
         let kept = self.kept_addresses.iter().flat_map(|key| self.about_kept_address(key));
+        let disabled = self.disabled.iter().flat_map(|key| self.about_disabled(key));
         let refused = self.trials.findings(&self.desired);
         let unserved = ResourceKind::ALL.into_iter().filter_map(|kind| self.about_unserved(kind));
         let not_read = self.about_names_not_read();
-        let found = found.chain(kept).chain(refused).chain(unserved).chain(not_read);
+        let found = found.chain(kept).chain(disabled).chain(refused).chain(unserved).chain(not_read);
         found.chain(self.publisher.findings()).collect()
     }
 
@@ -75,6 +76,40 @@ impl Engine {
             message: message.clone(),
         };
         self.desired.bound_to(key).map(finding).collect()
+    }
+
+    /// Remembers whether something of an object is disabled on the controller that is not to be.
+    pub(crate) fn note_disabled(&mut self, key: &ObjectKey) {
+        if self.disabled_by_hand(key).is_some() {
+            self.disabled.insert(key.clone());
+        } else {
+            self.disabled.remove(key);
+        }
+    }
+
+    fn disabled_by_hand(&self, key: &ObjectKey) -> Option<Disabled> {
+        let observed = self.inventory.get(key)?;
+        self.desired.get(key)?.disabled_unasked(&observed.body)
+    }
+
+    /// What is told of an object that somebody disabled.
+    fn about_disabled(&self, key: &ObjectKey) -> Vec<Diagnostic> {
+        let (Some(what), Some(observed)) = (self.disabled_by_hand(key), self.inventory.get(key)) else {
+            return Vec::new();
+        };
+        let since = observed.meta.changed_at().map(|at| format!(", which was last changed at {at}"));
+        let message: Arc<str> = format!(
+            "{what} disabled on the Avi Controller and gets no traffic: {key}{}; enable it there, or set \
+             repairDisabled=true to have that done",
+            since.unwrap_or_default()
+        )
+        .into();
+        let finding = |object: ResourceId| Diagnostic {
+            object,
+            reason: Reason::DisabledByHand,
+            message: message.clone(),
+        };
+        self.concerned(key).into_iter().map(finding).collect()
     }
 
     /// What is told of objects that are referred to and that the controller does not tell of.

@@ -260,6 +260,13 @@ impl Engine {
         }
     }
 
+    /// Those that an object of the controller is made for, or some of them.
+    pub(crate) fn concerned(&self, key: &ObjectKey) -> BTreeSet<ResourceId> {
+        let mut objects = self.desired.resources_of(key);
+        objects.extend(self.desired.bound_to(key).take(MOST_TOLD).cloned());
+        objects
+    }
+
     /// Tells those that an object is made for, or some of them, that the
     /// controller does not take it.
     fn tell_refused(&self, key: &ObjectKey, failure: &Failure, reason: Reason, effects: &mut Vec<Effect>) {
@@ -273,8 +280,7 @@ impl Engine {
         } else {
             format!("the Avi Controller refuses {key}: {failure}").into()
         };
-        let mut objects: BTreeSet<ResourceId> = self.desired.resources_of(key);
-        objects.extend(self.desired.bound_to(key).take(MOST_TOLD).cloned());
+        let mut objects = self.concerned(key);
         objects.extend(key.kind.is_borrowed().then(|| self.policy.configuration.clone()));
         for object in objects.into_iter().take(MOST_TOLD) {
             effects.push(Effect::Tell(Notice {

@@ -7,6 +7,7 @@ mod world;
 
 mod changes;
 mod crashes;
+mod disabled;
 mod dry_run;
 mod explain;
 mod failures;

@@ -113,12 +113,13 @@ const PRESENT: [&str; 8] = [
 
 /// Values of this operator alone.
 #[rustfmt::skip]
-pub(crate) const OWN: [Row; 9] = [
+pub(crate) const OWN: [Row; 10] = [
     row("ControllerSettings.controllerServerName", r#""""#, "controllerServerName", (r#""avi.local""#, "avi.local")),
     row("AKOSettings.namespaceSelector.selector", r#""""#, "namespaceSelector", (r#""a in (b, c), !d""#, "a in (b, c), !d")),
     row("L7Settings.autoAnnotateService", r#""""#, "autoAnnotateService", ("false", "false")),
     row("AKOSettings.deletionGuardMinimum", r#""""#, "deletionGuardMinimum", ("0", "0")),
     row("AKOSettings.deletionGuardPercent", r#""""#, "deletionGuardPercent", ("50", "50")),
+    row("AKOSettings.repairDisabled", r#""""#, "repairDisabled", ("true", "true")),
     row("AKOSettings.leaderElectionProfile", r#""""#, "leaderElectionProfile", (r#""fast""#, "fast")),
     row("AKOSettings.leaseDuration", r#""""#, "leaseDuration", (r#""20s""#, "20s")),
     row("AKOSettings.renewDeadline", r#""""#, "renewDeadline", (r#""9000ms""#, "9000ms")),

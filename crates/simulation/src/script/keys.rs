@@ -29,6 +29,7 @@ const EDITS: &[Edit] = &[
     harmless("logLevel", "DEBUG"),
     harmless("deletionGuardMinimum", "3"),
     harmless("deletionGuardPercent", "5"),
+    harmless("repairDisabled", "true"),
     harmless("fullSyncFrequency", "400"),
     harmless("enableEvents", "false"),
     harmless("enablePrometheus", "true"),
