@@ -89,7 +89,8 @@ mod tests {
         Object::read(kind, body).unwrap()
     }
 
-    fn pool(enabled: Value, servers: [Value; 2]) -> Object {
+    /// A pool with two servers, each with this `enabled`; `None` if it says nothing.
+    fn pool(enabled: Option<bool>, servers: [Option<bool>; 2]) -> Object {
         let servers = servers.into_iter().zip([1, 2]).map(|(enabled, n)| {
             json!({"ip": {"addr": format!("10.0.0.{n}"), "type": "V4"}, "port": 80, "enabled": enabled})
         });
@@ -98,12 +99,12 @@ mod tests {
 
     #[test]
     fn what_was_disabled_by_hand_is_found_and_can_be_enabled() {
-        let unsaid = || [Value::Null, Value::Null];
-        let wanted = pool(Value::Null, unsaid());
+        let unsaid = [None, None];
+        let wanted = pool(None, unsaid);
         for (observed, expected) in [
-            (pool(json!(true), [json!(true), json!(true)]), None),
-            (pool(json!(true), [json!(true), json!(false)]), Some(Disabled::Servers(1))),
-            (pool(json!(false), [json!(true), json!(false)]), Some(Disabled::Whole)),
+            (pool(Some(true), [Some(true), Some(true)]), None),
+            (pool(Some(true), [Some(true), Some(false)]), Some(Disabled::Servers(1))),
+            (pool(Some(false), [Some(true), Some(false)]), Some(Disabled::Whole)),
         ] {
             assert_eq!(wanted.differences(&observed), [], "a field that is not sent");
             assert_eq!(wanted.disabled_unasked(&observed), expected);
@@ -111,18 +112,18 @@ mod tests {
             assert_eq!(enabling.is_some(), expected.is_some());
             let Some(enabling) = enabling else { continue };
             assert!(!enabling.differences(&observed).is_empty());
-            assert_eq!(enabling.differences(&pool(json!(true), [json!(true), json!(true)])), []);
+            assert_eq!(enabling.differences(&pool(Some(true), [Some(true), Some(true)])), []);
         }
-        let service = |enabled: Value| read(Kind::VirtualService, json!({"name": "v", "enabled": enabled}));
-        let off = service(json!(false));
-        assert_eq!(service(Value::Null).disabled_unasked(&off), Some(Disabled::Whole));
-        assert_eq!(service(Value::Null).enabling(&off), Some(service(json!(true))));
+        let service =
+            |enabled: Option<bool>| read(Kind::VirtualService, json!({"name": "v", "enabled": enabled}));
+        let off = service(Some(false));
+        assert_eq!(service(None).disabled_unasked(&off), Some(Disabled::Whole));
+        assert_eq!(service(None).enabling(&off), Some(service(Some(true))));
         // A rule asked for it.
         assert_eq!(off.disabled_unasked(&off), None);
-        assert_eq!(pool(json!(false), unsaid()).disabled_unasked(&pool(json!(false), unsaid())), None);
+        assert_eq!(pool(Some(false), unsaid).disabled_unasked(&pool(Some(false), unsaid)), None);
         assert_eq!(
-            pool(Value::Null, [json!(false), Value::Null])
-                .disabled_unasked(&pool(json!(true), [json!(false), json!(true)])),
+            pool(None, [Some(false), None]).disabled_unasked(&pool(Some(true), [Some(false), Some(true)])),
             None,
             "it is leaving"
         );
