@@ -9,10 +9,11 @@
 //!
 //! A former owner may have no word: it is AKO 2.2.1, or does not run. It cannot be
 //! writing any more after a margin, for then it either saw the change or lost its right,
-//! so the new owner begins after that. That goes, too, for an instance that asks for the
-//! namespace and gets nothing as far as is known: its process may go on as it was started. A new owner without a word has taken over nothing
-//! that anybody knows of: what the former one has stays, first as it is, then held by
-//! the deletion guard, until there is a word or a person decides.
+//! so the new owner begins after that. The same goes for an instance that asks for the
+//! namespace and gets nothing as far as is known: its process may go on as it was started.
+//! A new owner without a word has taken over nothing that anybody knows of: what the former
+//! one has stays, first as it is, then held by the deletion guard, until there is a word or
+//! a person decides.
 //!
 //! Whoever cannot know what went before, because its process began or its watch
 //! was interrupted a moment ago, waits as long before it takes anything over.

@@ -92,9 +92,10 @@ impl Engine {
         self.desired.get(key)?.disabled_unasked(&observed.body)
     }
 
-    /// What is told of an object that somebody disabled.
+    /// What is told of an object that somebody disabled, unless it is about to be enabled.
     fn about_disabled(&self, key: &ObjectKey) -> Vec<Diagnostic> {
-        let (Some(what), Some(observed)) = (self.disabled_by_hand(key), self.inventory.get(key)) else {
+        let what = self.disabled_by_hand(key).filter(|_| !self.policy.repairs_disabled);
+        let (Some(what), Some(observed)) = (what, self.inventory.get(key)) else {
             return Vec::new();
         };
         let since = observed.meta.changed_at().map(|at| format!(", which was last changed at {at}"));

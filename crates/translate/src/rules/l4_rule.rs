@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ako_avi_types::{Kind, Ref, Referred};
 use ako_core::kinds::l4_rule::L4Backend;
 use ako_core::resource::{HealthMonitor, L4Rule, Protocol, Service};
-use ako_core::{Look, NamespacedName, ResourceId, Stored as _, annotation};
+use ako_core::{Look, NamespacedName, Reason, ResourceId, Stored as _, annotation};
 
 use crate::context::Context;
 use crate::output::Output;
@@ -34,6 +34,17 @@ pub(crate) fn translate(context: &Context, view: &View<'_>, id: &NamespacedName,
     let Some(rule) = view.get::<L4Rule>(id).filter(|rule| view.heeds(&rule.id.namespace)) else { return };
     let about = ResourceId { kind: L4Rule::KIND, name: id.clone() };
     verdict(context, view, rule).say(&about, rule.meta.generation, out);
+    let names_both = |backend: &&L4Backend| {
+        !backend.health_monitors.is_empty() && !backend.health_monitor_objects.is_empty()
+    };
+    for backend in rule.backends.iter().filter(names_both) {
+        let (protocol, port) = (backend.protocol.as_str(), backend.port);
+        let message = format!(
+            "healthMonitorCrdRefs of {protocol} port {port} has no effect, as healthMonitorRefs names health monitors: \
+             take one of them out"
+        );
+        out.tell(&about, Reason::UnsupportedField, message);
+    }
 }
 
 /// The rule that a Service's annotation names: `name`, or `namespace/name`.
