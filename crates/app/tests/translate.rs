@@ -108,3 +108,20 @@ fn a_bad_object_costs_itself_and_is_named() {
         }
     }
 }
+
+/// 2 means that something would be changed, so it must not mean a mistyped option, too.
+#[test]
+fn a_command_line_that_is_not_understood_has_an_exit_code_of_its_own() {
+    let run = |arguments: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_ako")).args(arguments).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    for arguments in [&["plan", "--kubeconfg", "x"][..], &["plam"], &[], &["translate"]] {
+        let (code, errors) = run(arguments);
+        assert_eq!(code, Some(64), "{arguments:?}: {errors}");
+        assert!(errors.contains("Usage: ako"), "{arguments:?}: {errors}");
+    }
+    for arguments in [&["--help"][..], &["--version"], &["help", "plan"], &["plan", "--help"]] {
+        assert_eq!(run(arguments), (Some(0), String::new()), "{arguments:?}");
+    }
+}
