@@ -348,6 +348,7 @@ impl Engine {
         let changes = self.desired.reconfigure(translator, &self.snapshot);
         self.publisher.extend(self.desired.subjects().cloned());
         self.changed(changes, Cause::List, now, effects);
+        self.look_at_unproven(now);
     }
 
     /// Everything that follows from an event without another one.
@@ -476,6 +477,7 @@ impl Engine {
         self.inventory.share(self.snapshot.may_share_controller());
         self.touch(touched, Cause::of(!by_list), now);
         self.freeze(now);
+        self.look_at_unproven(now);
     }
 
     /// Keeps what is to stay as it is from being translated and written; what

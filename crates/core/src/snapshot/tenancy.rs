@@ -127,6 +127,14 @@ impl Snapshot {
         self.is_own(namespace) && !self.tenancy.awaited.contains(namespace)
     }
 
+    /// Whether this instance selects the namespaces that its ConfigMap selects, as far as that is
+    /// seen: if not, one of both is about to change.
+    pub fn selects_as_configured(&self) -> bool {
+        let Some(own) = &self.tenancy.own else { return true };
+        let claim = self.store_of::<Claim>().get(&own.namespace, Claim::CONFIG_MAP);
+        claim.is_none_or(|claim| claim.scope == own.scope)
+    }
+
     /// Why an earlier instance leaves this one nothing, if one does.
     pub fn barred(&self) -> Option<Contest> {
         self.tenancy.instances.barred(&self.tenancy.own.as_ref()?.namespace).map(|(_, contest)| *contest)

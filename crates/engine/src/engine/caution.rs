@@ -62,7 +62,9 @@ impl Engine {
     /// Until when something of a purpose may be taken away, if it may be now.
     fn may_take_until(&self, purpose: Purpose, now: Moment) -> Option<Moment> {
         let until = || self.belief.until(purpose, &self.policy, now);
-        let is_known = !self.territory.takes_over() && !self.lookups.waits();
+        // Between two selectors less is served than either of them asks for.
+        let is_known =
+            !self.territory.takes_over() && !self.lookups.waits() && self.snapshot.selects_as_configured();
         is_known.then(until).flatten()
     }
 

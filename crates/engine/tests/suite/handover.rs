@@ -530,6 +530,23 @@ fn an_instance_lets_go_what_its_config_map_does_not_select_any_more_before_it_ac
     assert!(is_moved(&town), "{:?}", town.pools());
 }
 
+/// Between two selectors less is served than either of them asks for.
+#[test]
+fn nothing_is_taken_away_before_an_instance_acts_by_what_its_config_map_selects() {
+    let [primary, secondary] = two();
+    let mut town = Town::new(&[primary.clone(), secondary], objects());
+    town.run(MARGIN);
+    let pools = town.pools();
+    let elsewhere = Config { scope: serving("nobody"), ..primary };
+    town.apply(Resource::ConfigMap(Claim::of(&elsewhere, 1)));
+    town.run(MARGIN * 2);
+    assert_eq!(town.pools(), pools);
+    assert!(town.published("one") > 0);
+    town.tell(0, Event::Configured(Box::new(translator(elsewhere))));
+    town.run(MARGIN * 2);
+    assert_eq!(town.pools(), []);
+}
+
 /// By its ConfigMap it gets nothing, but its process may go on as it was started.
 #[test]
 fn an_instance_that_is_to_get_nothing_is_waited_for_like_any_other() {
