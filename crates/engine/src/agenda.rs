@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
-use ako_avi_types::{Failure, Object, ObjectKey};
+use ako_avi_types::{ErrorClass, Failure, Object, ObjectKey};
 use ako_elect::Moment;
 
 /// How a write lies in the queue. What changed while running goes before what
@@ -61,6 +61,14 @@ impl Work {
     pub(crate) fn stage(&self) -> &Stage {
         &self.stage
     }
+
+    /// Whether the controller is known not to take it: what became of it is not in doubt, and there
+    /// was more than another one in its place. That one has been read since, and is written next.
+    pub(crate) fn is_known_refused(&self) -> bool {
+        let is_in_the_way =
+            self.failure.as_ref().is_some_and(|failure| failure.class == ErrorClass::Conflict);
+        self.refused && !self.reread && !is_in_the_way
+    }
 }
 
 /// All work.
@@ -116,9 +124,9 @@ impl Agenda {
         self.works.get(key).is_some_and(|work| work.refused)
     }
 
-    /// The same, if it is not in doubt what became of it.
+    /// The same, if it is known to be so.
     pub(crate) fn is_known_refused(&self, key: &ObjectKey) -> bool {
-        self.works.get(key).is_some_and(|work| work.refused && !work.reread)
+        self.works.get(key).is_some_and(Work::is_known_refused)
     }
 
     /// Everything that something is to be done about.

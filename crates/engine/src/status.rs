@@ -115,7 +115,7 @@ impl Known<'_> {
     /// Whether all of these are on the controller as they are wanted.
     fn programmed(&self, keys: &[ObjectKey]) -> Programmed {
         let works = || keys.iter().filter_map(|key| self.agenda.get(key));
-        if let Some(work) = works().find(|work| work.refused && !work.reread) {
+        if let Some(work) = works().find(|work| work.is_known_refused()) {
             return Programmed::Refused(
                 work.failure.as_ref().map(ToString::to_string).unwrap_or_default().into(),
             );

@@ -1,5 +1,6 @@
 //! One run, from its seed to what was wrong with it.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZero;
 use std::ops::Range;
@@ -32,6 +33,16 @@ const LATEST: Duration = Duration::from_mins(1);
 /// How often it is looked.
 const LOOK: Duration = Duration::from_secs(1);
 
+thread_local! {
+    /// When the run of this thread began.
+    static BEGAN: Cell<Option<Instant>> = const { Cell::new(None) };
+}
+
+/// How much virtual time has passed in the run of this thread, for its log.
+pub fn elapsed() -> Duration {
+    BEGAN.get().map(|began| began.elapsed()).unwrap_or_default()
+}
+
 /// What became of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outcome {
@@ -56,7 +67,10 @@ pub struct Outcome {
 /// # Errors
 /// If the simulation itself fails.
 pub fn run(setup: Setup, seed: u64) -> anyhow::Result<Outcome> {
-    on_virtual_time(Box::pin(perform(setup, seed)))?
+    on_virtual_time(async {
+        BEGAN.set(Some(Instant::now()));
+        Box::pin(perform(setup, seed)).await
+    })?
 }
 
 /// Runs something in a runtime of its own, on paused time.

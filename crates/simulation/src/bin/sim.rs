@@ -12,6 +12,8 @@ use ako_simulation::setup::Setup;
 use ako_simulation::tally::Tally;
 use clap::Parser;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::time::FormatTime;
 
 /// After how many seeds progress is told and kept.
 const CHUNK: u64 = 500;
@@ -37,9 +39,18 @@ struct Arguments {
     /// A JSON file that the sums are added to, as far as the run has come.
     #[arg(long, value_name = "FILE")]
     tally: Option<PathBuf>,
-    /// Print what happens in each run, and the log of its replicas.
+    /// Print what happens in each run, and the log of its replicas with the virtual time.
     #[arg(long)]
     trace: bool,
+}
+
+/// Writes the time of a run as its findings have it.
+struct VirtualTime;
+
+impl FormatTime for VirtualTime {
+    fn format_time(&self, writer: &mut Writer<'_>) -> std::fmt::Result {
+        write!(writer, "{:9.3}", ako_simulation::run::elapsed().as_secs_f64())
+    }
 }
 
 fn report(outcome: &Outcome, arguments: &Arguments) {
@@ -84,7 +95,11 @@ fn main() -> anyhow::Result<ExitCode> {
     let end = arguments.from.saturating_add(arguments.seeds);
     if arguments.trace {
         let filter = EnvFilter::new("debug,hyper=warn,kube_client=warn,kube_runtime=warn,tower=warn");
-        tracing_subscriber::fmt().with_env_filter(filter).without_time().with_writer(std::io::stderr).init();
+        tracing_subscriber::fmt()
+            .with_env_filter(filter)
+            .with_timer(VirtualTime)
+            .with_writer(std::io::stderr)
+            .init();
         (arguments.from..end).for_each(|seed| print!("seed {seed}: {}", Script::draw(setup, seed)));
     }
     let (begun, mut sum, mut from) = (Instant::now(), Tally::default(), arguments.from);
