@@ -16,12 +16,14 @@ pub(crate) struct Belief {
     freshness: Freshness<Source>,
     /// Proofs of what was heard and is not translated yet.
     heard: BTreeMap<Source, Moment>,
+    /// Whether it was known whose the namespaces are since this process leads.
+    knew_territory: bool,
 }
 
 impl Belief {
     /// Nothing is proven yet. `bound` is how long a proof counts.
     pub(crate) fn new(bound: Duration) -> Self {
-        Self { freshness: Freshness::new(bound), heard: BTreeMap::new() }
+        Self { freshness: Freshness::new(bound), heard: BTreeMap::new(), knew_territory: false }
     }
 
     /// A proof counts so long from now on.
@@ -30,6 +32,7 @@ impl Belief {
     }
 
     pub(crate) fn lead(&mut self, since: Option<Moment>) {
+        self.knew_territory = false;
         self.freshness.lead(since);
     }
 
@@ -48,12 +51,13 @@ impl Belief {
     }
 
     /// All that was heard is translated. Answers whether that proves something.
-    pub(crate) fn translated(&mut self) -> bool {
+    pub(crate) fn translated(&mut self, now: Moment) -> bool {
         let heard = std::mem::take(&mut self.heard);
         let news = !heard.is_empty();
         for (source, at) in heard {
             self.freshness.prove(source, at);
         }
+        self.knew_territory |= self.knows_territory(now);
         news
     }
 
@@ -91,6 +95,12 @@ impl Belief {
     pub(crate) fn knows_territory(&self, now: Moment) -> bool {
         TERRITORY.into_iter().all(|kind| self.freshness.is_proven(&Source::Kind(kind), now))
     }
+
+    /// Whether it is known whose the namespaces are, or was since this process leads: what was said
+    /// before that by those who led then has been seen.
+    pub(crate) fn has_known_territory(&self) -> bool {
+        self.knew_territory
+    }
 }
 
 #[cfg(test)]
@@ -111,7 +121,7 @@ mod tests {
             belief.hear(source, granted);
         }
         assert_eq!(belief.until(Purpose::Layer7, &policy, now), None);
-        assert!(belief.translated());
+        assert!(belief.translated(now));
         assert_eq!(belief.until(Purpose::Layer7, &policy, now), Some(granted + bound));
     }
 }

@@ -357,7 +357,7 @@ impl Engine {
         self.ask(now, effects);
         if self.is_translated() && self.pending.is_none() {
             let has_taken_over = self.territory.translated();
-            if self.belief.translated() || has_taken_over {
+            if self.belief.translated(now) || has_taken_over {
                 self.look_at_unproven(now);
             }
         }
@@ -663,6 +663,11 @@ impl Engine {
                 holding = None;
                 continue;
             };
+            if self.snapshot.may_share_controller() && !self.belief.has_known_territory() {
+                // The leader of before may have let another instance have a namespace.
+                self.agenda.put(Lane::Live, &key, Stage::Unproven, now);
+                continue;
+            }
             if let Some(until) = self.may_be_anothers_until(&operation, now) {
                 self.agenda.put(Lane::Live, &key, Stage::Until(until), now);
                 continue;

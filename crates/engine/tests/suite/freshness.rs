@@ -98,9 +98,8 @@ fn silence_ends_the_right_to_delete_and_not_the_right_to_add() {
     assert!(!world.has(Kind::Pool, &host(2)));
 }
 
-/// What stands there may be the address that another instance published unseen.
-#[test]
-fn beside_another_instance_a_status_is_written_by_what_is_proven() {
+/// The same beside another instance, with namespace `red`.
+fn granted_beside_another() -> World {
     let [primary, blue] = two();
     let mut objects = objects();
     objects.push(labelled("red", "a"));
@@ -108,7 +107,30 @@ fn beside_another_instance_a_status_is_written_by_what_is_proven() {
         objects.push(Resource::ConfigMap(Claim::of(config, created)));
         objects.push(Resource::StatefulSet(Installation::new(config.operator_namespace.clone())));
     }
-    let mut world = granted_as(primary, objects);
+    granted_as(primary, objects)
+}
+
+/// The leader of before may have let the other one have a namespace, and no watch has shown it.
+#[test]
+fn beside_another_instance_a_new_leader_writes_nothing_before_it_knows_whose_the_namespaces_are() {
+    let mut world = granted_beside_another();
+    world.apply(ingress("c", &[host(3)]));
+    world.run(Duration::from_secs(20));
+    assert_eq!(world.take_writes(), [""; 0]);
+    for kind in [ResourceKind::Namespace, ResourceKind::ConfigMap] {
+        world.event(Event::Proven(Source::Kind(kind), world.now));
+    }
+    world.run(Duration::from_secs(1));
+    assert_eq!(world.take_writes(), [""; 0]);
+    world.event(Event::Proven(Source::Kind(ResourceKind::StatefulSet), world.now));
+    world.run(Duration::from_secs(1));
+    assert!(world.has(Kind::Pool, &host(3)));
+}
+
+/// What stands there may be the address that another instance published unseen.
+#[test]
+fn beside_another_instance_a_status_is_written_by_what_is_proven() {
+    let mut world = granted_beside_another();
     world.prove();
     world.run(bound(&config()));
     world.apply(ingress("c", &[host(3)]));
