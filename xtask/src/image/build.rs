@@ -125,6 +125,8 @@ impl Release<'_> {
             ("CARGO_ENCODED_RUSTFLAGS", flags.as_str()),
             (variable.as_str(), compiler),
             (c_flags.as_str(), C_FLAGS),
+            // What `__DATE__` and `__TIME__` say in C code.
+            ("SOURCE_DATE_EPOCH", "0"),
         ];
         let build = ["build", "--locked", "--package", "ako-app", "--bin", "ako", "--profile", PROFILE];
         let build = [&build[..], &["--target", platform.target, "--target-dir", target]].concat();
