@@ -8,19 +8,19 @@ use ako_core::config::{AutoFqdn, ServiceMode};
 use ako_core::handover::Word;
 use ako_core::id::NamespacedName;
 use ako_core::kinds::host_rule::FqdnType;
-use ako_core::resource::{HostRule, Protocol, Service, ServiceType};
+use ako_core::resource::{HostRule, ServiceType};
 use ako_core::scope::Requirement;
 use ako_core::{Claim, Config, Delta, Installation, Resource, ResourceId, ResourceKind, Scope};
 use ako_engine::{Effect, Event, Source};
 
-use crate::cluster::{plain_service, port, service, slice, translator};
+use crate::cluster::{service, slice, translator};
 use crate::fake::Fault;
 use crate::instances::{objects, serving, two};
 use crate::town::{MARGIN, Town, installation, labelled};
 use crate::world::ALWAYS;
 
 /// An instance with a namespace `red`, and one that will have it.
-fn town() -> Town {
+pub(crate) fn town() -> Town {
     let mut all = objects();
     all.extend([
         service("web", ServiceType::ClusterIp),
@@ -35,7 +35,7 @@ fn town() -> Town {
     town
 }
 
-const OWNERS: [&str; 2] = ["ako-c1", "ako-c1-blue"];
+pub(crate) const OWNERS: [&str; 2] = ["ako-c1", "ako-c1-blue"];
 
 fn word_of(town: &Town, i: usize) -> Word {
     let namespace = &town.instances[i].translator.config().operator_namespace;
@@ -98,40 +98,6 @@ fn a_namespace_comes_back_as_it_went() {
         assert_served_by(&town, owner);
         assert_eq!(town.least_served, served, "to {team}");
     }
-}
-
-#[test]
-fn what_cannot_be_taken_over_at_once_keeps_its_address() {
-    let mut town = town();
-    let lb = Service {
-        ports: vec![port("http", 80, Protocol::Tcp), port("more", 81, Protocol::Tcp)],
-        ..plain_service("lb", ServiceType::LoadBalancer)
-    };
-    let id = Resource::Service(lb.clone()).id();
-    town.apply(Resource::Service(lb));
-    town.run(Duration::from_secs(5));
-    // The new process does not know since when the namespace is its own, and the controller is not
-    // there for so long that others do not wait for the pools any more. Then it says that there are
-    // pools of that name, and nothing is known of their virtual service yet.
-    let is_pool_of_blue = |operation: &Operation| match &operation.change {
-        Change::Create(body) => {
-            operation.key.kind == Kind::Pool && body.created_by().is_some_and(|owner| &**owner == OWNERS[1])
-        }
-        _ => false,
-    };
-    town.fake.fail(12, Fault::Refused(ErrorClass::Retry), is_pool_of_blue);
-    town.label("red", "b");
-    town.run(Duration::from_millis(20));
-    town.restart(1);
-    for _ in 0..4_000 {
-        town.run(Duration::from_millis(5));
-        let Resource::Service(lb) = &town.cluster[&id] else { panic!("a Service") };
-        assert_eq!(lb.published.addresses.len(), 1, "at {:?}", town.now);
-    }
-    assert_eq!(
-        town.owner_of(&ObjectKey::new(Kind::VirtualService, "admin", "c1--red-lb")).as_deref(),
-        Some(OWNERS[1])
-    );
 }
 
 #[test]

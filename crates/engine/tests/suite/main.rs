@@ -17,6 +17,7 @@ mod guard;
 mod handover;
 mod instance_properties;
 mod instances;
+mod late_handover;
 mod looks;
 mod losses;
 mod names;

@@ -38,14 +38,22 @@ impl Kept {
             let path = format!("{}/{}", key.tenant, key.name);
             ((key.kind.segment().to_owned(), path), *keep)
         });
-        Self { hosts: names.difference(&asked).cloned().collect(), names, objects: kept.collect() }
+        let mut found = Self { hosts: names.difference(&asked).cloned().collect(), names, ..Self::default() };
+        kept.for_each(|(key, keep)| found.keep_more(key, keep));
+        found
+    }
+
+    /// Of several rules the strictest counts.
+    fn keep_more(&mut self, key: Key, keep: Keep) {
+        let known = self.objects.entry(key).or_insert(keep);
+        *known = keep.max(*known);
     }
 
     /// All of that and more.
     pub(crate) fn extend(&mut self, other: Self) {
         self.hosts.extend(other.hosts);
         self.names.extend(other.names);
-        self.objects.extend(other.objects);
+        other.objects.into_iter().for_each(|(key, keep)| self.keep_more(key, keep));
     }
 
     /// Whether a host stays wherever it is.
