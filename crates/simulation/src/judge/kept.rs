@@ -163,13 +163,21 @@ impl Kept {
         let is_untouched = untouched.contains(&(kind.to_owned(), key.to_owned()));
         parts.retain(|part| {
             let is_kept = keep.is_some_and(|keep| keep == Keep::All || keeps(keep, dump, part));
-            // What hosts share with one that is left alone has the rules of that one, too, and stays
-            // in its place.
-            let is_mixed = is_untouched && (part.contains('{') || is_place(part));
+            // What hosts share with one that is left alone has the rules of that one, too.
+            let is_mixed = is_untouched && part.contains('{');
+            // It stays in its place, as does the parent of a child that stays where it is: both are in
+            // one service engine group.
+            let is_front = matches!(kind, "virtualservice" | "vsvip");
+            let is_placed = is_place(part)
+                && (is_untouched || is_front && standing.contains(&(kind.to_owned(), key.to_owned())));
             // Parents hold the certificates of those whose virtual service stays.
             let certifies = part.strip_prefix("ssl_key_and_certificate_refs ").and_then(target);
             let is_certificate = certifies.is_some_and(|certificate| standing.contains(&certificate));
-            !(is_kept || is_mixed || is_certificate || self.is_of_untouched(part, untouched, is_untouched))
+            !(is_kept
+                || is_mixed
+                || is_placed
+                || is_certificate
+                || self.is_of_untouched(part, untouched, is_untouched))
         });
         parts
     }
