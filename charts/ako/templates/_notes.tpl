@@ -1,8 +1,15 @@
+{{/* "true" for a repository of the images of AKO. */}}
+{{- define "ako.isOfAko" -}}
+{{- if regexMatch "^projects[.](packages|registry)[.](broadcom|vmware)[.]com/" . -}}true{{- end -}}
+{{- end -}}
+
 {{/* What works, and is most likely not meant. */}}
 {{- define "ako.warnings" -}}
 {{- $ako := .Values.AKOSettings -}}
 {{- $credentials := .Values.avicredentials | default dict -}}
 {{- $namespaces := $ako.namespaceSelector | default dict -}}
+{{- $crds := index .Values "ako-crd-operator" | default dict -}}
+{{- $ofCrds := (index $crds.controllerManager.container.image "repository") | default "" -}}
 {{- $evh := include "ako.isTrue" $ako.enableEVH -}}
 {{- if not (or .Values.NetworkSettings.vipNetworkList (include "ako.isTrue" $ako.vpcMode)) }}
 - "NetworkSettings.vipNetworkList is empty: the operator waits, and programs nothing, until there is a network for VIPs."
@@ -15,8 +22,15 @@
 {{- else if not $credentials.certificateAuthorityData }}
 - "avicredentials.certificateAuthorityData is not set: the certificate of the Avi Controller is not verified."
 {{- end }}
-{{- if regexMatch "^projects[.](packages|registry)[.](broadcom|vmware)[.]com/" .Values.image.repository }}
+{{- if include "ako.isOfAko" .Values.image.repository }}
 - {{ printf "image.repository is %s, which holds the images of AKO: take it out of your values." .Values.image.repository | toJson }}
+{{- end }}
+{{- if include "ako.isTrue" $crds.enabled }}
+{{- if include "ako.isOfAko" $ofCrds }}
+- {{ printf "ako-crd-operator.controllerManager.container.image.repository is %s, which holds the images of AKO: take it out of your values." $ofCrds | toJson }}
+{{- else if and (ne .Values.image.repository $ofCrds) (eq $ofCrds "ghcr.io/ako-rs/ako") (not (include "ako.isOfAko" .Values.image.repository)) }}
+- {{ printf "image.repository is %s, but ako-crd-operator.controllerManager.container.image.repository is still %s: set both." .Values.image.repository $ofCrds | toJson }}
+{{- end }}
 {{- end }}
 {{- if and $namespaces.labelKey (not $namespaces.labelValue) }}
 - "AKOSettings.namespaceSelector.labelKey has no effect without labelValue: all namespaces are served."
@@ -43,9 +57,6 @@
 {{- $values := .Values -}}
 {{- $ako := .Values.AKOSettings -}}
 {{- $gates := .Values.featureGates | default dict -}}
-{{- if include "ako.isTrue" (index .Values "ako-crd-operator" | default dict).enabled }}
-- "ako-crd-operator.enabled: HealthMonitors that AKO's own CRD operator has programmed are served, but this chart does not bring one yet"
-{{- end }}
 {{- if include "ako.isTrue" $gates.GatewayAPI }}
 - {{ ternary "featureGates.GatewayAPI: GatewayClass avi-lb and its rules are there, but Gateways are not served yet" "featureGates.GatewayAPI: GatewayClass avi-lb belongs to the primary instance" (ne (include "ako.isNotFalse" $ako.primaryInstance) "") | toJson }}
 {{- end }}

@@ -1,7 +1,7 @@
 //! Bringing the CustomResourceDefinitions of a cluster up to date: helm installs them, and never
 //! changes them again.
 
-use ako_core::annotation;
+use ako_core::{Program, annotation};
 use anyhow::Context as _;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{Patch, PatchParams};
@@ -29,12 +29,12 @@ pub(crate) enum Applied {
     LeftAlone(String),
 }
 
-/// The definitions of this release.
+/// The definitions of a program, of this release.
 ///
 /// # Errors
 /// None of a program that is built right.
-pub(crate) fn of_this_release() -> anyhow::Result<Vec<CustomResourceDefinition>> {
-    let definitions = ako_kube_types::schema::definitions().into_iter();
+pub(crate) fn of_this_release(program: Program) -> anyhow::Result<Vec<CustomResourceDefinition>> {
+    let definitions = ako_kube_types::schema::definitions_of(program).into_iter();
     definitions.map(|definition| Ok(serde_json::from_value(definition)?)).collect()
 }
 
@@ -109,7 +109,11 @@ mod tests {
     use serde_json::json;
 
     fn rule() -> CustomResourceDefinition {
-        of_this_release().unwrap().into_iter().find(|all| all.spec.names.kind == "HostRule").unwrap()
+        of_this_release(Program::Operator)
+            .unwrap()
+            .into_iter()
+            .find(|all| all.spec.names.kind == "HostRule")
+            .unwrap()
     }
 
     fn of_release(release: Option<&str>) -> CustomResourceDefinition {

@@ -1,5 +1,6 @@
 //! The binary `ako`.
 
+use std::io;
 use std::process::ExitCode;
 
 use ako_app::command::Cli;
@@ -15,6 +16,10 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// here that something would be changed.
 const USAGE: u8 = 64;
 
+/// The exit code of a program that nobody reads any more: 128 and the number of SIGPIPE, as shells
+/// have it.
+const UNREAD: u8 = 141;
+
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
@@ -26,9 +31,15 @@ fn main() -> ExitCode {
     };
     match cli.run() {
         Ok(code) => code,
+        Err(error) if is_unread(&error) => ExitCode::from(UNREAD),
         Err(error) => {
             eprintln!("ako: {error:#}");
             ExitCode::FAILURE
         }
     }
+}
+
+/// Whether what was printed found nobody who reads it.
+fn is_unread(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ako_avi_io::{Clock, Dial};
-use ako_core::ResourceKind;
+use ako_core::{Program, ResourceKind};
 use ako_elect::Event as Election;
 use ako_kube_io::{
-    Candidate, ClusterWriter, ConfigSource, Demand, EventWriter, Handle, Pace, SecretsOf, Source, WallClock,
+    Candidate, ClusterWriter, ConfigEvent, ConfigSource, Demand, EventWriter, Handle, Pace, SecretsOf,
+    Shared, Source, WallClock,
 };
 use anyhow::{Context as _, bail};
 use k8s_openapi::api::core::v1::ObjectReference;
@@ -46,9 +47,10 @@ const END_WITHIN: Duration = Duration::from_secs(25);
 pub struct Arguments {
     #[command(flatten)]
     cluster: Cluster,
-    /// The name of this pod; Events about the operator are attached to it.
-    #[arg(long, env = "POD_NAME", default_value = "ako-0")]
-    pod_name: String,
+    /// The name of this pod; Events about the operator are attached to it [default: ako-0, or
+    /// ako-crd-operator-0].
+    #[arg(long, env = "POD_NAME")]
+    pod_name: Option<String>,
     /// Where to serve status, health and metrics [default: `apiServerPort`].
     #[arg(long, env = "AKO_API_PORT")]
     port: Option<u16>,
@@ -60,11 +62,11 @@ pub struct Arguments {
     log_format: LogFormat,
 }
 
-/// Runs the operator until it is told to end.
+/// Runs a program until it is told to end.
 ///
 /// # Errors
 /// What keeps it from starting, or the task that ended though it never should.
-pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
+pub async fn run(program: Program, arguments: Arguments) -> anyhow::Result<ExitCode> {
     let started = clock::wall_time()();
     let log = logging::start(arguments.log_format, LogFile::of_environment(started.as_second()))?;
     let mut end = signal(SignalKind::terminate())?;
@@ -81,8 +83,9 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     });
     let admin = Admin::Listen { address: arguments.address, port: arguments.port };
     let Cluster { kubeconfig, namespace } = &arguments.cluster;
+    let pod = arguments.pod_name.unwrap_or_else(|| Shared::of(program).first_pod());
     let surroundings =
-        Surroundings::of_process(kubeconfig.as_deref(), namespace, &arguments.pod_name, admin, log).await?;
+        Surroundings::of_process(program, kubeconfig.as_deref(), namespace, &pod, admin, log).await?;
     Box::pin(operate(surroundings, stopped)).await.map(|()| ExitCode::SUCCESS)
 }
 
@@ -141,23 +144,51 @@ struct Begun {
     pace: Pace,
 }
 
-/// Waits for a configuration, serving health meanwhile, and joins the election.
-async fn begin(surroundings: Surroundings, tasks: &mut JoinSet<&'static str>) -> anyhow::Result<Begun> {
-    let Surroundings { pod, namespace, nonce, cluster: client, election, clock, wall, dialer, admin, log } =
-        surroundings;
-    info!(version = env!("CARGO_PKG_VERSION"), pod, "starting");
-    let (config_sender, config_events) = mpsc::channel(16);
-    let (config_client, config_namespace) = (client.clone(), namespace.clone());
-    let demand = watch::Sender::new(Demand::default());
-    let pace = Pace { demand: demand.subscribe(), clock: clock.clone() };
-    let config_pace = pace.clone();
+/// Watches the ConfigMap and the Secret of a namespace.
+fn watch_configuration(
+    client: kube::Client,
+    namespace: String,
+    pace: Pace,
+    tasks: &mut JoinSet<&'static str>,
+) -> mpsc::Receiver<ConfigEvent> {
+    let (sender, events) = mpsc::channel(16);
     tasks.spawn(async move {
-        ConfigSource::run(config_client, &config_namespace, config_sender, config_pace).await;
+        ConfigSource::run(client, &namespace, sender, pace).await;
         "the watch of the configuration"
     });
+    events
+}
+
+/// Checks permissions for as long as the process runs.
+fn keep_checking(permissions: Permissions, tasks: &mut JoinSet<&'static str>) {
+    tasks.spawn(async move {
+        permissions.run().await;
+        "the check of permissions"
+    });
+}
+
+/// Waits for a configuration, serving health meanwhile, and joins the election.
+async fn begin(surroundings: Surroundings, tasks: &mut JoinSet<&'static str>) -> anyhow::Result<Begun> {
+    let Surroundings {
+        program,
+        pod,
+        namespace,
+        nonce,
+        cluster: client,
+        election,
+        clock,
+        wall,
+        dialer,
+        admin,
+        log,
+    } = surroundings;
+    info!(version = env!("CARGO_PKG_VERSION"), pod, "starting");
+    let demand = watch::Sender::new(Demand::default());
+    let pace = Pace { demand: demand.subscribe(), clock: clock.clone() };
+    let config_events = watch_configuration(client.clone(), namespace.clone(), pace.clone(), tasks);
     let startup = Startup::new(&pod, &namespace, wall.clone());
     let (inputs, driver_inputs) = mpsc::channel(QUEUE);
-    let mut reader = SettingsReader::new(config_events, &namespace, startup.clone());
+    let mut reader = SettingsReader::new(config_events, (program, &namespace), startup.clone());
     let port = supervised(tasks, reader.port()).await?;
     serve(admin, port, &startup, inputs.clone(), tasks).await?;
     let own_pod = find_own_pod(&client, &namespace, &pod).await;
@@ -167,32 +198,28 @@ async fn begin(surroundings: Surroundings, tasks: &mut JoinSet<&'static str>) ->
     let refused = |why: &str| publishing::warn_of(&events, "ConfigurationRefused", why);
     let settings = supervised(tasks, reader.first(&refused)).await?;
     log.set(settings.config.log_level);
-    check_version(&client).await;
     events.set_normal_events(settings.config.events);
-    // It may take a while until somebody leads, so that the candidacy begins
-    // before the caches are filled.
+    check_version(&client).await;
+    // It may take a while until somebody leads, so this begins before the caches are filled.
     let timing = settings::timing(&settings.config)?;
-    let (clock_of_permits, wall_clock) = (clock.clone(), wall.clone());
     let candidate = start_candidate(
         Candidate {
+            program,
             client: election,
             namespace,
             pod,
             pod_uid,
             nonce,
             timing,
-            clock: clock_of_permits,
-            wall: wall_clock,
+            clock: clock.clone(),
+            wall: wall.clone(),
         },
         tasks,
     );
     let (settings, followed) = watch::channel(settings);
     let standing = candidate.standing.clone();
     let permissions = Permissions::new(client.clone(), startup.clone(), events.clone(), followed, standing);
-    tasks.spawn(async move {
-        permissions.run().await;
-        "the check of permissions"
-    });
+    keep_checking(permissions, tasks);
     Ok(Begun {
         client,
         clock,

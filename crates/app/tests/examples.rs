@@ -14,6 +14,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use ako_app::offline::{Environment, Input, Output, translate};
+use ako_core::Program;
 use serde_json::{Map, Value, json};
 
 const EXAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/testdata/examples");
@@ -61,6 +62,7 @@ fn input(path: &Path) -> Input {
         config.insert(key.to_owned(), value.to_owned());
     }
     let mut environment = format!("{ENVIRONMENT}.json");
+    let mut program = Program::Operator;
     for document in documents(path) {
         if document.get("kind").is_some() {
             objects.push(document);
@@ -68,12 +70,16 @@ fn input(path: &Path) -> Input {
         }
         let own = document.get("config").and_then(Value::as_object).into_iter().flatten();
         config.extend(own.map(|(k, v)| (k.clone(), v.as_str().unwrap().to_owned())));
+        if document.get("program").is_some_and(|program| program == "crd-operator") {
+            program = Program::CrdOperator;
+        }
         if let Some(name) = document.get("environment").and_then(Value::as_str) {
             environment = format!("{ENVIRONMENT}-{name}.json");
         }
     }
     let environment = serde_json::from_str(&fs::read_to_string(environment).unwrap()).unwrap();
-    Input { config, namespace: "avi-system".to_owned(), objects, environment: Environment::new(environment) }
+    let environment = Environment::new(environment);
+    Input { program, config, namespace: "avi-system".to_owned(), objects, environment }
 }
 
 /// What became of an example, as it is expected.

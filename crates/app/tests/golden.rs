@@ -5,12 +5,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use ako_app::offline::{Environment, Input, Output, translate};
-use ako_core::{Delta, NamespacedName, ResourceId, ResourceKind};
+use ako_core::{Delta, NamespacedName, Program, ResourceId, ResourceKind};
 use ako_harness::golden::{self, Addresses, Case};
 use serde_json::{Value, json};
 
 fn input(case: &Case, objects: &[Value]) -> Input {
     Input {
+        program: Program::Operator,
         config: case.config.clone(),
         namespace: case.namespace.clone(),
         objects: objects.to_vec(),

@@ -125,3 +125,14 @@ fn a_command_line_that_is_not_understood_has_an_exit_code_of_its_own() {
         assert_eq!(run(arguments), (Some(0), String::new()), "{arguments:?}");
     }
 }
+
+/// As in `ako crds print | head`.
+#[test]
+fn a_reader_who_has_seen_enough_is_no_reason_to_panic() {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut ako = Command::new(env!("CARGO_BIN_EXE_ako"));
+    let ended = ako.args(["crds", "print"]).stdout(writer).output().unwrap();
+    assert_eq!(ended.status.code(), Some(141));
+    assert_eq!(String::from_utf8_lossy(&ended.stderr), "");
+}

@@ -17,6 +17,8 @@ use crate::reading::ListQuery;
 /// Whose objects to observe.
 #[derive(Clone, Debug)]
 pub struct Scope {
+    /// The kinds that are made.
+    pub kinds: &'static [Kind],
     /// The values of `created_by`: `ako-<cluster>`, and that of a former role.
     pub owners: Vec<Arc<str>>,
     /// The value of the marker `clustername`.
@@ -66,7 +68,7 @@ impl Observer {
         Self { client }
     }
 
-    /// Lists all kinds that we write, and reads what we borrow, at the same time.
+    /// Lists all kinds that are made, and reads what we borrow, at the same time.
     /// Fails only if no kind could be listed.
     pub async fn observe(&self, scope: &Scope) -> Result<Observation, Failure> {
         let (made, borrowed) = join!(self.observe_made(scope), self.client.borrowed(&scope.borrowed));
@@ -82,7 +84,7 @@ impl Observer {
     }
 
     async fn observe_made(&self, scope: &Scope) -> Result<Observation, Failure> {
-        let queries = Kind::WRITTEN.iter().flat_map(|kind| scope.queries(*kind));
+        let queries = scope.kinds.iter().flat_map(|kind| scope.queries(*kind));
         let lists = queries.map(|query| async move {
             let kind = query.kind;
             (kind, self.client.list_as(&query, |body| scope.take(kind, body)).await)
@@ -95,7 +97,7 @@ impl Observer {
             }
         }
         let all: BTreeSet<_> = observation.failed.iter().map(|(kind, _)| *kind).collect();
-        if all.len() == Kind::WRITTEN.len()
+        if all.len() == scope.kinds.len()
             && let Some((_, failure)) = observation.failed.pop()
         {
             return Err(failure);
@@ -209,6 +211,7 @@ mod tests {
 
     fn scope(owner: &str, cluster: &str) -> Scope {
         Scope {
+            kinds: Kind::WRITTEN,
             owners: vec![owner.into()],
             cluster_name: cluster.into(),
             name_prefix: format!("{cluster}--").into(),

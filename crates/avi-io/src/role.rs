@@ -97,11 +97,11 @@ impl Privilege {
     }
 }
 
-/// Everything that the operator's account needs, sorted; from the table of kinds, so that a kind
-/// that is new there cannot be forgotten here.
-pub fn needed() -> Vec<Privilege> {
+/// Everything that the account of a program needs that creates and deletes objects of these kinds,
+/// sorted; from the table of kinds, so that a kind that is new there cannot be forgotten here.
+pub fn needed(written: &[Kind]) -> Vec<Privilege> {
     let is_known = |kind: &&Kind| !UNNAMED.contains(kind);
-    let mut all: Vec<_> = Kind::ALL.iter().filter(is_known).map(|kind| needed_for(*kind)).collect();
+    let mut all: Vec<_> = Kind::ALL.iter().filter(is_known).map(|kind| needed_for(*kind, written)).collect();
     let more = [CONTROLLER, "PERMISSION_SYSTEMCONFIGURATION"].into_iter().chain(OWN_ROLES);
     all.extend(more.map(|resource| Privilege {
         place: Place::Everywhere,
@@ -113,7 +113,7 @@ pub fn needed() -> Vec<Privilege> {
     all
 }
 
-fn needed_for(kind: Kind) -> Privilege {
+fn needed_for(kind: Kind, written: &[Kind]) -> Privilege {
     let (place, access) = match kind {
         // The SE group gets a label, the VRF gets routes.
         Kind::ServiceEngineGroup | Kind::VrfContext => (Place::Admin, Access::Write),
@@ -121,15 +121,16 @@ fn needed_for(kind: Kind) -> Privilege {
         Kind::Cloud | Kind::Network | Kind::VimgrNwRuntime | Kind::IpamDnsProviderProfile => {
             (Place::Admin, Access::Read)
         }
-        kind if Kind::WRITTEN.contains(&kind) => (Place::Tenant, Access::Write),
+        kind if written.contains(&kind) => (Place::Tenant, Access::Write),
         _ => (Place::Tenant, Access::Read),
     };
     Privilege { place, resource: Privilege::guarding(kind), access }
 }
 
-/// The role for a place, as `POST /api/role` takes it.
+/// The role for a place, as `POST /api/role` takes it. Both programs have one account.
 pub fn role(place: Place) -> Value {
-    let privileges = needed().into_iter().filter(|privilege| privilege.place == place);
+    let written = [Kind::WRITTEN, Kind::OF_CUSTOM_RESOURCES].concat();
+    let privileges = needed(&written).into_iter().filter(|privilege| privilege.place == place);
     let privileges = privileges
         .map(|privilege| json!({"resource": privilege.resource, "type": privilege.access.name()}))
         .collect::<Vec<_>>();
@@ -154,8 +155,8 @@ pub struct Grant {
 }
 
 impl Allowed {
-    /// What of that which is needed is not allowed to an operator of this tenant.
-    pub fn missing(&self, tenant: &str) -> Vec<Privilege> {
+    /// What of that which is needed to write these kinds is not allowed in this tenant.
+    pub fn missing(&self, tenant: &str, written: &[Kind]) -> Vec<Privilege> {
         let Self::ByRoles(grants) = self else { return Vec::new() };
         let allows = |privilege: &Privilege| {
             let fits = grants.iter().filter(|grant| match (privilege.place, grant.tenant.as_deref()) {
@@ -168,7 +169,7 @@ impl Allowed {
                 grant.privileges.get(&privilege.resource).is_some_and(|access| *access >= privilege.access)
             })
         };
-        needed().into_iter().filter(|privilege| !allows(privilege)).collect()
+        needed(written).into_iter().filter(|privilege| !allows(privilege)).collect()
     }
 }
 
@@ -261,15 +262,18 @@ mod tests {
             grant(Some("admin"), Place::Admin),
             grant(Some("blue"), Place::Tenant),
         ];
-        assert_eq!(Allowed::ByRoles(all.to_vec()).missing("blue"), []);
+        assert_eq!(Allowed::ByRoles(all.to_vec()).missing("blue", Kind::WRITTEN), []);
         for left_out in 0..all.len() {
             let mut some = all.to_vec();
             some.remove(left_out);
-            let missing = Allowed::ByRoles(some).missing("blue");
+            let missing = Allowed::ByRoles(some).missing("blue", Kind::WRITTEN);
             assert!(missing.iter().all(|privilege| privilege.place == Place::ALL[left_out]), "{missing:?}");
             assert!(!missing.is_empty());
         }
-        assert!(!Allowed::ByRoles(all.to_vec()).missing("green").is_empty(), "of another tenant");
+        assert!(
+            !Allowed::ByRoles(all.to_vec()).missing("green", Kind::WRITTEN).is_empty(),
+            "of another tenant"
+        );
     }
 
     #[test]
@@ -278,7 +282,7 @@ mod tests {
         for grant in &mut roles {
             grant.privileges.values_mut().for_each(|access| *access = Access::Read);
         }
-        let missing = Allowed::ByRoles(roles.to_vec()).missing("admin");
+        let missing = Allowed::ByRoles(roles.to_vec()).missing("admin", Kind::WRITTEN);
         let written = Kind::WRITTEN.len() + Kind::BORROWED.len();
         assert_eq!(missing.len(), written, "{missing:?}");
         assert!(missing.iter().all(|privilege| privilege.access == Access::Write));

@@ -21,6 +21,7 @@ use controller::{Answer, Double, Seen};
 fn scope(names: &[(Kind, &str)]) -> Scope {
     let names: BTreeMap<_, _> = names.iter().map(|(kind, name)| (*kind, Arc::from(*name))).collect();
     Scope {
+        kinds: Kind::WRITTEN,
         owners: vec!["ako-c1".into()],
         cluster_name: "c1".into(),
         name_prefix: "c1--".into(),

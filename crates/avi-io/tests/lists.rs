@@ -76,6 +76,7 @@ async fn a_list_that_changed_once_is_whole() {
 
 fn scope() -> Scope {
     Scope {
+        kinds: Kind::WRITTEN,
         owners: vec!["ako-c".into()],
         cluster_name: "c".into(),
         name_prefix: "c--".into(),

@@ -9,8 +9,9 @@ use crate::reference::Ref;
 /// How much of a value is shown in a plan.
 const SHOWN: usize = 120;
 
-/// The fields that hold secrets, wherever they are: how an authorization server knows us.
-const SECRETS: [&str; 2] = ["client_secret", "server_secret"];
+/// The fields that hold secrets, wherever they are: how an authorization server knows us, and what a
+/// health monitor signs in with.
+const SECRETS: [&str; 3] = ["client_secret", "server_secret", "password"];
 
 /// One field that is not as it is wanted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,7 +64,7 @@ fn compare(path: &str, wanted: &Value, observed: &Value, changes: &mut Vec<Field
         (Value::Object(w), Value::Null) if w.is_empty() => {}
         (Value::String(w), Value::String(o)) if same_text(w, o) => {}
         (w, o) if w == o => {}
-        (w, o) => push(path, Some(w), (!o.is_null()).then_some(o), changes),
+        (w, o) => push(path, (!w.is_null()).then_some(w), (!o.is_null()).then_some(o), changes),
     }
 }
 

@@ -9,12 +9,14 @@
 //!   so equal intent is equal bytes.
 //! - Nothing here knows Kubernetes, time or a network.
 
+pub mod application_profile;
 mod body;
 pub mod certificate;
 pub mod change;
 pub mod datascript;
 pub mod disabled;
 pub mod go_json;
+pub mod health_monitor;
 pub mod http_policy;
 pub mod kind;
 pub mod l4_policy;
@@ -31,16 +33,19 @@ pub mod reference;
 pub mod referred;
 pub mod reply;
 pub mod service_engine_group;
+pub mod spec;
 pub mod string_group;
 mod table;
 pub mod virtual_service;
 pub mod vrf_context;
 pub mod vsvip;
 
+pub use application_profile::ApplicationProfile;
 pub use certificate::{Certificate, PrivateKey, SslKeyAndCertificate};
 pub use change::FieldChange;
 pub use datascript::{DataScript, VsDataScriptSet};
 pub use disabled::Disabled;
+pub use health_monitor::HealthMonitor;
 pub use http_policy::HttpPolicySet;
 pub use kind::Kind;
 pub use l4_policy::L4PolicySet;
@@ -57,6 +62,7 @@ pub use reference::Ref;
 pub use referred::{Brief, By, Referred};
 pub use reply::{ErrorClass, Failure, Meta};
 pub use service_engine_group::{Label, ServiceEngineGroup};
+pub use spec::Spec;
 pub use string_group::StringGroup;
 pub use virtual_service::{Listener, VhMatch, VirtualService};
 pub use vrf_context::{StaticRoute, VrfContext};

@@ -47,6 +47,7 @@ macro_rules! objects {
     (
         borrowed { $($borrowed:ident $_bp:literal $_bm:literal $lent:ident :: $part:ident;)* }
         written { $($written:ident $_wp:literal $_wm:literal $module:ident :: $body:ident;)* }
+        profiles { $($profile:ident $_pp:literal $_pm:literal $of:ident :: $made:ident;)* }
         referred { $($_referred:tt)* }
     ) => {
         /// An object's body.
@@ -56,6 +57,7 @@ macro_rules! objects {
         #[allow(missing_docs)]
         pub enum Object {
             $($written(crate::$module::$body),)*
+            $($profile(crate::$of::$made),)*
             $(#[doc = "Borrowed: our part of it."] $borrowed(crate::$lent::$part),)*
         }
 
@@ -69,6 +71,7 @@ macro_rules! objects {
             pub fn read(kind: Kind, body: Value) -> Result<Self, serde_json::Error> {
                 let mut object = match kind {
                     $(Kind::$written => Self::$written(serde_json::from_value(body)?),)*
+                    $(Kind::$profile => Self::$profile(serde_json::from_value(body)?),)*
                     $(Kind::$borrowed => Self::$borrowed(serde_json::from_value(body)?),)*
                     other => {
                         let message = format!("{other} is not a kind that is written");
@@ -83,6 +86,7 @@ macro_rules! objects {
             pub fn kind(&self) -> Kind {
                 match self {
                     $(Self::$written(_) => Kind::$written,)*
+                    $(Self::$profile(_) => Kind::$profile,)*
                     $(Self::$borrowed(_) => Kind::$borrowed,)*
                 }
             }
@@ -93,6 +97,7 @@ macro_rules! objects {
             pub fn has_created_by(self) -> bool {
                 match self {
                     $(Kind::$written => crate::$module::$body::HAS_CREATED_BY,)*
+                    $(Kind::$profile => crate::$of::$made::HAS_CREATED_BY,)*
                     $(Kind::$borrowed => crate::$lent::$part::HAS_CREATED_BY,)*
                     _ => true,
                 }
@@ -103,6 +108,7 @@ macro_rules! objects {
             pub fn has_cloud(self) -> bool {
                 match self {
                     $(Kind::$written => crate::$module::$body::HAS_CLOUD,)*
+                    $(Kind::$profile => crate::$of::$made::HAS_CLOUD,)*
                     $(Kind::$borrowed => crate::$lent::$part::HAS_CLOUD,)*
                     _ => false,
                 }
@@ -125,10 +131,12 @@ macro_rules! each_kind {
         $object:tt $x:tt $value:tt
         borrowed { $($borrowed:ident $_bp:literal $_bm:literal $_l:ident :: $_p:ident;)* }
         written { $($written:ident $_wp:literal $_wm:literal $_m:ident :: $_b:ident;)* }
+        profiles { $($profile:ident $_pp:literal $_pm:literal $_o:ident :: $_d:ident;)* }
         referred { $($_referred:tt)* }
     ) => {
         match $object {
             $(Object::$written($x) => $value,)*
+            $(Object::$profile($x) => $value,)*
             $(Object::$borrowed($x) => $value,)*
         }
     };
@@ -146,10 +154,12 @@ macro_rules! both_of_a_kind {
         $objects:tt $x:tt $y:tt $value:tt $otherwise:tt
         borrowed { $($borrowed:ident $_bp:literal $_bm:literal $_l:ident :: $_p:ident;)* }
         written { $($written:ident $_wp:literal $_wm:literal $_m:ident :: $_b:ident;)* }
+        profiles { $($profile:ident $_pp:literal $_pm:literal $_o:ident :: $_d:ident;)* }
         referred { $($_referred:tt)* }
     ) => {
         match $objects {
             $((Object::$written($x), Object::$written($y)) => $value,)*
+            $((Object::$profile($x), Object::$profile($y)) => $value,)*
             $((Object::$borrowed($x), Object::$borrowed($y)) => $value,)*
             _ => $otherwise,
         }

@@ -4,8 +4,8 @@
 /// Avi's error texts spell it; those that are written have a body ([`Body`](crate::body::Body))
 /// as well.
 ///
-/// A new kind that is written is a row here, in `written`, and a module with its body; one that
-/// is only referred to is a row in `referred`.
+/// A new kind that is written is a row here, in `written` or `profiles`, and a module with its body;
+/// one that is only referred to is a row in `referred`.
 macro_rules! for_each_kind {
     ($then:ident $(, $argument:tt)*) => {
         $then! {
@@ -31,15 +31,19 @@ macro_rules! for_each_kind {
                 VsDataScriptSet "vsdatascriptset" "VSDataScriptSet" datascript::VsDataScriptSet;
                 VirtualService "virtualservice" "VirtualService" virtual_service::VirtualService;
             }
+            // The CRD operator creates and deletes them, one for each custom resource; the operator
+            // itself refers to them. They refer to nothing that is written.
+            profiles {
+                HealthMonitor "healthmonitor" "HealthMonitor" health_monitor::HealthMonitor;
+                ApplicationProfile "applicationprofile" "ApplicationProfile" application_profile::ApplicationProfile;
+            }
             referred {
                 Tenant "tenant" "Tenant";
                 Cloud "cloud" "Cloud";
                 Network "network" "Network";
                 VimgrNwRuntime "vimgrnwruntime" "VIMgrNWRuntime";
                 IpamDnsProviderProfile "ipamdnsproviderprofile" "IpamDnsProviderProfile";
-                ApplicationProfile "applicationprofile" "ApplicationProfile";
                 NetworkProfile "networkprofile" "NetworkProfile";
-                HealthMonitor "healthmonitor" "HealthMonitor";
                 SslProfile "sslprofile" "SSLProfile";
                 AnalyticsProfile "analyticsprofile" "AnalyticsProfile";
                 ErrorPageProfile "errorpageprofile" "ErrorPageProfile";

@@ -60,7 +60,12 @@ impl<'a> Names<'a> {
 
     /// `<cluster>--`, the start of every name.
     pub fn prefix(&self) -> String {
-        format!("{}--", self.config.cluster_name)
+        self.config.name_prefix()
+    }
+
+    /// What the CRD operator makes of a custom resource. Source: Custom resources, §9.2.
+    pub fn of_custom_resource(&self, namespace: &str, name: &str) -> String {
+        self.hashed(&format!("{namespace}-{name}"))
     }
 
     /// The start of the names of what is a host's own.

@@ -1,5 +1,8 @@
 //! One Kubernetes object of any kind.
 
+pub use ako_avi_types::Spec;
+
+pub use crate::kinds::application_profile::ApplicationProfile;
 pub use crate::kinds::claim::Claim;
 pub use crate::kinds::endpoint_slice::{Endpoint, EndpointSlice, SlicePort};
 pub use crate::kinds::health_monitor::HealthMonitor;
@@ -15,11 +18,13 @@ pub use crate::kinds::meta::ObjectMeta;
 pub use crate::kinds::namespace::Namespace;
 pub use crate::kinds::node::Node;
 pub use crate::kinds::node_subnets::{BlockAffinity, CiliumNode, HostSubnet, NodeSubnets};
+pub use crate::kinds::pki_profile::PkiProfile;
 pub use crate::kinds::pod::{NodePort, Pod};
 pub use crate::kinds::port::{PortRef, Protocol};
-pub use crate::kinds::published::{Others, Published, PublishedAddress};
+pub use crate::kinds::published::{Hold, Others, Published, PublishedAddress};
 pub use crate::kinds::route::{InsecurePolicy, Route, RouteBackend, RouteTls, Termination};
-pub use crate::kinds::secret::Secret;
+pub use crate::kinds::route_backend_extension::RouteBackendExtension;
+pub use crate::kinds::secret::{BasicAuth, Secret};
 pub use crate::kinds::service::{Service, ServicePort, ServiceType, UnusedField};
 pub use crate::kinds::sso_rule::SsoRule;
 pub use crate::kinds::table::{ResourceId, ResourceKind};
@@ -28,7 +33,7 @@ pub use crate::kinds::told::{Condition, Part, Told, Truth};
 use crate::kinds::kept::Kept;
 
 macro_rules! resources {
-    ($($kind:ident $module:ident::$type:ident $group:literal $version:literal $plural:literal $scope:ident $selected:tt $read:tt;)*) => {
+    ($($kind:ident $module:ident::$type:ident $group:literal $version:literal $plural:literal $scope:ident $selected:tt $readers:ident $read:tt;)*) => {
         /// One object of any kind.
         #[derive(Clone, Debug, PartialEq)]
         #[allow(missing_docs)]

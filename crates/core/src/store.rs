@@ -159,7 +159,7 @@ pub trait Stored: Kept {
 }
 
 macro_rules! stores {
-    ($($kind:ident $module:ident::$type:ident $group:literal $version:literal $plural:literal $scope:ident $selected:tt $read:tt;)*) => {
+    ($($kind:ident $module:ident::$type:ident $group:literal $version:literal $plural:literal $scope:ident $selected:tt $readers:ident $read:tt;)*) => {
         /// A store for each kind.
         #[derive(Clone, Debug, Default)]
         #[allow(non_snake_case, reason = "called as the kinds are")]

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use ako_avi_types::{Kind, Object, ObjectKey, Referred};
 use ako_core::{Diagnostic, Index, Key, Look, ResourceId, Snapshot};
 use ako_translate::{
-    Binding, Carried, Contribution, FrontKey, Keep, Maker, Output, PlacedBy, Translator, UnitKey, What,
+    Binding, Carried, Contribution, FrontKey, Keep, Made, Maker, Output, PlacedBy, Translator, UnitKey, What,
 };
 
 use self::standing::Standing;
@@ -189,6 +189,14 @@ impl Desired {
         kept.filter(|(kept, _)| kept == key).map(|(_, keep)| *keep).max()
     }
 
+    /// Whether an object is to be written though the controller shows no difference.
+    pub(crate) fn is_outdated(&self, key: &ObjectKey) -> bool {
+        let makers = self.wanted.get(key).into_iter().flat_map(|wanted| &wanted.makers);
+        let said = makers.filter_map(|(maker, _)| self.output(maker)).flat_map(|output| &output.statements);
+        let is_it = |what: &What| matches!(what, What::Made(made) if made.is_outdated && made.key == *key);
+        key.kind.is_made_of_custom_resources() && said.map(|statement| &statement.what).any(is_it)
+    }
+
     /// Every object of which something stays as it is on the controller, and what.
     pub fn all_kept(&self) -> impl Iterator<Item = (&ObjectKey, &Keep)> {
         let outputs = self.units.values().chain(self.fronts.values().map(|front| &front.output));
@@ -286,6 +294,20 @@ impl Desired {
         resource: &ResourceId,
     ) -> impl Iterator<Item = (&Binding, &Maker)> {
         self.statements.get(resource).iter().filter_map(|(what, maker)| Some((what.binding()?, maker)))
+    }
+
+    /// What is said of the one object of the controller that is made of a custom resource.
+    pub fn made(&self, resource: &ResourceId) -> Option<&Made> {
+        self.statements(resource).find_map(|what| match what {
+            What::Made(made) => Some(made),
+            _ => None,
+        })
+    }
+
+    /// Whether the custom resource that an object of the controller was made of is asked to be deleted:
+    /// it says so itself, whoever has seen that.
+    pub(crate) fn is_to_be_deleted(&self, key: &ObjectKey) -> bool {
+        self.bound_to(key).filter_map(|resource| self.made(resource)).any(|made| made.is_deleting)
     }
 
     /// What is said of a Kubernetes object.

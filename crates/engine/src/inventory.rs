@@ -39,6 +39,8 @@ struct Entry {
     /// The wanted object that it was found to be equal to, or that it is the
     /// controller's answer to: sending that again would change nothing.
     agreed: Option<Arc<Object>>,
+    /// Of an object with something secret, what this process wrote it as.
+    written: Option<Arc<Object>>,
 }
 
 /// What is known of a VsVip that is not used any more.
@@ -309,8 +311,14 @@ impl Inventory {
     /// something else, writing it again and again would not help.
     pub(crate) fn written_as(&mut self, key: &ObjectKey, sent: Arc<Object>) {
         if let Some(entry) = self.entries.get_mut(key) {
+            entry.written = (!sent.secrets().is_empty()).then(|| sent.clone());
             entry.agreed = Some(sent);
         }
+    }
+
+    /// Whether this process wrote an object exactly so, with what is secret in it.
+    pub(crate) fn was_written_as(&self, key: &ObjectKey, wanted: &Object) -> bool {
+        self.entries.get(key).and_then(|entry| entry.written.as_deref()) == Some(wanted)
     }
 
     /// How an object differs from what is wanted.
@@ -325,7 +333,7 @@ impl Inventory {
         }
         self.note_left_alone(&key, &observed.body);
         *self.counts.entry(key.kind).or_default() += weight(&observed.body);
-        self.entries.insert(key, Entry { observed, touched, agreed: None });
+        self.entries.insert(key, Entry { observed, touched, agreed: None, written: None });
     }
 
     fn take(&mut self, key: &ObjectKey) {

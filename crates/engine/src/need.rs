@@ -85,12 +85,20 @@ pub(crate) fn of(
     let operation = |change| Need::Ready(Operation { key: key.clone(), change });
     let need = match inventory.get(key).cloned() {
         None if key.kind.is_borrowed() => Need::Nothing,
+        None if kept.contains(&Keep::AsIs) => Need::Nothing,
         None if kept.contains(&Keep::All) && inventory.serves_elsewhere(key, &body) => Need::Nothing,
         None => operation(Change::Create(body)),
-        Some(_) if inventory.agrees(key, &body) => Need::Nothing,
+        Some(_) if inventory.agrees(key, &body) && !is_outdated(key, &body, desired, inventory) => {
+            Need::Nothing
+        }
         Some(Observed { meta, .. }) => operation(Change::Update(meta, body)),
     };
     Finding { need, left_out: missing }
+}
+
+/// Whether something secret in an object has changed that this process has not written yet.
+fn is_outdated(key: &ObjectKey, body: &Arc<Object>, desired: &Desired, inventory: &Inventory) -> bool {
+    desired.is_outdated(key) && !inventory.was_written_as(key, body)
 }
 
 /// The wanted object without references to what is not there.

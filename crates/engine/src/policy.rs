@@ -33,8 +33,10 @@ pub(crate) struct Policy {
     /// How long another instance may be writing that sees nothing of what changed: until
     /// its leadership ends, or what it believes is too old.
     pub(crate) margin: Duration,
-    /// The cluster's name, with which the names of all objects begin.
+    /// The cluster's name.
     pub(crate) cluster: Arc<str>,
+    /// The start of the names of all objects.
+    pub(crate) name_prefix: String,
     /// `created_by` of what this instance owns.
     pub(crate) owner: String,
     /// `created_by` of what a primary instance owned before it had that role.
@@ -61,6 +63,7 @@ impl Policy {
             bound: bound(config),
             margin: bound(config).max(config.leader_election.lease_duration),
             cluster: config.cluster_name.clone(),
+            name_prefix: config.name_prefix(),
             owner: config.owner(),
             former_owner: config.former_owner(),
             removing: config.delete_config,

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ako_avi_types::{Failure, ObjectKey};
-use ako_core::resource::{Published, PublishedAddress};
+use ako_core::resource::{Published, PublishedAddress, Truth};
 use ako_core::{Diagnostic, Reason, ResourceId, Snapshot};
 use ako_elect::Moment;
 
 use crate::desired::Desired;
 use crate::event::{Effect, Notice, Unpublished};
+use crate::made;
 use crate::overwritten::Overwritten;
 use crate::policy::Policy;
 use crate::status::{self, Known};
@@ -222,7 +223,9 @@ impl Publisher {
             }
             let is_not_seen_yet =
                 |w: &Writing| status::same(&w.wanted, &wanted) && status::same(&w.before, current);
-            if self.written.get(&object).is_some_and(|written| is_not_seen_yet(&written.writing)) {
+            let may_be_unseen =
+                |w: &Writing| is_not_seen_yet(w) || holds_to_a_former_version(w, current, &wanted);
+            if self.written.get(&object).is_some_and(|written| may_be_unseen(&written.writing)) {
                 continue;
             }
             self.waiting.remove(&object);
@@ -321,6 +324,7 @@ impl Publisher {
         }
         self.failures.remove(object);
         self.refused.remove(object);
+        effects.extend(programmed_notice(object, &writing.before, &writing.wanted).map(Effect::Tell));
         let request_only = status::same_addresses(&writing.before, &writing.wanted);
         if !request_only {
             self.overwritten.wrote(object, &writing.wanted, now);
@@ -391,6 +395,27 @@ impl Publisher {
     }
 }
 
+/// Whether finalizers would be written to a version that is known to be a former one: those were
+/// written to it before. The watch shows the new one soon.
+fn holds_to_a_former_version(written: &Writing, current: &Published, wanted: &Published) -> bool {
+    let is_as_before = written.before.hold == current.hold;
+    is_as_before && !current.holds_same(wanted) && wanted.holds_same(&written.wanted)
+}
+
+/// What is said of a custom resource when its condition says something else than before.
+fn programmed_notice(object: &ResourceId, before: &Published, written: &Published) -> Option<Notice> {
+    if written.hold.is_none() || before.tells_same(written) {
+        return None;
+    }
+    let condition = written.told.as_ref()?.conditions.values().next()?;
+    Some(Notice {
+        object: object.clone(),
+        warning: condition.status != Truth::True,
+        reason: made::known_reason(&condition.reason)?,
+        message: condition.message.clone(),
+    })
+}
+
 /// What upstream's recorder says about a written status.
 fn notices(object: &ResourceId, written: &Published) -> impl Iterator<Item = Notice> {
     let notice = |reason, message: String| Notice {
@@ -415,7 +440,7 @@ fn notices(object: &ResourceId, written: &Published) -> impl Iterator<Item = Not
 
 #[cfg(test)]
 mod tests {
-    use ako_core::resource::{Condition, Part, Told, Truth};
+    use ako_core::resource::{Condition, Part, Told};
     use ako_core::{NamespacedName, ResourceKind};
 
     use super::*;

@@ -90,7 +90,7 @@ pub(crate) fn keep(kept: &[Keep], key: &ObjectKey, body: Arc<Object>, inventory:
         Arc::new(match kept {
             Keep::Place => body.placed_as(observed),
             Keep::Shape => body.shaped_as(observed, &is_ours),
-            Keep::AllButServers | Keep::All => observed.with_servers_of(&body),
+            Keep::AllButServers | Keep::All | Keep::AsIs => observed.with_servers_of(&body),
         })
     })
 }

@@ -4,15 +4,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use ako_avi_types::{Kind, Object, ObjectKey, go_json};
+use ako_avi_types::{ErrorClass, Failure, Kind, Object, ObjectKey, go_json};
 use ako_core::config::ServiceMode;
-use ako_core::resource::{Condition, Published, PublishedAddress, Service, ServiceType, Told, Truth};
+use ako_core::resource::{Condition, Hold, Published, PublishedAddress, Service, ServiceType, Told, Truth};
 use ako_core::{CONTROLLER_NAME, Facts, ResourceId, ResourceKind, Snapshot, annotation};
-use ako_translate::{Binding, Maker, State, What};
+use ako_translate::{Binding, Made, Maker, State, What};
 
 use crate::agenda::Agenda;
 use crate::desired::Desired;
 use crate::inventory::Inventory;
+use crate::made::{Progress, tell_made};
 use crate::trial::{Publish, Trials};
 
 /// What statuses are decided by.
@@ -40,12 +41,48 @@ impl Known<'_> {
             return None;
         }
         let told = tell(desired.statements(resource), &|keys| self.programmed(keys));
+        let (told, hold) = match desired.made(resource) {
+            Some(made) => (self.tell_made(resource, made, current), self.hold(made, current)),
+            None => (told, None),
+        };
         let addresses = self.addresses(resource, current, is_known);
-        if addresses.is_none() && told.is_none() {
+        if addresses.is_none() && told.is_none() && hold.is_none() {
             return None;
         }
         let addresses = addresses.unwrap_or_else(|| current.clone());
-        Some(Published { told: told.or_else(|| current.told.clone()), ..addresses })
+        let told = told.or_else(|| current.told.clone());
+        Some(Published { told, hold: hold.or_else(|| current.hold.clone()), ..addresses })
+    }
+
+    fn tell_made(&self, resource: &ResourceId, made: &Made, current: &Published) -> Option<Box<Told>> {
+        // Of what is to be deleted it is told where it still is.
+        let is_left = |former: &&ObjectKey| made.is_deleting && self.inventory.contains(former);
+        let key = made.former.as_ref().filter(is_left).unwrap_or(&made.key);
+        let made = &Made { key: key.clone(), ..made.clone() };
+        let work = self.agenda.get(&made.key);
+        let is_in_use = |failure: &&Failure| failure.class == ErrorClass::InUse;
+        let failure = work.and_then(|work| {
+            let failure = work.failure.as_ref();
+            failure.filter(|failure| work.is_known_refused() || is_in_use(failure))
+        });
+        let progress = Progress {
+            uuid: self.inventory.get(&made.key).map(|observed| observed.meta.uuid.clone()),
+            is_done: self.programmed(std::slice::from_ref(&made.key)) == Programmed::Yes,
+            failure: failure.cloned(),
+        };
+        tell_made(resource.kind, made, &progress, current)
+    }
+
+    /// Whether an object is held: until it is asked to be deleted, and then until nothing is left that
+    /// was made of it.
+    fn hold(&self, made: &Made, current: &Published) -> Option<Box<Hold>> {
+        let hold = current.hold.as_deref()?.clone();
+        let may_be_there = |key| self.inventory.contains(key) || self.agenda.contains(key);
+        let is_left = || [&made.key].into_iter().chain(&made.former).any(may_be_there);
+        let is_held = !made.is_deleting || !self.inventory.is_complete() || is_left();
+        // What was never held is not held any more once it is to go.
+        let is_held = is_held && (hold.is_held || !made.is_deleting);
+        Some(Box::new(Hold { is_held, ..hold }))
     }
 
     /// The addresses that should stand on an object, and what goes with them; `None` if what
@@ -245,7 +282,7 @@ pub fn tell<'a>(
     let mut told = Told::default();
     for what in statements {
         match what {
-            What::Address(_) | What::AddressStays(_) | What::NodePorts => {}
+            What::Address(_) | What::AddressStays(_) | What::NodePorts | What::Made(_) => {}
             What::Condition { part, kind, state, generation } => {
                 let condition = condition(state, *generation, programmed);
                 let key = (part.clone(), (*kind).into());
@@ -350,7 +387,7 @@ pub(crate) fn loses(current: &Published, wanted: &Published) -> bool {
 
 /// Whether what is published on two objects is the same to its readers.
 pub(crate) fn same(a: &Published, b: &Published) -> bool {
-    same_addresses(a, b) && a.node_ports == b.node_ports && a.tells_same(b)
+    same_addresses(a, b) && a.node_ports == b.node_ports && a.tells_same(b) && a.holds_same(b)
 }
 
 /// Whether two statuses are the same, and the annotations that go with them.

@@ -40,7 +40,9 @@ pub struct OperatorOptions {
     /// Where it serves `/readyz` and its pages: `apiServerPort` of its
     /// configuration, as [`install`] returns it.
     pub port: u16,
-    /// Further arguments after `ako run`.
+    /// Which program: `run`, or `crd-operator`.
+    pub command: &'static str,
+    /// Further arguments after that.
     pub args: Vec<String>,
     /// Further environment variables.
     pub env: Vec<(String, String)>,
@@ -55,9 +57,18 @@ impl OperatorOptions {
             pod_name: "ako-0".to_owned(),
             namespace: installed.namespace.clone(),
             port: installed.port,
+            command: "run",
             args: Vec::new(),
             env: Vec::new(),
         }
+    }
+
+    /// The CRD operator, which has a port of its own.
+    #[must_use]
+    pub fn crd_operator(mut self, port: u16) -> Self {
+        self.command = "crd-operator";
+        self.port = port;
+        self.pod_name("ako-crd-operator-0").env("AKO_API_PORT", &port.to_string())
     }
 
     /// Another replica.
@@ -86,10 +97,10 @@ pub struct Operator {
 }
 
 impl Operator {
-    /// Starts `ako run`.
+    /// Starts the program.
     pub fn start(options: OperatorOptions) -> anyhow::Result<Self> {
         let folder = tempfile::Builder::new().prefix("ako-operator-").tempdir()?;
-        let mut args = vec!["run".to_owned()];
+        let mut args = vec![options.command.to_owned()];
         args.extend(options.args);
         let mut env = vec![
             ("KUBECONFIG".to_owned(), options.kubeconfig.display().to_string()),

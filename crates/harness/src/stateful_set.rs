@@ -1,5 +1,5 @@
-//! The operator's StatefulSet and its pods, as its chart, the controller manager
-//! and a kubelet would have them: for operators that run as processes.
+//! The operator's StatefulSet and its pods, and those of the CRD operator, as the chart, the
+//! controller manager and a kubelet would have them: for operators that run as processes.
 
 use anyhow::Context as _;
 use kube::Client;
@@ -35,11 +35,20 @@ pub async fn allow(client: &Client, namespace: &str) -> anyhow::Result<()> {
 /// Creates the StatefulSet, or changes its number of replicas, with a ServiceAccount that
 /// may do the work of an operator. No pod comes or goes by it.
 pub async fn scale(client: &Client, namespace: &str, replicas: usize) -> anyhow::Result<()> {
+    scale_of(client, (namespace, NAME), replicas).await
+}
+
+/// The same of the StatefulSet of that namespace and name.
+pub async fn scale_of(
+    client: &Client,
+    (namespace, name): (&str, &str),
+    replicas: usize,
+) -> anyhow::Result<()> {
     allow(client, namespace).await?;
-    let labels = json!({"app.kubernetes.io/name": NAME});
-    let mut set = named(namespace);
+    let labels = json!({"app.kubernetes.io/name": name});
+    let mut set = named(namespace, name);
     set["spec"] = json!({
-        "replicas": replicas, "serviceName": NAME, "selector": {"matchLabels": labels},
+        "replicas": replicas, "serviceName": name, "selector": {"matchLabels": labels},
         "template": {"metadata": {"labels": labels, "annotations": {NOTE: "starting"}}, "spec": pod_spec()},
     });
     cluster::apply(client, &set).await
@@ -47,32 +56,38 @@ pub async fn scale(client: &Client, namespace: &str, replicas: usize) -> anyhow:
 
 /// Creates a pod of the StatefulSet, which runs at once.
 pub async fn add_pod(client: &Client, namespace: &str, pod: &str) -> anyhow::Result<()> {
-    add_pod_with(client, namespace, pod, &json!({NOTE: "starting"}), pod_spec()).await
+    add_pod_of(client, (namespace, NAME), pod).await
+}
+
+/// Creates a pod of the StatefulSet of that namespace and name, which runs at once.
+pub async fn add_pod_of(client: &Client, set: (&str, &str), pod: &str) -> anyhow::Result<()> {
+    add_pod_with(client, set, pod, &json!({NOTE: "starting"}), pod_spec()).await
 }
 
 /// The same of AKO 2.2.1: without the annotation, and of another image.
 pub async fn add_pod_of_ako(client: &Client, namespace: &str, pod: &str) -> anyhow::Result<()> {
     let mut spec = pod_spec();
     spec["containers"][0]["image"] = json!("ako:2.2.1");
-    add_pod_with(client, namespace, pod, &json!({}), spec).await
+    add_pod_with(client, (namespace, NAME), pod, &json!({}), spec).await
 }
 
 async fn add_pod_with(
     client: &Client,
-    namespace: &str,
+    (namespace, name): (&str, &str),
     pod: &str,
     annotations: &Value,
     spec: Value,
 ) -> anyhow::Result<()> {
-    let set = cluster::get(client, &named(namespace)).await?.context("there is no StatefulSet ako")?;
+    let set = cluster::get(client, &named(namespace, name)).await?;
+    let set = set.with_context(|| format!("there is no StatefulSet {name}"))?;
     let owner = json!({
-        "apiVersion": "apps/v1", "kind": "StatefulSet", "name": NAME, "uid": set["metadata"]["uid"],
+        "apiVersion": "apps/v1", "kind": "StatefulSet", "name": name, "uid": set["metadata"]["uid"],
         "controller": true,
     });
     let object = json!({
         "apiVersion": "v1", "kind": "Pod",
         "metadata": {
-            "name": pod, "namespace": namespace, "labels": {"app.kubernetes.io/name": NAME},
+            "name": pod, "namespace": namespace, "labels": {"app.kubernetes.io/name": name},
             "annotations": annotations, "ownerReferences": [owner],
         },
         "spec": spec,
@@ -88,8 +103,8 @@ pub async fn remove_pod(client: &Client, namespace: &str, pod: &str) -> anyhow::
         .await
 }
 
-fn named(namespace: &str) -> Value {
-    json!({"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {"name": NAME, "namespace": namespace}})
+fn named(namespace: &str, name: &str) -> Value {
+    json!({"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {"name": name, "namespace": namespace}})
 }
 
 fn pod_spec() -> Value {

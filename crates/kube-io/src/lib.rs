@@ -43,7 +43,7 @@ pub use config_source::{
 pub use connect::{ConnectError, KubernetesVersion, client, kubernetes_version};
 pub use error::ErrorClass;
 pub use event::{About, COMPONENT, EventCounts, EventWriter, Occurrence, QUEUE_LIMIT, Severity, WallClock};
-pub use leadership::{BootClock, Candidate, Handle, NOTE, Standing};
+pub use leadership::{BootClock, Candidate, Handle, NOTE, Shared, Standing};
 pub use own_pod::{OwnPod, cluster_uid, own_pod, replicas, unread_pod};
 pub use preflight::{Purpose, Rule, missing_rules, needed_rules, token_rules};
 pub use proof::Demand;

@@ -5,8 +5,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::time::Duration;
 
-use ako_core::ResourceKind;
-use ako_elect::{LEASE_NAME, RECORD_NAME};
+use ako_core::{Program, ResourceKind};
 use futures::{StreamExt, TryStreamExt, stream};
 use k8s_openapi::api::authorization::v1::ResourceAttributes;
 use kube::Client;
@@ -15,6 +14,7 @@ use crate::access_review::{self, Asker};
 use crate::config_source::{CONFIG_MAP, CREDENTIALS_SECRET};
 use crate::discovery::{Availability, availability};
 use crate::error::describe;
+use crate::leadership::Shared;
 
 /// How many questions are asked at a time.
 const CONCURRENT_REVIEWS: usize = 8;
@@ -159,23 +159,29 @@ impl Need {
     }
 }
 
-/// What every instance needs, beside the watches.
-fn always() -> [Need; 11] {
-    use Purpose::{ClusterName, Configuration, Events, Instances, Leading};
+/// What every instance of a program needs, beside the watches.
+fn always(program: Program) -> [Need; 10] {
+    use Purpose::{ClusterName, Configuration, Events, Leading};
     let coordination = "coordination.k8s.io";
+    let Shared { record, lease, .. } = Shared::of(program);
     [
         Need::new(Leading, "", "configmaps", &["create"]).own(),
-        Need::new(Leading, "", "configmaps", &["get", "update"]).named(RECORD_NAME),
+        Need::new(Leading, "", "configmaps", &["get", "list", "watch", "update"]).named(record),
         Need::new(Leading, coordination, "leases", &["create"]).own(),
-        Need::new(Leading, coordination, "leases", &["get", "update", "delete"]).named(LEASE_NAME),
+        Need::new(Leading, coordination, "leases", &["get", "update", "delete"]).named(lease),
         Need::new(Leading, "", "pods", &["get", "list", "watch", "patch"]).own(),
         Need::new(Leading, "apps", "statefulsets", &["get"]).own(),
         Need::new(Configuration, "", "configmaps", &["get", "list", "watch"]).named(CONFIG_MAP),
         Need::new(Configuration, "", "secrets", &["list", "watch"]).named(CREDENTIALS_SECRET),
         Need::new(Events, "", "events", &["create"]),
         Need::new(ClusterName, "", "namespaces", &["get"]),
-        Need::new(Instances, "authorization.k8s.io", "subjectaccessreviews", &["create"]),
     ]
+}
+
+/// Telling other instances of the operator from what anybody made up, and telling them something.
+fn beside_others() -> [Need; 2] {
+    let review = Need::new(Purpose::Instances, "authorization.k8s.io", "subjectaccessreviews", &["create"]);
+    [review, noting()]
 }
 
 /// What writing statuses and annotations of a kind takes.
@@ -206,12 +212,18 @@ fn storing_token() -> Need {
     Need::new(Purpose::Token, "", "secrets", &["patch"]).named(CREDENTIALS_SECRET)
 }
 
-/// Every rule that an instance needs. `namespace` is its own, `kinds` what it
+/// Every rule that an instance of a program needs. `namespace` is its own, `kinds` what it
 /// watches, `token` whether it logs in with an authentication token.
-pub fn needed_rules(namespace: &str, kinds: &BTreeSet<ResourceKind>, token: bool) -> Vec<Rule> {
-    let with_status = kinds.iter().copied().filter(|kind| kind.has_status());
+pub fn needed_rules(
+    program: Program,
+    namespace: &str,
+    kinds: &BTreeSet<ResourceKind>,
+    token: bool,
+) -> Vec<Rule> {
+    let with_status = kinds.iter().copied().filter(|kind| kind.is_published_by(program));
     let kinds = kinds.iter().copied().map(watching);
-    let needs = always().into_iter().chain(with_status.flat_map(publishing_on)).chain([noting()]);
+    let needs = always(program).into_iter().chain(with_status.flat_map(publishing_on));
+    let needs = needs.chain((program == Program::Operator).then(beside_others).into_iter().flatten());
     let needs = needs.chain(kinds).chain(token.then(storing_token));
     needs.flat_map(|need| need.rules(namespace)).collect()
 }
@@ -270,7 +282,7 @@ mod tests {
     use super::*;
 
     fn shown(kinds: &[ResourceKind], token: bool, purpose: Purpose) -> Vec<String> {
-        let rules = needed_rules("avi", &kinds.iter().copied().collect(), token);
+        let rules = needed_rules(Program::Operator, "avi", &kinds.iter().copied().collect(), token);
         let wanted = rules.iter().filter(|rule| rule.purpose == purpose);
         wanted.map(|rule| rule.to_string().split(", needed").next().unwrap_or_default().to_owned()).collect()
     }
@@ -280,6 +292,8 @@ mod tests {
         let expected = [
             "create configmaps (group core) in namespace avi",
             "get configmaps \"ako-leadership\" (group core) in namespace avi",
+            "list configmaps \"ako-leadership\" (group core) in namespace avi",
+            "watch configmaps \"ako-leadership\" (group core) in namespace avi",
             "update configmaps \"ako-leadership\" (group core) in namespace avi",
             "create leases (group coordination.k8s.io) in namespace avi",
             "get leases \"ako-lease-lock\" (group coordination.k8s.io) in namespace avi",

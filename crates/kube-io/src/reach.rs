@@ -1,10 +1,12 @@
 //! Whose objects of a kind are watched: with `useDefaultSecretsOnly`, and where Routes are served, no
-//! Secrets but those of the operator's namespace.
+//! Secrets but those of the operator's namespace; by the CRD operator, no Secrets but those that
+//! health monitors sign in with.
 
 use std::future::pending;
 use std::sync::Arc;
 
-use ako_core::{Config, ResourceKind};
+use ako_core::resource::BasicAuth;
+use ako_core::{Config, Program, ResourceKind};
 use tokio::sync::watch;
 
 /// Whose Secrets are watched.
@@ -15,12 +17,16 @@ pub enum SecretsOf {
     All,
     /// Where the API server has Routes, those of this namespace alone.
     OneWithRoutes(Arc<str>),
+    /// Those of all namespaces that health monitors sign in with.
+    HealthMonitors,
 }
 
 impl SecretsOf {
     /// As a configuration asks for it: the namespace is then the operator's own.
     pub fn configured(config: &Config) -> Self {
-        if config.default_secrets_only {
+        if config.program == Program::CrdOperator {
+            Self::HealthMonitors
+        } else if config.default_secrets_only {
             Self::OneWithRoutes(config.operator_namespace.clone())
         } else {
             Self::All
@@ -46,6 +52,12 @@ impl Reach {
         if kind == ResourceKind::Route {
             self.has_routes.send_replace(Some(served));
         }
+    }
+
+    /// The type of objects of a kind that are watched, if there is one.
+    pub(crate) fn only_type(&self, kind: ResourceKind) -> Option<&'static str> {
+        let is_confined = self.secrets == SecretsOf::HealthMonitors && kind == ResourceKind::Secret;
+        is_confined.then_some(BasicAuth::TYPE)
     }
 
     /// The namespace that a kind may be confined to.

@@ -102,7 +102,7 @@ async fn supervise(kind: ResourceKind, feed: Feed) {
 
 fn start(task: &mut JoinSet<()>, kind: ResourceKind, feed: Feed) {
     macro_rules! watch_each {
-        ($($kind:ident $module:ident::$type:ident $group:literal $version:literal $plural:literal $scope:ident $selected:tt $read:tt;)*) => {
+        ($($kind:ident $module:ident::$type:ident $group:literal $version:literal $plural:literal $scope:ident $selected:tt $readers:ident $read:tt;)*) => {
             match kind {
                 $(ResourceKind::$kind => task.spawn(watch::<ako_kube_types::$kind>(feed)),)*
             }

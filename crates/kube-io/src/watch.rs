@@ -221,10 +221,11 @@ where
 
     /// The objects that are watched, if not all are.
     fn selector(&self) -> Option<String> {
-        let of_kind = match K::KIND.spec().selected {
-            Selected::All => None,
-            Selected::Named(name) => Some(format!("metadata.name={name}")),
-            Selected::Fields(fields) => Some(fields.to_owned()),
+        let of_kind = match (self.feed.reach.only_type(K::KIND), K::KIND.spec().selected) {
+            (Some(only), _) => Some(format!("type={only}")),
+            (None, Selected::All) => None,
+            (None, Selected::Named(name)) => Some(format!("metadata.name={name}")),
+            (None, Selected::Fields(fields)) => Some(fields.to_owned()),
         };
         let of_namespace = self.namespace.as_ref().map(|namespace| format!("metadata.namespace={namespace}"));
         let parts: Vec<_> = of_kind.into_iter().chain(of_namespace).collect();

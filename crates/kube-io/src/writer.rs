@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use ako_core::annotation::{NODE_PORT_LOCAL_ENABLED, PUBLISHED};
 use ako_core::id::NamespacedName;
-use ako_core::resource::{Published, PublishedAddress};
+use ako_core::resource::{Hold, Published, PublishedAddress};
 use ako_core::secret::Redacted;
 use ako_core::{Installation, ResourceId, ResourceKind};
 use ako_elect::WritePermit;
@@ -81,7 +81,7 @@ pub enum PatchError {
     Timeout {
         /// The object.
         object: ResourceId,
-        /// `status`, `annotations` or `authtoken`.
+        /// `status`, `finalizers`, `annotations` or `authtoken`.
         part: &'static str,
     },
     /// The patch failed.
@@ -185,7 +185,8 @@ impl ClusterWriter {
         let patches = patches(object.kind, wanted, current, &stamp);
         let is_there = match &patches[..] {
             [] => return Ok(Outcome::Unchanged),
-            [(_, one), (_, other)] if !self.goes_separately(object.kind) => {
+            // Finalizers are no part of a status.
+            [(_, one), (_, other)] if wanted.hold.is_none() && !self.goes_separately(object.kind) => {
                 match writing.patch_together(&together(one, other)).await? {
                     Together::Stored => true,
                     Together::Gone => false,
@@ -257,6 +258,7 @@ struct Writing<'a> {
 #[derive(Clone, Copy)]
 enum Part {
     Status,
+    Finalizers,
     Annotations,
     Token,
 }
@@ -265,6 +267,7 @@ impl Part {
     fn name(self) -> &'static str {
         match self {
             Self::Status => "status",
+            Self::Finalizers => "finalizers",
             Self::Annotations => "annotations",
             Self::Token => "authtoken",
         }
@@ -344,7 +347,9 @@ impl Writing<'_> {
         let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
         let request = match part {
             Part::Status => request.patch_subresource("status", &name.name, &params, &Patch::Merge(patch)),
-            Part::Annotations | Part::Token => request.patch(&name.name, &params, &Patch::Merge(patch)),
+            Part::Finalizers | Part::Annotations | Part::Token => {
+                request.patch(&name.name, &params, &Patch::Merge(patch))
+            }
         };
         let mut request = request.map_err(|error| self.failed(part, kube::Error::BuildRequest(error)))?;
         let handed_over = capture_connection(&mut request);
@@ -461,10 +466,27 @@ fn patches(
     } else {
         annotations(differ && has_some).into_iter().chain(differ.then(status)).collect()
     };
+    // Before anything is told of it, it is held.
+    if let Some(patch) = finalizers_patch(kind, wanted, current) {
+        patches.insert(0, (Part::Finalizers, patch));
+    }
     if let (Some(others), Some((_, first))) = (&current.others, patches.first_mut()) {
         *first = at_version(std::mem::take(first), Some(&others.version));
     }
     patches
+}
+
+/// The finalizers, with ours or without; `None` if they are as they are to be. The list is written
+/// as a whole, so only to the version that it was seen in.
+fn finalizers_patch(kind: ResourceKind, wanted: &Published, current: &Published) -> Option<Value> {
+    let (wanted, current) = (wanted.hold.as_ref()?, current.hold.as_ref()?);
+    if wanted.is_held == current.is_held {
+        return None;
+    }
+    let others = current.others.iter().map(ToString::to_string);
+    let all: Vec<_> = others.chain(wanted.is_held.then(|| Hold::finalizer(kind))).collect();
+    let patch = json!({"metadata": {"finalizers": all}});
+    Some(at_version(patch, Some(&current.version)))
 }
 
 /// Whether the statuses are not the same.

@@ -52,7 +52,7 @@ pub struct Stamp<'a> {
 /// The merge patch that makes the status of an object of a kind what is wanted.
 pub fn status_patch(kind: ResourceKind, wanted: &Published, current: &Published, stamp: &Stamp<'_>) -> Value {
     macro_rules! of_each {
-        ($($kind:ident $module:ident::$type:ident $group:literal $version:literal $plural:literal $scope:ident $selected:tt $read:tt;)*) => {
+        ($($kind:ident $module:ident::$type:ident $group:literal $version:literal $plural:literal $scope:ident $selected:tt $readers:ident $read:tt;)*) => {
             match kind {
                 $(ResourceKind::$kind => crate::$kind::status(wanted, current, stamp),)*
             }
@@ -92,7 +92,7 @@ pub fn from_json(object: &Value) -> Result<Converted, String> {
 
 fn by_kind(kind: ResourceKind, object: &Value, name: &str) -> Result<Converted, String> {
     macro_rules! of_each {
-        ($($kind:ident $module:ident::$type:ident $group:literal $version:literal $plural:literal $scope:ident $selected:tt $read:tt;)*) => {
+        ($($kind:ident $module:ident::$type:ident $group:literal $version:literal $plural:literal $scope:ident $selected:tt $readers:ident $read:tt;)*) => {
             match kind {
                 $(ResourceKind::$kind => typed::<crate::$kind>(object, name),)*
             }

@@ -28,9 +28,9 @@ const ANALYTICS_PROFILE: &str = "System-Analytics-Profile";
 const APPLICATION_PROFILE: &str = "System-L4-Application";
 const NETWORK_PROFILE: &str = "System-TCP-Proxy";
 const LEAST_CONNECTIONS: &str = "LB_ALGORITHM_LEAST_CONNECTIONS";
-const HASH: &str = "LB_ALGORITHM_CONSISTENT_HASH";
-const CUSTOM_HEADER: &str = "LB_ALGORITHM_CONSISTENT_HASH_CUSTOM_HEADER";
-const ALGORITHMS: [&str; 11] = [
+pub(crate) const HASH: &str = "LB_ALGORITHM_CONSISTENT_HASH";
+pub(crate) const CUSTOM_HEADER: &str = "LB_ALGORITHM_CONSISTENT_HASH_CUSTOM_HEADER";
+pub(crate) const ALGORITHMS: [&str; 11] = [
     LEAST_CONNECTIONS,
     "LB_ALGORITHM_ROUND_ROBIN",
     "LB_ALGORITHM_FASTEST_RESPONSE",

@@ -12,6 +12,7 @@
 //! Source of the forms: the Kubernetes API reference, v1.33. In all of them a
 //! list may be `null`, which is an empty list.
 
+mod application_profile;
 pub mod convert;
 mod endpoint_slice;
 mod finding;
@@ -27,8 +28,11 @@ mod l7_rule;
 mod metadata;
 mod namespace;
 mod node;
+mod pki_profile;
 mod pod;
+mod profile;
 mod route;
+mod route_backend_extension;
 mod rule;
 pub mod schema;
 mod secret;
@@ -38,6 +42,7 @@ pub mod status;
 mod subnet;
 mod syntax;
 
+pub use application_profile::ApplicationProfile;
 pub use convert::{Convert, Converted, Stamp, status_patch};
 pub use endpoint_slice::EndpointSlice;
 pub use finding::{MAX_FINDINGS, MAX_MESSAGE};
@@ -52,8 +57,10 @@ pub use l4_rule::L4Rule;
 pub use l7_rule::L7Rule;
 pub use namespace::Namespace;
 pub use node::Node;
+pub use pki_profile::PKIProfile;
 pub use pod::Pod;
 pub use route::Route;
+pub use route_backend_extension::RouteBackendExtension;
 pub use secret::Secret;
 pub use service::Service;
 pub use sso_rule::SSORule;
@@ -61,7 +68,7 @@ pub use subnet::{BlockAffinity, CiliumNode, HostSubnet};
 
 /// Says of each type which kind it is, by the table of kinds.
 macro_rules! of_kinds {
-    ($($kind:ident $module:ident::$type:ident $group:literal $version:literal $plural:literal $scope:ident $selected:tt $read:tt;)*) => {
+    ($($kind:ident $module:ident::$type:ident $group:literal $version:literal $plural:literal $scope:ident $selected:tt $readers:ident $read:tt;)*) => {
         $(
             impl convert::OfKind for $kind {
                 const KIND: ako_core::ResourceKind = ako_core::ResourceKind::$kind;

@@ -25,6 +25,8 @@ struct Wire {
     uid: Option<String>,
     resource_version: Option<String>,
     creation_timestamp: Option<Time>,
+    deletion_timestamp: Option<Time>,
+    finalizers: Option<Vec<String>>,
     generation: Option<i64>,
     labels: Option<BTreeMap<String, String>>,
     annotations: Option<BTreeMap<String, String>>,
@@ -43,6 +45,8 @@ pub(crate) fn slim<'de, K: Convert, D: Deserializer<'de>>(deserializer: D) -> Re
         uid: wire.uid,
         resource_version: wire.resource_version,
         creation_timestamp: wire.creation_timestamp,
+        deletion_timestamp: wire.deletion_timestamp,
+        finalizers: wire.finalizers,
         generation: wire.generation,
         labels: wire.labels,
         annotations,
@@ -72,6 +76,7 @@ pub(crate) fn kept(meta: &ObjectMeta) -> ako_core::resource::ObjectMeta {
         uid: meta.uid.as_deref().unwrap_or_default().into(),
         created: created(meta),
         generation: meta.generation.unwrap_or_default(),
+        is_deleting: meta.deletion_timestamp.is_some(),
     }
 }
 

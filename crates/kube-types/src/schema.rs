@@ -2,13 +2,16 @@
 //! Source: Custom resources, §0.
 
 use ako_core::kinds::table::KindScope;
-use ako_core::{ResourceKind, annotation};
+use ako_core::{Program, ResourceKind, annotation};
 use schemars::generate::SchemaSettings;
 use schemars::transform::RecursiveTransform;
 use schemars::{JsonSchema, Schema};
 use serde_json::{Map, Value, json};
 
-use crate::{host_rule, http_rule, infra_setting, l4_rule, l7_rule, rule, sso_rule};
+use crate::{
+    application_profile, health_monitor, host_rule, http_rule, infra_setting, l4_rule, l7_rule, pki_profile,
+    profile, route_backend_extension, rule, sso_rule,
+};
 
 /// What is to be known of a kind beside the table of kinds and its schema.
 struct Definition {
@@ -17,6 +20,9 @@ struct Definition {
     short_names: &'static [&'static str],
     /// The name and the path of a column of `kubectl get`, beside the status and the age.
     column: Option<(&'static str, &'static str)>,
+    status: Value,
+    /// Where its status says in a word how it is.
+    said_at: &'static str,
     /// With an older version that is served, too: the fields that it lacks.
     older: Option<&'static [&'static str]>,
 }
@@ -36,10 +42,33 @@ const NEW_IN_HOST_RULES: [&str; 5] = [
 /// What [`OLDER`] lacks of HTTPRules.
 const NEW_IN_HTTP_RULES: [&str; 1] = ["paths.enableHTTP2"];
 
-/// The CustomResourceDefinitions, as they are installed.
+/// The CustomResourceDefinitions of both programs, as they are installed.
 pub fn definitions() -> Vec<Value> {
-    let of = |kind, spec, short_names| Definition { kind, spec, short_names, column: None, older: None };
-    let all = [
+    all().iter().map(Definition::write).collect()
+}
+
+/// Those of one program: of the kinds whose statuses it writes.
+pub fn definitions_of(program: Program) -> Vec<Value> {
+    let all = all().into_iter().filter(|definition| definition.kind.is_published_by(program));
+    all.map(|definition| definition.write()).collect()
+}
+
+fn all() -> [Definition; 10] {
+    let of = |kind, spec, short_names| Definition {
+        kind,
+        spec,
+        short_names,
+        column: None,
+        status: schema_of::<rule::RuleStatus>(),
+        said_at: ".status.status",
+        older: None,
+    };
+    let profile = |kind, spec, short_names| Definition {
+        status: schema_of::<profile::ProfileStatus>(),
+        said_at: ".status.conditions[?(@.type=='Programmed')].reason",
+        ..of(kind, spec, short_names)
+    };
+    [
         Definition {
             older: Some(&[]),
             ..of(ResourceKind::AviInfraSetting, schema_of::<infra_setting::Spec>(), &[])
@@ -57,8 +86,14 @@ pub fn definitions() -> Vec<Value> {
         of(ResourceKind::L4Rule, schema_of::<l4_rule::Spec>(), &["l4rule"]),
         of(ResourceKind::L7Rule, schema_of::<l7_rule::Spec>(), &["l7rule"]),
         of(ResourceKind::SSORule, schema_of::<sso_rule::Spec>(), &["ssorule"]),
-    ];
-    all.iter().map(Definition::write).collect()
+        profile(ResourceKind::HealthMonitor, schema_of::<health_monitor::Spec>(), &["hm"]),
+        profile(ResourceKind::ApplicationProfile, schema_of::<application_profile::Spec>(), &["ap"]),
+        profile(ResourceKind::PKIProfile, schema_of::<pki_profile::Spec>(), &["pp"]),
+        Definition {
+            status: schema_of::<route_backend_extension::ExtensionStatus>(),
+            ..of(ResourceKind::RouteBackendExtension, schema_of::<route_backend_extension::Spec>(), &["rbe"])
+        },
+    ]
 }
 
 impl Definition {
@@ -73,7 +108,7 @@ impl Definition {
         if !self.short_names.is_empty() {
             names["shortNames"] = json!(self.short_names);
         }
-        let older = self.older.map(|lacks| older(self.spec.clone(), lacks));
+        let older = self.older.map(|lacks| older(self.spec.clone(), &self.status, lacks));
         let versions: Vec<_> = older.into_iter().chain([self.stored()]).collect();
         json!({
             "apiVersion": "apiextensions.k8s.io/v1",
@@ -99,7 +134,7 @@ impl Definition {
     /// The version that is stored and read.
     fn stored(&self) -> Value {
         let column = |(name, path): (&str, &str)| json!({"name": name, "type": "string", "jsonPath": path});
-        let columns = self.column.into_iter().chain([("Status", ".status.status")]).map(column);
+        let columns = self.column.into_iter().chain([("Status", self.said_at)]).map(column);
         let age = json!({"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"});
         json!({
             "name": self.kind.spec().version,
@@ -107,13 +142,13 @@ impl Definition {
             "storage": true,
             "additionalPrinterColumns": columns.chain([age]).collect::<Vec<_>>(),
             "subresources": {"status": {}},
-            "schema": {"openAPIV3Schema": object(&self.spec)},
+            "schema": {"openAPIV3Schema": object(&self.spec, &self.status)},
         })
     }
 }
 
 /// The older version of a kind, without the fields that it lacks.
-fn older(mut spec: Value, lacks: &[&str]) -> Value {
+fn older(mut spec: Value, status: &Value, lacks: &[&str]) -> Value {
     for path in lacks {
         remove(&mut spec, path);
     }
@@ -121,7 +156,7 @@ fn older(mut spec: Value, lacks: &[&str]) -> Value {
         "name": OLDER,
         "served": true,
         "storage": false,
-        "schema": {"openAPIV3Schema": object(&spec)},
+        "schema": {"openAPIV3Schema": object(&spec, status)},
     })
 }
 
@@ -137,8 +172,8 @@ fn remove(schema: &mut Value, path: &str) {
     }
 }
 
-/// The schema of an object with that spec.
-fn object(spec: &Value) -> Value {
+/// The schema of an object with that spec and status.
+fn object(spec: &Value, status: &Value) -> Value {
     json!({
         "type": "object",
         "description": spec["description"],
@@ -147,7 +182,7 @@ fn object(spec: &Value) -> Value {
             "kind": {"type": "string", "description": "The kind of the object."},
             "metadata": {"type": "object"},
             "spec": spec,
-            "status": schema_of::<rule::RuleStatus>(),
+            "status": status,
         },
     })
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use ako_core::resource::BasicAuth;
 use ako_core::secret::Redacted;
 use ako_core::{Reason, Resource, ResourceId, ResourceKind, certificate};
 use k8s_openapi::ByteString;
@@ -19,6 +20,7 @@ use crate::metadata;
 pub struct Secret {
     #[serde(default, deserialize_with = "metadata::slim::<Secret, _>")]
     pub(crate) metadata: ObjectMeta,
+    r#type: Option<String>,
     data: Option<Data>,
     /// Only in files; the API server turns it into `data`, over which it wins.
     string_data: Option<StringData>,
@@ -38,6 +40,8 @@ struct Data {
     client_secret: Option<ByteString>,
     #[serde(rename = "serverSecret")]
     server_secret: Option<ByteString>,
+    username: Option<ByteString>,
+    password: Option<ByteString>,
 }
 
 #[derive(Clone, Default, Deserialize)]
@@ -54,6 +58,8 @@ struct StringData {
     client_secret: Option<String>,
     #[serde(rename = "serverSecret")]
     server_secret: Option<String>,
+    username: Option<String>,
+    password: Option<String>,
 }
 
 impl fmt::Debug for Secret {
@@ -65,10 +71,11 @@ impl fmt::Debug for Secret {
 impl Convert for Secret {
     const SECRET: bool = true;
 
-    /// Only a Secret with a certificate, or with a secret for sign-in, counts.
+    /// Only a Secret with a certificate, or with something to sign in with, counts.
     fn convert(self) -> Converted {
         let id = metadata::namespaced_name(&self.metadata);
         let mut findings = Findings::about(ResourceId { kind: ResourceKind::Secret, name: id.clone() });
+        let has_data = self.data.is_some() || self.string_data.is_some();
         let (data, plain) = (self.data.unwrap_or_default(), self.string_data.unwrap_or_default());
         let mut text = |key: &str, bytes: Option<ByteString>, plain: Option<String>| -> Option<Arc<str>> {
             if let Some(plain) = plain {
@@ -84,7 +91,8 @@ impl Convert for Secret {
             || [&plain.certificate, &plain.alternate_certificate].iter().any(|c| c.is_some());
         let has_secret = [&data.client_secret, &data.server_secret].iter().any(|secret| secret.is_some())
             || [&plain.client_secret, &plain.server_secret].iter().any(|secret| secret.is_some());
-        if !has_certificate && !has_secret {
+        let is_for_monitors = self.r#type.as_deref() == Some(BasicAuth::TYPE);
+        if !has_certificate && !has_secret && !is_for_monitors {
             return Converted::default();
         }
         let certificate = text("tls.crt", data.certificate, plain.certificate);
@@ -93,8 +101,15 @@ impl Convert for Secret {
         let alternate_key = redacted(text("alt.key", data.alternate_key, plain.alternate_key));
         let client_secret = text("clientSecret", data.client_secret, plain.client_secret);
         let server_secret = text("serverSecret", data.server_secret, plain.server_secret);
+        let basic_auth = is_for_monitors.then(|| BasicAuth {
+            username: text("username", data.username, plain.username),
+            password: text("password", data.password, plain.password).map(Redacted::new),
+            has_data,
+            version: self.metadata.resource_version.as_deref().unwrap_or_default().into(),
+        });
         let secret = ako_core::resource::Secret {
             id,
+            basic_auth,
             client_secret: client_secret.map(Redacted::new),
             server_secret: server_secret.map(Redacted::new),
             certificate: certificate.map(|text| public_part("tls.crt", text, &mut findings)),

@@ -93,6 +93,10 @@ fn every_field_of_the_schemas_is_read_and_makes_a_difference() {
                 if pointer == "/spec/virtualhost/fqdnType" || pointer.ends_with("/kind") {
                     continue;
                 }
+                // Extensions are validated; of what they say nothing is made.
+                if kind == "RouteBackendExtension" && !pointer.ends_with("/name") {
+                    continue;
+                }
                 let less = from_json(&without(object, &pointer)).unwrap();
                 assert_ne!(less.resource, whole.resource, "{kind}: without {pointer}");
             }

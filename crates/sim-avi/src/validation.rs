@@ -169,7 +169,23 @@ pub(crate) fn name(kind: &Kind, object: &Fields) -> Granted<String> {
 /// Checks required fields, limits, enumerations, addresses and routes.
 pub(crate) fn check(kind: &Kind, object: &Fields) -> Granted<()> {
     check_fields(kind, &mut Vec::new(), object)?;
-    if kind.path == "vrfcontext" { static_routes(kind, object) } else { Ok(()) }
+    match kind.path {
+        "vrfcontext" => static_routes(kind, object),
+        "healthmonitor" => intervals(kind, object),
+        _ => Ok(()),
+    }
+}
+
+/// A server answers before it is asked again. Source: Avi API reference, `HealthMonitor.receive_timeout`.
+fn intervals(kind: &Kind, monitor: &Fields) -> Granted<()> {
+    let seconds = |field: &str, default| monitor.get(field).and_then(Value::as_u64).unwrap_or(default);
+    let (timeout, interval) = (seconds("receive_timeout", 4), seconds("send_interval", 10));
+    if timeout < interval {
+        return Ok(());
+    }
+    let error =
+        format!("{}: receive_timeout ({timeout}) must be less than send_interval ({interval})", kind.model);
+    Err(Refusal::invalid(error))
 }
 
 /// A route's id tells it from the others, and its prefix is one.
@@ -286,6 +302,15 @@ mod tests {
         assert!(verdict("virtualservice", &json!({"type": "VS_TYPE_NORMAL", "a": {"type": "x"}})).is_ok());
         assert!(verdict("virtualservice", &json!({"type": "x"})).is_err());
         assert!(verdict("virtualservice", &json!({"services": [{"port": 80}, {}]})).is_err());
+    }
+
+    #[test]
+    fn a_monitor_waits_less_long_than_it_pauses() {
+        let of = |fields: &Value| verdict("healthmonitor", fields);
+        assert!(of(&json!({"type": "HEALTH_MONITOR_TCP"})).is_ok());
+        assert!(of(&json!({"type": "HEALTH_MONITOR_TCP", "send_interval": 5})).is_ok());
+        let refused = of(&json!({"type": "HEALTH_MONITOR_TCP", "send_interval": 4}));
+        assert!(refused.is_err_and(|text| text.contains("must be less than send_interval")));
     }
 
     #[test]

@@ -107,6 +107,9 @@ fn hide_secrets(kind: &Kind, fields: &mut Fields, written: bool) {
         "virtualservice" => {
             fields.get_mut("oauth_vs_config").into_iter().for_each(hide_passwords);
         }
+        "healthmonitor" => {
+            fields.get_mut("authentication").into_iter().for_each(hide_passwords);
+        }
         "cloud" | "cloudconnectoruser" | "user" => {
             fields.values_mut().for_each(hide_passwords);
             fields

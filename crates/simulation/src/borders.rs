@@ -4,15 +4,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use ako_core::Installation;
 use ako_core::annotation::HANDOVER;
 use ako_core::handover::Word;
+use ako_core::{Installation, Program};
 use ako_sim_avi::SimAvi;
 use ako_sim_kube::SimKube;
 use serde_json::Value;
 use tokio::time::Instant;
 
+use crate::profiles::PREFIX;
 use crate::setup::{Member, Setup};
+use crate::workload::CLAIM;
 
 /// How long an instance waits before it takes over what was another one's and that one
 /// did not say that it lets it go: the duration of a lease.
@@ -168,6 +170,22 @@ impl Borders {
         (!is_handed_over).then(|| format!("{touched}; {namespace} is of {team:?}, and was lost {lost:?} ago"))
     }
 
+    /// What is wrong with a write of one program: it is about what only the other one makes.
+    pub fn mixes_programs(&self, me: &Member, line: &str, body: &Value) -> Option<String> {
+        let (_, path) = line.split_once(' ')?;
+        let written = match path.split('?').next()?.strip_prefix("/api/")?.split_once('/') {
+            Some((_, uuid)) => &self.avi.object(uuid)?,
+            None => body,
+        };
+        let name = written["name"].as_str()?;
+        let is_right = match me.program {
+            Program::Operator => !name.starts_with(PREFIX),
+            // Whoever of them comes first claims the name of the cluster.
+            Program::CrdOperator => name.starts_with(PREFIX) || name == CLAIM,
+        };
+        (!is_right).then(|| format!("{} wrote {name} of the other program: {line}", me.owner))
+    }
+
     /// Why a write of its own is against what an instance says: it let the namespace go.
     fn broken_word(&self, me: &Member, method: &str, object: &Value) -> Option<String> {
         let to = self.let_go_to(me, object).filter(|_| method != "DELETE")?;
@@ -182,7 +200,7 @@ impl Borders {
         let team = self.tenures().get(namespace)?.team;
         let word = self.word(me.namespace);
         let let_go = word.let_go.get(namespace)?;
-        let to = self.setup.members().iter().find(|member| *member.namespace == *let_go.to)?;
+        let to = self.setup.operators().find(|member| *member.namespace == *let_go.to)?;
         let is_taken_over = self.word(to.namespace).taken_over.contains(&let_go.token);
         // A process that has just begun need not know what the last one said.
         (team == to.team && !is_taken_over).then_some(to)
@@ -204,7 +222,7 @@ impl Borders {
                 self.avi.named("virtualservice", object["name"].as_str()?)?["created_by"].as_str()?.to_owned()
             }
         };
-        self.setup.members().iter().find(|member| member.owner == created_by)
+        self.setup.operators().find(|member| member.owner == created_by)
     }
 
     fn tenures(&self) -> MutexGuard<'_, BTreeMap<&'static str, Tenure>> {

@@ -3,9 +3,8 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use ako_core::annotation::INFRA_SETTING;
+use ako_core::annotation::{INFRA_SETTING, TENANT};
 use ako_core::config::keys;
-use ako_elect::{LEASE_NAME, RECORD_NAME};
 use ako_harness::{Network, cluster, stateful_set};
 use ako_kube_io::CONFIG_MAP;
 use ako_sim_kube::{Action, Cut, Fault};
@@ -16,10 +15,11 @@ use serde_json::{Map, Value, json};
 use tokio::time::{Instant, sleep};
 
 use crate::instance::Instance;
+use crate::profiles::{self, Profile};
 use crate::replica::Replica;
 use crate::rules::{self, Form, Namer, Rule};
 use crate::script::{Connection, Step};
-use crate::setup::{LIVELY, Member};
+use crate::setup::{LIVELY, Member, RENTED};
 use crate::workload;
 use crate::world::World;
 
@@ -80,7 +80,11 @@ impl World {
             | Step::Name(..)
             | Step::Certificate
             | Step::Node(..)
-            | Step::Label(..) => self.change(step).await?,
+            | Step::Label(..)
+            | Step::Profile(..)
+            | Step::SignIn(..)
+            | Step::Rent(_) => self.change(step).await?,
+            Step::Refer(profile, number, there) => self.refer(*profile, *number, *there),
             other => self.take_fault(other),
         }
         Ok(())
@@ -110,13 +114,13 @@ impl World {
             Step::Rule(rule, number, form) => self.apply(&rule.object(self.setup, *number, *form)).await,
             Step::Name(Namer::Class, setting) => self.apply(&rules::class(*setting)).await,
             Step::Name(Namer::Namespace(name), setting) => {
-                let annotations = json!({INFRA_SETTING: setting.map(rules::setting)});
-                let patch = Patch::Merge(json!({"metadata": {"annotations": annotations}}));
-                let namespaces: Api<Namespace> = Api::all(self.kube.client());
-                // A patch, as what is applied does not know of the annotation.
-                namespaces.patch(name, &PatchParams::default(), &patch).await?;
-                Ok(())
+                self.annotate(name, &json!({INFRA_SETTING: setting.map(rules::setting)})).await
             }
+            Step::Profile(profile, number, form) => {
+                self.apply(&profile.object(profiles::namespace(*number), *number, *form)).await
+            }
+            Step::SignIn(namespace, form) => self.apply(&profiles::sign_in(namespace, *form)).await,
+            Step::Rent(tenant) => self.annotate(RENTED, &json!({ TENANT: tenant })).await,
             Step::Certificate => {
                 let namespace = self.setup.moving().first().copied().unwrap_or(LIVELY);
                 self.apply(&workload::certificate(namespace)?).await
@@ -131,6 +135,15 @@ impl World {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Gives a namespace annotations.
+    async fn annotate(&self, namespace: &str, annotations: &Value) -> anyhow::Result<()> {
+        let patch = Patch::Merge(json!({"metadata": {"annotations": annotations}}));
+        let namespaces: Api<Namespace> = Api::all(self.kube.client());
+        // A patch, as what is applied does not know of them.
+        namespaces.patch(namespace, &PatchParams::default(), &patch).await?;
+        Ok(())
     }
 
     /// What claims a lively host.
@@ -150,6 +163,24 @@ impl World {
             }
         }
         Ok(())
+    }
+
+    /// What kept the CRD operator from its work is over: the controller takes what custom resources
+    /// ask for, and nobody refers to what is to go. Answers whether anything kept it.
+    pub(crate) async fn end_refusals(&self) -> anyhow::Result<bool> {
+        if self.setup.crd_operator().is_none() {
+            return Ok(false);
+        }
+        let mut found = self.remove_referrers();
+        for number in 0..profiles::MOST {
+            let object = Profile::HealthMonitor.object(profiles::namespace(number), number, Form::Right(0));
+            let there = cluster::get(&self.kube.client(), &object).await?;
+            if there.is_some_and(|there| profiles::is_refused(&there)) {
+                self.apply(&object).await?;
+                found = true;
+            }
+        }
+        Ok(found)
     }
 
     /// Ends a process, or its leadership.
@@ -232,32 +263,33 @@ impl World {
 
     /// Somebody deletes or empties what shows who leads.
     async fn take_away_leadership(&self, instance: usize, step: &Step) -> anyhow::Result<()> {
-        let namespace = self.instances[instance].member.namespace;
+        let Instance { member, leadership, .. } = &self.instances[instance];
+        let (namespace, shared) = (member.namespace, member.shared());
         match step {
             Step::DeleteLease => {
-                self.apply(&doomed(namespace, "coordination.k8s.io/v1", "Lease", LEASE_NAME)).await
+                self.apply(&doomed(namespace, "coordination.k8s.io/v1", "Lease", shared.lease)).await
             }
             Step::TakeLease => {
                 let leases: Api<Lease> = Api::namespaced(self.kube.client(), namespace);
                 let patch = Patch::Merge(json!({"spec": {"holderIdentity": POD_OF_AKO}}));
                 // There may be none.
-                let _ = leases.patch(LEASE_NAME, &PatchParams::default(), &patch).await;
+                let _ = leases.patch(shared.lease, &PatchParams::default(), &patch).await;
                 Ok(())
             }
             Step::DeleteRecord => {
-                let (leadership, now) = (&self.instances[instance].leadership, Instant::now());
+                let now = Instant::now();
                 leadership.remember();
-                self.apply(&doomed(namespace, "v1", "ConfigMap", RECORD_NAME)).await?;
+                self.apply(&doomed(namespace, "v1", "ConfigMap", shared.record)).await?;
                 leadership.remember_since(now);
                 Ok(())
             }
             _ => {
-                let (leadership, now) = (&self.instances[instance].leadership, Instant::now());
+                let now = Instant::now();
                 leadership.remember();
                 let records: Api<ConfigMap> = Api::namespaced(self.kube.client(), namespace);
                 let patch = Patch::Merge(json!({"data": null}));
                 // There may be none.
-                let _ = records.patch(RECORD_NAME, &PatchParams::default(), &patch).await;
+                let _ = records.patch(shared.record, &PatchParams::default(), &patch).await;
                 leadership.remember_since(now);
                 Ok(())
             }
@@ -306,7 +338,10 @@ impl World {
     async fn configure(&mut self, instance: usize, key: &str, value: Option<&str>) -> anyhow::Result<()> {
         let is_live = keys().iter().any(|known| known.name == key && known.live);
         if value.is_some() && !is_live {
-            for replica in &mut self.instances[instance].replicas {
+            // The CRD operator reads that of the operator's namespace.
+            let namespace = self.instances[instance].member.namespace;
+            let readers = self.instances.iter_mut().filter(|other| other.member.namespace == namespace);
+            for replica in readers.flat_map(|reader| &mut reader.replicas) {
                 let state = replica.state().await.unwrap_or_default();
                 if replica.runs() && (state["role"].is_null() || state["role"] == "starting") {
                     return Ok(());
@@ -352,7 +387,7 @@ impl World {
             _ => json!("another"),
         };
         let claim = json!({"kv": [{"key": "kube-system", "value": uid}]});
-        let is_there = self.avi.edit("stringgroup", "admin", "ako-cluster-c1", &claim);
+        let is_there = self.avi.edit("stringgroup", "admin", workload::CLAIM, &claim);
         self.borders.has_lost_its_name(is_lost && is_there);
     }
 
@@ -412,9 +447,9 @@ impl World {
     async fn recreate(&mut self, instance: usize, number: usize) -> anyhow::Result<()> {
         let Some(replica) = self.instances[instance].replicas.get_mut(number) else { return Ok(()) };
         replica.kill().await;
-        let client = self.kube.client();
-        stateful_set::remove_pod(&client, replica.namespace, &replica.pod).await?;
-        stateful_set::add_pod(&client, replica.namespace, &replica.pod).await
+        let (client, member) = (self.kube.client(), replica.member);
+        stateful_set::remove_pod(&client, member.namespace, &replica.pod).await?;
+        stateful_set::add_pod_of(&client, (member.namespace, member.shared().workload), &replica.pod).await
     }
 }
 

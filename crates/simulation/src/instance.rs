@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use ako_elect::{Holder, RECORD_NAME, Record};
+use ako_elect::{Holder, Record};
 use ako_sim_kube::SimKube;
 use serde_json::Value;
 use tokio::time::Instant;
@@ -26,7 +26,7 @@ impl Instance {
     pub fn new(member: &'static Member, kube: SimKube) -> Self {
         let leadership = Leadership {
             kube,
-            namespace: member.namespace,
+            member,
             last: Arc::default(),
             restored: Arc::default(),
             by_hand: Arc::default(),
@@ -58,7 +58,7 @@ impl Instance {
 #[derive(Clone)]
 pub struct Leadership {
     kube: SimKube,
-    namespace: &'static str,
+    member: &'static Member,
     /// Who led before somebody deleted or emptied the record: absence is no
     /// evidence that this one does not.
     last: Arc<Mutex<Option<Holder>>>,
@@ -92,7 +92,7 @@ impl Leadership {
 
     /// Notes that the record is now one from a backup.
     pub fn is_restored(&self) {
-        let record = self.kube.get("", "configmaps", self.namespace, RECORD_NAME);
+        let record = self.record();
         *self.restored.lock().unwrap_or_else(PoisonError::into_inner) = record;
     }
 
@@ -104,7 +104,7 @@ impl Leadership {
 
     /// The same after that, for whoever began to lead since then and before it.
     pub fn remember_since(&self, then: Instant) {
-        let path = format!("{}/{RECORD_NAME}", self.namespace);
+        let path = format!("{}/{}", self.member.namespace, self.member.shared().record);
         let changes = self.kube.changes_since(then).into_iter();
         let of_record = changes.filter(|change| *change.plural == *"configmaps" && *change.path == *path);
         self.led(of_record.filter_map(|change| self.named_by(&*change.before?)).last());
@@ -125,7 +125,11 @@ impl Leadership {
 
     /// Whom the record names; `None` if it is absent, or was emptied by hand.
     fn recorded(&self) -> Option<Holder> {
-        self.named_by(&self.kube.get("", "configmaps", self.namespace, RECORD_NAME)?)
+        self.named_by(&self.record()?)
+    }
+
+    fn record(&self) -> Option<Value> {
+        self.kube.get("", "configmaps", self.member.namespace, self.member.shared().record)
     }
 
     fn named_by(&self, record: &Value) -> Option<Holder> {

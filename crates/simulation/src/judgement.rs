@@ -1,5 +1,7 @@
 //! What has to be true in the end.
 
+mod profiles;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use ako_app::offline::{Environment, Input, Output, translate};
@@ -10,6 +12,7 @@ use ako_translate::Keep;
 use serde_json::Value;
 
 use crate::judge::{Kept, addresses, below, parts, served, staying};
+use crate::profiles::PREFIX;
 use crate::rules::Rule;
 use crate::setup::{Member, Setup};
 use crate::workload;
@@ -38,12 +41,14 @@ pub fn complete(kind: ResourceKind, object: &Value) -> Value {
 /// An object of ours: its type, its name, and whose it is.
 type Ours = (String, String, Option<String>);
 
-/// The objects of a dump that are ours.
+/// The objects of a dump that are the operator's.
 fn ours(dump: &Value) -> BTreeSet<Ours> {
     let mut found = BTreeSet::new();
     // A Service Engine group that was configured for a while keeps its label.
-    let is_ours =
-        |object: &Value| object["created_by"] != "somebody" && object["name"] != workload::OTHER_GROUP;
+    let is_ours = |object: &Value| {
+        let is_made_beside = object["name"].as_str().is_some_and(|name| name.starts_with(PREFIX));
+        object["created_by"] != "somebody" && object["name"] != workload::OTHER_GROUP && !is_made_beside
+    };
     for (kind, object) in objects(dump).filter(|(_, object)| is_ours(object)) {
         let text = |field: &str| object[field].as_str().map(str::to_owned);
         found.insert((kind.to_owned(), text("name").unwrap_or_default(), text("created_by")));
@@ -61,7 +66,9 @@ fn objects(dump: &Value) -> impl Iterator<Item = (&str, &Value)> {
 
 /// What is on the controller while nothing has changed yet: it has to stay.
 pub fn still(world: &World) -> BTreeSet<(String, String)> {
-    ours(&world.avi.dump()).into_iter().map(|(kind, name, _)| (kind, name)).collect()
+    let dump = world.avi.dump();
+    let ours = ours(&dump).into_iter().map(|(kind, name, _)| (kind, name));
+    ours.chain(profiles::made(&dump).map(|(kind, _, name)| (kind.to_owned(), name.to_owned()))).collect()
 }
 
 /// Looks again and again whether all is done. What did not change since the last
@@ -107,11 +114,17 @@ pub fn unfinished(world: &World) -> anyhow::Result<Option<String>> {
 
 fn judge(world: &World, objects: &[Value]) -> anyhow::Result<Option<String>> {
     let dump = world.avi.dump();
+    if let Some(member) = world.setup.crd_operator()
+        && let Some(why) = profiles::unfinished(world, member, objects, &dump)?
+    {
+        return Ok(Some(why));
+    }
     let (mut wanted, mut different) = (BTreeSet::new(), None);
     let (mut kept, mut stays, mut mistold) = (Kept::default(), BTreeSet::new(), None);
     let mut published: BTreeMap<String, BTreeSet<(String, String)>> = BTreeMap::new();
-    for member in world.setup.members() {
+    for member in world.setup.operators() {
         let output = translate(Input {
+            program: member.program,
             config: workload::config(member, world.evh, world.routes),
             namespace: member.namespace.to_owned(),
             objects: objects.to_vec(),
@@ -136,7 +149,7 @@ fn judge(world: &World, objects: &[Value]) -> anyhow::Result<Option<String>> {
         }
     }
     let mut there = ours(&dump);
-    if world.setup != Setup::One {
+    if !world.setup.is_one() {
         // A VsVip names no owner: one whose virtual service is gone is not removed by a
         // process that did not see it go (docs/high-availability.md).
         there.retain(|object| {
@@ -223,7 +236,7 @@ fn member_of(setup: Setup, objects: &[Value], object: &Value) -> Option<&'static
     let namespace = &object["metadata"]["namespace"];
     let found = objects.iter().find(|o| o["kind"] == "Namespace" && o["metadata"]["name"] == *namespace);
     let team = found?["metadata"]["labels"]["team"].as_str();
-    setup.members().iter().find(|member| member.team.is_none() || member.team == team)
+    setup.operators().find(|member| member.team.is_none() || member.team == team)
 }
 
 /// A host that is not in one place only, that of the instance it belongs to.

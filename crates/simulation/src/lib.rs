@@ -23,6 +23,12 @@
 //!   processes that start anew write nothing;
 //! - no process ends by itself.
 //!
+//! The CRD operator may run beside ([`profiles`]). All of that is true of it as well, and:
+//!
+//! - neither program touches what the other one makes;
+//! - a custom resource is held by its finalizer as long as there is something on the controller that was
+//!   made of it, and no longer; its status says what that is, or why it cannot be made or deleted.
+//!
 //! A process that is frozen cannot be told from one whose network is silent and
 //! whose clock jumped; both are drawn. Freezing a real process is for the tests
 //! of processes.
@@ -35,6 +41,7 @@ pub mod instance;
 pub mod judge;
 pub mod judgement;
 pub mod network;
+pub mod profiles;
 pub mod quiet;
 pub mod replica;
 pub mod rules;

@@ -22,6 +22,7 @@ use tracing::Instrument as _;
 
 use crate::network::Link;
 use crate::script::Connection;
+use crate::setup::Member;
 use crate::witness::Witness;
 
 /// How long Kubernetes waits for the end of a process that it stopped.
@@ -80,8 +81,8 @@ impl WrongClock {
 pub struct Replica {
     /// Its name.
     pub pod: String,
-    /// The namespace that it is in.
-    pub namespace: &'static str,
+    /// The instance that it is of.
+    pub member: &'static Member,
     /// Its way to the controller.
     pub link: Link,
     /// What it takes for the time.
@@ -103,13 +104,13 @@ enum Admins {
 
 impl Replica {
     /// A pod without a process.
-    pub fn new(namespace: &'static str, pod: String, link: Link, clock: WrongClock) -> Self {
-        Self { pod, namespace, link, clock, process: None }
+    pub fn new(member: &'static Member, pod: String, link: Link, clock: WrongClock) -> Self {
+        Self { pod, member, link, clock, process: None }
     }
 
     /// What the API server knows it by.
     pub fn client(&self) -> String {
-        format!("{}/{}", self.namespace, self.pod)
+        format!("{}/{}", self.member.namespace, self.pod)
     }
 
     /// Starts a process, which is another one than all before.
@@ -121,8 +122,9 @@ impl Replica {
             witness.watch(kube.client_as("admin-token", &connection.of(&self.client())))
         };
         let surroundings = Surroundings {
+            program: self.member.program,
             pod: self.pod.clone(),
-            namespace: self.namespace.to_owned(),
+            namespace: self.member.namespace.to_owned(),
             nonce,
             cluster: client(Connection::Cluster),
             election: client(Connection::Election),

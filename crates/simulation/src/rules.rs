@@ -45,6 +45,17 @@ pub enum Form {
     Gone,
 }
 
+impl Form {
+    /// What it is called where steps are counted.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Right(_) => "right",
+            Self::Wrong(_) => "wrong",
+            Self::Gone => "deleted",
+        }
+    }
+}
+
 /// What names an AviInfraSetting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Namer {

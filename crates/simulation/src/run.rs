@@ -135,6 +135,9 @@ async fn perform(setup: Setup, seed: u64) -> anyhow::Result<Outcome> {
     }
     world.heal().await?;
     let settled_after = settle(&mut world).await?;
+    if world.end_refusals().await? {
+        settle(&mut world).await?;
+    }
     // What was changed by hand on the controller, or arrived late, is found by a full
     // reading.
     sleep(workload::FULL_SYNC + LATEST).await;

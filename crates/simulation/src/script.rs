@@ -2,6 +2,7 @@
 
 mod faults;
 mod keys;
+mod profiles;
 mod rules;
 
 use std::fmt;
@@ -94,8 +95,8 @@ impl Script {
     pub fn draw(setup: Setup, seed: u64) -> Self {
         let mut rng = StdRng::seed_from_u64(seed);
         let evh = rng.random_bool(0.3);
-        let routes = setup == Setup::One && rng.random_bool(0.4);
-        let moves = setup != Setup::One && rng.random();
+        let routes = setup.is_one() && rng.random_bool(0.4);
+        let moves = !setup.is_one() && rng.random();
         let page_size = rng.random_bool(0.3).then(|| rng.random_range(3..20));
         // Drawn apart, so that the rest of a seed is the same with rules and without.
         let mut apart = StdRng::seed_from_u64(!seed);
@@ -105,8 +106,8 @@ impl Script {
         let mut at = Duration::ZERO;
         while at < FAULTS_FOR {
             at += Duration::from_millis(rng.random_range(0..LONGEST_PAUSE_MS));
-            let later = at + Duration::from_millis(rng.random_range(100..40_000));
-            let instance = if setup == Setup::One { 0 } else { rng.random_range(0..setup.members().len()) };
+            let later = a_moment_later(at, &mut rng);
+            let instance = if setup.is_one() { 0 } else { rng.random_range(0..setup.members().len()) };
             let (now, then) = if moves && rng.random_bool(MOVES) {
                 Step::draw_move(&mut rng, setup, instance)
             } else {
@@ -118,9 +119,16 @@ impl Script {
                 script.events.push(Event { at, instance, step: rules::draw(&mut apart, setup) });
             }
         }
+        let beside = profiles::draw(&script, seed);
+        script.events.extend(beside);
         script.events.sort_by_key(|event| event.at);
         script
     }
+}
+
+/// When something ends that begins at a time.
+fn a_moment_later(at: Duration, rng: &mut StdRng) -> Duration {
+    at + Duration::from_millis(rng.random_range(100..40_000))
 }
 
 impl Step {
@@ -184,10 +192,7 @@ impl Step {
             }
             73..75 => (Self::Forget, None),
             75..84 => (Self::Controller(faults::of_controller(rng)), None),
-            84..90 => {
-                let client = faults::client(script.setup, instance, replica);
-                (Self::Kube(faults::of_requests(rng, script, &client)), None)
-            }
+            84..90 => (Self::Kube(faults::of_requests(rng, script, (instance, replica))), None),
             90..91 => (Self::StaleLists, None),
             91..92 => (Self::ExpireSessions, None),
             92..93 => {
@@ -211,11 +216,9 @@ impl Step {
         replica: usize,
         roll: u32,
     ) -> (Self, Option<Self>) {
-        let client = faults::client(script.setup, instance, replica);
-        let namespace = script.setup.members()[instance].namespace;
         match roll {
-            ..112 => (Self::Kube(faults::silence(rng, script, namespace, &client)), None),
-            112..117 => (Self::Kube(faults::refusal(rng, script, &client)), None),
+            ..112 => (Self::Kube(faults::silence(rng, script, (instance, replica))), None),
+            112..117 => (Self::Kube(faults::refusal(rng, script, (instance, replica))), None),
             117..120 => {
                 let cut = if rng.random() { Cut::Refuse } else { Cut::Silence };
                 let one = if rng.random() { Connection::Election } else { Connection::Cluster };
@@ -257,7 +260,7 @@ impl fmt::Display for Script {
         writeln!(f, "evh {evh}, routes {routes}, {served:?}")?;
         writeln!(f, "pages of {page_size:?}, clocks {fast_ppm:?} ppm")?;
         for Event { at, instance, step } in &self.events {
-            let whose = self.setup.members()[*instance].namespace;
+            let whose = self.setup.members()[*instance].owner;
             writeln!(f, "{:>9.3}  {whose}: {step:?}", at.as_secs_f64())?;
         }
         Ok(())

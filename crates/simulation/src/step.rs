@@ -6,6 +6,7 @@ use ako_harness::Network;
 use ako_sim_avi::Fault as AviFault;
 use ako_sim_kube::{Cut, Fault as KubeFault};
 
+use crate::profiles::Profile;
 use crate::rules::{Form, Namer, Rule};
 
 /// A connection of a replica to the API server.
@@ -48,6 +49,15 @@ pub enum Step {
     BalanceBy(usize, Option<usize>, Option<usize>),
     /// A rule of that number has this form now.
     Rule(Rule, usize, Form),
+    /// A custom resource of that number has this form now.
+    Profile(Profile, usize, Form),
+    /// The Secret that the health monitors of a namespace sign in with has this form now.
+    SignIn(&'static str, Form),
+    /// The namespace [`RENTED`](crate::setup::RENTED) is of this tenant of the controller now;
+    /// `None` is the usual one.
+    Rent(Option<&'static str>),
+    /// Whether an object of somebody on the controller refers to what is made of a custom resource.
+    Refer(Profile, usize, bool),
     /// Something names this AviInfraSetting now, or none.
     Name(Namer, Option<usize>),
     /// The certificate of the lively hosts is another one.
@@ -131,6 +141,25 @@ pub enum Step {
 }
 
 impl Step {
+    /// Whether it is about the replicas of an instance, what they reach, or who of them leads.
+    pub fn is_about_replicas(&self) -> bool {
+        matches!(
+            self,
+            Self::Kill(_)
+                | Self::Stop(_)
+                | Self::Recreate(_)
+                | Self::Yield(_)
+                | Self::Freeze(_)
+                | Self::CutKube(..)
+                | Self::CutController(..)
+                | Self::Kube(_)
+                | Self::DeleteRecord
+                | Self::ClearRecord
+                | Self::DeleteLease
+                | Self::Scale(_)
+        )
+    }
+
     /// What it is called where steps are counted; empty for what ends something.
     pub fn name(&self) -> String {
         let name = match self {
@@ -140,14 +169,13 @@ impl Step {
             Self::Balance(..) => "change: Service of type LoadBalancer",
             Self::ApplyGold(..) => "change: host of an AviInfraSetting",
             Self::BalanceBy(..) => "change: Service that names rules",
-            Self::Rule(rule, _, form) => {
-                let what = match form {
-                    Form::Right(_) => "right",
-                    Form::Wrong(_) => "wrong",
-                    Form::Gone => "deleted",
-                };
-                return format!("change: {} {what}", rule.kind());
+            Self::Rule(rule, _, form) => return format!("change: {} {}", rule.kind(), form.name()),
+            Self::Profile(profile, _, form) => {
+                return format!("change: {} {}", profile.kind().as_str(), form.name());
             }
+            Self::SignIn(_, form) => return format!("change: basic-auth Secret {}", form.name()),
+            Self::Rent(_) => "change: tenant of a namespace",
+            Self::Refer(.., true) => "controller: custom resource's object referred to by hand",
             Self::Name(..) => "change: AviInfraSetting of a class or a namespace",
             Self::Certificate => "change: TLS Secret",
             Self::Password => "change: password of the controller",
@@ -195,6 +223,7 @@ impl Step {
             | Self::Configure(_, None)
             | Self::Forge(false)
             | Self::Beside(false)
+            | Self::Refer(.., false)
             | Self::RegainName
             | Self::BackupController
             | Self::BackupCluster => "",

@@ -11,6 +11,7 @@ use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
 
 use crate::Outcome;
+use crate::setup::Setup;
 
 /// Seeds at most that are named as failed.
 const MOST_NAMED: usize = 1_000;
@@ -74,18 +75,18 @@ impl Tally {
         }
     }
 
-    /// Adds these runs to those in a file, under the number of instances.
+    /// Adds these runs to those in a file, under the number of instances or the name of the setup.
     ///
     /// # Errors
     /// If the file is there and cannot be read, or cannot be written.
-    pub fn add_to(&self, path: &Path, instances: u8) -> anyhow::Result<()> {
-        let mut all: BTreeMap<u8, Self> = match std::fs::read(path) {
+    pub fn add_to(&self, path: &Path, setup: Setup) -> anyhow::Result<()> {
+        let mut all: BTreeMap<String, Self> = match std::fs::read(path) {
             Ok(bytes) => serde_json::from_slice(&bytes)
                 .with_context(|| format!("{} is no tally: name another file", path.display()))?,
             Err(error) if error.kind() == ErrorKind::NotFound => BTreeMap::new(),
             Err(error) => return Err(error).with_context(|| format!("reading {}", path.display())),
         };
-        all.entry(instances).or_default().merge(self);
+        all.entry(setup.key().to_owned()).or_default().merge(self);
         // A run that is interrupted leaves the file whole.
         let draft = path.with_extension("new");
         std::fs::write(&draft, serde_json::to_vec_pretty(&all)?)
@@ -134,10 +135,10 @@ mod tests {
         for seed in 0..3 {
             let mut tally = Tally { ranges: vec![Range { start: seed, end: seed + 1 }], ..Tally::default() };
             tally.add(&outcome(seed, if seed == 1 { &["something"] } else { &[] }));
-            tally.add_to(&path, 1).unwrap();
+            tally.add_to(&path, Setup::One).unwrap();
         }
-        let all: BTreeMap<u8, Tally> = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
-        let sum = &all[&1];
+        let all: BTreeMap<String, Tally> = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+        let sum = &all["1"];
         assert_eq!((sum.seeds, sum.failed, sum.writes, sum.leaderships), (3, 1, 21, 6));
         assert_eq!((&sum.failed_seeds, &sum.ranges), (&vec![1], &vec![Range { start: 0, end: 3 }]));
         assert_eq!(sum.to_string(), "        9  process: killed\n");

@@ -1,10 +1,14 @@
 //! Who sees each write of a process at the moment when it leaves, and judges it.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use ako_elect::{Holder, LEASE_NAME, RECORD_NAME, Record};
+use ako_core::resource::Hold;
+use ako_core::{Program, ResourceKind};
+use ako_elect::{Holder, Record};
+use ako_kube_io::Shared;
 use ako_sim_kube::SimKube;
 use http_body_util::BodyExt as _;
 use kube::client::Body;
@@ -15,6 +19,7 @@ use crate::borders::Borders;
 use crate::complaints::Complaints;
 use crate::instance::Leadership;
 use crate::judge::Judge;
+use crate::profiles::{Profile, name_of_made};
 use crate::rules::Rule;
 use crate::setup::Member;
 
@@ -76,6 +81,9 @@ impl Witness {
         if let Some(why) = self.borders.trespass(self.member, line, &body) {
             self.complaints.add(&why);
         }
+        if let Some(why) = self.borders.mixes_programs(self.member, line, &body) {
+            self.complaints.add(&why);
+        }
         let is_ambiguous = self.set_back.load(Ordering::Relaxed);
         if let Some(why) = self.judge.unasked(self.member, line, &body).filter(|_| !is_ambiguous) {
             self.complaints.add(&format!("{}: {why}", self.me));
@@ -126,6 +134,7 @@ impl Witness {
         let body: Value = serde_json::from_slice(body).unwrap_or_default();
         let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
         let at = parts.iter().position(|part| *part == "namespaces").map_or(parts.len(), |at| at + 1);
+        let Shared { record, lease, .. } = self.member.shared();
         let wrong = match &parts[at..] {
             // Events may be written by anybody.
             [_, "events", ..] => None,
@@ -133,26 +142,87 @@ impl Witness {
                 let own = *namespace == self.member.namespace && *pod == self.me.pod();
                 (!own).then(|| "changes a Pod that is not its own".to_owned())
             }
-            [_, "configmaps"] | [_, "configmaps", RECORD_NAME] => self.wrong_record(method, &body),
-            [_, "leases"] | [_, "leases", LEASE_NAME] => self.wrong_lease(method, &body),
-            [_, "statefulsets" | "ingresses" | "services" | "routes", _] if method == "PATCH" => {
-                self.wrong_writer()
-            }
-            [namespace, plural @ ("ingresses" | "services" | "routes"), name, "status"]
-                if method == "PATCH" =>
-            {
-                self.wrong_writer().or_else(|| self.wrong_status(namespace, plural, name, &body))
-            }
-            [_, plural, _, "status"] if method == "PATCH" && is_of_rules(plural) => self.wrong_writer(),
-            // It is in no namespace.
-            [] if method == "PATCH" && parts.contains(&"aviinfrasettings") => self.wrong_writer(),
+            [_, "configmaps"] => self.wrong_record(method, &body),
+            [_, "configmaps", name] if *name == record => self.wrong_record(method, &body),
+            [_, "leases"] => self.wrong_lease(method, &body),
+            [_, "leases", name] if *name == lease => self.wrong_lease(method, &body),
             // Reviews change nothing.
             _ if parts.last().is_some_and(|last| last.ends_with("subjectaccessreviews")) => None,
-            _ => Some("is a write that nobody knows of".to_owned()),
+            rest if method == "PATCH" => match self.member.program {
+                Program::Operator => self.wrong_patch(rest, parts[..at].contains(&"aviinfrasettings"), &body),
+                Program::CrdOperator => self.wrong_patch_of_crd_operator(rest, &body),
+            },
+            _ => Some(unknown()),
         };
         if let Some(wrong) = wrong {
             self.complaints.add(&format!("{}: {method} {path} {wrong}", self.me));
         }
+    }
+
+    /// What the operator changes by a patch: objects with addresses, rules, and its StatefulSet.
+    fn wrong_patch(&self, path: &[&str], is_setting: bool, body: &Value) -> Option<String> {
+        match path {
+            [_, "statefulsets" | "ingresses" | "services" | "routes", _] => self.wrong_writer(),
+            [namespace, plural @ ("ingresses" | "services" | "routes"), name, "status"] => {
+                self.wrong_writer().or_else(|| self.wrong_status(namespace, plural, name, body))
+            }
+            [_, plural, _, "status"] if is_of_rules(plural) => self.wrong_writer(),
+            // It is in no namespace.
+            [] if is_setting => self.wrong_writer(),
+            _ => Some(unknown()),
+        }
+    }
+
+    /// What the CRD operator changes by a patch: finalizers and statuses of its custom resources.
+    fn wrong_patch_of_crd_operator(&self, path: &[&str], body: &Value) -> Option<String> {
+        let kind = |plural: &str| {
+            let mut kinds = ResourceKind::ALL.into_iter();
+            kinds.find(|kind| kind.spec().plural == plural && kind.is_published_by(Program::CrdOperator))
+        };
+        match path {
+            [_, plural, _, "status"] if kind(plural).is_some() => self.wrong_writer(),
+            [namespace, plural, name] => match kind(plural).and_then(Profile::of) {
+                Some(profile) => {
+                    self.wrong_writer().or_else(|| self.wrong_finalizers(profile, (namespace, name), body))
+                }
+                None => Some(unknown()),
+            },
+            _ => Some(unknown()),
+        }
+    }
+
+    /// A custom resource is held until it is to be deleted and nothing is left that was made of it;
+    /// the finalizers of others stay.
+    fn wrong_finalizers(
+        &self,
+        profile: Profile,
+        (namespace, name): (&str, &str),
+        patch: &Value,
+    ) -> Option<String> {
+        let spec = profile.kind().spec();
+        let object = self.kube.get(spec.group, spec.plural, namespace, name)?;
+        if patch["metadata"]["resourceVersion"] != object["metadata"]["resourceVersion"] {
+            // It is refused.
+            return None;
+        }
+        let ours = Hold::finalizer(profile.kind());
+        let finalizers = |object: &Value| {
+            let all = object["metadata"]["finalizers"].as_array().into_iter().flatten();
+            all.filter_map(Value::as_str).map(str::to_owned).collect::<BTreeSet<_>>()
+        };
+        let (mut before, mut after) = (finalizers(&object), finalizers(patch));
+        let is_let_go = before.remove(&ours) & !after.remove(&ours);
+        if before != after {
+            return Some("changes finalizers of others".to_owned());
+        }
+        if is_let_go && object["metadata"]["deletionTimestamp"].is_null() {
+            return Some("lets go what is not to be deleted".to_owned());
+        }
+        let (made, tenant) = (name_of_made(namespace, name), object["status"]["tenant"].as_str());
+        let is_left = tenant.is_some_and(|tenant| self.judge.is_there(profile.segment(), tenant, &made));
+        // Nobody need know yet what came back from a backup.
+        (is_let_go && is_left && !self.judge.is_restored_lately())
+            .then(|| format!("lets go what {made} was made of, which is still there"))
     }
 
     /// Who leads, if this process does not.
@@ -187,7 +257,9 @@ impl Witness {
         let record = Record::from_data(&serde_json::from_value(body["data"].clone()).unwrap_or_default());
         let holder = record.holder.as_str();
         match method {
-            "POST" if body["metadata"]["name"] != RECORD_NAME => Some("is not the record".to_owned()),
+            "POST" if body["metadata"]["name"] != self.member.shared().record => {
+                Some("is not the record".to_owned())
+            }
             "POST" if !record.holder.is_nobody() => Some(format!("creates the record for {holder}")),
             "PUT" if !is_exact(&body["metadata"]) => Some("replaces whatever record there is".to_owned()),
             "PUT" if !record.holder.is_nobody() && !self.is_me(holder) => {
@@ -219,20 +291,31 @@ impl Witness {
 
     /// Whether a write is about the Lease as it is now; otherwise it is refused.
     fn is_current(&self, version: &Value) -> bool {
-        let lease = self.kube.get("coordination.k8s.io", "leases", self.member.namespace, LEASE_NAME);
+        let lease =
+            self.kube.get("coordination.k8s.io", "leases", self.member.namespace, self.member.shared().lease);
         lease.is_some_and(|lease| lease["metadata"]["resourceVersion"] == version["resourceVersion"])
     }
 
     /// Who takes a name out of the Lease: it has to be the own one, or there is none, or
     /// the write is refused because the Lease is another one by now.
     fn wrong_clearing(&self, metadata: &Value) -> Option<String> {
-        let lease = self.kube.get("coordination.k8s.io", "leases", self.member.namespace, LEASE_NAME)?;
+        let lease = self.kube.get(
+            "coordination.k8s.io",
+            "leases",
+            self.member.namespace,
+            self.member.shared().lease,
+        )?;
         let is_current = lease["metadata"]["resourceVersion"] == metadata["resourceVersion"];
         let holder = lease["spec"]["holderIdentity"].as_str().unwrap_or_default();
         let is_ambiguous = self.set_back.load(Ordering::Relaxed);
         (is_current && !is_ambiguous && !holder.is_empty() && !self.is_me(holder))
             .then(|| format!("takes {holder} out of the Lease"))
     }
+}
+
+/// What is said of a write that is none of those that there may be.
+fn unknown() -> String {
+    "is a write that nobody knows of".to_owned()
 }
 
 /// Whether the objects of that name in paths are rules.

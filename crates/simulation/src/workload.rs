@@ -6,6 +6,7 @@ use std::time::Duration;
 use ako_core::annotation;
 use serde_json::{Value, json};
 
+use crate::profiles;
 use crate::rules::{self, GOLD};
 use crate::script::{Script, Served};
 use crate::setup::{LIVELY, Member, STILL};
@@ -18,6 +19,9 @@ pub const FULL_SYNC: Duration = Duration::from_mins(5);
 
 /// The name of the cluster.
 pub const CLUSTER: &str = "c1";
+
+/// By what on the controller the name of the cluster is claimed.
+pub const CLAIM: &str = "ako-cluster-c1";
 
 /// Networks that addresses may come from instead of the usual ones.
 pub const OTHER_NETWORKS: &str = r#"[{"networkName":"other-net"}]"#;
@@ -42,7 +46,7 @@ pub fn config(member: &Member, evh: bool, routes: bool) -> BTreeMap<String, Stri
     if let Some(selector) = &selector {
         data.push(("namespaceSelector", selector));
     }
-    if member.owner != "ako-c1" {
+    if member.namespace != "avi-system" {
         data.push(("primaryInstance", "false"));
     }
     data.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
@@ -53,7 +57,7 @@ pub fn config(member: &Member, evh: bool, routes: bool) -> BTreeMap<String, Stri
 pub fn beginning(script: &Script) -> Vec<Value> {
     let Script { setup, evh, routes, served, .. } = *script;
     let mut objects: Vec<Value> =
-        setup.members().iter().flat_map(|member| installation(member, evh, routes)).collect();
+        setup.operators().flat_map(|member| installation(member, evh, routes)).collect();
     objects.extend(setup.namespaces().iter().map(|(name, team)| namespace(name, *team)));
     objects.push(json!({
         "apiVersion": "networking.k8s.io/v1", "kind": "IngressClass",
@@ -72,6 +76,9 @@ pub fn beginning(script: &Script) -> Vec<Value> {
     }
     if served.rules {
         objects.push(rules::class(Some(0)));
+    }
+    if setup.crd_operator().is_some() {
+        objects.extend(profiles::beginning());
     }
     if routes {
         objects.extend((0..3).map(|number| node(number, 0)));

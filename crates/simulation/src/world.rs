@@ -15,6 +15,7 @@ use crate::complaints::Complaints;
 use crate::instance::Instance;
 use crate::judge::{BOUND, Judge};
 use crate::network::Link;
+use crate::profiles;
 use crate::replica::{Replica, WrongClock};
 use crate::rules;
 use crate::script::{Script, Served};
@@ -75,10 +76,15 @@ impl World {
         let (kube, avi) = (SimKube::new(options), SimAvi::new(ako_sim_avi::Options::default()));
         let Script { setup, evh, routes, moves, served, page_size, .. } = *script;
         let complaints = Complaints::new();
-        for problem in prepare(&avi, page_size, routes) {
+        let mut problems = prepare(&avi, page_size, routes);
+        cluster::apply_all(&kube.client(), &rules::definitions(served)).await?;
+        if setup.crd_operator().is_some() {
+            cluster::apply_all(&kube.client(), &profiles::definitions()).await?;
+            problems.extend(avi.plant(&profiles::premises()));
+        }
+        for problem in problems {
             complaints.add(&problem);
         }
-        cluster::apply_all(&kube.client(), &rules::definitions(served)).await?;
         cluster::apply_all(&kube.client(), &workload::beginning(script)).await?;
         let members = setup.members().iter();
         let borders = Borders::new(setup, kube.clone(), avi.clone());
@@ -132,23 +138,24 @@ impl World {
     /// Changes the number of replicas of an instance; pods come in order and go
     /// in reverse.
     pub async fn scale(&mut self, instance: usize, wanted: usize) -> anyhow::Result<()> {
-        let (client, namespace) = (self.kube.client(), self.instances[instance].member.namespace);
-        stateful_set::scale(&client, namespace, wanted).await?;
+        let (client, member) = (self.kube.client(), self.instances[instance].member);
+        let set = (member.namespace, member.shared().workload);
+        stateful_set::scale_of(&client, set, wanted).await?;
         while self.instances[instance].replicas.len() > wanted {
             let Some(mut replica) = self.instances[instance].replicas.pop() else { break };
             self.thaw(&replica);
             if let Err(why) = replica.stop().await {
                 self.complain(&why);
             }
-            stateful_set::remove_pod(&client, namespace, &replica.pod).await?;
+            stateful_set::remove_pod(&client, member.namespace, &replica.pod).await?;
         }
         while self.instances[instance].replicas.len() < wanted {
             let number = self.instances[instance].replicas.len();
-            let pod = format!("ako-{number}");
-            stateful_set::add_pod(&client, namespace, &pod).await?;
+            let pod = member.pod(number);
+            stateful_set::add_pod_of(&client, set, &pod).await?;
             let fast_ppm = self.fast_ppm.get(instance * self.setup.replicas() + number);
             let clock = WrongClock::new(self.complaints.started(), fast_ppm.copied().unwrap_or(0));
-            let replica = Replica::new(namespace, pod, Link::new(self.avi.clone()), clock);
+            let replica = Replica::new(member, pod, Link::new(self.avi.clone()), clock);
             self.instances[instance].replicas.push(replica);
             self.start(instance, number).await?;
         }
@@ -159,7 +166,9 @@ impl World {
     /// restart are set back before, so that the instance stays the one it is.
     pub async fn start(&mut self, instance: usize, number: usize) -> anyhow::Result<()> {
         let Some(replica) = self.instances[instance].replicas.get(number) else { return Ok(()) };
-        let Some(pod) = self.kube.get("", "pods", replica.namespace, &replica.pod) else { return Ok(()) };
+        let Some(pod) = self.kube.get("", "pods", replica.member.namespace, &replica.pod) else {
+            return Ok(());
+        };
         if replica.runs() {
             return Ok(());
         }

@@ -12,7 +12,7 @@ use ako_simulation::{Outcome, run_all};
 /// Runs seeds; `cargo xtask sim` runs more.
 fn nothing_goes_wrong(setup: Setup, seeds: u64) {
     let begun = Instant::now();
-    let instances = setup.members().len();
+    let argument = setup.argument();
     let outcomes = Mutex::new(Vec::new());
     run_all(setup, 0..seeds, |outcome| outcomes.lock().unwrap().push(outcome.clone())).unwrap();
     let outcomes = outcomes.into_inner().unwrap();
@@ -20,7 +20,7 @@ fn nothing_goes_wrong(setup: Setup, seeds: u64) {
     let wrong: Vec<&Outcome> = outcomes.iter().filter(|outcome| !outcome.wrong.is_empty()).collect();
     for Outcome { seed, wrong, .. } in &wrong {
         println!("seed {seed}: {wrong:#?}");
-        println!("again: cargo xtask sim --instances {instances} --from {seed} --seeds 1 --trace");
+        println!("again: cargo xtask sim {argument} --from {seed} --seeds 1 --trace");
     }
     let lasted: Duration = outcomes.iter().map(|outcome| outcome.lasted).sum();
     let leaderships: u64 = outcomes.iter().map(|outcome| outcome.epochs).sum();
@@ -47,6 +47,11 @@ fn whatever_fails_two_instances_leave_each_other_what_is_theirs() {
 #[test]
 fn whatever_fails_three_instances_leave_each_other_what_is_theirs() {
     nothing_goes_wrong(Setup::Three, 30);
+}
+
+#[test]
+fn whatever_fails_the_crd_operator_makes_what_custom_resources_ask_for() {
+    nothing_goes_wrong(Setup::WithCrdOperator, 20);
 }
 
 #[test]

@@ -53,6 +53,8 @@ pub enum Keep {
     /// All of it; and it is not made while another virtual service serves its host, whose sign-in it
     /// would be a way around.
     All,
+    /// All of it, and it is not made: how it is to be cannot be told.
+    AsIs,
 }
 
 impl Output {

@@ -41,6 +41,39 @@ pub enum What {
     Field(&'static str, Arc<str>),
     /// One more object belongs to a part of it.
     Count(Part),
+    /// One object of the controller is made of it alone.
+    Made(Made),
+}
+
+/// An object of the controller that is made of one object of the cluster, whose status tells which
+/// that is and how far it is. The object is held by a finalizer while it is not asked to be deleted,
+/// and then while what was made of it is there. Source: Custom resources, §9.2.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Made {
+    /// What is made.
+    pub key: ObjectKey,
+    /// Where it was before, if the status tells of another tenant.
+    pub former: Option<ObjectKey>,
+    /// The generation that it is made of.
+    pub generation: i64,
+    /// Whether it is asked to be deleted.
+    pub is_deleting: bool,
+    /// Whether it is to be written though the controller shows no difference: what is secret in
+    /// it has changed since the status was written.
+    pub is_outdated: bool,
+    /// What the status tells in `dependencySum`.
+    pub sum: Option<Arc<str>>,
+    /// Why it cannot be made as it is asked for.
+    pub problem: Option<Problem>,
+}
+
+/// Why something cannot be made.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Problem {
+    /// For programs.
+    pub reason: &'static str,
+    /// For people.
+    pub message: Arc<str>,
 }
 
 /// Whether a condition is so.
@@ -75,11 +108,13 @@ impl What {
 
     /// The objects of the controller that decide what is written.
     pub fn objects(&self) -> impl Iterator<Item = &ObjectKey> {
-        let (binding, keys): (_, &[ObjectKey]) = match self {
-            Self::Address(binding) => (Some(binding), &[]),
-            Self::Condition { state: State::WhenProgrammed(keys), .. } => (None, keys),
-            _ => (None, &[]),
+        let (binding, keys, made): (_, &[ObjectKey], _) = match self {
+            Self::Address(binding) => (Some(binding), &[], None),
+            Self::Condition { state: State::WhenProgrammed(keys), .. } => (None, keys, None),
+            Self::Made(made) => (None, &[], Some(made)),
+            _ => (None, &[], None),
         };
-        binding.into_iter().flat_map(|binding| [&binding.vs, &binding.vsvip]).chain(keys)
+        let bound = binding.into_iter().flat_map(|binding| [&binding.vs, &binding.vsvip]);
+        bound.chain(keys).chain(made.into_iter().flat_map(|made| [&made.key].into_iter().chain(&made.former)))
     }
 }

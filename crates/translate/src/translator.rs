@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use ako_core::checksum::sha1_hex;
-use ako_core::{Config, Facts, Snapshot};
+use ako_core::{Config, Facts, Program, Snapshot};
 
 use crate::context::Context;
 use crate::contribution::{Contribution, PlacedBy};
@@ -12,9 +12,9 @@ use crate::http::{host, ingress, route, shared_service};
 use crate::layer4::{service, shared_vip};
 use crate::limits::Room;
 use crate::output::Output;
-use crate::unit::{RULES, UnitKey};
+use crate::unit::{PROFILES, RULES, UnitKey};
 use crate::view::View;
-use crate::{rules, se_group, static_routes};
+use crate::{profiles, rules, se_group, static_routes};
 
 /// How many letters of a digest tell the names of two hosts apart.
 const APART: usize = 8;
@@ -94,6 +94,9 @@ impl Translator {
 
     /// Every unit of a snapshot.
     pub fn units(&self, snapshot: &Snapshot) -> Vec<UnitKey> {
+        if self.config().program == Program::CrdOperator {
+            return PROFILES.into_iter().flat_map(|kind| snapshot.ids(kind)).map(UnitKey::Profile).collect();
+        }
         let hosts = snapshot.hosts().map(|h| UnitKey::Host(h.clone()));
         let services = snapshot.services().map(|s| UnitKey::Service(s.id.clone()));
         let shared = snapshot.shared_vip_keys().map(|k| UnitKey::SharedVip(k.clone()));
@@ -133,6 +136,7 @@ fn unit(context: &Context, snapshot: &Snapshot, key: &UnitKey) -> Output {
         UnitKey::SharedVip(key) => shared_vip::translate(context, &view, key, &mut out),
         UnitKey::Ingress(id) => ingress::translate(&view, id, &mut out),
         UnitKey::Route(id) => route::translate(&view, id, &mut out),
+        UnitKey::Profile(id) => profiles::translate(context, &view, id, &mut out),
         UnitKey::Rule(rule) => rules::translate(context, &view, rule, &mut out),
     }
     view.note(key.own_key());

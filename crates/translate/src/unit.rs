@@ -15,6 +15,14 @@ pub(crate) const RULES: [ResourceKind; 6] = [
     ResourceKind::SSORule,
 ];
 
+/// The kinds of which the CRD operator makes something, or says whether they are right.
+pub(crate) const PROFILES: [ResourceKind; 4] = [
+    ResourceKind::HealthMonitor,
+    ResourceKind::ApplicationProfile,
+    ResourceKind::PKIProfile,
+    ResourceKind::RouteBackendExtension,
+];
+
 /// A unit of translation.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum UnitKey {
@@ -35,6 +43,8 @@ pub enum UnitKey {
     Route(NamespacedName),
     /// One of AKO's rules: it is only said whether it is right.
     Rule(ResourceId),
+    /// A custom resource of which the CRD operator makes something.
+    Profile(ResourceId),
 }
 
 impl UnitKey {
@@ -60,6 +70,9 @@ impl UnitKey {
             Key::One(kind, id) if RULES.contains(kind) => {
                 Some(Self::Rule(ResourceId { kind: *kind, name: id.clone() }))
             }
+            Key::One(kind, id) if PROFILES.contains(kind) => {
+                Some(Self::Profile(ResourceId { kind: *kind, name: id.clone() }))
+            }
             _ => None,
         }
     }
@@ -76,7 +89,7 @@ impl UnitKey {
             Self::Service(id) => Key::One(ResourceKind::Service, id.clone()),
             Self::Ingress(id) => Key::One(ResourceKind::Ingress, id.clone()),
             Self::Route(id) => Key::One(ResourceKind::Route, id.clone()),
-            Self::Rule(rule) => Key::One(rule.kind, rule.name.clone()),
+            Self::Rule(id) | Self::Profile(id) => Key::One(id.kind, id.name.clone()),
         }
     }
 }
@@ -91,7 +104,7 @@ impl fmt::Display for UnitKey {
             Self::SharedVip(id) => write!(f, "shared VIP {id}"),
             Self::Ingress(id) => write!(f, "ingress {id}"),
             Self::Route(id) => write!(f, "route {id}"),
-            Self::Rule(rule) => write!(f, "{rule}"),
+            Self::Rule(id) | Self::Profile(id) => write!(f, "{id}"),
         }
     }
 }

@@ -14,7 +14,7 @@ const TABLE: &str = "crates/core/src/kinds/table.rs";
 const CRATES: [&str; 6] = ["core", "translate", "engine", "kube-types", "kube-io", "app"];
 
 /// What kinds are named where, and why.
-const BY_NAME: [(&str, &[&str], &str); 18] = [
+const BY_NAME: [(&str, &[&str], &str); 21] = [
     ("crates/core/src/kinds/key.rs", &["Namespace"], "whether a namespace is served depends on it"),
     (
         "crates/core/src/snapshot.rs",
@@ -35,6 +35,10 @@ const BY_NAME: [(&str, &[&str], &str); 18] = [
             "L4Rule",
             "L7Rule",
             "SSORule",
+            "HealthMonitor",
+            "ApplicationProfile",
+            "PKIProfile",
+            "RouteBackendExtension",
         ],
         "what units are about",
     ),
@@ -77,10 +81,32 @@ const BY_NAME: [(&str, &[&str], &str); 18] = [
         &["Ingress", "Route", "Service"],
         "what an object asks for decides whose addresses without annotations are",
     ),
+    (
+        "crates/translate/src/profiles/mod.rs",
+        &["HealthMonitor", "ApplicationProfile", "PKIProfile", "RouteBackendExtension"],
+        "each kind is made in its own way",
+    ),
+    (
+        "crates/translate/src/profiles/made.rs",
+        &["ApplicationProfile", "PKIProfile"],
+        "the kind of the controller that is made of each",
+    ),
+    ("crates/engine/src/made.rs", &["HealthMonitor"], "AKO writes its name with a space in one text"),
     ("crates/engine/src/policy.rs", &["ConfigMap"], "the subject of findings about the configuration"),
     (
         "crates/kube-types/src/schema.rs",
-        &["AviInfraSetting", "HostRule", "HTTPRule", "L4Rule", "L7Rule", "SSORule"],
+        &[
+            "AviInfraSetting",
+            "HostRule",
+            "HTTPRule",
+            "L4Rule",
+            "L7Rule",
+            "SSORule",
+            "HealthMonitor",
+            "ApplicationProfile",
+            "PKIProfile",
+            "RouteBackendExtension",
+        ],
         "the kinds that are ours to define, with their short names and columns",
     ),
     ("crates/kube-io/src/authority.rs", &["StatefulSet"], "whether one counts is asked of the API server"),

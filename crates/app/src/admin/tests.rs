@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
-use ako_core::ResourceKind;
+use ako_core::{Program, ResourceKind};
 use ako_kube_io::{Purpose, needed_rules};
 use axum::body::Body;
 use axum::http::{HeaderName, Method, Request};
@@ -168,7 +168,7 @@ async fn what_may_not_order_does_not_reach_the_driver() {
 #[tokio::test(start_paused = true)]
 async fn a_replica_that_may_not_lead_is_not_ready_and_says_why_everywhere() {
     let (router, startup, _) = operator();
-    let all = needed_rules("avi-system", &ResourceKind::always(), true);
+    let all = needed_rules(Program::Operator, "avi-system", &ResourceKind::always(), true);
     let of = |purpose| all.iter().filter(move |rule| rule.purpose == purpose).cloned().collect::<Vec<_>>();
     startup.lacks(of(Purpose::Token));
     assert_eq!(

@@ -46,7 +46,7 @@ pub(super) async fn client(place: &Place, report: &mut Report) -> Option<Client>
 /// The configuration and the credentials.
 pub(super) async fn settings(place: &Place, client: &Client, report: &mut Report) -> Option<Settings> {
     let namespace = &place.cluster.namespace;
-    match settings_reader::read_once(client, namespace).await {
+    match settings_reader::read_once(client, place.program, namespace).await {
         Ok(settings) => {
             report.ok(About::Configuration, format!("ConfigMap {namespace}/avi-k8s-config can be used"));
             for issue in &settings.issues {
@@ -119,7 +119,7 @@ async fn rules(
         Some(settings) => (ResourceKind::read_with(&settings.config), !settings.credentials.token.is_empty()),
         None => (ResourceKind::always(), false),
     };
-    let rules = needed_rules(namespace, &kinds, token);
+    let rules = needed_rules(place.program, namespace, &kinds, token);
     let (asker, who) = match &place.account {
         Some(name) => {
             let asker = Asker::Account { namespace: namespace.clone(), name: name.clone() };

@@ -16,6 +16,8 @@ pub(crate) use self::report::{Outcome, Report};
 
 use std::time::Duration;
 
+use ako_core::Program;
+
 use crate::cluster::Cluster;
 
 /// How long a name, a connection or an answer may take.
@@ -24,6 +26,8 @@ const WITHIN: Duration = Duration::from_secs(10);
 /// Where the operator is, or will be.
 #[derive(Clone, Debug)]
 pub(crate) struct Place {
+    /// Which program it is.
+    pub(crate) program: Program,
     /// Its cluster and namespace.
     pub(crate) cluster: Cluster,
     /// Its ServiceAccount; without one, whoever asks is the operator.

@@ -2,8 +2,8 @@
 
 use ako_avi_io::{Access, Allowed, Place, Privilege};
 use ako_avi_types::{ErrorClass, Failure, Kind};
-use ako_core::Config;
 use ako_core::config::ServiceMode;
+use ako_core::{Config, Program};
 
 use super::WITHIN;
 use super::report::{About, Report};
@@ -36,7 +36,7 @@ fn judge(settings: &Settings, allowed: &Allowed, report: &mut Report) {
     if *allowed == Allowed::Everything {
         return report.ok(About::Role, format!("{user} may do everything"));
     }
-    let mut missing = allowed.missing(&config.tenant);
+    let mut missing = allowed.missing(&config.tenant, config.program.written());
     missing.retain(|privilege| is_needed(privilege, config));
     if missing.is_empty() {
         return report.ok(About::Role, format!("{user} may do all that is needed"));
@@ -56,8 +56,13 @@ fn judge(settings: &Settings, allowed: &Allowed, report: &mut Report) {
     }
 }
 
-/// Only a primary instance writes routes, and only to pods, and not with `disableStaticRouteSync`.
+/// Only a primary instance writes routes, and only to pods, and not with `disableStaticRouteSync`. The
+/// CRD operator has to do with its own kinds alone.
 fn is_needed(privilege: &Privilege, config: &Config) -> bool {
+    if config.program == Program::CrdOperator {
+        let is_its_own = |kind: &Kind| privilege.resource == Privilege::guarding(*kind);
+        return privilege.place == Place::Everywhere || Kind::OF_CUSTOM_RESOURCES.iter().any(is_its_own);
+    }
     let routes = config.primary && config.service_mode == ServiceMode::ClusterIp && !config.no_static_routes;
     routes || privilege.access == Access::Read || privilege.resource != Privilege::guarding(Kind::VrfContext)
 }
@@ -96,8 +101,18 @@ mod tests {
         Place::ALL.map(read).to_vec()
     }
 
+    /// The checks of both programs.
+    async fn checked_by_both(sim: &SimAvi, roles: &[Value]) -> [Report; 2] {
+        let of_operator = checked(sim, roles, true).await;
+        [of_operator, checked_for(Program::CrdOperator, sim, roles, true).await]
+    }
+
     /// The check of an instance that writes routes, or none.
     async fn checked(sim: &SimAvi, roles: &[Value], routes: bool) -> Report {
+        checked_for(Program::Operator, sim, roles, routes).await
+    }
+
+    async fn checked_for(program: Program, sim: &SimAvi, roles: &[Value], routes: bool) -> Report {
         let given = roles.iter().map(|role| {
             let tenant = (role["name"] != "ako-all-tenants").then_some("admin");
             Role::read(role, tenant).unwrap()
@@ -107,6 +122,7 @@ mod tests {
         let mut report = Report::default();
         let mut settings = testing::settings();
         settings.config.no_static_routes = !routes;
+        settings.config.program = program;
         check(&settings, &connection, &mut report).await;
         report
     }
@@ -115,21 +131,20 @@ mod tests {
     async fn each_privilege_that_is_taken_away_is_named() {
         let sim = SimAvi::new(ako_sim_avi::Options::default());
         let roles = documented();
-        let report = checked(&sim, &roles, true).await;
-        assert_eq!(report.outcome(), Outcome::Ok, "{}", report.text());
+        for report in checked_by_both(&sim, &roles).await {
+            assert_eq!(report.outcome(), Outcome::Ok, "{}", report.text());
+        }
         for (number, role) in roles.iter().enumerate() {
             for (at, privilege) in role["privileges"].as_array().unwrap().iter().enumerate() {
                 let mut without = roles.clone();
                 without[number]["privileges"].as_array_mut().unwrap().remove(at);
-                let report = checked(&sim, &without, true).await;
-                let (name, text) = (privilege["resource"].as_str().unwrap(), report.text());
-                assert!(
-                    text.contains(&format!("{name} ({})", privilege["type"].as_str().unwrap())),
-                    "{text}"
-                );
-                let writes = privilege["type"] == "WRITE_ACCESS";
-                let expected = if writes { Outcome::Failed } else { Outcome::Warning };
-                assert_eq!(report.outcome(), expected, "{text}");
+                let reports = checked_by_both(&sim, &without).await;
+                let (name, access) = (&privilege["resource"], privilege["type"].as_str().unwrap());
+                let named = format!("{} ({access})", name.as_str().unwrap());
+                let expected = if access == "WRITE_ACCESS" { Outcome::Failed } else { Outcome::Warning };
+                let says_so =
+                    |report: &Report| report.text().contains(&named) && report.outcome() == expected;
+                assert!(reports.iter().any(says_so), "{}{}", reports[0].text(), reports[1].text());
             }
         }
     }

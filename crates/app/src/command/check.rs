@@ -3,10 +3,11 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
+use ako_kube_io::Shared;
 use tokio::time::Instant;
 
-use super::Format;
 use super::status::Address;
+use super::{Format, stdout};
 use crate::check::{Outcome, Place, Report, check};
 
 /// How long to wait before everything is checked again.
@@ -19,10 +20,10 @@ const WARNINGS: u8 = 3;
 pub(super) struct Arguments {
     #[command(flatten)]
     address: Address,
-    /// The ServiceAccount of the operator, whose permissions are checked. In the operator's own
-    /// pod it is the pod's.
-    #[arg(long, default_value = "ako-sa")]
-    service_account: String,
+    /// The ServiceAccount of the operator, whose permissions are checked [default: ako-sa, or
+    /// ako-crd-operator]. In the operator's own pod it is the pod's.
+    #[arg(long)]
+    service_account: Option<String>,
     /// Check again until nothing fails, for at most so many seconds.
     #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "300")]
     wait: Option<u64>,
@@ -33,10 +34,13 @@ pub(super) struct Arguments {
 
 pub(super) async fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let address = &arguments.address;
+    let program = address.which.program();
+    let account = || Shared::of(program).account.to_owned();
     let place = Place {
+        program,
         cluster: address.cluster.clone(),
-        account: (!address.in_pod()).then(|| arguments.service_account.clone()),
-        pod: address.pod.clone(),
+        account: (!address.in_pod()).then(|| arguments.service_account.clone().unwrap_or_else(account)),
+        pod: address.pod(),
         port: address.port,
         is_here: address.is_here(),
     };
@@ -58,8 +62,8 @@ pub(super) async fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
 
 fn print(report: &Report, format: Format) -> anyhow::Result<()> {
     match format {
-        Format::Json => println!("{}", serde_json::to_string_pretty(report)?),
-        Format::Text => print!("{}", report.text()),
+        Format::Json => stdout::json(report)?,
+        Format::Text => stdout::print(&report.text())?,
     }
     Ok(())
 }

@@ -6,8 +6,8 @@ use std::str::FromStr;
 
 use serde_json::Value;
 
-use super::Format;
 use super::status::Address;
+use super::{Format, stdout};
 
 /// Exit code where something is not as it should be.
 const NOT_RIGHT: u8 = 3;
@@ -68,9 +68,9 @@ impl Asked {
 pub(super) async fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let told = arguments.address.call("GET", &arguments.object.path()).await?;
     if arguments.output == Format::Json {
-        println!("{}", serde_json::to_string_pretty(&told)?);
+        stdout::json(&told)?;
     } else {
-        print!("{}", text(&told));
+        stdout::print(&text(&told))?;
     }
     Ok(if told["right"] == true { ExitCode::SUCCESS } else { ExitCode::from(NOT_RIGHT) })
 }

@@ -8,10 +8,12 @@ mod order;
 mod plan;
 mod preflight;
 mod status;
+mod stdout;
 mod translate;
 
 use std::process::ExitCode;
 
+use ako_core::Program;
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::logging::LogFormat;
@@ -30,6 +32,11 @@ pub struct Cli {
 enum Command {
     /// Run the operator: keep the controller equal to what the cluster asks for.
     Run(operate::Arguments),
+    /// Run the CRD operator: it makes health monitors, application profiles and PKI profiles on the
+    /// controller, of the custom resources of those names.
+    ///
+    /// Beside the operator, with its configuration, and with an election of its own.
+    CrdOperator(operate::Arguments),
     /// Translate files, without a cluster and without a controller.
     Translate(translate::Arguments),
     /// Check whether everything is there that the operator needs, and say what to do about
@@ -114,7 +121,10 @@ impl Cli {
             tokio::runtime::Builder::new_multi_thread().worker_threads(workers).enable_all().build()?;
         runtime.block_on(async {
             match self.command {
-                Command::Run(arguments) => Box::pin(operate::run(arguments)).await,
+                Command::Run(arguments) => Box::pin(operate::run(Program::Operator, arguments)).await,
+                Command::CrdOperator(arguments) => {
+                    Box::pin(operate::run(Program::CrdOperator, arguments)).await
+                }
                 Command::Plan(arguments) => {
                     crate::logging::start(LogFormat::Text, None)?.set(ako_core::config::LogLevel::Error);
                     plan::run(&arguments).await

@@ -4,6 +4,7 @@
 use std::process::ExitCode;
 
 use super::status::Address;
+use super::stdout;
 
 /// Arguments of an order.
 #[derive(Debug, clap::Args)]
@@ -15,7 +16,7 @@ pub(super) struct Arguments {
 /// Has the operator do what the page is for, and prints its answer.
 pub(super) async fn run(arguments: &Arguments, page: &str) -> anyhow::Result<ExitCode> {
     let answer = arguments.address.call("POST", page).await?;
-    println!("{}", answer["message"].as_str().unwrap_or_default());
+    stdout::line(answer["message"].as_str().unwrap_or_default())?;
     Ok(ExitCode::SUCCESS)
 }
 

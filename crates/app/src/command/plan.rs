@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use ako_avi_io::ClaimedBy;
-use ako_core::{Catalogue, Delta, Look, ResourceId, ResourceKind};
+use ako_core::{Catalogue, Delta, Look, Program, ResourceId, ResourceKind};
 use ako_engine::{DryRun, Event, Reading, dry_run};
 use ako_kube_io::{Pace, SecretsOf, Source, SourceEvent};
 use ako_translate::Translator;
@@ -13,9 +13,9 @@ use anyhow::Context as _;
 use serde_json::json;
 use tokio::sync::{mpsc, watch};
 
-use super::Format;
 use super::dry_run::{as_json, text};
-use crate::cluster::Cluster;
+use super::{Format, stdout};
+use crate::cluster::{Cluster, Which};
 use crate::run::connection::Connection;
 use crate::run::{clock, connection, settings_reader};
 
@@ -31,22 +31,24 @@ const READ_WITHIN: Duration = Duration::from_mins(2);
 pub(super) struct Arguments {
     #[command(flatten)]
     cluster: Cluster,
+    #[command(flatten)]
+    which: Which,
     /// How to print.
     #[arg(long, short, value_enum, default_value_t)]
     output: Format,
 }
 
 pub(super) async fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    let (run, name_taken) = rehearse(&arguments.cluster).await?;
+    let (run, name_taken) = rehearse(&arguments.cluster, arguments.which.program()).await?;
     print(&run, name_taken.as_deref(), arguments.output)?;
     Ok(if run.writes.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(CHANGES) })
 }
 
 /// What an operator would write that starts now and leads, and why nothing is written if another
 /// cluster has this one's name.
-pub(super) async fn rehearse(place: &Cluster) -> anyhow::Result<(DryRun, Option<String>)> {
+pub(super) async fn rehearse(place: &Cluster, program: Program) -> anyhow::Result<(DryRun, Option<String>)> {
     let client = ako_kube_io::client(place.kubeconfig.as_deref()).await?;
-    let settings = settings_reader::read_once(&client, &place.namespace).await?;
+    let settings = settings_reader::read_once(&client, program, &place.namespace).await?;
     // Nobody leads here: nothing is written.
     let (_, leads) = watch::channel(false);
     let uid = ako_kube_io::cluster_uid(&client).await.map_err(anyhow::Error::msg)?;
@@ -159,12 +161,12 @@ fn print(run: &DryRun, name_taken: Option<&str>, format: Format) -> anyhow::Resu
     if format == Format::Json {
         let mut value = as_json(run);
         value["cluster_name_taken"] = json!(name_taken);
-        println!("{}", serde_json::to_string_pretty(&value)?);
+        stdout::json(&value)?;
         return Ok(());
     }
-    print!("{}", text(run));
+    stdout::print(&text(run))?;
     if let Some(why) = name_taken {
-        println!("\nCLUSTER NAME: {why}");
+        stdout::line(&format!("\nCLUSTER NAME: {why}"))?;
     }
     Ok(())
 }

@@ -2,11 +2,12 @@
 
 use std::process::ExitCode;
 
+use ako_core::Program;
 use ako_engine::{Action, DryRun};
 use serde_json::json;
 
 use super::dry_run::{as_json, text};
-use super::{Format, plan};
+use super::{Format, plan, stdout};
 use crate::check::{Outcome, Place, Report, check_before};
 use crate::cluster::Cluster;
 
@@ -28,6 +29,7 @@ pub(super) struct Arguments {
 
 pub(super) async fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let place = Place {
+        program: Program::Operator,
         cluster: arguments.cluster.clone(),
         account: Some(arguments.service_account.clone()),
         pod: String::new(),
@@ -37,30 +39,30 @@ pub(super) async fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let report = check_before(&place).await;
     let is_text = arguments.output == Format::Text;
     if is_text {
-        print!("{}", report.text());
+        stdout::print(&report.text())?;
     }
     if report.outcome() == Outcome::Failed {
         if is_text {
-            println!(
-                "\nNot ready: what would be written is found out when the checks with \u{2718} are in order."
-            );
+            stdout::line(
+                "\nNot ready: what would be written is found out when the checks with \u{2718} are in order.",
+            )?;
         } else {
-            println!("{}", serde_json::to_string_pretty(&json!({"checks": report.checks, "plan": null}))?);
+            stdout::json(&json!({"checks": report.checks, "plan": null}))?;
         }
         return Ok(ExitCode::FAILURE);
     }
-    let (run, name_taken) = plan::rehearse(&arguments.cluster).await?;
+    let (run, name_taken) = plan::rehearse(&arguments.cluster, Program::Operator).await?;
     let doubts = doubts(&report, &run, name_taken);
     if is_text {
-        println!("\nWhat the first leader would write:\n{}", text(&run));
+        stdout::line(&format!("\nWhat the first leader would write:\n{}", text(&run)))?;
         for doubt in &doubts {
-            println!("! {doubt}");
+            stdout::line(&format!("! {doubt}"))?;
         }
-        println!("{}", if doubts.is_empty() { "Ready." } else { "Look at these first." });
+        stdout::line(if doubts.is_empty() { "Ready." } else { "Look at these first." })?;
     } else {
         let mut plan = as_json(&run);
         plan["doubts"] = json!(doubts);
-        println!("{}", serde_json::to_string_pretty(&json!({"checks": report.checks, "plan": plan}))?);
+        stdout::json(&json!({"checks": report.checks, "plan": plan}))?;
     }
     Ok(if doubts.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(LOOK_FIRST) })
 }

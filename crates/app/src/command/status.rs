@@ -3,10 +3,11 @@
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
+use ako_kube_io::Shared;
 use serde_json::Value;
 
-use super::Format;
-use crate::cluster::Cluster;
+use super::{Format, stdout};
+use crate::cluster::{Cluster, Which};
 use crate::page;
 
 /// Arguments of `ako status`.
@@ -25,9 +26,11 @@ pub(super) struct Arguments {
 pub(super) struct Address {
     #[command(flatten)]
     pub(super) cluster: Cluster,
-    /// The pod to ask.
-    #[arg(long, env = "POD_NAME", default_value = "ako-0")]
-    pub(super) pod: String,
+    #[command(flatten)]
+    pub(super) which: Which,
+    /// The pod to ask [default: ako-0, or ako-crd-operator-0].
+    #[arg(long, env = "POD_NAME")]
+    pod: Option<String>,
     /// The operator's port, `apiServerPort` in its configuration.
     #[arg(long, env = "AKO_API_PORT", default_value_t = 8080)]
     pub(super) port: u16,
@@ -47,22 +50,28 @@ impl Address {
         self.local || self.in_pod()
     }
 
+    /// The pod to ask.
+    pub(super) fn pod(&self) -> String {
+        let first = || Shared::of(self.which.program()).first_pod();
+        self.pod.clone().unwrap_or_else(first)
+    }
+
     /// Calls the operator and answers the JSON that it sends.
     pub(super) async fn call(&self, method: &str, path: &str) -> anyhow::Result<Value> {
         if self.is_here() {
             return page::call_here(self.port, method, path).await;
         }
         let client = ako_kube_io::client(self.cluster.kubeconfig.as_deref()).await?;
-        page::call_pod(&client, (&self.cluster.namespace, &self.pod), self.port, method, path).await
+        page::call_pod(&client, (&self.cluster.namespace, &self.pod()), self.port, method, path).await
     }
 }
 
 pub(super) async fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let state = arguments.address.call("GET", "/api/v1/state").await?;
     if arguments.output == Format::Json {
-        println!("{}", serde_json::to_string_pretty(&state)?);
+        stdout::json(&state)?;
     } else {
-        print!("{}", text(&state));
+        stdout::print(&text(&state))?;
     }
     Ok(ExitCode::SUCCESS)
 }

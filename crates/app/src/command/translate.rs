@@ -9,12 +9,15 @@ use anyhow::Context as _;
 use clap::ValueEnum;
 use serde_json::Value;
 
-use super::dry_run;
+use super::{dry_run, stdout};
+use crate::cluster::Which;
 use crate::offline::{self, Environment, Input, Output};
 
 /// Arguments of `ako translate`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
+    #[command(flatten)]
+    which: Which,
     /// The data of ConfigMap `avi-k8s-config`, or the ConfigMap itself; YAML or
     /// JSON, `-` for standard input.
     #[arg(long)]
@@ -67,7 +70,8 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         }
         None => Environment::default(),
     };
-    let output = offline::translate(Input { config, namespace, objects, environment })?;
+    let program = arguments.which.program();
+    let output = offline::translate(Input { program, config, namespace, objects, environment })?;
     output.problems.iter().for_each(|problem| eprintln!("warning: {problem}"));
     output.issues.iter().for_each(|issue| eprintln!("warning: {issue}"));
     output.diagnostics.iter().for_each(|diagnostic| eprintln!("warning: {diagnostic}"));
@@ -77,9 +81,9 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
 
 fn print(output: &Output, what: What) -> anyhow::Result<()> {
     match what {
-        What::Avi => println!("{}", serde_json::to_string_pretty(&output.avi())?),
-        What::Status => println!("{}", serde_json::to_string_pretty(&output.status())?),
-        What::Plan => print!("{}", dry_run::text(&output.dry_run())),
+        What::Avi => stdout::json(&output.avi())?,
+        What::Status => stdout::json(&output.status())?,
+        What::Plan => stdout::print(&dry_run::text(&output.dry_run()))?,
     }
     Ok(())
 }

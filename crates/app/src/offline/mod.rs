@@ -7,10 +7,12 @@ use std::collections::BTreeMap;
 
 use ako_avi_types::{Object, ObjectKey};
 use ako_core::config::respelled;
-use ako_core::{Config, ConfigIssue, Delta, Diagnostic, Resource, ResourceId, ResourceKind, Snapshot};
+use ako_core::{
+    Config, ConfigIssue, Delta, Diagnostic, Program, Resource, ResourceId, ResourceKind, Snapshot,
+};
 use ako_elect::Moment;
 use ako_engine::{Desired, DryRun, Event, Reading, dry_run};
-use ako_translate::Translator;
+use ako_translate::{Keep, Translator};
 use anyhow::{Context as _, bail};
 use serde_json::Value;
 
@@ -19,6 +21,8 @@ pub use environment::Environment;
 /// What a translation starts from.
 #[derive(Clone, Debug)]
 pub struct Input {
+    /// Which program translates.
+    pub program: Program,
     /// The data of ConfigMap `avi-k8s-config`. Keys that start with `$` are not
     /// of the ConfigMap and are left alone.
     pub config: BTreeMap<String, String>,
@@ -54,7 +58,7 @@ pub struct Output {
 /// If the configuration cannot be used. An object that cannot be read costs itself.
 pub fn translate(input: Input) -> anyhow::Result<Output> {
     let data = input.config.clone().into_iter().filter(|(key, _)| !key.starts_with('$')).collect();
-    let (config, issues) = Config::parse(&input.namespace, &respelled(data));
+    let (config, issues) = Config::parse_for(input.program, &input.namespace, &respelled(data));
     // Nobody is called, so nobody's address is needed.
     let (fatal, issues): (Vec<_>, Vec<_>) =
         issues.into_iter().filter(|issue| issue.key != "controllerIP").partition(|issue| issue.fatal);
@@ -75,7 +79,8 @@ pub fn translate(input: Input) -> anyhow::Result<Output> {
         match ako_kube_types::convert::from_json(&dated(object, order)) {
             Ok(converted) => {
                 diagnostics.extend(converted.diagnostics);
-                if let Some(resource) = converted.resource {
+                let resource = converted.resource.filter(|it| it.id().kind.is_read_by(input.program));
+                if let Some(resource) = resource {
                     // A cluster that has objects of a kind serves it.
                     snapshot.serve(resource.id().kind, true);
                     resources.insert(resource.id(), resource.clone());
@@ -126,7 +131,10 @@ impl Output {
 
     /// The wanted objects in canonical form.
     pub fn avi(&self) -> Value {
-        let bodies = self.desired.objects().map(|(key, object)| (key, self.body(key, object)));
+        // What stays as it is, whatever that is, is not shown.
+        let kept: BTreeMap<_, _> = self.desired.all_kept().collect();
+        let objects = self.desired.objects().filter(|(key, _)| kept.get(key) != Some(&&Keep::AsIs));
+        let bodies = objects.map(|(key, object)| (key, self.body(key, object)));
         // What is borrowed is shown if it holds something of anybody's.
         let is_empty = |body: &Value| {
             let part = ["static_routes", "labels"].iter().find_map(|field| body[*field].as_array());

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use ako_avi_types::{Object, ObjectKey};
 use ako_core::resource::Published;
 use ako_core::{ResourceId, ResourceKind};
-use ako_engine::{Desired, Programmed, ServedBy, fill, tell};
+use ako_engine::{Desired, Programmed, Progress, ServedBy, fill, tell, tell_made};
 use ako_kube_types::{Stamp, status_patch};
+use ako_translate::Made;
 use serde_json::{Map, Value, json};
 
 pub(super) fn render(desired: &Desired, objects: &[Value]) -> Value {
@@ -24,7 +25,10 @@ pub(super) fn render(desired: &Desired, objects: &[Value]) -> Value {
 fn status(desired: &Desired, resource: &ResourceId, objects: &[Value]) -> Option<Value> {
     let mut published = published(desired, resource);
     // What waits to be on the controller is taken to be there.
-    published.told = tell(desired.statements(resource), &|_| Programmed::Yes);
+    published.told = match desired.made(resource) {
+        Some(made) => tell_made(resource.kind, made, &there(made), &Published::default()),
+        None => tell(desired.statements(resource), &|_| Programmed::Yes),
+    };
     for address in &mut published.addresses {
         address.ip = shown(&address.ip).into();
     }
@@ -47,14 +51,20 @@ fn status(desired: &Desired, resource: &ResourceId, objects: &[Value]) -> Option
     if published == Published::default() {
         return None;
     }
-    // They say the same as the other fields, which is what is compared with recordings.
-    if let Some(fields) = status["status"].as_object_mut() {
+    // Of rules they say the same as the other fields, which is what is compared with recordings.
+    if let Some(fields) = status["status"].as_object_mut().filter(|_| desired.made(resource).is_none()) {
         fields.remove("conditions");
     }
     if !annotations.is_empty() {
         status["annotations"] = Value::Object(annotations);
     }
     Some(status)
+}
+
+/// It is there, as it is wanted; with a problem, it is not.
+fn there(made: &Made) -> Progress {
+    let uuid = made.problem.is_none().then(|| format!("{}-UUID", made.key.kind.segment()).into());
+    Progress { is_done: uuid.is_some(), uuid, failure: None }
 }
 
 fn annotations(resource: &ResourceId, published: &Published, objects: &[Value]) -> Map<String, Value> {

@@ -204,6 +204,7 @@ impl Connection {
         let started = (self.clock)();
         let former = config.former_owner().filter(|_| self.had_another_role.load(Ordering::Relaxed));
         let scope = Scope {
+            kinds: config.program.written(),
             owners: [Some(config.owner()), former.clone()].into_iter().flatten().map(Into::into).collect(),
             cluster_name: config.cluster_name.clone(),
             name_prefix: Names::new(config).prefix().into(),

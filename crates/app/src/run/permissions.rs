@@ -126,6 +126,7 @@ impl Permissions {
 fn needed(settings: &Settings) -> Vec<Rule> {
     let config = &settings.config;
     needed_rules(
+        config.program,
         &config.operator_namespace,
         &ResourceKind::read_with(config),
         !settings.credentials.token.is_empty(),

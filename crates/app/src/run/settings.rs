@@ -76,7 +76,7 @@ impl Settings {
         let config = if restart_needed.is_empty() {
             config
         } else {
-            let (config, issues) = Config::parse(&config.operator_namespace, &data);
+            let (config, issues) = Config::parse_for(config.program, &config.operator_namespace, &data);
             if issues.iter().any(|issue| issue.fatal) {
                 report(&issues);
                 error!(

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use ako_core::Config;
 use ako_core::config::respelled;
+use ako_core::{Config, Program};
 use ako_elect::Moment;
 use ako_engine::{Event, Source};
 use ako_kube_io::{ConfigEvent, ConfigSource, Credentials, Pace, credentials_fallback, environment_fallback};
@@ -23,6 +23,7 @@ const READ_WITHIN: Duration = Duration::from_secs(20);
 /// Puts settings together from what the watches say.
 pub(crate) struct SettingsReader {
     events: mpsc::Receiver<ConfigEvent>,
+    program: Program,
     namespace: String,
     startup: Startup,
     data: Option<BTreeMap<String, String>>,
@@ -35,9 +36,14 @@ pub(crate) struct SettingsReader {
 
 impl SettingsReader {
     /// Reads from the events of a [`ConfigSource`].
-    pub(crate) fn new(events: mpsc::Receiver<ConfigEvent>, namespace: &str, startup: Startup) -> Self {
+    pub(crate) fn new(
+        events: mpsc::Receiver<ConfigEvent>,
+        (program, namespace): (Program, &str),
+        startup: Startup,
+    ) -> Self {
         Self {
             events,
+            program,
             namespace: namespace.to_owned(),
             startup,
             data: None,
@@ -57,7 +63,7 @@ impl SettingsReader {
             self.next().await?;
         }
         let data = self.data.clone().unwrap_or_default();
-        Ok(Config::parse(&self.namespace, &data).0.admin_port)
+        Ok(Config::parse_for(self.program, &self.namespace, &data).0.admin_port)
     }
 
     /// Waits for the first usable settings. `refused` is told why those before
@@ -73,7 +79,7 @@ impl SettingsReader {
             }
             looked_at = true;
             let (Some(data), Some(credentials)) = (&self.data, &self.credentials) else { continue };
-            let (config, issues) = Config::parse(&self.namespace, data);
+            let (config, issues) = Config::parse_for(self.program, &self.namespace, data);
             let issues = with_timing(&config, issues);
             report(&issues);
             self.startup.configured(&issues);
@@ -98,7 +104,7 @@ impl SettingsReader {
         let mut written = self.data.clone();
         while let Ok(confirmed) = self.next().await {
             let (Some(data), Some(credentials)) = (&self.data, &self.credentials) else { continue };
-            let (config, issues) = Config::parse(&self.namespace, data);
+            let (config, issues) = Config::parse_for(self.program, &self.namespace, data);
             let issues = with_timing(&config, issues);
             if written.as_ref() != Some(data) {
                 report(&issues);
@@ -137,7 +143,8 @@ impl SettingsReader {
     async fn next(&mut self) -> anyhow::Result<Option<Moment>> {
         match self.events.recv().await.context("the watch of the configuration ended")? {
             ConfigEvent::Data(data) => {
-                self.data = Some(with_server_name(respelled(data), environment));
+                let data = with_server_name(respelled(data), environment);
+                self.data = Some(self.program.concerned(data));
                 self.gone = false;
             }
             ConfigEvent::Confirmed(at) => return Ok(Some(at)),
@@ -184,7 +191,7 @@ impl SettingsReader {
         let data = with_server_name(environment_fallback(environment), environment);
         if data.contains_key("clusterName") {
             info!("no ConfigMap avi-k8s-config; the environment is used");
-            self.data = Some(data);
+            self.data = Some(self.program.concerned(data));
         } else {
             error!(namespace = self.namespace, "no ConfigMap avi-k8s-config: create it");
             self.absent = true;
@@ -216,10 +223,14 @@ fn with_server_name(
 ///
 /// # Errors
 /// If they are not there, or cannot be used.
-pub(crate) async fn read_once(client: &kube::Client, namespace: &str) -> anyhow::Result<Settings> {
+pub(crate) async fn read_once(
+    client: &kube::Client,
+    program: Program,
+    namespace: &str,
+) -> anyhow::Result<Settings> {
     let (sender, events) = mpsc::channel(16);
     let startup = Startup::new("", namespace, clock::wall_time());
-    let mut reader = SettingsReader::new(events, namespace, startup);
+    let mut reader = SettingsReader::new(events, (program, namespace), startup);
     let pace = Pace::idle(clock::boot_time());
     let first = async {
         while reader.data.is_none() || reader.credentials.is_none() {
@@ -235,7 +246,7 @@ pub(crate) async fn read_once(client: &kube::Client, namespace: &str) -> anyhow:
     }
     let data = reader.data.take().unwrap_or_default();
     let credentials = reader.credentials.take().context("no credentials")?;
-    let (config, issues) = Config::parse(namespace, &data);
+    let (config, issues) = Config::parse_for(program, namespace, &data);
     let fatal: Vec<_> = issues.iter().filter(|issue| issue.fatal).map(ToString::to_string).collect();
     if !fatal.is_empty() {
         bail!("the configuration cannot be used:\n  {}", fatal.join("\n  "));

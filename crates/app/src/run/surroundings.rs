@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use ako_avi_io::{Clock, Dial};
+use ako_core::Program;
 use ako_kube_io::WallClock;
 use anyhow::Context as _;
 use axum::Router;
@@ -16,6 +17,8 @@ use crate::logging::LogControl;
 
 /// Everything that [`operate`](crate::operate::operate) is given.
 pub struct Surroundings {
+    /// Which program it is.
+    pub program: Program,
     /// The name of the pod; Events about the operator are attached to it.
     pub pod: String,
     /// The namespace of the operator.
@@ -59,6 +62,7 @@ impl Surroundings {
     /// # Errors
     /// If the cluster's address or credentials cannot be read.
     pub(crate) async fn of_process(
+        program: Program,
         kubeconfig: Option<&Path>,
         namespace: &str,
         pod: &str,
@@ -67,6 +71,7 @@ impl Surroundings {
     ) -> anyhow::Result<Self> {
         let client = async || ako_kube_io::client(kubeconfig).await.context("Kubernetes");
         Ok(Self {
+            program,
             pod: pod.to_owned(),
             namespace: namespace.to_owned(),
             nonce: uuid::Uuid::new_v4().simple().to_string(),

@@ -25,12 +25,12 @@ enum Run {
     PrintsInLeader(&'static str),
     /// It is for a case that does not exist here, and fails in the leader's pod with these words.
     RefusedInLeader(&'static str),
-    /// It is about a secondary instance: the test with several of them runs it.
+    /// It is about a secondary instance, or the CRD operator: their own tests run it.
     Elsewhere,
 }
 
 /// All of them, in an order in which they can be run.
-const KNOWN: [(&str, Run); 10] = [
+const KNOWN: [(&str, Run); 12] = [
     ("kubectl -n avi-system exec ako-0 -- ako status", Run::Prints("Served namespaces")),
     ("kubectl -n avi-system exec ako-1 -- ako status", Run::Prints("Served namespaces")),
     (
@@ -50,6 +50,11 @@ const KNOWN: [(&str, Run); 10] = [
     ),
     ("kubectl -n avi-system exec ako-0 -- ako yield", Run::PrintsInLeader("")),
     ("kubectl -n blue exec ako-0 -- ako status", Run::Elsewhere),
+    ("kubectl -n avi-system exec ako-crd-operator-0 -- ako status", Run::Elsewhere),
+    (
+        "kubectl -n avi-system exec ako-crd-operator-0 -- ako explain healthmonitor/default/my-hm",
+        Run::Elsewhere,
+    ),
 ];
 
 #[test]

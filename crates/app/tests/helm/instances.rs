@@ -18,7 +18,7 @@ const PRIMARY: &str = "ako-c1";
 const SECONDARY: &str = "ako-c1-blue";
 
 /// What a cluster like this one gives no reason to ask for.
-const UNUSED: [(&str, &str); 21] = [
+const UNUSED: [(&str, &str); 20] = [
     ("create leases in avi-system", "one replica has no Lease; the other tests have several"),
     ("update leases in avi-system", "likewise"),
     ("delete leases in avi-system", "likewise"),
@@ -39,7 +39,6 @@ const UNUSED: [(&str, &str); 21] = [
     ("watch routes", "likewise"),
     ("patch routes", "likewise"),
     ("patch routes/status", "likewise"),
-    ("watch healthmonitors", "there are none, as the cluster has no CRD operator"),
 ];
 
 /// AKO's rules, of which there are none here: they are read, and nothing is written to any.

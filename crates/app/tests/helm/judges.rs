@@ -222,10 +222,10 @@ pub(crate) fn owned_by(world: &World, owner: &str) -> BTreeSet<(String, String)>
 }
 
 /// Everything that an operator asked the API server, which refused nothing of it.
-async fn asked(world: &World) -> Vec<Request> {
+async fn asked(world: &World, account: &str) -> Vec<Request> {
     let requests = world.plane.requests().unwrap();
     let is_operator = |request: &Request| {
-        request.user.starts_with("system:serviceaccount:") && request.user.ends_with(":ako-sa")
+        request.user.starts_with("system:serviceaccount:") && request.user.ends_with(&format!(":{account}"))
     };
     let asked: Vec<_> = requests.into_iter().filter(is_operator).collect();
     let refused: Vec<_> = asked.iter().filter(|request| [401, 403].contains(&request.code)).collect();
@@ -239,14 +239,23 @@ async fn asked(world: &World) -> Vec<Request> {
 
 /// No request of an operator was refused for want of a rule.
 pub(crate) async fn nothing_was_forbidden(world: &World) {
-    asked(world).await;
+    asked(world, "ako-sa").await;
 }
 
 /// What the chart's rules allow to the instance in a namespace, and nobody asked for.
 pub(crate) async fn unused_rules(world: &World, namespace: &str) -> BTreeSet<String> {
-    let asked = asked(world).await;
-    let own = world.kubectl_json(&format!("get role ako -n {namespace}")).await;
-    let everywhere = world.kubectl_json("get clusterrole ako-cr").await;
+    unused_rules_of(world, namespace, ("ako-sa", "ako", "ako-cr")).await
+}
+
+/// The same for a ServiceAccount with a Role and a ClusterRole.
+pub(crate) async fn unused_rules_of(
+    world: &World,
+    namespace: &str,
+    (account, role, cluster_role): (&str, &str, &str),
+) -> BTreeSet<String> {
+    let asked = asked(world, account).await;
+    let own = world.kubectl_json(&format!("get role {role} -n {namespace}")).await;
+    let everywhere = world.kubectl_json(&format!("get clusterrole {cluster_role}")).await;
     let mut unused = BTreeSet::new();
     for (role, within) in [(&own, Some(namespace)), (&everywhere, None)] {
         for rule in role["rules"].as_array().into_iter().flatten() {

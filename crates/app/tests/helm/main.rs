@@ -4,6 +4,7 @@
 #![allow(clippy::panic, reason = "a test that cannot go on should stop")]
 
 mod applications;
+mod crd_operator;
 mod documented;
 mod image_alone;
 mod instances;

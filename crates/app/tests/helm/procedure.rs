@@ -164,12 +164,13 @@ async fn uninstall(world: &mut World, release: &str) {
         ))
         .await;
     let left: Vec<_> = left.lines().filter(|name| name.contains("ako") || name.contains("avi")).collect();
-    assert_eq!(left, ["configmap/ako-leadership"]);
+    assert_eq!(left, ["configmap/ako-crd-operator-leadership", "configmap/ako-leadership"]);
     let cluster = world.kubectl("get clusterroles,clusterrolebindings,ingressclasses -o name").await;
     let cluster: Vec<_> =
         cluster.lines().filter(|name| name.contains("ako") || name.contains("avi")).collect();
     assert_eq!(cluster, ["ingressclass.networking.k8s.io/avi-lb"]);
-    world.kubectl(&format!("-n {NAMESPACE} delete configmap ako-leadership --ignore-not-found")).await;
+    let records = "configmap ako-leadership ako-crd-operator-leadership";
+    world.kubectl(&format!("-n {NAMESPACE} delete {records} --ignore-not-found")).await;
     world.kubectl(&format!("-n {NAMESPACE} delete lease ako-lease-lock --ignore-not-found")).await;
     world.done("helm uninstall");
 }

@@ -1,7 +1,8 @@
 //! `ako crds apply`, which brings the CustomResourceDefinitions up to date.
 
+use ako_core::Program;
 use ako_harness::cluster;
-use ako_kube_types::schema::definitions;
+use ako_kube_types::schema::definitions_of;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::Api;
 use kube::api::{Patch, PatchParams};
@@ -21,7 +22,7 @@ async fn apply(world: &World) -> (Option<i32>, String) {
 
 /// As it is printed if all of them came to this.
 fn all(what: &str) -> (Option<i32>, String) {
-    let definitions = definitions();
+    let definitions = definitions_of(Program::Operator);
     let name = |definition: &Value| definition["metadata"]["name"].as_str().unwrap().to_owned();
     let lines: Vec<_> =
         definitions.iter().map(|definition| format!("{}: {what}\n", name(definition))).collect();
@@ -76,5 +77,5 @@ async fn they_are_created_changed_and_left_alone() {
     let (names, annotations) = short_names("httprules").await;
     assert_eq!((names, &*annotations["team"]), (vec!["httprule".to_owned()], "web"));
     assert_eq!(short_names("l7rules").await.0, ["new"]);
-    cluster::remove_all(&world.client, &definitions()).await.unwrap();
+    cluster::remove_all(&world.client, &definitions_of(Program::Operator)).await.unwrap();
 }

@@ -20,6 +20,7 @@ mod moving;
 mod node_ports;
 mod permissions;
 mod placement;
+mod profiles;
 mod protection;
 mod refused;
 mod replicas;

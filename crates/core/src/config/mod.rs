@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use crate::cloud::CloudType;
 use crate::owner;
+use crate::program::Program;
 use crate::scope::Scope;
 
 pub use crate::service_mode::ServiceMode;
@@ -157,6 +158,8 @@ impl LeaderElection {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[allow(clippy::struct_excessive_bools)] // each is a key of its own
 pub struct Config {
+    /// Which program it is for.
+    pub program: Program,
     /// The namespace that the operator runs in.
     pub operator_namespace: Arc<str>,
     /// `clusterName`: part of every name and of the owner marker.
@@ -254,6 +257,7 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         Self {
+            program: Program::Operator,
             operator_namespace: "avi-system".into(),
             cluster_name: "".into(),
             controller_host: "".into(),
@@ -305,13 +309,25 @@ impl Default for Config {
 impl Config {
     /// `created_by` of what this instance owns.
     pub fn owner(&self) -> String {
-        owner::owner(&self.cluster_name, self.primary, &self.operator_namespace)
+        match self.program {
+            Program::Operator => owner::owner(&self.cluster_name, self.primary, &self.operator_namespace),
+            Program::CrdOperator => owner::crd_operator(&self.cluster_name),
+        }
+    }
+
+    /// The start of the names of everything of this instance.
+    pub fn name_prefix(&self) -> String {
+        match self.program {
+            Program::Operator => format!("{}--", self.cluster_name),
+            Program::CrdOperator => format!("{}--", owner::crd_operator(&self.cluster_name)),
+        }
     }
 
     /// `created_by` of what a primary instance owned before it had that role: no other instance
     /// can have the same. What a secondary one owned when it was primary is the next one's.
     pub fn former_owner(&self) -> Option<String> {
-        self.primary.then(|| owner::owner(&self.cluster_name, false, &self.operator_namespace))
+        let had_another = self.primary && self.program == Program::Operator;
+        had_another.then(|| owner::owner(&self.cluster_name, false, &self.operator_namespace))
     }
 
     /// Whether an owner's name is this instance's, now or from before.
@@ -329,6 +345,7 @@ impl Config {
     /// engines take. Source: L4 and network, B4, B7.
     pub fn needs_routes(&self, cloud: CloudType) -> bool {
         let routed_by_nsx = cloud.is_nsx_t() && &*self.cni == "ncp";
-        self.service_mode == ServiceMode::ClusterIp && !self.no_static_routes && !routed_by_nsx
+        let is_for_pods = self.program == Program::Operator && self.service_mode == ServiceMode::ClusterIp;
+        is_for_pods && !self.no_static_routes && !routed_by_nsx
     }
 }

@@ -12,6 +12,7 @@ use super::{
     AutoFqdn, Config, FqdnReuse, GuardLimits, IpFamily, LeaderElection, LogLevel, NodeNetwork, NodeSelector,
     ServiceMode, ShardSize, VipNetwork,
 };
+use crate::program::Program;
 use crate::scope::{Requirement, parse_selector};
 
 /// As many node networks as AKO takes. Source: L4 and network, B1.
@@ -61,6 +62,18 @@ impl Config {
         parser.unsupported();
         parser.unknown();
         (config, parser.issues)
+    }
+
+    /// The same for a program, which only some keys may concern.
+    pub fn parse_for(
+        program: Program,
+        operator_namespace: &str,
+        data: &BTreeMap<String, String>,
+    ) -> (Self, Vec<ConfigIssue>) {
+        let (config, mut issues) = Self::parse(operator_namespace, &program.concerned(data.clone()));
+        // Nor is missed what does not concern it.
+        issues.retain(|issue| program.concerns(&issue.key));
+        (Self { program, ..config }, issues)
     }
 }
 
@@ -602,6 +615,14 @@ mod tests {
         let (_, issues) = Config::parse("avi-system", &BTreeMap::new());
         let fatal: Vec<_> = issues.iter().filter(|i| i.fatal).map(|i| &*i.key).collect();
         assert_eq!(fatal, ["clusterName", "controllerIP", "vipNetworkList"]);
+    }
+
+    #[test]
+    fn only_keys_that_concern_the_crd_operator_are_missed() {
+        let unusable = BTreeMap::from([("serviceType".to_owned(), "Anything".to_owned())]);
+        let (_, issues) = Config::parse_for(Program::CrdOperator, "avi-system", &unusable);
+        let keys: Vec<_> = issues.iter().map(|i| &*i.key).collect();
+        assert_eq!(keys, ["clusterName", "controllerIP"]);
     }
 
     /// Any other spelling does nothing in AKO, so at a takeover it must not

@@ -12,6 +12,8 @@ pub struct ObjectMeta {
     pub created: i64,
     /// Counts the changes of what it asks for; zero where the API server does not.
     pub generation: i64,
+    /// Whether somebody asked to delete it: it is there only as long as a finalizer holds it.
+    pub is_deleting: bool,
 }
 
 impl ObjectMeta {

@@ -3,6 +3,7 @@
 //! Conversion from the API's JSON is at the edge (`kube-types`); from here on
 //! every value is trusted.
 
+pub mod application_profile;
 pub mod claim;
 pub mod endpoint_slice;
 pub mod health_monitor;
@@ -20,10 +21,12 @@ pub mod meta;
 pub mod namespace;
 pub mod node;
 pub mod node_subnets;
+pub mod pki_profile;
 pub mod pod;
 pub mod port;
 pub mod published;
 pub mod route;
+pub mod route_backend_extension;
 pub mod rule;
 pub mod secret;
 pub mod service;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::kinds::table::ResourceKind;
 use crate::kinds::told::Told;
 
 /// What we wrote to an object, as it was last seen.
@@ -23,6 +24,27 @@ pub struct Published {
     pub is_mixed: bool,
     /// On Routes, what others wrote to the status, if somebody did.
     pub others: Option<Box<Others>>,
+    /// Of kinds that are held while something is there that was made of them, whether the object is.
+    pub hold: Option<Box<Hold>>,
+}
+
+/// The finalizers of an object. Source: Kubernetes API, `ObjectMeta` of meta/v1.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Hold {
+    /// Whether ours is among them.
+    pub is_held: bool,
+    /// Those of others. They stay as they are.
+    pub others: Vec<Arc<str>>,
+    /// The version of the object that they were seen in. The list is written as a whole, so only
+    /// to that version.
+    pub version: Arc<str>,
+}
+
+impl Hold {
+    /// The finalizer that holds an object of a kind. Source: Custom resources, §9.2.
+    pub fn finalizer(kind: ResourceKind) -> String {
+        format!("{}.ako.vmware.com/finalizer", kind.as_str().to_lowercase())
+    }
 }
 
 /// What others wrote to a list in a status that ours is in, too.
@@ -52,6 +74,12 @@ impl Published {
             (Some(one), Some(two)) => one.tells_same(two),
             (one, two) => one.is_none() && two.is_none(),
         }
+    }
+
+    /// Whether another one holds its object as this one does.
+    pub fn holds_same(&self, other: &Self) -> bool {
+        let is_held = |it: &Self| it.hold.as_ref().map(|hold| hold.is_held);
+        is_held(self) == is_held(other)
     }
 
     /// Whether it tells what another one tells but for conditions, of which it has none.

@@ -23,6 +23,26 @@ pub struct Secret {
     pub client_secret: Option<Redacted>,
     /// `serverSecret`: what it knows a resource server by.
     pub server_secret: Option<Redacted>,
+    /// What is in a Secret of type [`BasicAuth::TYPE`].
+    pub basic_auth: Option<BasicAuth>,
+}
+
+/// What a health monitor signs in with. Source: Custom resources, §9.3.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct BasicAuth {
+    /// `username`
+    pub username: Option<Arc<str>>,
+    /// `password`
+    pub password: Option<Redacted>,
+    /// Whether there is any data.
+    pub has_data: bool,
+    /// The version of the Secret.
+    pub version: Arc<str>,
+}
+
+impl BasicAuth {
+    /// The type of such Secrets.
+    pub const TYPE: &str = "ako.vmware.com/basic-auth";
 }
 
 impl Kept for Secret {

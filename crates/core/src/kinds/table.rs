@@ -4,10 +4,12 @@ use std::collections::BTreeSet;
 
 use crate::config::Config;
 use crate::id::NamespacedName;
+use crate::program::Program;
 use crate::service_mode::ServiceMode;
 
-/// Calls a macro with the table of kinds. A row has: kind, the type of what is kept of it, group, version, plural, scope, which
-/// of its objects are read ([`Selected`]), and when it is read ([`Read`]).
+/// Calls a macro with the table of kinds. A row has: kind, the type of what is kept of it, group, version,
+/// plural, scope, which of its objects are read ([`Selected`]), by which programs ([`Readers`]), and when
+/// ([`Read`]).
 ///
 /// This is the only place where these stand. A new kind is a row here, a file
 /// beside this one with what is kept of it, and one in `kube-types` with how it is written.
@@ -15,27 +17,30 @@ use crate::service_mode::ServiceMode;
 macro_rules! for_each_kind {
     ($then:ident) => {
         $then! {
-            Namespace namespace::Namespace "" "v1" "namespaces" Cluster All Always;
-            Node node::Node "" "v1" "nodes" Cluster All Always;
-            IngressClass ingress_class::IngressClass "networking.k8s.io" "v1" "ingressclasses" Cluster All Always;
-            Secret secret::Secret "" "v1" "secrets" Namespaced (Fields(WITH_CERTIFICATES)) Always;
-            Service service::Service "" "v1" "services" Namespaced All Always;
-            EndpointSlice endpoint_slice::EndpointSlice "discovery.k8s.io" "v1" "endpointslices" Namespaced All Always;
-            Ingress ingress::Ingress "networking.k8s.io" "v1" "ingresses" Namespaced All Always;
-            Route route::Route "route.openshift.io" "v1" "routes" Namespaced All (IfServed(|_| true));
-            Pod pod::Pod "" "v1" "pods" Namespaced All (If(|c| c.service_mode == ServiceMode::NodePortLocal));
-            BlockAffinity node_subnets::BlockAffinity "crd.projectcalico.org" "v1" "blockaffinities" Cluster All (IfServed(|c| has_cni(c, "calico")));
-            HostSubnet node_subnets::HostSubnet "network.openshift.io" "v1" "hostsubnets" Cluster All (IfServed(|c| has_cni(c, "openshift")));
-            CiliumNode node_subnets::CiliumNode "cilium.io" "v2" "ciliumnodes" Cluster All (IfServed(|c| has_cni(c, "cilium")));
-            AviInfraSetting infra_setting::AviInfraSetting "ako.vmware.com" "v1beta1" "aviinfrasettings" Cluster All (IfServed(|_| true));
-            HostRule host_rule::HostRule "ako.vmware.com" "v1beta1" "hostrules" Namespaced All (IfServed(|_| true));
-            HTTPRule http_rule::HttpRule "ako.vmware.com" "v1beta1" "httprules" Namespaced All (IfServed(|_| true));
-            L4Rule l4_rule::L4Rule "ako.vmware.com" "v1alpha2" "l4rules" Namespaced All (IfServed(|_| true));
-            L7Rule l7_rule::L7Rule "ako.vmware.com" "v1alpha2" "l7rules" Namespaced All (IfServed(|_| true));
-            SSORule sso_rule::SsoRule "ako.vmware.com" "v1alpha2" "ssorules" Namespaced All (IfServed(|_| true));
-            HealthMonitor health_monitor::HealthMonitor "ako.vmware.com" "v1alpha1" "healthmonitors" Namespaced All (IfServed(|c| c.crd_operator));
-            ConfigMap claim::Claim "" "v1" "configmaps" Namespaced (Named(CONFIG_MAP)) Always;
-            StatefulSet installation::Installation "apps" "v1" "statefulsets" Namespaced (Named(STATEFUL_SET)) Always;
+            Namespace namespace::Namespace "" "v1" "namespaces" Cluster All Both Always;
+            Node node::Node "" "v1" "nodes" Cluster All Operator Always;
+            IngressClass ingress_class::IngressClass "networking.k8s.io" "v1" "ingressclasses" Cluster All Operator Always;
+            Secret secret::Secret "" "v1" "secrets" Namespaced (Fields(WITH_CERTIFICATES)) Both Always;
+            Service service::Service "" "v1" "services" Namespaced All Operator Always;
+            EndpointSlice endpoint_slice::EndpointSlice "discovery.k8s.io" "v1" "endpointslices" Namespaced All Operator Always;
+            Ingress ingress::Ingress "networking.k8s.io" "v1" "ingresses" Namespaced All Operator Always;
+            Route route::Route "route.openshift.io" "v1" "routes" Namespaced All Operator (IfServed(|_| true));
+            Pod pod::Pod "" "v1" "pods" Namespaced All Operator (If(|c| c.service_mode == ServiceMode::NodePortLocal));
+            BlockAffinity node_subnets::BlockAffinity "crd.projectcalico.org" "v1" "blockaffinities" Cluster All Operator (IfServed(|c| has_cni(c, "calico")));
+            HostSubnet node_subnets::HostSubnet "network.openshift.io" "v1" "hostsubnets" Cluster All Operator (IfServed(|c| has_cni(c, "openshift")));
+            CiliumNode node_subnets::CiliumNode "cilium.io" "v2" "ciliumnodes" Cluster All Operator (IfServed(|c| has_cni(c, "cilium")));
+            AviInfraSetting infra_setting::AviInfraSetting "ako.vmware.com" "v1beta1" "aviinfrasettings" Cluster All Operator (IfServed(|_| true));
+            HostRule host_rule::HostRule "ako.vmware.com" "v1beta1" "hostrules" Namespaced All Operator (IfServed(|_| true));
+            HTTPRule http_rule::HttpRule "ako.vmware.com" "v1beta1" "httprules" Namespaced All Operator (IfServed(|_| true));
+            L4Rule l4_rule::L4Rule "ako.vmware.com" "v1alpha2" "l4rules" Namespaced All Operator (IfServed(|_| true));
+            L7Rule l7_rule::L7Rule "ako.vmware.com" "v1alpha2" "l7rules" Namespaced All Operator (IfServed(|_| true));
+            SSORule sso_rule::SsoRule "ako.vmware.com" "v1alpha2" "ssorules" Namespaced All Operator (IfServed(|_| true));
+            HealthMonitor health_monitor::HealthMonitor "ako.vmware.com" "v1alpha1" "healthmonitors" Namespaced All Both (IfServed(|c| c.crd_operator || is_crd_operator(c)));
+            ApplicationProfile application_profile::ApplicationProfile "ako.vmware.com" "v1alpha1" "applicationprofiles" Namespaced All CrdOperator (IfServed(|_| true));
+            PKIProfile pki_profile::PkiProfile "ako.vmware.com" "v1alpha1" "pkiprofiles" Namespaced All CrdOperator (IfServed(|_| true));
+            RouteBackendExtension route_backend_extension::RouteBackendExtension "ako.vmware.com" "v1alpha1" "routebackendextensions" Namespaced All CrdOperator (IfServed(|_| true));
+            ConfigMap claim::Claim "" "v1" "configmaps" Namespaced (Named(CONFIG_MAP)) Operator Always;
+            StatefulSet installation::Installation "apps" "v1" "statefulsets" Namespaced (Named(STATEFUL_SET)) Operator Always;
         }
     };
 }
@@ -66,6 +71,15 @@ pub enum Selected {
     Named(&'static str),
     /// Those that a field selector of the API selects.
     Fields(&'static str),
+}
+
+/// The programs that read a kind. Source: Custom resources, §9.1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Readers {
+    Operator,
+    CrdOperator,
+    Both,
 }
 
 /// When a kind is read.
@@ -106,6 +120,8 @@ pub struct KindSpec {
     pub scope: KindScope,
     /// Which of its objects are read.
     pub selected: Selected,
+    /// The programs that read it.
+    pub readers: Readers,
     /// When it is read.
     pub read: Read,
 }
@@ -126,7 +142,7 @@ impl KindSpec {
 }
 
 macro_rules! kinds {
-    ($($kind:ident $module:ident::$type:ident $group:literal $version:literal $plural:literal $scope:ident $selected:tt $read:tt;)*) => {
+    ($($kind:ident $module:ident::$type:ident $group:literal $version:literal $plural:literal $scope:ident $selected:tt $readers:ident $read:tt;)*) => {
         /// The kinds that a [`crate::Snapshot`] holds.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         #[allow(missing_docs)]
@@ -150,6 +166,7 @@ macro_rules! kinds {
                         plural: $plural,
                         scope: $scope,
                         selected: $selected,
+                        readers: Readers::$readers,
                         read: $read,
                     },)*
                 }
@@ -165,6 +182,21 @@ impl ResourceKind {
         self.spec().name
     }
 
+    /// Whether a program may read this kind, depending on its configuration.
+    pub fn is_read_by(self, program: Program) -> bool {
+        match self.spec().readers {
+            Readers::Operator => program == Program::Operator,
+            Readers::CrdOperator => program == Program::CrdOperator,
+            Readers::Both => true,
+        }
+    }
+
+    /// Whether a program writes statuses of this kind: what the CRD operator reads is its own.
+    pub fn is_published_by(self, program: Program) -> bool {
+        let is_of_crd_operator = self.is_read_by(Program::CrdOperator);
+        self.has_status() && is_of_crd_operator == (program == Program::CrdOperator)
+    }
+
     /// Those that every instance reads, whatever its configuration.
     pub fn always() -> BTreeSet<ResourceKind> {
         Self::ALL.into_iter().filter(|kind| matches!(kind.spec().read, Read::Always)).collect()
@@ -172,7 +204,8 @@ impl ResourceKind {
 
     /// The kinds that an instance of a configuration reads.
     pub fn read_with(config: &Config) -> BTreeSet<ResourceKind> {
-        Self::ALL.into_iter().filter(|kind| kind.spec().read.is_asked_for(config)).collect()
+        let is_read = |kind: &Self| kind.is_read_by(config.program) && kind.spec().read.is_asked_for(config);
+        Self::ALL.into_iter().filter(is_read).collect()
     }
 
     /// The kind of object in which the CNI says which subnets a node has, if
@@ -195,6 +228,11 @@ impl ResourceKind {
     pub fn tells_subnets(self) -> bool {
         matches!(self, Self::BlockAffinity | Self::HostSubnet | Self::CiliumNode)
     }
+}
+
+/// Whether it is the configuration of the program that makes objects of AKO's profiles.
+fn is_crd_operator(config: &Config) -> bool {
+    config.program == Program::CrdOperator
 }
 
 /// Whether routes are made of what a CNI says of nodes.

@@ -8,6 +8,7 @@ use crate::config::Config;
 use crate::contest::{Conflict, Contest};
 use crate::instance::{Instances, Rival};
 use crate::kinds::key::Key;
+use crate::program::Program;
 use crate::resource::{Claim, Installation};
 
 /// What is known of the instances of the cluster, beside the objects that tell of them.
@@ -26,6 +27,10 @@ pub(super) struct Tenancy {
 impl Snapshot {
     /// This instance acts by a configuration.
     pub(super) fn claim(&mut self, config: &Config, touched: &mut BTreeSet<Key>) {
+        if config.program == Program::CrdOperator {
+            // All namespaces are its own.
+            return;
+        }
         let controller_id = self.tenancy.controller_id.clone();
         self.tenancy.own = Some(Claim { controller_id, ..Claim::of(config, i64::MAX) });
         self.judge(touched);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use ako_avi_types::{Change, Kind, Object, Operation};
 use ako_core::resource::Published;
-use ako_core::{ResourceId, ResourceKind};
+use ako_core::{Program, ResourceId, ResourceKind};
 use ako_elect::Moment;
 
 use crate::engine::Engine;
@@ -35,9 +35,11 @@ impl Engine {
     /// What may be sent of an operation by what is believed of the cluster: if
     /// that is not proven, what is added, without what is taken away.
     fn believed(&self, mut operation: Operation, observed: &Object, now: Moment) -> Verdict {
+        // Whatever a custom resource says is what serves: an older one must not replace a newer one.
+        let replaces = self.desired.translator().config().program == Program::CrdOperator;
         let lessens = match &operation.change {
             Change::Create(_) => false,
-            Change::Update(_, body) => !body.losses(observed).is_empty(),
+            Change::Update(_, body) => replaces || !body.losses(observed).is_empty(),
             Change::Delete(_) => true,
         };
         // Nothing is served by the label of a Service Engine group.
@@ -50,6 +52,7 @@ impl Engine {
             return Verdict::Send { operation, until };
         }
         if let Change::Update(_, body) = &mut operation.change
+            && !replaces
             && let Some(kept) = body.keeping_everything(observed)
             && !kept.differences(observed).is_empty()
         {

@@ -33,7 +33,7 @@ impl Engine {
         let shares_names = left_behind.iter().any(|namespace| self.shares_names(namespace));
         let is_ours_alone = self.is_named_after_us(key) || !shares_names;
         let is_explained = if left_behind.is_empty() {
-            self.policy.removing
+            self.policy.removing || self.desired.is_to_be_deleted(key)
         } else {
             is_ours_alone && left_behind.iter().all(has)
         };

@@ -134,6 +134,10 @@ impl Engine {
         {
             return;
         }
+        if key.kind.is_made_of_custom_resources() {
+            // The custom resource tells what keeps it.
+            self.publisher.look_again(std::iter::once(key), &self.desired);
+        }
         if is_news {
             if let Some(work) = self.agenda.get_mut(key) {
                 work.told = Some(failure.message.clone());
@@ -183,7 +187,7 @@ impl Engine {
             (Object::StringGroup(group), Some(owner)) => {
                 group.name.strip_prefix(&**owner).is_some_and(|rest| rest.starts_with('-'))
             }
-            _ => body.name().strip_prefix(&**cluster).is_some_and(|rest| rest.starts_with("--")),
+            _ => body.name().starts_with(&*self.policy.name_prefix),
         };
         if !is_marked || !is_named {
             return false;

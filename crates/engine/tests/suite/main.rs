@@ -24,6 +24,7 @@ mod names;
 mod node_ports;
 mod ownership;
 mod pacing;
+mod profiles;
 mod properties;
 mod rejected_rules;
 mod removal;

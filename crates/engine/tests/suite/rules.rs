@@ -318,6 +318,7 @@ fn health_monitor(uuid: Option<&str>) -> Resource {
         id: NamespacedName::new("red", "hm"),
         monitor_type: "HEALTH_MONITOR_TCP".into(),
         made: Some(Made { tenant: "admin".into(), uuid: uuid.map(Into::into) }),
+        ..HealthMonitor::default()
     })
 }
 

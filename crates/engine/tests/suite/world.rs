@@ -49,7 +49,7 @@ pub(crate) struct World {
     /// Until when each list proves its kind, if it is followed by a proof.
     lists_prove_until: Option<Moment>,
     pub(crate) translator: Translator,
-    cluster: BTreeMap<ResourceId, Resource>,
+    pub(crate) cluster: BTreeMap<ResourceId, Resource>,
     under_way: VecDeque<(Moment, Effect)>,
     crashed: bool,
 }
@@ -336,7 +336,14 @@ impl World {
             Resource::HTTPRule(rule) => rule.published = wanted,
             Resource::L7Rule(rule) => rule.published = wanted,
             Resource::SSORule(rule) => rule.published = wanted,
+            Resource::HealthMonitor(monitor) => monitor.published = wanted,
+            Resource::ApplicationProfile(profile) => profile.published = wanted,
+            Resource::PKIProfile(profile) => profile.published = wanted,
+            Resource::RouteBackendExtension(extension) => extension.published = wanted,
             other => panic!("{other:?} has no status"),
+        }
+        if is_let_go(object) {
+            return self.delete(&id);
         }
         if !self.blind {
             let object = object.clone();
@@ -350,6 +357,10 @@ impl World {
             Resource::Ingress(ingress) => ingress.published.clone(),
             Resource::Service(service) => service.published.clone(),
             Resource::AviInfraSetting(setting) => setting.published.clone(),
+            Resource::HealthMonitor(monitor) => monitor.published.clone(),
+            Resource::ApplicationProfile(profile) => profile.published.clone(),
+            Resource::PKIProfile(profile) => profile.published.clone(),
+            Resource::RouteBackendExtension(extension) => extension.published.clone(),
             other => panic!("{other:?} has no status"),
         }
     }
@@ -458,4 +469,14 @@ pub(crate) fn noted(planned: &Planned) -> String {
 /// A leadership since that moment.
 pub(crate) fn leadership(since: Moment) -> Leadership {
     Leadership { since, name: "term".into() }
+}
+
+/// Whether an object is to be deleted, and no finalizer holds it any more.
+fn is_let_go(object: &Resource) -> bool {
+    match object {
+        Resource::HealthMonitor(monitor) if monitor.meta.is_deleting => {
+            monitor.published.hold.as_ref().is_some_and(|hold| !hold.is_held && hold.others.is_empty())
+        }
+        _ => false,
+    }
 }

@@ -144,10 +144,12 @@ fn notes(helm: &Helm, values: &Value) -> String {
 fn the_notes_name_what_has_no_effect_and_what_is_missing() {
     let Some(helm) = Helm::find_or_skip().unwrap() else { return };
     let said = notes(&helm, &least());
-    for words in ["ako status", "Secret avi-secret", "ako-crd-operator.enabled", "AKOSettings.clusterName"] {
+    for words in ["ako status", "Secret avi-secret", "exec ako-crd-operator-0", "AKOSettings.clusterName"] {
         assert!(said.contains(words), "{words} is not in\n{said}");
     }
-    assert!(!said.contains("vipNetworkList") && !said.contains("GatewayAPI"), "{said}");
+    for words in ["vipNetworkList", "GatewayAPI", "image.repository"] {
+        assert!(!said.contains(words), "{said}");
+    }
     let values = json!({
         "ControllerSettings": {"controllerHost": "10.10.10.10"},
         "image": {"repository": "projects.packages.broadcom.com/ako/ako"},
@@ -164,7 +166,7 @@ fn the_notes_name_what_has_no_effect_and_what_is_missing() {
     let said = notes(&helm, &values);
     for words in [
         "NetworkSettings.vipNetworkList",
-        "image.repository",
+        "image.repository is projects.packages.broadcom.com/ako/ako",
         "AKOSettings.vipPerNamespace",
         "AKOSettings.enableEndpointSlice",
         "labelKey",
@@ -178,5 +180,18 @@ fn the_notes_name_what_has_no_effect_and_what_is_missing() {
     ] {
         assert!(said.contains(words), "{words} is not in\n{said}");
     }
-    assert!(!said.contains("Secret avi-secret"), "{said}");
+    assert!(!said.contains("Secret avi-secret") && !said.contains("set both"), "{said}");
+}
+
+#[test]
+fn the_notes_say_that_there_are_two_images() {
+    let Some(helm) = Helm::find_or_skip().unwrap() else { return };
+    let own = with(least(), "image", json!({"repository": "registry.example.com/ako"}));
+    let said = notes(&helm, &own);
+    assert!(said.contains("container.image.repository is still ghcr.io/ako-rs/ako: set both"), "{said}");
+    let image = "ako-crd-operator.controllerManager.container.image";
+    let both = with(own.clone(), image, json!({"repository": "registry.example.com/ako"}));
+    assert!(!notes(&helm, &both).contains("set both"));
+    let none = with(own, "ako-crd-operator", json!({"enabled": false}));
+    assert!(!notes(&helm, &none).contains("ako-crd-operator"));
 }

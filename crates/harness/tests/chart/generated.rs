@@ -4,9 +4,10 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
+use std::path::PathBuf;
 
-use ako_core::ResourceKind;
 use ako_core::config::{KeySpec, Support, keys};
+use ako_core::{Program, ResourceKind};
 use ako_harness::helm::Helm;
 use ako_kube_io::{Rule, needed_rules};
 use serde_json::Value;
@@ -77,34 +78,46 @@ fn yaml(rules: &[PolicyRule]) -> String {
     text
 }
 
-/// Every rule that an instance may need, whatever its configuration.
-fn all_needed() -> Vec<Rule> {
-    needed_rules("avi-system", &ResourceKind::ALL.into_iter().collect(), true)
+/// Both programs, each with its chart.
+fn charts() -> [(Program, PathBuf); 2] {
+    let chart = Helm::chart();
+    let of_crd_operator = chart.join("charts/ako-crd-operator");
+    [(Program::Operator, chart), (Program::CrdOperator, of_crd_operator)]
+}
+
+/// Every rule that an instance of a program may need, whatever its configuration.
+fn all_needed(program: Program) -> Vec<Rule> {
+    let kinds = ResourceKind::ALL.into_iter().filter(|kind| kind.is_read_by(program)).collect();
+    needed_rules(program, "avi-system", &kinds, true)
 }
 
 #[test]
 fn the_rules_follow_from_the_kinds_and_what_is_asked_for() {
-    let files = Helm::chart().join("files");
-    let (own, cluster): (Vec<_>, Vec<_>) =
-        all_needed().into_iter().partition(|rule| rule.namespace.is_some());
-    is_fresh(&files.join("cluster-rules.yaml"), &yaml(&policy(cluster.into_iter())));
-    is_fresh(&files.join("own-rules.yaml"), &yaml(&policy(own.into_iter())));
+    for (program, chart) in charts() {
+        let files = chart.join("files");
+        let (own, cluster): (Vec<_>, Vec<_>) =
+            all_needed(program).into_iter().partition(|rule| rule.namespace.is_some());
+        is_fresh(&files.join("cluster-rules.yaml"), &yaml(&policy(cluster.into_iter())));
+        is_fresh(&files.join("own-rules.yaml"), &yaml(&policy(own.into_iter())));
+    }
 }
 
 #[test]
 fn the_definitions_follow_from_the_types_that_read_their_objects() {
-    let folder = Helm::chart().join("crds");
-    let mut expected = BTreeSet::new();
-    for definition in ako_kube_types::schema::definitions() {
-        let text = |pointer: &str| definition.pointer(pointer).unwrap().as_str().unwrap();
-        let name = format!("{}_{}.yaml", text("/spec/group"), text("/spec/names/plural"));
-        let yaml = serde_saphyr::to_string(&definition).unwrap();
-        is_fresh(&folder.join(&name), &format!("{HEADER}{yaml}"));
-        expected.insert(name);
+    for (program, chart) in charts() {
+        let folder = chart.join("crds");
+        let mut expected = BTreeSet::new();
+        for definition in ako_kube_types::schema::definitions_of(program) {
+            let text = |pointer: &str| definition.pointer(pointer).unwrap().as_str().unwrap();
+            let name = format!("{}_{}.yaml", text("/spec/group"), text("/spec/names/plural"));
+            let yaml = serde_saphyr::to_string(&definition).unwrap();
+            is_fresh(&folder.join(&name), &format!("{HEADER}{yaml}"));
+            expected.insert(name);
+        }
+        let files = std::fs::read_dir(&folder).unwrap();
+        let found = files.map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
+        assert_eq!(expected, found, "what is in {}", folder.display());
     }
-    let files = std::fs::read_dir(&folder).unwrap();
-    let found = files.map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
-    assert_eq!(expected, found, "what is in {}", folder.display());
 }
 
 /// The fields of an object, as `a.b[].c`.
@@ -182,11 +195,16 @@ fn each_instance_may_do_what_it_needs_and_nothing_is_allowed_by_a_star() {
     for (objects, binding) in [(&primary, "ako-crb"), (&secondary, "ako-crb-avi-system")] {
         assert_eq!(objects.get("ClusterRoleBinding", binding)["roleRef"]["name"], "ako-cr");
         assert_eq!(objects.get("RoleBinding", "ako")["roleRef"]["name"], "ako");
-        let role = objects.get("Role", "ako");
-        for rule in all_needed() {
-            let is_own = rule.namespace.is_some();
-            assert!(allows(cluster_role, &rule) || (is_own && allows(role, &rule)), "{rule}");
-        }
-        assert!(!role["rules"].to_string().contains('*') && !cluster_role["rules"].to_string().contains('*'));
+        may_do_what_it_needs(Program::Operator, cluster_role, objects.get("Role", "ako"));
     }
+    let [cluster_role, role] = ["ClusterRole", "Role"].map(|kind| primary.get(kind, "ako-crd-operator"));
+    may_do_what_it_needs(Program::CrdOperator, cluster_role, role);
+}
+
+fn may_do_what_it_needs(program: Program, cluster_role: &Value, role: &Value) {
+    for rule in all_needed(program) {
+        let is_own = rule.namespace.is_some();
+        assert!(allows(cluster_role, &rule) || (is_own && allows(role, &rule)), "{rule}");
+    }
+    assert!(!role["rules"].to_string().contains('*') && !cluster_role["rules"].to_string().contains('*'));
 }

@@ -2,6 +2,7 @@
 //! change to a key of the ConfigMap does.
 
 use std::fmt::Write as _;
+use std::path::PathBuf;
 
 use ako_core::config::{Support, keys};
 use ako_harness::helm::Helm;
@@ -88,10 +89,21 @@ fn key(path: &str) -> Option<String> {
     Some(format!(" (`{}`{change})", key.name))
 }
 
+/// The schema, with that of the CRD operator's chart in its place.
+fn schema() -> Value {
+    let read = |chart: PathBuf| -> Value {
+        serde_json::from_str(&std::fs::read_to_string(chart.join("values.schema.json")).unwrap()).unwrap()
+    };
+    let mut schema = read(Helm::chart());
+    let of_crd_operator = read(Helm::chart().join("charts/ako-crd-operator"))["properties"].take();
+    let place = schema["properties"]["ako-crd-operator"]["properties"].as_object_mut().unwrap();
+    place.extend(of_crd_operator.as_object().unwrap().clone());
+    schema
+}
+
 fn page() -> String {
     let text = std::fs::read_to_string(Helm::chart().join("values.yaml")).unwrap();
-    let schema = std::fs::read_to_string(Helm::chart().join("values.schema.json")).unwrap();
-    let (schema, defaults): (Value, _) = (serde_json::from_str(&schema).unwrap(), defaults());
+    let (schema, defaults) = (schema(), defaults());
     let mut sections = vec![("The pods and the rest".to_owned(), String::new(), String::new())];
     for Entry { path, comment, is_group } in entries(&text) {
         if is_group && path.len() == 1 {
@@ -134,8 +146,7 @@ fn the_page_of_the_values_follows_from_them() {
 #[test]
 fn each_value_has_a_comment_and_a_place_in_the_schema() {
     let text = std::fs::read_to_string(Helm::chart().join("values.yaml")).unwrap();
-    let schema = std::fs::read_to_string(Helm::chart().join("values.schema.json")).unwrap();
-    let schema: Value = serde_json::from_str(&schema).unwrap();
+    let schema = schema();
     let entries = entries(&text);
     let paths: Vec<_> = entries.iter().map(|entry| entry.path.join(".")).collect();
     for row in OF_AKO.iter().chain(&OWN) {

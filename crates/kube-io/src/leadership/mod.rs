@@ -12,10 +12,12 @@
 mod note;
 mod peers;
 mod requests;
+mod shared;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use ako_core::Program;
 use ako_elect::{
     Action, Event, Holder, Identity, Leadership, Moment, News, Phase, Task, Timing, Version, WallTime,
     WritePermit,
@@ -29,6 +31,7 @@ use crate::event::WallClock;
 use requests::Requests;
 
 pub use note::NOTE;
+pub use shared::Shared;
 
 /// How many messages may wait for the candidate.
 const QUEUE: usize = 256;
@@ -38,6 +41,8 @@ pub type BootClock = Arc<dyn Fn() -> Moment + Send + Sync>;
 
 /// A process that may lead.
 pub struct Candidate {
+    /// Which program it is: each has a leader of its own.
+    pub program: Program,
     /// A client that nothing else uses.
     pub client: Client,
     /// The operator's namespace: where the record and the Lease are.
@@ -144,12 +149,19 @@ impl Candidate {
         let handle = Handle { standing: receiver, leads: may_start, events, beside };
         let run = async move {
             let (note, stand_back) = watch::channel(None);
+            let shared = Shared::of(self.program);
             let (client, namespace, period) = (&self.client, &self.namespace, self.timing.retry());
             let mut beside = JoinSet::new();
             beside.spawn(note::keep(client.clone(), namespace.clone(), self.pod.clone(), period, stand_back));
-            beside.spawn(peers::watch_record(client.clone(), namespace.clone(), news.clone()));
+            beside.spawn(peers::watch_record(client.clone(), namespace.clone(), shared.record, news.clone()));
             let tell = peers::Tell { news, foreign };
-            beside.spawn(peers::follow(client.clone(), namespace.clone(), self.pod.clone(), period, tell));
+            beside.spawn(peers::follow(
+                client.clone(),
+                (namespace.clone(), self.pod.clone()),
+                shared,
+                period,
+                tell,
+            ));
             let mut driver = Driver::new(&self, me, Published { standing, leads, note });
             tokio::select! {
                 ended = driver.run(facts, told) => {
@@ -206,7 +218,11 @@ impl Driver {
         let identity = Identity { holder: me, ordinal: ordinal(&candidate.pod) };
         Self {
             leadership: Leadership::new(identity, candidate.timing, now),
-            requests: Requests::new(candidate.client.clone(), &candidate.namespace),
+            requests: Requests::new(
+                candidate.client.clone(),
+                &candidate.namespace,
+                Shared::of(candidate.program),
+            ),
             clock: candidate.clock.clone(),
             wall: candidate.wall.clone(),
             timer: now,

@@ -5,8 +5,7 @@ use std::collections::BTreeMap;
 use std::pin::pin;
 use std::time::Duration;
 
-use ako_core::Installation;
-use ako_elect::{Event, News, RECORD_NAME};
+use ako_elect::{Event, News};
 use futures::StreamExt;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod};
 use k8s_openapi::jiff::Timestamp;
@@ -19,6 +18,7 @@ use tokio::time::{Instant, timeout};
 
 use super::note::{CANDIDATE, NOTE, STANDING_BACK};
 use super::requests::seen;
+use super::shared::Shared;
 use crate::error::{describe, describe_watch};
 use crate::own_pod::{OwnPod, images, own_pod, replicas};
 
@@ -35,9 +35,14 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const SEVERAL: u32 = 2;
 
 /// Tells when the record changes, so that a handover takes no waiting.
-pub(super) async fn watch_record(client: Client, namespace: String, news: mpsc::Sender<News>) {
+pub(super) async fn watch_record(
+    client: Client,
+    namespace: String,
+    record: &'static str,
+    news: mpsc::Sender<News>,
+) {
     let records = Api::<ConfigMap>::namespaced(client, &namespace);
-    let mut records = pin!(watch_object(records, RECORD_NAME).default_backoff());
+    let mut records = pin!(watch_object(records, record).default_backoff());
     while let Some(item) = records.next().await {
         match item {
             Ok(found) => {
@@ -47,7 +52,7 @@ pub(super) async fn watch_record(client: Client, namespace: String, news: mpsc::
                 }
             }
             Err(error) => {
-                tracing::debug!("the watch of ConfigMap {RECORD_NAME}: {}", describe_watch(&error));
+                tracing::debug!("the watch of ConfigMap {record}: {}", describe_watch(&error));
             }
         }
     }
@@ -61,13 +66,19 @@ pub(super) struct Tell {
 }
 
 /// Tells how many replicas there are to be, and what the present ones are like.
-pub(super) async fn follow(client: Client, namespace: String, pod: String, period: Duration, tell: Tell) {
+pub(super) async fn follow(
+    client: Client,
+    (namespace, pod): (String, String),
+    shared: Shared,
+    period: Duration,
+    tell: Tell,
+) {
     let Tell { news, foreign } = tell;
     let own = find_own(&client, &namespace, &pod, period).await;
     let api = Api::<Pod>::namespaced(client.clone(), &namespace);
     let mut pods = pin!(watcher(api.clone(), watcher::Config::default()).default_backoff());
     let mut listed = Instant::now();
-    let mut peers = Peers::default();
+    let mut peers = Peers::of(shared);
     let mut said = Vec::new();
     let mut set = Set::new(client, own.clone());
     loop {
@@ -166,8 +177,8 @@ async fn find_own(client: &Client, namespace: &str, pod: &str, period: Duration)
 }
 
 /// The pods of the own StatefulSet other than the own one.
-#[derive(Default)]
 struct Peers {
+    shared: Shared,
     pods: BTreeMap<String, Peer>,
     listed: BTreeMap<String, Peer>,
     known: bool,
@@ -200,6 +211,10 @@ enum Whose {
 }
 
 impl Peers {
+    fn of(shared: Shared) -> Self {
+        Self { shared, pods: BTreeMap::new(), listed: BTreeMap::new(), known: false }
+    }
+
     fn take(&mut self, event: watcher::Event<Pod>, own: &OwnPod, own_name: &str) {
         match event {
             watcher::Event::Init => self.listed.clear(),
@@ -209,13 +224,13 @@ impl Peers {
                 if let Some(known) = self.pods.get(name) {
                     self.listed.insert(name.to_owned(), *known);
                 }
-                note(&mut self.listed, &pod, own, own_name);
+                note(&mut self.listed, &pod, own, (own_name, self.shared));
             }
             watcher::Event::InitDone => {
                 self.pods = std::mem::take(&mut self.listed);
                 self.known = true;
             }
-            watcher::Event::Apply(pod) => note(&mut self.pods, &pod, own, own_name),
+            watcher::Event::Apply(pod) => note(&mut self.pods, &pod, own, (own_name, self.shared)),
             watcher::Event::Delete(pod) => {
                 self.pods.remove(pod.metadata.name.as_deref().unwrap_or_default());
             }
@@ -230,7 +245,7 @@ impl Peers {
             if let Some(known) = before.get(name) {
                 self.pods.insert(name.to_owned(), *known);
             }
-            note(&mut self.pods, pod, own, own_name);
+            note(&mut self.pods, pod, own, (own_name, self.shared));
         }
         self.known = true;
     }
@@ -261,12 +276,12 @@ impl Peers {
     }
 }
 
-fn note(peers: &mut BTreeMap<String, Peer>, pod: &Pod, own: &OwnPod, own_name: &str) {
+fn note(peers: &mut BTreeMap<String, Peer>, pod: &Pod, own: &OwnPod, (own_name, shared): (&str, Shared)) {
     let name = pod.metadata.name.as_deref().unwrap_or_default();
     let controller = own.controller.as_ref().map(|owner| &owner.uid);
     let mut owners = pod.metadata.owner_references.iter().flatten();
     let same = owners.any(|owner| {
-        let is_named = owner.kind == "StatefulSet" && owner.name == Installation::STATEFUL_SET;
+        let is_named = owner.kind == "StatefulSet" && owner.name == shared.workload;
         owner.controller == Some(true) && controller.map_or(is_named, |uid| owner.uid == *uid)
     });
     if name == own_name || !same {
@@ -298,6 +313,8 @@ fn note(peers: &mut BTreeMap<String, Peer>, pod: &Pod, own: &OwnPod, own_name: &
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
+
+    use ako_core::Program;
 
     use super::*;
     use serde_json::json;
@@ -332,7 +349,7 @@ mod tests {
 
     fn peers(pods: Vec<Pod>) -> Peers {
         let own = own();
-        let mut peers = Peers::default();
+        let mut peers = Peers::of(Shared::of(Program::Operator));
         peers.take(watcher::Event::Init, &own, "ako-0");
         for pod in pods {
             peers.take(watcher::Event::InitApply(pod), &own, "ako-0");

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use ako_elect::{
-    Event, LEASE_NAME, LeaseChange, LeaseSpec, News, Observed, ObservedLease, RECORD_NAME, Record,
-    ResourceVersion, Uid, Unreadable, Version, WallTime, WriteError,
+    Event, LeaseChange, LeaseSpec, News, Observed, ObservedLease, Record, ResourceVersion, Uid, Unreadable,
+    Version, WallTime, WriteError,
 };
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec as ApiLeaseSpec};
 use k8s_openapi::api::core::v1::ConfigMap;
@@ -17,6 +17,7 @@ use kube::core::ObjectMeta;
 use kube::{Api, Client};
 use tokio::task::{JoinError, JoinSet};
 
+use super::shared::Shared;
 use crate::error::describe;
 
 /// Sends requests in the background; their answers are news.
@@ -24,26 +25,28 @@ pub(super) struct Requests {
     records: Api<ConfigMap>,
     leases: Api<Lease>,
     namespace: String,
+    shared: Shared,
     /// Requests under way.
     under_way: JoinSet<News>,
     complaints: Complaints,
 }
 
 impl Requests {
-    pub(super) fn new(client: Client, namespace: &str) -> Self {
+    pub(super) fn new(client: Client, namespace: &str, shared: Shared) -> Self {
         Self {
             records: Api::namespaced(client.clone(), namespace),
             leases: Api::namespaced(client, namespace),
             namespace: namespace.to_owned(),
+            shared,
             under_way: JoinSet::new(),
             complaints: Complaints::default(),
         }
     }
 
     pub(super) fn read(&mut self, timeout: Duration) {
-        let records = self.records.clone();
-        let get = async move { records.get_opt(RECORD_NAME).await };
-        self.ask("get ConfigMap", RECORD_NAME, timeout, get, |answer| {
+        let (records, name) = (self.records.clone(), self.shared.record);
+        let get = async move { records.get_opt(name).await };
+        self.ask("get ConfigMap", name, timeout, get, |answer| {
             News::Elector(Event::RecordRead(
                 answer.map(|found| found.as_ref().map(observed)).map_err(|_| Unreadable),
             ))
@@ -53,25 +56,25 @@ impl Requests {
     pub(super) fn create(&mut self, record: &Record, timeout: Duration) {
         let (records, body) = (self.records.clone(), self.body(record, None));
         let create = async move { records.create(&PostParams::default(), &body).await };
-        self.ask("create ConfigMap", RECORD_NAME, timeout, create, written);
+        self.ask("create ConfigMap", self.shared.record, timeout, create, written);
     }
 
     pub(super) fn update(&mut self, record: &Record, at: &Version, timeout: Duration) {
-        let (records, body) = (self.records.clone(), self.body(record, Some(at)));
-        let replace = async move { records.replace(RECORD_NAME, &PostParams::default(), &body).await };
-        self.ask("update ConfigMap", RECORD_NAME, timeout, replace, written);
+        let (records, body, name) = (self.records.clone(), self.body(record, Some(at)), self.shared.record);
+        let replace = async move { records.replace(name, &PostParams::default(), &body).await };
+        self.ask("update ConfigMap", name, timeout, replace, written);
     }
 
     pub(super) fn read_lease(&mut self, timeout: Duration) {
-        let leases = self.leases.clone();
-        let get = async move { leases.get_opt(LEASE_NAME).await };
-        self.ask("get Lease", LEASE_NAME, timeout, get, |answer| {
+        let (leases, name) = (self.leases.clone(), self.shared.lease);
+        let get = async move { leases.get_opt(name).await };
+        self.ask("get Lease", name, timeout, get, |answer| {
             News::LeaseRead(answer.map(|found| found.as_ref().map(observed_lease)).map_err(|_| Unreadable))
         });
     }
 
     pub(super) fn change_lease(&mut self, change: LeaseChange, timeout: Duration) {
-        let (leases, namespace) = (self.leases.clone(), self.namespace.clone());
+        let (leases, namespace, name) = (self.leases.clone(), self.namespace.clone(), self.shared.lease);
         let params = PostParams::default();
         let verb = match &change {
             LeaseChange::Create(_) => "create Lease",
@@ -81,15 +84,16 @@ impl Requests {
         let request = async move {
             match change {
                 LeaseChange::Create(spec) => {
-                    leases.create(&params, &lease(&namespace, &spec, None)).await.map(Some)
+                    leases.create(&params, &lease((&namespace, name), &spec, None)).await.map(Some)
                 }
-                LeaseChange::Replace { spec, at } => {
-                    leases.replace(LEASE_NAME, &params, &lease(&namespace, &spec, Some(&at))).await.map(Some)
-                }
-                LeaseChange::Delete { at } => leases.delete(LEASE_NAME, &only(&at)).await.map(|_| None),
+                LeaseChange::Replace { spec, at } => leases
+                    .replace(name, &params, &lease((&namespace, name), &spec, Some(&at)))
+                    .await
+                    .map(Some),
+                LeaseChange::Delete { at } => leases.delete(name, &only(&at)).await.map(|_| None),
             }
         };
-        self.ask(verb, LEASE_NAME, timeout, request, |answer| {
+        self.ask(verb, name, timeout, request, |answer| {
             News::LeaseChanged(answer.map(|found| found.as_ref().map(observed_lease)))
         });
     }
@@ -136,7 +140,7 @@ impl Requests {
     }
 
     fn body(&self, record: &Record, at: Option<&Version>) -> ConfigMap {
-        let metadata = meta(RECORD_NAME, &self.namespace, at);
+        let metadata = meta(self.shared.record, &self.namespace, at);
         ConfigMap { metadata, data: Some(record.to_data()), ..ConfigMap::default() }
     }
 }
@@ -213,7 +217,7 @@ fn only(at: &Version) -> DeleteParams {
     DeleteParams { preconditions: Some(preconditions), ..DeleteParams::default() }
 }
 
-fn lease(namespace: &str, spec: &LeaseSpec, at: Option<&Version>) -> Lease {
+fn lease((namespace, name): (&str, &str), spec: &LeaseSpec, at: Option<&Version>) -> Lease {
     let time = |wall: WallTime| Timestamp::from_microsecond(wall.0).ok().map(MicroTime);
     let spec = ApiLeaseSpec {
         holder_identity: Some(spec.holder.clone()),
@@ -223,7 +227,7 @@ fn lease(namespace: &str, spec: &LeaseSpec, at: Option<&Version>) -> Lease {
         lease_transitions: Some(spec.transitions),
         ..ApiLeaseSpec::default()
     };
-    Lease { metadata: meta(LEASE_NAME, namespace, at), spec: Some(spec) }
+    Lease { metadata: meta(name, namespace, at), spec: Some(spec) }
 }
 
 fn observed_lease(found: &Lease) -> ObservedLease {
@@ -241,6 +245,7 @@ fn observed_lease(found: &Lease) -> ObservedLease {
 
 #[cfg(test)]
 mod tests {
+    use ako_core::Program;
     use std::convert::Infallible;
     use std::sync::Mutex;
 
@@ -266,7 +271,8 @@ mod tests {
                 Ok::<_, Infallible>(http::Response::new(Body::from(b"{}".to_vec())))
             }
         });
-        let mut requests = Requests::new(Client::new(service, "default"), "avi-system");
+        let mut requests =
+            Requests::new(Client::new(service, "default"), "avi-system", Shared::of(Program::Operator));
         ask(&mut requests);
         requests.answer().await.unwrap();
         let seen = seen.lock().unwrap().take();
@@ -288,7 +294,7 @@ mod tests {
         let leases = "/apis/coordination.k8s.io/v1/namespaces/avi-system/leases";
         let records = "/api/v1/namespaces/avi-system/configmaps";
         for ((line, body), path) in
-            [(of_record, format!("{records}/{RECORD_NAME}")), (of_lease, format!("{leases}/{LEASE_NAME}"))]
+            [(of_record, format!("{records}/ako-leadership")), (of_lease, format!("{leases}/ako-lease-lock"))]
         {
             assert_eq!(line, format!("PUT {path}"));
             assert_eq!(body["metadata"]["uid"], "u-1", "{path}");

@@ -1,6 +1,6 @@
 //! The preflight.
 
-use ako_core::ResourceKind;
+use ako_core::{Program, ResourceKind};
 use ako_kube_io::{Asker, missing_rules, needed_rules};
 
 use crate::fake::{Definition, Fake};
@@ -8,7 +8,7 @@ use crate::fake::{Definition, Fake};
 #[tokio::test(start_paused = true)]
 async fn each_missing_rule_is_named() {
     // The fake server forbids patches.
-    let rules = needed_rules("avi", &ResourceKind::ALL.into(), true);
+    let rules = needed_rules(Program::Operator, "avi", &ResourceKind::ALL.into(), true);
     let missing = missing_rules(&Fake::new().client(), &Asker::Me, &rules).await.unwrap();
     let missing: Vec<_> = missing.iter().map(ToString::to_string).collect();
     let expected = [
@@ -27,7 +27,7 @@ async fn each_missing_rule_is_named() {
 #[tokio::test(start_paused = true)]
 async fn a_rule_about_a_kind_that_is_not_there_is_not_missing() {
     let fake = Fake::new();
-    let rules = needed_rules("avi", &[ResourceKind::BlockAffinity].into(), false);
+    let rules = needed_rules(Program::Operator, "avi", &[ResourceKind::BlockAffinity].into(), false);
     let of_kind = async |fake: &Fake| {
         let missing = missing_rules(&fake.client(), &Asker::Me, &rules).await.unwrap();
         missing.iter().filter(|rule| rule.resource == "blockaffinities").count()

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use ako_core::Program;
 use ako_elect::{Event, Moment, Timing};
 use ako_harness::stateful_set;
 use ako_kube_io::{Candidate, Handle, NOTE};
@@ -47,6 +48,7 @@ impl Election {
         stateful_set::add_pod(&self.sim.client(), NAMESPACE, &name).await.unwrap();
         let started = self.started;
         let candidate = Candidate {
+            program: Program::Operator,
             client: self.sim.client_as("admin-token", &name),
             namespace: NAMESPACE.to_owned(),
             pod: name.clone(),

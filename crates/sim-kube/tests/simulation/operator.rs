@@ -7,7 +7,7 @@ use std::time::Duration;
 use ako_core::annotation::TENANT;
 use ako_core::id::NamespacedName;
 use ako_core::resource::{Published, PublishedAddress, Secret};
-use ako_core::{Delta, ResourceId, ResourceKind, Snapshot};
+use ako_core::{Delta, Program, ResourceId, ResourceKind, Snapshot};
 use ako_elect::{Moment, rehearsal};
 use ako_kube_io::{
     About, Asker, ClusterWriter, ConfigEvent, ConfigSource, EventWriter, Occurrence, Outcome, Pace,
@@ -224,6 +224,6 @@ async fn configuration_and_events() {
         () = tokio::time::sleep(Duration::from_secs(1)) => {}
     }
     assert_eq!(writer.counts().sent, 1);
-    let rules = needed_rules("default", &ResourceKind::ALL.into(), true);
+    let rules = needed_rules(Program::Operator, "default", &ResourceKind::ALL.into(), true);
     assert_eq!(missing_rules(&sim.client(), &Asker::Me, &rules).await.unwrap(), []);
 }

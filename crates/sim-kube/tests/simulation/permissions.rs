@@ -1,6 +1,6 @@
 //! Who may do what.
 
-use ako_core::ResourceKind;
+use ako_core::{Program, ResourceKind};
 use ako_kube_io::{Asker, missing_rules, needed_rules};
 use ako_sim_kube::{Account, Authorization, Options, SimKube};
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
@@ -38,7 +38,7 @@ async fn roles_and_bindings() {
     let message = "configmaps is forbidden: User \"alice\" cannot list resource \"configmaps\" in API group \"\" in \
                    the namespace \"default\"";
     assert_eq!(refused, (403, message.to_owned()));
-    let rules = needed_rules("default", &ResourceKind::always(), true);
+    let rules = needed_rules(Program::Operator, "default", &ResourceKind::always(), true);
     assert_eq!(missing_rules(&alice, &Asker::Me, &rules).await.unwrap(), rules);
     apply(
         &sim,

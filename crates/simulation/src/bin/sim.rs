@@ -36,6 +36,9 @@ struct Arguments {
     /// between them.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=3))]
     instances: u8,
+    /// Run the CRD operator beside the one instance of the operator.
+    #[arg(long, conflicts_with = "instances")]
+    crd_operator: bool,
     /// A JSON file that the sums are added to, as far as the run has come.
     #[arg(long, value_name = "FILE")]
     tally: Option<PathBuf>,
@@ -53,6 +56,12 @@ impl FormatTime for VirtualTime {
     }
 }
 
+impl Arguments {
+    fn setup(&self) -> Setup {
+        if self.crd_operator { Setup::WithCrdOperator } else { Setup::of(self.instances) }
+    }
+}
+
 fn report(outcome: &Outcome, arguments: &Arguments) {
     let Outcome { seed, wrong, settled_after, writes, epochs, .. } = outcome;
     if arguments.trace || !wrong.is_empty() {
@@ -62,8 +71,8 @@ fn report(outcome: &Outcome, arguments: &Arguments) {
         println!("  {wrong}");
     }
     if !wrong.is_empty() {
-        let instances = arguments.instances;
-        println!("  again: cargo xtask sim --instances {instances} --from {seed} --seeds 1 --trace");
+        let setup = arguments.setup().argument();
+        println!("  again: cargo xtask sim {setup} --from {seed} --seeds 1 --trace");
     }
 }
 
@@ -84,14 +93,14 @@ fn run(setup: Setup, seeds: Range<u64>, arguments: &Arguments) -> anyhow::Result
     })?;
     let sum = sum.into_inner().unwrap_or_else(PoisonError::into_inner);
     if let Some(path) = &arguments.tally {
-        sum.add_to(path, arguments.instances)?;
+        sum.add_to(path, setup)?;
     }
     Ok(sum)
 }
 
 fn main() -> anyhow::Result<ExitCode> {
     let arguments = Arguments::parse();
-    let setup = Setup::of(arguments.instances);
+    let setup = arguments.setup();
     let end = arguments.from.saturating_add(arguments.seeds);
     if arguments.trace {
         let filter = EnvFilter::new("debug,hyper=warn,kube_client=warn,kube_runtime=warn,tower=warn");

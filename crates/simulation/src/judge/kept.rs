@@ -76,7 +76,8 @@ impl Kept {
     /// what that refers to, but for what is made for other hosts.
     pub(crate) fn standing(&self, dump: &Value) -> BTreeSet<Key> {
         self.around(dump, &|key, object| {
-            let is_whole = matches!(self.objects.get(key), Some(Keep::AllButServers | Keep::All));
+            let is_whole =
+                matches!(self.objects.get(key), Some(Keep::AllButServers | Keep::All | Keep::AsIs));
             is_whole || hosts(object).iter().any(|host| self.names.contains(host))
         })
     }
@@ -209,7 +210,7 @@ fn keeps(keep: Keep, dump: &Value, part: &str) -> bool {
             _ => !is_place(part) && target(rest).is_some_and(|(kind, key)| !dump[kind][key].is_object()),
         },
         Keep::AllButServers => field != "servers",
-        Keep::All => true,
+        Keep::All | Keep::AsIs => true,
     }
 }
 

@@ -22,7 +22,7 @@ use tokio::time::Instant;
 
 use crate::borders::{Borders, MARGIN, is_refused};
 use crate::script::Script;
-use crate::setup::Member;
+use crate::setup::{Member, Setup};
 use crate::workload::FULL_SYNC;
 pub(crate) use kept::{Kept, below};
 use parts::lost;
@@ -43,7 +43,7 @@ pub struct Judge {
     kube: SimKube,
     avi: SimAvi,
     borders: Borders,
-    members: &'static [Member],
+    setup: Setup,
     translations: Arc<Mutex<Translations>>,
     /// The controller as it was before it was restored from a backup, and when that was.
     restored: Arc<Mutex<Option<(Instant, Value)>>>,
@@ -61,9 +61,9 @@ impl Judge {
     /// configuration.
     pub fn new(kube: SimKube, avi: SimAvi, borders: Borders, script: &Script) -> Self {
         let translations = Translations::new(avi.dump_all(), script.evh, script.routes);
-        let members = script.setup.members();
+        let setup = script.setup;
         let translations = Arc::new(Mutex::new(translations));
-        Self { kube, avi, borders, members, translations, restored: Arc::default() }
+        Self { kube, avi, borders, setup, translations, restored: Arc::default() }
     }
 
     /// The controller is about to be restored from a backup. Nobody can know that before
@@ -72,6 +72,17 @@ impl Judge {
     pub fn controller_is_restored(&self) {
         *self.restored.lock().unwrap_or_else(PoisonError::into_inner) =
             Some((Instant::now(), self.avi.dump()));
+    }
+
+    /// Whether the controller was restored so lately that nobody need know yet what is on it.
+    pub fn is_restored_lately(&self) -> bool {
+        let restored = self.restored.lock().unwrap_or_else(PoisonError::into_inner);
+        restored.as_ref().is_some_and(|(at, _)| at.elapsed() < FULL_SYNC)
+    }
+
+    /// Whether something is on the controller.
+    pub fn is_there(&self, kind: &str, tenant: &str, name: &str) -> bool {
+        self.avi.uuid(kind, tenant, name).is_some()
     }
 
     /// The states of the controller that a process may go by.
@@ -149,7 +160,7 @@ impl Judge {
             Verdict::Unasked(None) => member.namespace != me.namespace,
             Verdict::Unasked(Some(_)) => false,
         };
-        if self.members.iter().all(is_asked) {
+        if self.setup.operators().all(is_asked) {
             return None;
         }
         let (has, gets) = (addresses(object), addresses(patch));
@@ -183,7 +194,7 @@ impl Judge {
 
     /// Looks for a state that does not keep something.
     fn search(&self, me: &Member, keeps: impl Fn(&Wanted) -> bool) -> Verdict {
-        let past = Past::read(&self.kube, me.namespace, BOUND);
+        let past = Past::read(&self.kube, me, BOUND);
         let mut translations = self.translations();
         let mut latest = None;
         for state in States::of(&past) {

@@ -13,6 +13,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::judgement::{complete, translated};
+use crate::setup::Member;
 
 /// States at most that are tried for one loss: whole ones first, then those whose
 /// kinds are of different moments.
@@ -40,10 +41,12 @@ struct Version {
 pub(super) type State = Vec<usize>;
 
 impl Past {
-    /// Reads the last while, for the instance of a namespace.
-    pub(super) fn read(kube: &SimKube, namespace: &str, bound: Duration) -> Self {
-        let config = format!("{namespace}/{CONFIG_MAP}");
-        let kinds = translated().chain([ResourceKind::StatefulSet, ResourceKind::ConfigMap]);
+    /// Reads the last while, for an instance.
+    pub(super) fn read(kube: &SimKube, me: &Member, bound: Duration) -> Self {
+        let config = format!("{}/{CONFIG_MAP}", me.namespace);
+        let kinds = translated()
+            .filter(|kind| kind.is_read_by(me.program))
+            .chain([ResourceKind::StatefulSet, ResourceKind::ConfigMap]);
         let kinds: Vec<_> = kinds.collect();
         let mut now: Vec<Objects> = kinds.iter().map(|kind| objects(kube, *kind)).collect();
         let mut versions: Vec<Vec<Version>> =
@@ -59,7 +62,7 @@ impl Past {
             if kinds[kind] == ResourceKind::ConfigMap && !is_configuration(&change.path) {
                 continue;
             }
-            let differs = differs(&change);
+            let differs = differs(kinds[kind], &change);
             match change.before {
                 Some(before) => now[kind].insert(change.path, before),
                 None => now[kind].remove(&change.path),
@@ -117,7 +120,7 @@ impl Version {
             path.hash(&mut hasher);
             if kind == ResourceKind::StatefulSet {
                 // What it says of namespaces changes with every step of a hand-over.
-                asked(object).to_string().hash(&mut hasher);
+                asked(kind, object).to_string().hash(&mut hasher);
             } else {
                 object.identity().hash(&mut hasher);
             }
@@ -127,14 +130,14 @@ impl Version {
 }
 
 /// Whether a change changes what is asked for: a status and what we publish do not.
-fn differs(change: &PastChange) -> bool {
+fn differs(kind: ResourceKind, change: &PastChange) -> bool {
     match (&change.before, &change.after) {
-        (Some(before), Some(after)) => asked(before) != asked(after),
+        (Some(before), Some(after)) => asked(kind, before) != asked(kind, after),
         _ => true,
     }
 }
 
-fn asked(object: &StoredObject) -> Value {
+fn asked(kind: ResourceKind, object: &StoredObject) -> Value {
     let mut object: Value = (**object).clone();
     let Some(fields) = object.as_object_mut() else { return object };
     // The addresses of a Node are in its status.
@@ -142,12 +145,14 @@ fn asked(object: &StoredObject) -> Value {
         fields.remove("status");
     }
     if let Some(metadata) = fields.get_mut("metadata").and_then(Value::as_object_mut) {
-        for field in ["resourceVersion", "managedFields", "generation"] {
+        for field in ["resourceVersion", "managedFields", "generation", "finalizers"] {
             metadata.remove(field);
         }
         if let Some(annotations) = metadata.get_mut("annotations").and_then(Value::as_object_mut) {
             let ours = [annotation::HANDOVER, annotation::REMOVAL, annotation::CONTROLLER];
-            annotations.retain(|key, _| !PUBLISHED.contains(&key.as_str()) && !ours.contains(&key.as_str()));
+            // Of a namespace, people say which tenant it is of.
+            let is_published = |key: &str| kind != ResourceKind::Namespace && PUBLISHED.contains(&key);
+            annotations.retain(|key, _| !is_published(key) && !ours.contains(&key.as_str()));
             if annotations.is_empty() {
                 metadata.remove("annotations");
             }

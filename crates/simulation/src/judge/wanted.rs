@@ -116,6 +116,7 @@ impl Translations {
             None => begun,
         };
         let input = Input {
+            program: me.program,
             config,
             namespace: me.namespace.to_owned(),
             // Nobody who made it up may do the work of an operator.

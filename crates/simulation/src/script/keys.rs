@@ -93,7 +93,7 @@ const SELECTORS: &[Edit] = &[
 
 /// An edit, and the end of it.
 pub(super) fn draw(rng: &mut StdRng, setup: Setup) -> (Step, Option<Step>) {
-    let selectors = if setup == Setup::One { SELECTORS } else { &[] };
+    let selectors = if setup.is_one() { SELECTORS } else { &[] };
     let roll = rng.random_range(0..EDITS.len() + selectors.len());
     let edit = EDITS.get(roll).unwrap_or_else(|| &selectors[roll - EDITS.len()]);
     (Step::Configure(edit.key, Some(edit.value)), Some(Step::Configure(edit.key, None)))

@@ -1,6 +1,7 @@
 //! What takes effect of an edit, and when.
 
 use super::*;
+use ako_core::Program;
 use ako_core::config::LeaderElection;
 use ako_elect::Timing;
 use tokio::task::JoinHandle;
@@ -40,7 +41,7 @@ impl Followed {
     fn start() -> Self {
         let (events, receiver) = mpsc::channel(16);
         let startup = Startup::new("ako-0", "avi-system", clock::wall_time());
-        let mut reader = SettingsReader::new(receiver, "avi-system", startup.clone());
+        let mut reader = SettingsReader::new(receiver, (Program::Operator, "avi-system"), startup.clone());
         let (sender, inputs) = mpsc::channel(16);
         let in_force = settings();
         reader.data = Some(in_force.data.clone());

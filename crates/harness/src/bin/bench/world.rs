@@ -49,6 +49,18 @@ impl World {
         Ok(Self { simulated, operator, mode, started })
     }
 
+    /// An empty controller, and a CRD operator that starts to work.
+    pub(crate) async fn start_crd_operator(
+        stage: &Stage,
+        config: &BTreeMap<String, String>,
+    ) -> anyhow::Result<Self> {
+        let simulated = Simulated::start(stage, config).await?;
+        let options = options(stage, &simulated.installed)?.crd_operator(simulated.installed.port);
+        let started = Timestamp::now();
+        let operator = Operator::start(options)?;
+        Ok(Self { simulated, operator, mode: Mode::Sni, started })
+    }
+
     /// Ends the operator's process and starts another one; the journal begins
     /// anew.
     pub(crate) fn restart(&mut self, stage: &Stage) -> anyhow::Result<()> {
@@ -137,8 +149,12 @@ impl World {
 }
 
 fn start_operator(stage: &Stage, installed: &Installed) -> anyhow::Result<Operator> {
+    Operator::start(options(stage, installed)?)
+}
+
+fn options(stage: &Stage, installed: &Installed) -> anyhow::Result<OperatorOptions> {
     let options = OperatorOptions::new(find_binary()?, stage.control_plane.kubeconfig(), installed);
-    Operator::start(options.env("AKO_LOG_FORMAT", "json"))
+    Ok(options.env("AKO_LOG_FORMAT", "json"))
 }
 
 fn log_tail(log: &str) -> String {

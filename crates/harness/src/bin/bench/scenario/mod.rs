@@ -6,6 +6,7 @@ mod instances;
 mod live;
 mod moves;
 mod nodes;
+mod profiles;
 mod restart;
 mod start;
 pub(crate) mod translate;
@@ -46,14 +47,17 @@ pub(crate) enum Scenario {
     Moves,
     /// 5,000 Nodes are created while the operator writes static routes
     Nodes,
+    /// The CRD operator starts on 1,000 custom resources and an empty controller
+    CrdOperator,
 }
 
 impl Scenario {
     /// In the order in which they run: the cluster only grows, and what one
     /// leaves behind is the next one's start.
-    pub(crate) const ALL: [Self; 13] = [
+    pub(crate) const ALL: [Self; 14] = [
         Self::Translate,
         Self::Nodes,
+        Self::CrdOperator,
         Self::Instances,
         Self::Moves,
         Self::RuleChange,
@@ -82,13 +86,14 @@ impl Scenario {
             Self::Instances => "instances",
             Self::Moves => "moves",
             Self::Nodes => "nodes",
+            Self::CrdOperator => "crd-operator",
         }
     }
 
     /// Whether it needs a cluster that no other scenario sees: what it creates
     /// would be the others' work, too.
     fn is_apart(self) -> bool {
-        matches!(self, Self::Instances | Self::Moves | Self::Nodes | Self::RuleChange)
+        matches!(self, Self::Instances | Self::Moves | Self::Nodes | Self::RuleChange | Self::CrdOperator)
     }
 }
 
@@ -122,6 +127,9 @@ pub(crate) async fn run_live(
 async fn run_apart(scenarios: &[Scenario], arguments: &Arguments, report: &mut Report) {
     if scenarios.contains(&Scenario::Nodes) {
         report.scenario(Scenario::Nodes.name(), 0, nodes::run(arguments).await);
+    }
+    if scenarios.contains(&Scenario::CrdOperator) {
+        report.scenario(Scenario::CrdOperator.name(), 0, profiles::run(arguments).await);
     }
     if scenarios.contains(&Scenario::Moves) {
         report.scenario(Scenario::Moves.name(), moves::SIZE, moves::run(arguments).await);
@@ -181,6 +189,7 @@ impl Runs<'_> {
             | Scenario::Instances
             | Scenario::Moves
             | Scenario::RuleChange
+            | Scenario::CrdOperator
             | Scenario::Nodes => Ok(Vec::new()),
         }
     }
