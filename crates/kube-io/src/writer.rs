@@ -89,7 +89,7 @@ pub enum PatchError {
     Request {
         /// The object.
         object: ResourceId,
-        /// `status`, `annotations` or `authtoken`.
+        /// `status`, `finalizers`, `annotations` or `authtoken`.
         part: &'static str,
         /// Why.
         #[source]
