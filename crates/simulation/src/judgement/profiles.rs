@@ -41,7 +41,9 @@ pub(super) fn unfinished(
         environment: Environment::new(world.avi.dump_all()),
     })?;
     let asked = output.avi();
-    let wanted: BTreeSet<_> = made(&asked).collect();
+    // What stays as it is is asked for, too.
+    let kept = output.desired.all_kept().map(|(key, _)| (key.kind.segment(), &*key.tenant, &*key.name));
+    let wanted: BTreeSet<Place<'_>> = made(&asked).chain(kept).collect();
     let is_surplus = |place: &Place<'_>| !wanted.contains(place) && !is_referred_to(dump, place);
     if let Some((kind, tenant, name)) = made(dump).find(is_surplus) {
         return Ok(Some(format!("{kind} {tenant}/{name} is there, and nothing asks for it")));
