@@ -7,9 +7,11 @@ mod explain;
 mod order;
 mod plan;
 mod preflight;
+mod shell;
 mod status;
 mod stdout;
 mod translate;
+mod version;
 
 use std::process::ExitCode;
 
@@ -68,7 +70,7 @@ enum Command {
     /// Asks a running operator, any replica. Exits with 0 if all is as it is wanted, with 3 if
     /// something is not or is found wrong, and with 1 if there is no answer.
     Explain(explain::Arguments),
-    /// The CustomResourceDefinitions of AKO's rules.
+    /// The CustomResourceDefinitions of AKO's custom resources.
     ///
     /// helm installs them and never changes them again: with `crds.upgrade`, the chart has them
     /// applied before each upgrade.
@@ -91,6 +93,14 @@ enum Command {
     /// controller is this one's then, and removed where nobody asks for it. Has to be run in
     /// the leader's pod: the operator takes it from loopback only.
     TakeClusterName(order::TakeClusterName),
+    /// Show the version of this program, and that of a running operator.
+    Version(version::Arguments),
+    /// Print a script by which a shell completes these commands.
+    ///
+    /// For bash: `source <(ako completion bash)`.
+    Completion(shell::Completion),
+    /// Write the manual pages of these commands: `ako.1`, `ako-status.1` and so on.
+    Man(shell::Man),
 }
 
 #[cfg(test)]
@@ -112,8 +122,11 @@ impl Cli {
     /// # Errors
     /// What the user has to know.
     pub fn run(self) -> anyhow::Result<ExitCode> {
-        if let Command::Translate(arguments) = self.command {
-            return translate::run(&arguments);
+        match &self.command {
+            Command::Translate(arguments) => return translate::run(arguments),
+            Command::Completion(arguments) => return shell::completion(arguments),
+            Command::Man(arguments) => return shell::man(arguments),
+            _ => {}
         }
         // Two at least: a long step of the engine must not delay a renewal.
         let workers = std::thread::available_parallelism().map_or(2, |cores| cores.get().max(2));
@@ -143,7 +156,8 @@ impl Cli {
                 Command::ReleaseDeletions(arguments) => order::release(&arguments).await,
                 Command::TakeClusterName(arguments) => order::take_cluster_name(&arguments).await,
                 Command::Yield(arguments) => order::run(&arguments, "/api/v1/yield").await,
-                Command::Translate(_) => Ok(ExitCode::SUCCESS),
+                Command::Version(arguments) => version::run(&arguments).await,
+                Command::Translate(_) | Command::Completion(_) | Command::Man(_) => Ok(ExitCode::SUCCESS),
             }
         })
     }
