@@ -249,6 +249,10 @@ fn collection(object: &Value) -> anyhow::Result<String> {
         "EndpointSlice" => ("/apis/discovery.k8s.io/v1", "endpointslices"),
         "Ingress" => ("/apis/networking.k8s.io/v1", "ingresses"),
         "HostRule" => ("/apis/ako.vmware.com/v1beta1", "hostrules"),
+        "HealthMonitor" => ("/apis/ako.vmware.com/v1alpha1", "healthmonitors"),
+        "ApplicationProfile" => ("/apis/ako.vmware.com/v1alpha1", "applicationprofiles"),
+        "PKIProfile" => ("/apis/ako.vmware.com/v1alpha1", "pkiprofiles"),
+        "RouteBackendExtension" => ("/apis/ako.vmware.com/v1alpha1", "routebackendextensions"),
         other => anyhow::bail!("nothing creates a {other} here"),
     };
     let namespace = object["metadata"]["namespace"].as_str().context("an object without namespace")?;
